@@ -1,0 +1,1 @@
+"""The server: takes signals in, decides, saves, and only then tells people."""

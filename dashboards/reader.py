@@ -1,0 +1,77 @@
+"""What the pages need from the server, as a protocol that the server implements.
+
+The pages call nothing else. An implementation does its own locking, logging and rights; the pages
+only show what they are given.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from starlette.requests import Request
+
+
+@dataclass(frozen=True)
+class User:
+    """A person who is logged in. `may_act` is false for those who may look and not touch."""
+
+    name: str
+    role: str
+    may_act: bool = True
+
+
+@dataclass(frozen=True)
+class LoginError:
+    """Why a login was refused, as a word of the catalogue (`login.error.<reason>`)."""
+
+    reason: Literal["wrong", "locked", "unavailable"]
+
+
+class ActionRefused(Exception):  # noqa: N818 - a refusal is an answer, not a crash
+    """A steward's action is not possible now; `message` says why, in the steward's language."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class Reader(Protocol):
+    """The server's read side, as the pages see it."""
+
+    async def snapshot(self) -> Mapping[str, Any]:
+        """The body of `GET /api/v1/snapshot`."""
+        ...
+
+    async def current_user(self, request: Request) -> User | None:
+        """Who sent this request; None when nobody is logged in."""
+        ...
+
+    async def login(self, username: str, password: str, request: Request) -> str | LoginError:
+        """A fresh session token for the cookie, or why not. Limits the rate of guesses itself."""
+        ...
+
+    async def logout(self, request: Request) -> None:
+        """Ends the session of this request on the server; harmless when there is none."""
+        ...
+
+    async def steward_view(self, token: str) -> Mapping[str, Any] | None:
+        """What the holder of this token may see now; None for a token we never gave out.
+
+        Must not change anything: preview robots open links. Keys: state (open, accepted,
+        on_scene, resolved, expired), kind, address, title, opened_ms, now_ms, age, lives_alone,
+        others [{name, state}], mine, resident, access [{label, text}], key_holders
+        [{name, phone, where}], risks, phone, actions, code, items [{resident_id, label, name,
+        state}]; optional: lang, responder, outcome. What a steward may know only after
+        accepting is None until then: the page cannot leak what it was not given.
+        """
+        ...
+
+    async def steward_act(
+        self, token: str, action: str, fields: Mapping[str, Sequence[str]]
+    ) -> Mapping[str, Any]:
+        """Does one of the view's `actions` and returns the new view.
+
+        Idempotent: a second tap of the same button is no error. `fields` are the form's values,
+        for a missed round `resident_id` once per ticked flat. Raises ActionRefused.
+        """
+        ...

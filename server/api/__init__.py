@@ -1,0 +1,1 @@
+"""The HTTP interface, one file a resource. Turns requests into use-cases; decides nothing."""

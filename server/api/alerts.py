@@ -1,0 +1,135 @@
+"""Alerts: look, accept, arrive, resolve, escalate."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, HTTPException, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from server import views
+from server.api.deps import Principal, RuntimeDep, StaffDep
+from server.core import alerts as core
+from server.database import Tx
+from server.runtime import Runtime
+from server.service import acting
+from server.store import alerts, journal, wall
+
+router = APIRouter(prefix="/api/v1/alerts", tags=["alerts"])
+Card = dict[str, Any]
+Id = Annotated[int, Field(ge=1, le=2**53)]
+
+
+class Act(BaseModel):
+    """An act on an alert. `as_person_id`: done by this contact (who phoned the desk, say); else by
+    whoever is logged in."""
+
+    model_config = ConfigDict(extra="forbid")
+    as_person_id: Id | None = None
+    outcome: Annotated[str, Field(max_length=32)] | None = None
+    note: Annotated[str, Field(max_length=500)] = ""
+    item_resident_id: Id | None = None
+
+
+class AlertList(BaseModel):
+    """Alerts by id; ask on with `after` = the last id."""
+
+    alerts: list[Card]
+
+
+@router.get("")
+async def list_alerts(
+    runtime: RuntimeDep,
+    _staff: StaffDep,
+    state: Literal["open", "accepted", "on_scene", "resolved", "unresolved"] | None = None,
+    kind: Literal["sos", "missed", "fault"] | None = None,
+    building: Annotated[int | None, Query(ge=1, le=99_999, description="its number")] = None,
+    after: Annotated[int, Query(ge=0, le=2**53)] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 200,
+) -> AlertList:
+    """Alerts by state, kind and building number."""
+    now = runtime.clock.now()
+
+    def find(conn: Any) -> list[Card]:
+        ids = None
+        if building is not None:
+            ids = [b["id"] for b in wall.buildings(conn) if b["number"] == building]
+        found = alerts.search(
+            conn, state=state, kind=kind, building_ids=ids, after=after, limit=limit
+        )
+        return sorted(views.Cards(conn, found, now).cards, key=lambda c: int(c["id"]))
+
+    return AlertList(alerts=await runtime.database.read(find))
+
+
+@router.get("/{alert_id}")
+async def get_alert(alert_id: Id, runtime: RuntimeDep, _staff: StaffDep) -> Card:
+    """One alert with its timeline."""
+    now = runtime.clock.now()
+
+    def find(conn: Any) -> Card:
+        stored = alerts.load(conn, alert_id)
+        if stored is None:
+            raise HTTPException(404, f"there is no alert {alert_id}")
+        timeline = [views.entry(e) for e in journal.for_alert(conn, alert_id)]
+        return {**views.Cards(conn, [stored], now).cards[0], "timeline": timeline}
+
+    return await runtime.database.read(find)
+
+
+async def _act(
+    runtime: Runtime, principal: Principal, alert_id: int, verb: str, act: Act
+) -> Card:
+    def run(tx: Tx) -> Card:
+        stored = acting.load(tx, alert_id)
+        actor = (
+            acting.actor_for(tx, stored, act.as_person_id)
+            if act.as_person_id is not None
+            else acting.operator(principal.name)
+        )
+        saved = acting.act(tx, runtime.house, alert_id, _event(verb, actor, act), actor)
+        return views.Cards(tx.conn, [saved], tx.now).cards[0]
+
+    try:
+        return await runtime.database.write(run, urgent=True)
+    except acting.Unknown as error:
+        raise HTTPException(404, str(error)) from error
+    except acting.Refused as error:
+        raise HTTPException(409, str(error)) from error
+
+
+def _event(verb: str, actor: core.Actor, act: Act) -> core.Event:
+    match verb:
+        case "accept":
+            return core.Accept(actor)
+        case "on-scene":
+            return core.Arrive(actor)
+        case "escalate":
+            return core.Escalate(actor)
+        case _:
+            outcome = acting.outcome_of(act.outcome)
+            if act.item_resident_id is not None:
+                return core.SettleItem(act.item_resident_id, outcome, actor)
+            return core.Resolve(actor, outcome, act.note)
+
+
+@router.post("/{alert_id}/accept")
+async def accept(alert_id: Id, act: Act, runtime: RuntimeDep, staff: StaffDep) -> Card:
+    """Somebody goes. The terminal says so; the ladder waits for eight minutes."""
+    return await _act(runtime, staff, alert_id, "accept", act)
+
+
+@router.post("/{alert_id}/on-scene")
+async def on_scene(alert_id: Id, act: Act, runtime: RuntimeDep, staff: StaffDep) -> Card:
+    """Somebody is at the door."""
+    return await _act(runtime, staff, alert_id, "on-scene", act)
+
+
+@router.post("/{alert_id}/resolve")
+async def resolve(alert_id: Id, act: Act, runtime: RuntimeDep, staff: StaffDep) -> Card:
+    """How it ended: `outcome` is required. With `item_resident_id`, for one flat of a worklist."""
+    return await _act(runtime, staff, alert_id, "resolve", act)
+
+
+@router.post("/{alert_id}/escalate")
+async def escalate(alert_id: Id, act: Act, runtime: RuntimeDep, staff: StaffDep) -> Card:
+    """Take the ladder's next step now."""
+    return await _act(runtime, staff, alert_id, "escalate", act)

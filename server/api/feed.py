@@ -1,0 +1,76 @@
+"""The whole picture, what changes in it, and the journal behind both."""
+
+from collections.abc import AsyncIterable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from server import views
+from server.api.deps import RuntimeDep, StaffDep
+from server.store import journal, outbox
+from server.tables import to_ms
+
+router = APIRouter(prefix="/api/v1", tags=["feed"])
+Json = dict[str, Any]
+Seq = Annotated[int, Query(ge=0, le=2**53)]
+
+
+@router.get("/snapshot")
+async def snapshot(runtime: RuntimeDep, _staff: StaffDep) -> Json:
+    """Every building and every unresolved alert, with the journal number they are true for."""
+    clock = runtime.clock
+    now = clock.now()
+    return await runtime.database.read(lambda c: views.snapshot(c, now, clock.speed))
+
+
+@router.get("/stream", response_class=EventSourceResponse)
+async def stream(
+    runtime: RuntimeDep,
+    _staff: StaffDep,
+    after: Annotated[int | None, Query(ge=0, le=2**53)] = None,
+) -> AsyncIterable[ServerSentEvent]:
+    """Server-sent events: `change`, `heartbeat` every five seconds, `reset` (load the snapshot
+    again). Resume with `after` = the last number seen."""
+    async for event in runtime.feed.events(after):
+        yield ServerSentEvent(
+            event=event.kind,
+            data=event.data,
+            id=str(event.seq) if event.seq is not None else None,
+        )
+
+
+@router.get("/journal")
+async def read_journal(
+    runtime: RuntimeDep,
+    _staff: StaffDep,
+    after: Seq = 0,
+    limit: Annotated[int, Query(ge=1, le=5000)] = 500,
+) -> dict[str, list[Json]]:
+    """What happened, in order; ask on with `after` = the last `seq`."""
+    rows = await runtime.database.read(lambda c: journal.after(c, after, limit))
+    return {"entries": [views.entry(r) for r in rows]}
+
+
+@router.get("/messages")
+async def messages(
+    runtime: RuntimeDep,
+    _staff: StaffDep,
+    after: Seq = 0,
+    limit: Annotated[int, Query(ge=1, le=5000)] = 500,
+) -> dict[str, list[Json]]:
+    """The outbox: what was queued, for whom, and what became of it. Links are blanked."""
+    rows = await runtime.database.read(lambda c: outbox.after(c, after, limit))
+    return {
+        "messages": [
+            {
+                "id": m["id"], "alert_id": m["alert_id"], "person_id": m["person_id"],
+                "role": m["role"], "step": m["step"], "attempt": m["attempt"],
+                "channel": m["channel"], "template": m["template"], "state": m["state"],
+                "phone": m["phone"], "body": m["body"], "provider_id": m["provider_id"],
+                "error": m["error"], "created_ms": to_ms(m["created_at"]),
+                "sent_ms": to_ms(m["sent_at"]) if m["sent_at"] else None,
+            }
+            for m in rows
+        ]
+    }  # fmt: skip

@@ -1,0 +1,182 @@
+"""The way in for gateways: signals up, commands down."""
+
+import asyncio
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, HTTPException
+from pydantic import BaseModel, ConfigDict, Field
+
+from server.api.deps import GatewayDep, RuntimeDep
+from server.core.words import ALARMS, SignalType
+from server.service import commanding, ingest, presence
+from server.store import outbox
+
+router = APIRouter(prefix="/api/v1", tags=["gateway"], dependencies=[GatewayDep])
+MOST = 1000
+COUNTER_MAX = 2**53 - 1
+EPOCH_MS_MAX = 253_402_300_799_000  # the end of the year 9999
+
+TerminalId = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,32}$")]
+Counter = Annotated[int, Field(ge=0, le=COUNTER_MAX)]
+
+
+class Form(BaseModel):
+    """Unknown fields are ignored, so that a newer gateway can speak to an older server."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class SignalForm(Form):
+    """One event of a terminal (docs/contract.md). Its identity is (t, boot, seq)."""
+
+    t: TerminalId
+    type: SignalType
+    boot: Counter
+    seq: Counter
+    ts: Annotated[int, Field(ge=0, le=EPOCH_MS_MAX)] | None = None
+    ts_ok: bool = False
+    buffered: bool = False
+    test: bool = False
+    bat: Annotated[int, Field(ge=0, le=100)] | None = None
+    mains: bool | None = None
+    rssi: Annotated[int, Field(ge=-32768, le=32767)] | None = None
+
+
+class HeartbeatForm(Form):
+    """A device lives."""
+
+    t: TerminalId
+    boot: Counter | None = None
+    bat: Annotated[int, Field(ge=0, le=100)] | None = None
+    mains: bool | None = None
+    rssi: Annotated[int, Field(ge=-32768, le=32767)] | None = None
+
+
+class StatusForm(Form):
+    """A device came online, or its will says that it is lost."""
+
+    t: TerminalId
+    s: Literal["online", "lost"]
+    boot: Counter | None = None
+    fw: Annotated[str, Field(max_length=64)] | None = None
+    hb_s: Annotated[int, Field(ge=1, le=86_400)] | None = None
+
+
+class CommandAckForm(Form):
+    """What a terminal did with a command."""
+
+    t: TerminalId
+    cmd_id: Annotated[str, Field(max_length=64)]
+    result: Literal["received", "shown", "failed", "expired"]
+
+
+class RejectForm(Form):
+    """What the gateway could not read, for the quarantine."""
+
+    topic: str
+    payload_b64: str
+    reason: Annotated[str, Field(max_length=64)]
+
+
+class BatchForm(Form):
+    """All that a gateway has at hand; at most 1,000 entries of each kind."""
+
+    gateway: Annotated[str, Field(min_length=1, max_length=64)]
+    signals: Annotated[list[SignalForm], Field(max_length=MOST)] = []
+    heartbeats: Annotated[list[HeartbeatForm], Field(max_length=MOST)] = []
+    statuses: Annotated[list[StatusForm], Field(max_length=MOST)] = []
+    cmd_acks: Annotated[list[CommandAckForm], Field(max_length=MOST)] = []
+    rejects: Annotated[list[RejectForm], Field(max_length=MOST)] = []
+
+
+class ReceiptForm(Form):
+    """What became of one event. Only `stored` and `duplicate` are for the terminal."""
+
+    t: str
+    boot: int
+    seq: int
+    result: Literal["stored", "duplicate", "quarantined"]
+
+
+class Receipts(Form):
+    """One receipt a signal, in the order sent; true because they are made after the commit."""
+
+    receipts: list[ReceiptForm]
+
+
+@router.post("/signals")
+async def take_signals(form: BatchForm, runtime: RuntimeDep) -> Receipts:
+    """Store a batch in one transaction and answer with its receipts."""
+    try:
+        rejects = [
+            ingest.Reject(r.topic, ingest.decode_payload(r.payload_b64), r.reason)
+            for r in form.rejects
+        ]
+    except ValueError as error:
+        raise HTTPException(422, f"payload_b64 is not base64: {error}") from error
+    batch = ingest.Batch(
+        gateway=form.gateway,
+        signals=[ingest.SignalIn(**s.model_dump()) for s in form.signals],
+        heartbeats=[presence.Heartbeat(**h.model_dump()) for h in form.heartbeats],
+        statuses=[presence.Status(**s.model_dump()) for s in form.statuses],
+        cmd_acks=[presence.CommandAck(**a.model_dump()) for a in form.cmd_acks],
+        rejects=rejects,
+    )
+    urgent = any(s.type in ALARMS for s in form.signals)
+    receipts = await runtime.database.write(
+        lambda tx: ingest.ingest(tx, runtime.house, batch), urgent=urgent
+    )
+    return Receipts(
+        receipts=[ReceiptForm(t=r.t, boot=r.boot, seq=r.seq, result=r.result) for r in receipts]
+    )
+
+
+class LeaseForm(Form):
+    """A gateway asks for work, and waits up to `wait_s` seconds for it."""
+
+    gateway: Annotated[str, Field(min_length=1, max_length=64)]
+    max: Annotated[int, Field(ge=1, le=MOST)] = 100
+    wait_s: Annotated[float, Field(ge=0, le=60)] = 20
+
+
+class Commands(Form):
+    """Commands to publish; each is handed out again unless reported done within 15 s."""
+
+    commands: list[dict[str, object]]
+
+
+class DoneForm(Form):
+    """Commands that the broker has taken."""
+
+    cmd_ids: Annotated[list[str], Field(max_length=MOST)]
+
+
+@router.post("/commands/lease")
+async def lease_commands(form: LeaseForm, runtime: RuntimeDep) -> Commands:
+    """Long poll: commands as soon as there are any, an empty list after `wait_s`."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + form.wait_s
+    with runtime.database.bell.listening("commands") as rung:
+        leased = await runtime.database.write(
+            lambda tx: commanding.lease(tx, form.gateway, form.max)
+        )
+        while not leased and not runtime.stop.is_set() and (left := end - loop.time()) > 0:
+            # Short waits: a stop must not hang on a poll, and another server's commit rings no
+            # bell in this process.
+            try:
+                await asyncio.wait_for(rung.wait(), min(left, 0.5))
+            except TimeoutError:
+                now = runtime.clock.now()
+                if not await runtime.database.read(lambda c: outbox.commands_waiting(c, now)):  # noqa: B023
+                    continue
+            rung.clear()
+            leased = await runtime.database.write(
+                lambda tx: commanding.lease(tx, form.gateway, form.max)
+            )
+    return Commands(commands=leased)
+
+
+@router.post("/commands/done", status_code=204)
+async def commands_done(form: DoneForm, runtime: RuntimeDep) -> None:
+    """The broker has taken these."""
+    await runtime.database.write(lambda tx: commanding.done(tx, form.cmd_ids))

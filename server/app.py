@@ -1,0 +1,156 @@
+"""The composition root: settings in, a running server out. Only here are channel and clock chosen.
+
+The order of stopping matters: streams and polls end on the stop event first, because uvicorn waits
+for open requests before it lets the lifespan end.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Iterator
+
+import uvicorn
+from fastapi import FastAPI
+from fastapi.responses import JSONResponse
+from starlette.requests import Request
+from starlette.responses import Response
+
+from dashboards.pages import mount
+from dashboards.server_reader import ServerReader
+from server import jobs, migrate
+from server.api import alerts, feed, health, register, signals, webhooks
+from server.channels.base import Channel
+from server.channels.console import NoProvider
+from server.channels.twilio import TwilioSms
+from server.clock import Clock
+from server.database import Database, Tx
+from server.feed import Broadcaster
+from server.outbox import Worker
+from server.runtime import Runtime
+from server.service import accounts
+from server.service.effects import ROUND_LANE, SOS_LANE
+from server.service.house import House
+from server.settings import Settings
+
+log = logging.getLogger(__name__)
+SECRET_LEAST = 16
+BODY_MOST_BYTES = 2 * 1024 * 1024
+OPERATOR = "operator"
+GRACE_S = 2
+
+
+class NotReady(Exception):
+    """The server can't start; the words say what to do."""
+
+
+def build(settings: Settings) -> Runtime:
+    """The server's parts, not yet running. Raises NotReady with what to do."""
+    secret = settings.secret.get_secret_value() if settings.secret else ""
+    if len(secret) < SECRET_LEAST:
+        raise NotReady(f"set XUNLOU_SECRET to at least {SECRET_LEAST} random characters")
+    if settings.gateway_token is None:
+        raise NotReady("set XUNLOU_GATEWAY_TOKEN; the gateways send the same token")
+    clock = Clock.parse(settings.clock)
+    have, need = migrate.current(settings.database_url), migrate.newest()
+    if have != need:
+        raise NotReady(f"the database is at revision {have}, this code needs {need}: "
+                       "run `xunlou db upgrade`")  # fmt: skip
+    database = Database(settings.database_url, clock)
+    stop = asyncio.Event()
+    house = House(settings.public_url, secret.encode())
+    return Runtime(settings, clock, database, house, stop, Broadcaster(database, stop))
+
+
+@contextlib.asynccontextmanager
+async def running(runtime: Runtime, channel: Channel | None = None) -> AsyncIterator[None]:
+    """Everything that works in the background, for the time of the body."""
+    if channel is None:
+        channel = TwilioSms(runtime.settings) if runtime.settings.has_sms else NoProvider()
+    database, house = runtime.database, runtime.house
+    if runtime.settings.operator_password is not None:
+        password = runtime.settings.operator_password.get_secret_value()
+
+        def set_password(tx: Tx) -> None:
+            accounts.set_password(tx, OPERATOR, password, OPERATOR)
+
+        await database.write(set_password)
+    workers = [Worker(database, house, channel, [lane]) for lane in (SOS_LANE, ROUND_LANE)]
+    tasks = [asyncio.create_task(w.run(runtime.stop)) for w in workers]
+    tasks.append(asyncio.create_task(runtime.feed.run()))
+    scheduler = jobs.start(jobs.Sweeper(database, house), runtime.clock.speed)
+    try:
+        yield
+    finally:
+        runtime.stop.set()
+        scheduler.shutdown(wait=False)
+        done, late = await asyncio.wait(tasks, timeout=GRACE_S)
+        for task in late:
+            task.cancel()
+        for task in done:
+            if not task.cancelled() and task.exception() is not None:
+                log.error("a background task died", exc_info=task.exception())
+        await asyncio.get_running_loop().run_in_executor(None, database.close)
+
+
+def create_app(runtime: Runtime) -> FastAPI:
+    """The ASGI application over a runtime: API, webhooks and pages."""
+    app = FastAPI(
+        title="Xunlou",
+        version="0.1.0",
+        summary="Building-watch alerts for older residents",
+        description="Signals in, alerts to two stewards a building, a live feed for the wall.",
+    )
+    app.state.runtime = runtime
+    for resource in (health, signals, alerts, register, feed, webhooks):
+        app.include_router(resource.router)
+    mount(app, ServerReader(runtime))
+
+    @app.middleware("http")
+    async def bounded(request: Request, call_next: object) -> Response:
+        length = request.headers.get("content-length", "")
+        if length.isdigit() and int(length) > BODY_MOST_BYTES:
+            return JSONResponse({"detail": f"at most {BODY_MOST_BYTES} bytes a request"}, 413)
+        response: Response = await call_next(request)  # type: ignore[operator]
+        return response
+
+    return app
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn that ends open streams when it is told to stop, and leaves signals to us."""
+
+    def __init__(self, config: uvicorn.Config, stop: asyncio.Event) -> None:
+        super().__init__(config)
+        self._stop = stop
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals belong to the caller, who sets the stop event."""
+        yield
+
+
+async def serve(settings: Settings, stop: asyncio.Event) -> None:
+    """Run the server until `stop` is set. Raises NotReady."""
+    runtime = build(settings)
+    app = create_app(runtime)
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=GRACE_S,
+        # A stranger must not learn what we run; and headers of proxies are not trusted.
+        server_header=False,
+        proxy_headers=False,
+    )
+    server = _Server(config, runtime.stop)
+    async with running(runtime):
+        serving = asyncio.create_task(server.serve())
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        runtime.stop.set()
+        server.should_exit = True
+        stopping.cancel()
+        await serving

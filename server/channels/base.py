@@ -1,0 +1,46 @@
+"""What the outbox expects of a channel."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The provider has taken the message and calls it `provider_id`."""
+
+    provider_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The provider will never deliver this (bad number, opted out …)."""
+
+    error: str
+
+
+class Busy(Exception):
+    """The provider did not take it now (429, 5xx, no connection): certain not to have been sent,
+    try again later."""
+
+
+class Ambiguous(Exception):
+    """We do not know whether the provider took it (time-out after sending): look it up first."""
+
+
+class Channel(Protocol):
+    """Blocking; called in a thread."""
+
+    def send(self, phone: str, body: str, reference: int) -> Sent | Refused:
+        """Hand one message over; `reference` is our id of it, for the provider's callbacks.
+
+        Raises Busy or Ambiguous.
+        """
+        ...
+
+    def find(self, phone: str, body: str, since: datetime) -> Sent | None:
+        """The message with these words to this phone since `since`, if the provider has it.
+
+        Raises Busy when the provider can't be asked.
+        """
+        ...

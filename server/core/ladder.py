@@ -1,0 +1,134 @@
+"""The ladder: who is told of an alert, in which order, and how long we wait between.
+
+A ladder is frozen into its alert when the alert opens, so a later edit never changes a run that
+people are already acting on. Who a target *is* (steward 1 of building 11) is looked up when the
+step is taken, so that a new phone number or an absence counts at once.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from server.core.words import Kind, Role
+
+
+class Target(StrEnum):
+    """Whom a step can name."""
+
+    STEWARDS = "stewards"
+    SUBSTITUTES = "substitutes"
+    KEY_HOLDERS = "key_holders"
+    DUTY = "duty"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Tell `targets`, then wait `wait_s` seconds for a person before the next step."""
+
+    targets: tuple[Target, ...]
+    wait_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """Steps from first to last. The last is repeated every `wait_s` until a person accepts.
+
+    `lease_s`: how long an acceptance holds before the person must be at the door.
+    `on_scene_s`: how long after arrival we ask whether all is well.
+    """
+
+    steps: tuple[Step, ...]
+    lease_s: int
+    on_scene_s: int
+
+    def __post_init__(self) -> None:
+        if not self.steps:
+            raise ValueError("a ladder needs at least one step; add one that tells `duty`")
+        if Target.DUTY not in self.steps[-1].targets:
+            raise ValueError("the last step must tell `duty`: no ladder may end without a human")
+        if min(self.lease_s, self.on_scene_s, *(step.wait_s for step in self.steps)) < 1:
+            raise ValueError("every time of a ladder is in seconds and at least 1")
+
+    def to_json(self) -> dict[str, Any]:
+        """The form that is frozen into an alert's row."""
+        return {
+            "steps": [{"targets": list(s.targets), "wait_s": s.wait_s} for s in self.steps],
+            "lease_s": self.lease_s,
+            "on_scene_s": self.on_scene_s,
+        }
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> "Ladder":
+        """The inverse of `to_json`. Raises KeyError or ValueError on a form it does not know."""
+        return Ladder(
+            steps=tuple(
+                Step(tuple(Target(t) for t in s["targets"]), int(s["wait_s"]))
+                for s in data["steps"]
+            ),
+            lease_s=int(data["lease_s"]),
+            on_scene_s=int(data["on_scene_s"]),
+        )
+
+
+SOS_LADDER = Ladder(
+    # Both stewards at once; after two minutes without a "yes" those with a key; after four the
+    # care centre. Guangdan's fifteen minutes from press to door leave no room for more waiting.
+    steps=(
+        Step((Target.STEWARDS,), wait_s=120),
+        Step((Target.SUBSTITUTES, Target.KEY_HOLDERS, Target.STEWARDS), wait_s=120),
+        Step((Target.DUTY,), wait_s=120),
+    ),
+    lease_s=8 * 60,
+    on_scene_s=20 * 60,
+)
+MISSED_LADDER = Ladder(
+    # A worklist is for the round that is just being walked, so it can wait longer.
+    steps=(
+        Step((Target.STEWARDS,), wait_s=20 * 60),
+        Step((Target.SUBSTITUTES, Target.STEWARDS), wait_s=20 * 60),
+        Step((Target.DUTY,), wait_s=30 * 60),
+    ),
+    lease_s=60 * 60,
+    on_scene_s=60 * 60,
+)
+DEFAULT_LADDERS: Mapping[Kind, Ladder] = {Kind.SOS: SOS_LADDER, Kind.MISSED: MISSED_LADDER}
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who can be told. `reachable` is false after an opt-out or a dead number."""
+
+    id: int
+    name: str
+    phone: str
+    lang: str
+    role: Role
+    reachable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Roster:
+    """Who stands behind each target for one resident's door, as of now."""
+
+    stewards: tuple[Person, ...] = ()
+    substitutes: tuple[Person, ...] = ()
+    key_holders: tuple[Person, ...] = ()
+    duty: tuple[Person, ...] = ()
+
+    def people(self, targets: tuple[Target, ...]) -> tuple[Person, ...]:
+        """Everyone the targets name who can be reached, each once, in the order named."""
+        chosen: dict[int, Person] = {}
+        for target in targets:
+            for person in getattr(self, target.value):
+                if person.reachable:
+                    chosen.setdefault(person.id, person)
+        return tuple(chosen.values())
+
+    def everyone(self) -> tuple[Person, ...]:
+        """All four groups, reachable or not, each person once."""
+        chosen: dict[int, Person] = {}
+        for group in (self.stewards, self.substitutes, self.key_holders, self.duty):
+            for person in group:
+                chosen.setdefault(person.id, person)
+        return tuple(chosen.values())

@@ -1,0 +1,103 @@
+"""From an alert to the words of one SMS, always in one segment. Pure.
+
+One segment is 160 characters of GSM-7, or 70 UTF-16 units as soon as one character is outside it
+(3GPP TS 23.038); in several parts a segment holds 153 or 67.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from server.core.texts import CATALOGUE, WORDS
+from server.core.words import Outcome, Template
+
+GSM7 = frozenset(
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡"
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑܧ¿abcdefghijklmnopqrstuvwxyzäöñüà"
+)
+GSM7_EXTENDED = frozenset("^{}\\[~]|€\f")
+
+
+def segments(text: str) -> int:
+    """How many SMS segments `text` takes."""
+    if all(c in GSM7 or c in GSM7_EXTENDED for c in text):
+        units, single, part = sum(2 if c in GSM7_EXTENDED else 1 for c in text), 160, 153
+    else:
+        units, single, part = len(text.encode("utf-16-le")) // 2, 70, 67
+    return 1 if units <= single else -(-units // part)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a message is about. Deliberately has no room for health or access data."""
+
+    building: int
+    floor: int | None = None
+    label: str | None = None
+    age: int | None = None
+    lives_alone: bool = False
+    code: str = ""
+    labels: tuple[str, ...] = ()
+    waited_min: int = 0
+    link: str = ""
+    test: bool = False
+    late: bool = False
+
+
+def language(lang: str) -> str:
+    """The catalogue language for a person's preference; zh where we have no other."""
+    return lang if lang in CATALOGUE else "zh"
+
+
+def place(subject: Subject, lang: str) -> str:
+    """The address as a neighbour says it: building, floor, flat."""
+    words = WORDS[language(lang)]
+    if subject.label is None:
+        return words["building"].format(number=subject.building)
+    return words["floor"].format(
+        number=subject.building, floor=subject.floor, label=subject.label
+    )
+
+
+def who(subject: Subject, lang: str) -> str:
+    """Age and living situation, as far as a helper needs them; never a name."""
+    words = WORDS[language(lang)]
+    parts = [words["age"].format(age=subject.age)] if subject.age is not None else []
+    parts += [words["alone"]] if subject.lives_alone else []
+    return (words["sep"] if lang == "en" else "").join(parts)
+
+
+def _labels(labels: Sequence[str], shown: int, lang: str) -> str:
+    words = WORDS[language(lang)]
+    return words["mark"].join(labels[:shown]) + (words["more"] if shown < len(labels) else "")
+
+
+def compose(template: Template, subject: Subject, lang: str, about: str = "") -> str:
+    """The words of one SMS, in one segment: the fullest wording that fits, listing as many flats
+    as fit."""
+    lang = language(lang)
+    words = WORDS[lang]
+    if about in (*Outcome, "all"):
+        about = words[about]
+    head = (words["test"] if subject.test else "") + (words["late"] if subject.late else "")
+    text = ""
+    for wording in CATALOGUE[lang][template]:
+        if "{link}" in wording and not subject.link:
+            continue
+        most = len(subject.labels) if "{labels}" in wording else 0
+        for shown in range(most, -1 if most == 0 else 0, -1):
+            text = head + wording.format(
+                place=place(subject, lang),
+                building=words["building"].format(number=subject.building),
+                who=who(subject, lang),
+                code=subject.code,
+                about=about,
+                link=subject.link,
+                count=len(subject.labels),
+                labels=_labels(subject.labels, shown, lang),
+                min=subject.waited_min,
+            )
+            # A resident we know neither age nor living situation of leaves an empty clause.
+            text = text.replace("!。", "!").replace("! . ", "! ")
+            if segments(text) == 1:
+                return text
+    return text

@@ -1,0 +1,103 @@
+"""What a steward's SMS means. Pure: text in, meaning out.
+
+Older people type full-width digits, spaces, 收到 or "ok."; each of these is a yes. A reply without
+a code is taken only where it can mean one alert alone.
+"""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Action(StrEnum):
+    """What the steward wants."""
+
+    ACCEPT = "accept"
+    ARRIVE = "arrive"
+    SAFE = "safe"
+    DECLINE = "decline"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An action, and the alert's code when the steward gave one."""
+
+    action: Action
+    code: str | None = None
+
+
+DIGITS = {"1": Action.ACCEPT, "2": Action.ARRIVE, "3": Action.SAFE, "0": Action.DECLINE,
+          "9": Action.DECLINE}
+WORDS = {
+    "收到": Action.ACCEPT, "我去": Action.ACCEPT, "好": Action.ACCEPT, "好的": Action.ACCEPT,
+    "ok": Action.ACCEPT, "yes": Action.ACCEPT, "y": Action.ACCEPT,
+    "到了": Action.ARRIVE, "我到了": Action.ARRIVE, "到门口": Action.ARRIVE,
+    "平安": Action.SAFE, "没事": Action.SAFE, "safe": Action.SAFE,
+    "去不了": Action.DECLINE, "no": Action.DECLINE,
+}
+CODE = re.compile(r"[0-9]{4,6}")
+EDGES = " \t\r\n.,;:!?。,;:!?、~-()[]【】“”\"'"
+
+
+def understand(text: str) -> Reply | None:
+    """The reply that `text` is, or None when a person must read it."""
+    plain = unicodedata.normalize("NFKC", text).strip(EDGES).lower()
+    if not plain:
+        return None
+    parts = plain.replace(",", " ").split()
+    if len(parts) == 1:
+        token = parts[0]
+        if token in DIGITS:
+            return Reply(DIGITS[token])
+        if token in WORDS:
+            return Reply(WORDS[token])
+        if CODE.fullmatch(token):  # the code alone: "I have it, I am going"
+            return Reply(Action.ACCEPT, token)
+        for word, action in WORDS.items():
+            rest = token.removeprefix(word)
+            if rest != token and CODE.fullmatch(rest):
+                return Reply(action, rest)
+        return None
+    if len(parts) == 2:
+        for first, second in (parts, parts[::-1]):
+            head = understand(first) if not CODE.fullmatch(first) else None
+            if head and CODE.fullmatch(second):
+                return Reply(head.action, second)
+    if len(parts) <= 6 and all(part.isdigit() and len(part) == 1 for part in parts[1:]):
+        # "1 4 0 3 1": a digit and a code typed with stray spaces
+        code = "".join(parts[1:])
+        if parts[0] in DIGITS and CODE.fullmatch(code):
+            return Reply(DIGITS[parts[0]], code)
+    return None
+
+
+class Miss(StrEnum):
+    """Why a reply matched no alert."""
+
+    NOTHING_OPEN = "nothing_open"
+    SEVERAL_OPEN = "several_open"
+    OLD_CODE = "old_code"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAlert:
+    """As much of an open alert as choosing needs."""
+
+    id: int
+    code: str
+
+
+def choose(reply: Reply, open_alerts: Sequence[OpenAlert]) -> int | Miss:
+    """Which alert a reply from a person told of `open_alerts` is about: its id, or why none.
+
+    A code always decides, so that an old code can never accept a new alert.
+    """
+    if reply.code is not None:
+        return next((a.id for a in open_alerts if a.code == reply.code), Miss.OLD_CODE)
+    if not open_alerts:
+        return Miss.NOTHING_OPEN
+    if len(open_alerts) > 1:
+        return Miss.SEVERAL_OPEN
+    return open_alerts[0].id

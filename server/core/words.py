@@ -1,0 +1,128 @@
+"""The words of the trade, each enumerated once. See docs/glossary.md for what they mean."""
+
+from enum import StrEnum
+
+
+class SignalType(StrEnum):
+    """What a terminal can say (docs/contract.md, events)."""
+
+    SOS = "sos"
+    SOS_CANCEL = "sos_cancel"
+    CHECKIN = "checkin"
+    FALL = "fall"
+    TEST = "test"
+    BATTERY_LOW = "battery_low"
+    MAINS_LOST = "mains_lost"
+    MAINS_RESTORED = "mains_restored"
+    TAMPER = "tamper"
+
+
+ALARMS = frozenset({SignalType.SOS, SignalType.FALL})
+"""A person needs a person, now."""
+
+SIGNS_OF_LIFE = frozenset({SignalType.SOS, SignalType.SOS_CANCEL, SignalType.CHECKIN,
+                           SignalType.TEST})
+"""A hand on the terminal. A heartbeat is none (it says that the *device* lives), and neither is a
+fall detector: it fires for a person who lies still."""
+
+
+class Kind(StrEnum):
+    """What an alert is about."""
+
+    SOS = "sos"
+    MISSED = "missed"
+    FAULT = "fault"
+
+
+class State(StrEnum):
+    """Where an alert stands. None is implied by another."""
+
+    OPEN = "open"
+    ACCEPTED = "accepted"
+    ON_SCENE = "on_scene"
+    RESOLVED = "resolved"
+
+
+class Outcome(StrEnum):
+    """How an alert ended; a person says which."""
+
+    SAFE = "safe"
+    HELPED = "helped"
+    AMBULANCE = "ambulance"
+    FALSE_ALARM = "false_alarm"
+    OTHER = "other"
+    CHECKED_IN = "checked_in"
+    """The residents' own late check-ins: the one end that needs no responder."""
+    RESTORED = "restored"
+    """A fault that mended itself (mains back, terminal online again)."""
+
+
+OUTCOMES_OF_PEOPLE = (
+    Outcome.SAFE, Outcome.HELPED, Outcome.AMBULANCE, Outcome.FALSE_ALARM, Outcome.OTHER,
+)
+
+
+class Role(StrEnum):
+    """In what capacity a person is told or goes."""
+
+    STEWARD = "steward"
+    SUBSTITUTE = "substitute"
+    KEY_HOLDER = "key_holder"
+    DUTY = "duty"
+    OPERATOR = "operator"
+
+
+class Delivery(StrEnum):
+    """The life of one message. `delivered` is the provider's word, never a person's."""
+
+    QUEUED = "queued"
+    SENDING = "sending"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    UNDELIVERED = "undelivered"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+UNREACHED = frozenset({Delivery.UNDELIVERED, Delivery.FAILED})
+
+
+class Channel(StrEnum):
+    """How a person is told."""
+
+    SMS = "sms"
+
+
+class Template(StrEnum):
+    """Which words a message carries (server/core/texts.py)."""
+
+    SOS = "sos"
+    FALL = "fall"
+    DUTY = "duty"
+    MISSED = "missed"
+    CONFIRM = "confirm"
+    CONFIRM_MISSED = "confirm_missed"
+    OTHER_GOES = "other_goes"
+    CANCELLED = "cancelled"
+    AGAIN = "again"
+    LAPSED = "lapsed"
+    CLOSED = "closed"
+    CHECKED_IN = "checked_in"
+    WHICH = "which"
+    OLD_CODE = "old_code"
+    NOT_UNDERSTOOD = "not_understood"
+    NOTHING_OPEN = "nothing_open"
+
+
+class Fault(StrEnum):
+    """What ails a device or us, seen by staff; never a steward's errand."""
+
+    BATTERY_LOW = "battery_low"
+    MAINS_LOST = "mains_lost"
+    OFFLINE = "offline"
+    TAMPER = "tamper"
+    STEWARD_UNREACHABLE = "steward_unreachable"
+    UNKNOWN_TERMINAL_SOS = "unknown_terminal_sos"
+    UNKNOWN_NUMBER = "unknown_number"
+    BLIND = "blind"
+    BROKEN_ALERT = "broken_alert"

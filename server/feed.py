@@ -1,0 +1,155 @@
+"""The live feed: one broadcaster a process reads the journal once and serves every listener.
+
+It is woken by commits in this process and looks once a second for those of others. A listener
+that is too slow is told to load the snapshot again; nobody is ever shown a gap as if it were calm.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from server import views
+from server.database import Database
+from server.store import journal
+from server.tables import to_ms
+
+log = logging.getLogger(__name__)
+HEARTBEAT_S = 5.0
+LOOK_S = 1.0
+PAUSE_S = 0.03
+"""Least time between two pushes: a storm of check-ins becomes a few frames, not thousands."""
+MOST_BEHIND = 2000
+LOT = 500
+QUEUE = 64
+
+
+@dataclass(frozen=True, slots=True)
+class FeedEvent:
+    """One server-sent event."""
+
+    kind: Literal["change", "heartbeat", "reset"]
+    data: dict[str, Any]
+    seq: int | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Listener:
+    """One open stream."""
+
+    queue: "asyncio.Queue[FeedEvent]" = field(
+        default_factory=lambda: asyncio.Queue(maxsize=QUEUE)
+    )
+    lost: bool = False
+
+    def give(self, event: FeedEvent) -> None:
+        """Queue an event, or note that this listener must start over."""
+        try:
+            self.queue.put_nowait(event)
+        except asyncio.QueueFull:
+            self.lost = True
+
+
+class Broadcaster:
+    """Reads changes from the journal and hands them to all listeners."""
+
+    def __init__(self, database: Database, stop: asyncio.Event) -> None:
+        self._database = database
+        self._stop = stop
+        self._listeners: set[Listener] = set()
+        self._seq = 0
+
+    async def run(self) -> None:
+        """Broadcast until the stop event; must be running before anybody subscribes."""
+        self._seq = await self._database.read(journal.last)
+        loop = asyncio.get_running_loop()
+        next_heartbeat = loop.time() + HEARTBEAT_S
+        with self._database.bell.listening("feed") as rung:
+            while not self._stop.is_set():
+                rung.clear()
+                try:
+                    while self._listeners and await self._push():
+                        await asyncio.sleep(PAUSE_S)
+                    if not self._listeners:
+                        self._seq = await self._database.read(journal.last)
+                    if loop.time() >= next_heartbeat:
+                        next_heartbeat = loop.time() + HEARTBEAT_S
+                        self._give(await self.heartbeat())
+                except Exception:
+                    log.exception("the feed could not be read; trying again")
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(rung.wait(), LOOK_S)
+
+    async def _push(self) -> bool:
+        after = self._seq
+        now = self._database.clock.now()
+        change = await self._database.read(lambda c: views.changes(c, now, after, LOT))
+        if change is None:
+            return False
+        self._seq = change["seq"]
+        self._give(FeedEvent("change", change, change["seq"]))
+        return True
+
+    def _give(self, event: FeedEvent) -> None:
+        for listener in self._listeners:
+            listener.give(event)
+
+    async def heartbeat(self) -> FeedEvent:
+        """We live; what time it is; how long ago the terminals' side was last heard."""
+        clock = self._database.clock
+        now = clock.now()
+        lag_ms = await self._database.read(lambda c: views.ingest_lag_ms(c, now))
+        return FeedEvent(
+            "heartbeat",
+            {
+                "now_ms": to_ms(now),
+                "speed": clock.speed,
+                "seq": self._seq,
+                "ingest_lag_ms": None if lag_ms is None else int(lag_ms / clock.speed),
+            },
+        )
+
+    @contextlib.contextmanager
+    def _subscribed(self) -> Iterator[Listener]:
+        listener = Listener()
+        self._listeners.add(listener)
+        try:
+            yield listener
+        finally:
+            self._listeners.discard(listener)
+
+    async def events(self, after: int | None) -> AsyncIterator[FeedEvent]:
+        """Everything after journal number `after`, then what comes, until the server stops.
+
+        Subscribes first and catches up second, so that nothing falls between the two.
+        """
+        with self._subscribed() as listener:
+            sent = await self._database.read(journal.last) if after is None else after
+            yield await self.heartbeat()
+            last = await self._database.read(journal.last)
+            if last - sent > MOST_BEHIND or sent > last:
+                yield FeedEvent("reset", {})
+                sent = last
+            while sent < last:
+                seq, now = sent, self._database.clock.now()
+                change = await self._database.read(lambda c: views.changes(c, now, seq, LOT))  # noqa: B023
+                if change is None:
+                    break
+                sent = change["seq"]
+                yield FeedEvent("change", change, sent)
+            while not self._stop.is_set():
+                if listener.lost:
+                    yield FeedEvent("reset", {})
+                    return
+                event = await self._next(listener)
+                if event is None or (event.seq is not None and event.seq <= sent):
+                    continue
+                yield event
+
+    async def _next(self, listener: Listener) -> FeedEvent | None:
+        """The next event; None now and then, so that a stop is noticed while all is calm."""
+        with contextlib.suppress(TimeoutError):
+            return await asyncio.wait_for(listener.queue.get(), 0.25)
+        return None

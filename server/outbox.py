@@ -1,0 +1,136 @@
+"""Sends what the transactions queued: lease → send → record, the SOS lane on workers of its own.
+
+A message is leased (state `sending`) in one transaction and recorded in another. Between the two
+anything may die, so a message that comes back still `sending` is first looked up at the provider.
+Duplicates beat silence: what can't be looked up within the deadline is sent again.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import RowMapping
+
+from server.channels.base import Ambiguous, Busy, Channel, Refused, Sent
+from server.core.words import Delivery
+from server.database import Database, Tx
+from server.service import answering
+from server.service.house import PLACEHOLDER, House
+from server.store import outbox
+
+log = logging.getLogger(__name__)
+LEASE = timedelta(seconds=30)
+"""Longer than the channel's own time-out, so that a living sender is never overtaken."""
+BACKOFF_S = (1, 2, 4, 8, 15)
+AT_ONCE = 8
+
+
+class Worker:
+    """Drains some lanes until stopped."""
+
+    def __init__(
+        self, database: Database, house: House, channel: Channel, lanes: Sequence[int]
+    ) -> None:
+        self._database = database
+        self._house = house
+        self._channel = channel
+        self._lanes = tuple(lanes)
+        self._threads = ThreadPoolExecutor(AT_ONCE, f"send-{lanes[0]}")
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Send whatever is due until `stop`; what is under way is finished and recorded."""
+        with self._database.bell.listening("outbox") as rung:
+            while not stop.is_set():
+                rung.clear()
+                try:
+                    if await self.drain():
+                        continue
+                except Exception:
+                    log.exception("the outbox could not be drained; trying again")
+                await _either(rung, stop, timeout_s=1.0)
+        self._threads.shutdown(wait=False)
+
+    async def drain(self) -> int:
+        """Send one lot; returns how many there were."""
+        lot = await self._database.write(self._lease, urgent=self._urgent)
+        await asyncio.gather(*(self._send(message) for message in lot))
+        return len(lot)
+
+    @property
+    def _urgent(self) -> bool:
+        return 0 in self._lanes
+
+    def _lease(self, tx: Tx) -> Sequence[RowMapping]:
+        if outbox.next_due(tx.conn, self._lanes) is None:
+            return []
+        return outbox.lease(tx.conn, self._lanes, tx.now, tx.now + tx.real(LEASE), AT_ONCE)
+
+    async def _send(self, message: RowMapping) -> None:
+        body = self._words(message)
+        loop = asyncio.get_running_loop()
+        try:
+            result: Sent | Refused | None = None
+            if message["state"] == Delivery.SENDING.value:
+                result = await loop.run_in_executor(
+                    self._threads, self._channel.find, message["phone"], body, _since(message)
+                )
+            if result is None:
+                result = await loop.run_in_executor(
+                    self._threads, self._channel.send, message["phone"], body, message["id"]
+                )
+        except Ambiguous as error:
+            log.warning("message %s: %s; it will be looked up", message["id"], error)
+            await self._again(message, state=Delivery.SENDING)
+        except Busy as error:
+            log.warning("message %s: %s; trying again", message["id"], error)
+            await self._again(message, state=Delivery(message["state"]))
+        else:
+            await self._record(message, result)
+
+    def _words(self, message: RowMapping) -> str:
+        body: str = message["body"]
+        if PLACEHOLDER in body:
+            token = self._house.token(message["alert_id"], message["person_id"])
+            body = body.replace(PLACEHOLDER, token)
+        return body
+
+    async def _again(self, message: RowMapping, state: Delivery) -> None:
+        wait_s = BACKOFF_S[min(message["tries"], len(BACKOFF_S) - 1)]
+
+        def put_back(tx: Tx) -> None:
+            due_at = tx.now + tx.real(timedelta(seconds=wait_s))
+            outbox.set_message(tx.conn, message["id"], state=state.value, due_at=due_at)
+
+        await self._database.write(put_back, urgent=self._urgent)
+
+    async def _record(self, message: RowMapping, result: Sent | Refused) -> None:
+        def record(tx: Tx) -> None:
+            if isinstance(result, Refused):
+                answering.take_delivery(
+                    tx, self._house, message["id"], Delivery.FAILED, result.error
+                )
+                return
+            # The status webhook may have been faster than this: then `delivered` stands.
+            values: dict[str, Any] = {"provider_id": result.provider_id, "due_at": None}
+            outbox.set_message(tx.conn, message["id"], **values)
+            answering.take_delivery(tx, self._house, message["id"], Delivery.SENT)
+
+        await self._database.write(record, urgent=self._urgent)
+
+
+def _since(message: RowMapping) -> datetime:
+    created: datetime = message["created_at"]
+    return created - timedelta(seconds=5)
+
+
+async def _either(*events: asyncio.Event, timeout_s: float) -> None:
+    """Wait until one of the events is set, at most `timeout_s` seconds."""
+    waits = [asyncio.ensure_future(e.wait()) for e in events]
+    try:
+        await asyncio.wait(waits, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()

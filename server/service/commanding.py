@@ -1,0 +1,27 @@
+"""Commands for terminals, handed to gateways on a lease."""
+
+from datetime import timedelta
+from typing import Any
+
+from server.database import Tx
+from server.service import presence
+from server.store import outbox
+
+LEASE = timedelta(seconds=15)
+"""Not confirmed by then: handed out again. A terminal ignores a command it has seen."""
+
+
+def lease(tx: Tx, gateway_id: str, limit: int) -> list[dict[str, Any]]:
+    """Commands that are due, as the gateway publishes them."""
+    presence.heard(tx, gateway_id)
+    rows = outbox.lease_commands(tx.conn, tx.now, tx.now + tx.real(LEASE), limit)
+    return [
+        {"cmd_id": f"c-{row['id']}", "t": row["terminal_id"], "payload": row["payload"]}
+        for row in rows
+    ]
+
+
+def done(tx: Tx, cmd_ids: list[str]) -> None:
+    """The broker has these; ids we never gave out are passed over."""
+    numbers = [int(c[2:]) for c in cmd_ids if c.startswith("c-") and c[2:].isdigit()]
+    outbox.commands_published(tx.conn, numbers)

@@ -1,0 +1,215 @@
+"""Saves a decision together with everything that follows from it: the one door to the outbox."""
+
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import RowMapping
+
+from server.core import alerts as core
+from server.core.ladder import Person, Roster
+from server.core.messages import Subject, compose
+from server.core.texts import WORDS
+from server.core.words import Delivery, Kind, Template
+from server.database import Tx
+from server.service.house import PLACEHOLDER, House, digest_of
+from server.store import alerts, journal, outbox, people
+from server.tables import to_ms
+
+LINK_LIFE = timedelta(hours=12)
+HELP_TEXT_LIFE = timedelta(minutes=10)
+"""After this, "help is coming" would be a stale promise on a terminal that was off the air."""
+SOS_LANE, ROUND_LANE = 0, 1
+
+
+def age_on(birth: date, day: date) -> int:
+    """Full years of age on `day`."""
+    return day.year - birth.year - ((day.month, day.day) < (birth.month, birth.day))
+
+
+def roster_of(tx: Tx, row: RowMapping) -> Roster:
+    """Who stands behind each target for this alert's door, now."""
+    if row["building_id"] is None:
+        return Roster()
+    key = (row["building_id"], row["resident_id"])
+    return people.rosters(tx.conn, [key])[key]
+
+
+def situation(tx: Tx, stored: alerts.Stored) -> core.Situation:
+    """The facts `core.alerts.decide` judges by."""
+    told = outbox.told(tx.conn, [stored.id]).get(stored.id, {})
+    return core.Situation(stored.alert, roster_of(tx, stored.row), told)
+
+
+def subject_of(tx: Tx, stored: alerts.Stored) -> Subject:
+    """What messages about this alert may say."""
+    row = stored.row
+    waited = int((tx.now - row["opened_at"]).total_seconds() // 60)
+    if row["resident_id"] is not None:
+        resident = people.resident(tx.conn, row["resident_id"])
+        assert resident is not None
+        return Subject(
+            building=resident["building_number"],
+            floor=resident["floor"],
+            label=resident["label"],
+            age=age_on(resident["birth_date"], tx.now.date()),
+            lives_alone=resident["living"] == "alone",
+            code=row["code"],
+            waited_min=waited,
+            test=row["test"],
+            late=row["late"],
+        )
+    labels = tuple(dict.fromkeys(i.label for i in stored.alert.items if i.outcome is None))
+    return Subject(
+        building=_number(tx, row["building_id"]),
+        code=row["code"],
+        labels=labels,
+        waited_min=waited,
+    )
+
+
+def _number(tx: Tx, building_id: int) -> int:
+    from sqlalchemy import select
+
+    query = select(people.BUILDING.c.number).where(people.BUILDING.c.id == building_id)
+    return int(tx.conn.execute(query).scalar_one())
+
+
+def commit(
+    tx: Tx, house: House, stored: alerts.Stored, decision: core.Decision, **why: Any
+) -> alerts.Stored:
+    """Save the decision and its effects; `why` goes into the journal (who, which outcome …)."""
+    if decision.alert == stored.alert and not decision.effects:
+        return stored
+    saved = alerts.save(tx.conn, stored, decision.alert)
+    entry_(tx, saved, decision.reason.value, **why)
+    enact(tx, house, saved, decision.effects)
+    return saved
+
+
+def entry_(tx: Tx, stored: alerts.Stored, kind: str, **data: Any) -> None:
+    """One journal entry about an alert."""
+    row = stored.row
+    flat_id = None
+    if row["resident_id"] is not None:
+        resident = people.resident(tx.conn, row["resident_id"])
+        flat_id = resident["flat_id"] if resident else None
+    journal.note(
+        tx, kind, alert_id=stored.id, building_id=row["building_id"], flat_id=flat_id,
+        alert_kind=row["kind"], state=stored.alert.state.value,
+        **{k: v for k, v in data.items() if v is not None},
+    )  # fmt: skip
+
+
+def enact(
+    tx: Tx, house: House, stored: alerts.Stored, effects: tuple[core.Effect, ...]
+) -> None:
+    """Queue what follows from a decision, in this transaction."""
+    subject = subject_of(tx, stored) if effects and stored.row["building_id"] else None
+    for effect in effects:
+        match effect:
+            case core.Tell():
+                assert subject is not None
+                tell(tx, house, stored, effect, subject)
+            case core.HelpComing(responder):
+                _command(tx, stored, _help_coming(stored, responder, tx.now), HELP_TEXT_LIFE)
+            case core.TellTerminalResolved():
+                _command(tx, stored, {"cmd": "resolved"}, HELP_TEXT_LIFE)
+            case core.CancelQueued():
+                outbox.cancel_queued(tx.conn, stored.id, tx.now)
+
+
+def tell(
+    tx: Tx, house: House, stored: alerts.Stored, effect: core.Tell, subject: Subject
+) -> None:
+    """Queue one message about an alert, in the recipient's language, with their own link."""
+    person = effect.person
+    with_link = Subject(**{**_fields(subject), "link": house.link()})
+    body = compose(effect.template, with_link, person.lang, effect.about)
+    if PLACEHOLDER in body:
+        digest = digest_of(house.token(stored.id, person.id))
+        alerts.add_link(
+            tx.conn, digest, alert_id=stored.id, person_id=person.id, role=person.role.value,
+            expires_at=tx.now + LINK_LIFE,
+        )
+    message_id = outbox.enqueue(
+        tx.conn,
+        alert_id=stored.id,
+        person_id=person.id,
+        role=person.role.value,
+        step=effect.step,
+        attempt=effect.attempt,
+        template=effect.template.value,
+        lane=SOS_LANE if stored.alert.kind is Kind.SOS else ROUND_LANE,
+        phone=person.phone,
+        body=body,
+        due_at=tx.now,
+        created_at=tx.now,
+    )
+    if message_id is not None:
+        entry_(
+            tx, stored, "message_queued", message_id=message_id, template=effect.template.value,
+            role=person.role.value, step=effect.step, delivery=Delivery.QUEUED.value,
+        )
+        tx.wake("outbox")
+
+
+def answer(
+    tx: Tx, person: RowMapping, template: Template, subject: Subject, alert_id: int | None = None
+) -> None:
+    """Queue a plain answer to a person's SMS (which code? too late, not understood …)."""
+    outbox.enqueue(
+        tx.conn,
+        alert_id=alert_id,
+        person_id=person["id"],
+        role="",
+        step=-1,
+        attempt=to_ms(tx.now),
+        template=template.value,
+        lane=SOS_LANE,
+        phone=person["phone"],
+        body=compose(template, subject, person["lang"]),
+        due_at=tx.now,
+        created_at=tx.now,
+    )
+    tx.wake("outbox")
+
+
+def _fields(subject: Subject) -> dict[str, Any]:
+    return {name: getattr(subject, name) for name in Subject.__slots__}
+
+
+def _help_coming(
+    stored: alerts.Stored, responder: core.Responder, now: datetime
+) -> dict[str, Any]:
+    alert = stored.alert
+    left = (alert.lease_until - now) if alert.lease_until else timedelta(0)
+    return {
+        "cmd": "help_coming",
+        "who": responder.name,
+        "eta_min": max(1, int(left.total_seconds() // 60)),
+        "text": WORDS["zh"]["coming"].format(name=responder.name),
+    }
+
+
+def _command(tx: Tx, stored: alerts.Stored, payload: dict[str, Any], life: timedelta) -> None:
+    row = stored.row
+    if row["terminal_id"] is None or row["boot"] is None or stored.alert.kind is not Kind.SOS:
+        return  # only an event of a terminal has something to answer
+    expires_at = tx.now + life
+    outbox.add_command(
+        tx.conn,
+        terminal_id=row["terminal_id"],
+        alert_id=stored.id,
+        payload={
+            **payload, "exp": to_ms(expires_at), "ref": {"boot": row["boot"], "seq": row["seq"]},
+        },
+        created_at=tx.now,
+        expires_at=expires_at,
+        due_at=tx.now,
+    )  # fmt: skip
+    tx.wake("commands")
+
+
+def person_of(roster: Roster, person_id: int) -> Person | None:
+    """The roster's person with this id."""
+    return next((p for p in roster.everyone() if p.id == person_id), None)

@@ -1,0 +1,249 @@
+"""The way in for terminals: one batch, one transaction, receipts in the answer.
+
+1. Which terminals do we know? The others' events go to the quarantine (an SOS also to staff).
+2. Insert the events; only those the database returns as new have any effect.
+3. Alarms first, then signs of life, then the devices' own state.
+4. Journal. The commit is what makes the receipts true.
+"""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import RowMapping
+
+from server.core import alerts as core
+from server.core import rounds
+from server.core.words import ALARMS, SIGNS_OF_LIFE, Fault, Outcome, SignalType
+from server.database import Tx
+from server.service import effects, presence, raising
+from server.service.house import House
+from server.store import alerts, journal, people, signals
+from server.tables import from_ms
+
+LATE = timedelta(minutes=5)
+"""An event that took longer than this to reach us is flagged late."""
+FAULTS = {
+    SignalType.BATTERY_LOW: Fault.BATTERY_LOW,
+    SignalType.MAINS_LOST: Fault.MAINS_LOST,
+    SignalType.TAMPER: Fault.TAMPER,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SignalIn:
+    """One event as the gateway read it. Times in epoch ms by the device's clock."""
+
+    t: str
+    type: SignalType
+    boot: int
+    seq: int
+    ts: int | None = None
+    ts_ok: bool = False
+    buffered: bool = False
+    test: bool = False
+    bat: int | None = None
+    mains: bool | None = None
+    rssi: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """What the gateway could not read."""
+
+    topic: str
+    payload: bytes
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """All that one POST carries."""
+
+    gateway: str
+    signals: Sequence[SignalIn] = ()
+    heartbeats: Sequence[presence.Heartbeat] = ()
+    statuses: Sequence[presence.Status] = ()
+    cmd_acks: Sequence[presence.CommandAck] = ()
+    rejects: Sequence[Reject] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of one event: stored, duplicate, or quarantined (then: no word to the
+    terminal)."""
+
+    t: str
+    boot: int
+    seq: int
+    result: str
+
+
+@dataclass(slots=True)
+class _New:
+    """The new events of a batch, each with its terminal and the instant it counts for."""
+
+    signal: SignalIn
+    terminal: RowMapping
+    seen_at: datetime
+    late: bool
+
+
+def ingest(tx: Tx, house: House, batch: Batch) -> list[Receipt]:
+    """Take one batch. Returns a receipt for each of its signals, in order."""
+    presence.heard(tx, batch.gateway)
+    ids = {s.t for s in batch.signals} | {h.t for h in batch.heartbeats}
+    known = signals.terminals(tx.conn, ids | {s.t for s in batch.statuses})
+    mine = [s for s in batch.signals if s.t in known]
+    rows = {(s.t, s.boot, s.seq): _row(s, known[s.t], tx.now) for s in mine}
+    fresh = signals.insert_signals(tx.conn, list(rows.values()))
+    receipts: list[Receipt] = []
+    new: list[_New] = []
+    for s in batch.signals:
+        identity = (s.t, s.boot, s.seq)
+        if s.t not in known:
+            _unknown(tx, house, s)
+            receipts.append(Receipt(*identity, "quarantined"))
+        elif identity in fresh:
+            fresh.discard(identity)  # the same event twice in one batch counts once
+            seen_at = _seen_at(s, tx.now)
+            new.append(_New(s, known[s.t], seen_at, tx.now - seen_at > LATE))
+            receipts.append(Receipt(*identity, "stored"))
+        else:
+            receipts.append(Receipt(*identity, "duplicate"))
+    _journal_signals(tx, new)
+    for n in new:
+        _alarm(tx, house, n)
+    _signs_of_life(tx, house, new)
+    for n in new:
+        _device_facts(tx, house, n)
+    words = presence.Words(batch.heartbeats, batch.statuses, [n.signal for n in new])
+    presence.update(tx, house, known, words)
+    presence.command_acks(tx, batch.cmd_acks)
+    for reject in batch.rejects:
+        quarantine(tx, reject)
+    return receipts
+
+
+def _row(s: SignalIn, terminal: RowMapping, now: datetime) -> dict[str, Any]:
+    occurred_at = _occurred_at(s)
+    return {
+        "terminal_id": terminal["id"], "boot": s.boot, "seq": s.seq, "type": s.type.value,
+        "occurred_at": occurred_at, "received_at": now, "test": s.test,
+        "late": now - _seen_at(s, now) > LATE,
+    }  # fmt: skip
+
+
+def _occurred_at(s: SignalIn) -> datetime | None:
+    return from_ms(s.ts) if s.ts is not None else None
+
+
+def _seen_at(s: SignalIn, now: datetime) -> datetime:
+    return rounds.seen_at(now, _occurred_at(s), clock_ok=s.ts_ok, buffered=s.buffered)
+
+
+def _journal_signals(tx: Tx, new: Sequence[_New]) -> None:
+    journal.append(
+        tx,
+        [
+            {
+                "kind": "signal",
+                "building_id": n.terminal["building_id"],
+                "flat_id": n.terminal["flat_id"],
+                "data": {
+                    "type": n.signal.type.value, "terminal": n.signal.t,
+                    "boot": n.signal.boot, "seq": n.signal.seq,
+                    **({"late": True} if n.late else {}),
+                    **({"test": True} if n.signal.test else {}),
+                },
+            }
+            for n in new
+        ],
+    )  # fmt: skip
+
+
+def _alarm(tx: Tx, house: House, n: _New) -> None:
+    s = n.signal
+    if s.type in ALARMS:
+        raising.sos(
+            tx,
+            house,
+            terminal_id=s.t,
+            identity=(s.boot, s.seq),
+            resident_id=n.terminal["resident_id"],
+            building_id=n.terminal["building_id"],
+            fall=s.type is SignalType.FALL,
+            test=s.test,
+            late=n.late,
+        )
+    elif s.type is SignalType.SOS_CANCEL and n.terminal["resident_id"] is not None:
+        subject = f"sos:{n.terminal['resident_id']}"
+        for stored in alerts.open_by_subject(tx.conn, [subject]).values():
+            decision = core.decide(
+                effects.situation(tx, stored), core.ResidentCancelled(), tx.now
+            )
+            effects.commit(tx, house, stored, decision)
+
+
+def _signs_of_life(tx: Tx, house: House, new: Sequence[_New]) -> None:
+    seen: dict[int, tuple[datetime, RowMapping]] = {}
+    for n in new:
+        resident_id = n.terminal["resident_id"]
+        if resident_id is None or n.signal.type not in SIGNS_OF_LIFE:
+            continue
+        if resident_id not in seen or n.seen_at > seen[resident_id][0]:
+            seen[resident_id] = (n.seen_at, n.terminal)
+    if not seen:
+        return
+    community = people.community(tx.conn)
+    assert community is not None, "a resident has a community"
+    rows = []
+    for resident_id, (at, row) in seen.items():
+        due = row["next_due_at"]
+        if due is not None:
+            due = rounds.after_sign_of_life(community.plans, community.zone, due, at)
+        last = max(at, row["last_sign_at"] or at)
+        rows.append({"r_id": resident_id, "next_due": due, "seen": last})
+    signals.mark_signs(tx.conn, rows)
+    for alert_id, resident_id in alerts.open_items(tx.conn, list(seen)):
+        stored = alerts.load(tx.conn, alert_id)
+        assert stored is not None
+        at = seen[resident_id][0]
+        if at < stored.row["round_due_at"] - timedelta(hours=12):
+            continue  # a very old stored press says nothing about this round
+        event = core.SettleItem(resident_id, Outcome.CHECKED_IN)
+        decision = core.decide(effects.situation(tx, stored), event, tx.now)
+        effects.commit(tx, house, stored, decision, resident_id=resident_id)
+
+
+def _device_facts(tx: Tx, house: House, n: _New) -> None:
+    what = FAULTS.get(n.signal.type)
+    if what is not None:
+        raising.fault(
+            tx, house, what, n.signal.t, building_id=n.terminal["building_id"],
+            resident_id=n.terminal["resident_id"], terminal_id=n.signal.t,
+        )  # fmt: skip
+    elif n.signal.type is SignalType.MAINS_RESTORED:
+        raising.fault_over(tx, house, Fault.MAINS_LOST, [n.signal.t])
+
+
+def _unknown(tx: Tx, house: House, s: SignalIn) -> None:
+    """An event of a terminal we do not know, or revoked: kept, and an SOS is shown to staff."""
+    topic = f"xunlou/v1/t/{s.t}/evt/{s.type.value}"
+    payload = f'{{"boot":{s.boot},"seq":{s.seq}}}'.encode()
+    quarantine(tx, Reject(topic, payload, "unknown_terminal"))
+    if s.type in ALARMS:
+        raising.fault(tx, house, Fault.UNKNOWN_TERMINAL_SOS, s.t, terminal_id=s.t)
+
+
+def quarantine(tx: Tx, reject: Reject) -> None:
+    """Keep what could not be taken; only its first copy is worth a journal entry."""
+    if signals.quarantine(tx.conn, reject.topic, reject.payload, reject.reason, tx.now):
+        journal.note(tx, "quarantined", topic=reject.topic[:256], reason=reject.reason)
+
+
+def decode_payload(text: str) -> bytes:
+    """The bytes of a reject's payload. Raises ValueError when it is not base64."""
+    return base64.b64decode(text, validate=True)

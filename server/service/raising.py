@@ -1,0 +1,129 @@
+"""Opening alerts: an SOS, a building's missed round, a fault. One open alert a subject."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from server.core import alerts as core
+from server.core.words import Fault, Kind, Outcome, Role
+from server.database import Tx
+from server.service import effects
+from server.service.house import House
+from server.store import alerts
+
+
+def _open(
+    tx: Tx, house: House, alert: core.Alert, why: dict[str, Any], **facts: Any
+) -> alerts.Stored | None:
+    """Create, take the first step, queue its messages. None: somebody else opened it first."""
+    stored = alerts.create(tx.conn, alert, tx.now, **facts)
+    if stored is None:
+        return None
+    effects.entry_(tx, stored, "alert_opened", **why)
+    if alert.ladder is None:
+        return stored
+    decision = core.open_alert(stored.alert, effects.roster_of(tx, stored.row), tx.now)
+    return effects.commit(tx, house, stored, decision)
+
+
+def sos(
+    tx: Tx,
+    house: House,
+    *,
+    terminal_id: str,
+    identity: tuple[int, int],
+    resident_id: int | None,
+    building_id: int | None,
+    fall: bool,
+    test: bool,
+    late: bool,
+) -> alerts.Stored:
+    """A press for help (or a fall): a new alert, or one more press on the resident's open one."""
+    subject = f"sos:{resident_id}" if resident_id is not None else f"sos:terminal:{terminal_id}"
+    open_now = alerts.open_by_subject(tx.conn, [subject]).get(subject)
+    if open_now is not None:
+        decision = core.decide(
+            effects.situation(tx, open_now), core.PressedAgain(fall), tx.now
+        )
+        return effects.commit(tx, house, open_now, decision, presses=decision.alert.presses)
+    ladder = house.ladders[Kind.SOS] if resident_id is not None else None
+    stored = _open(
+        tx,
+        house,
+        core.Alert(kind=Kind.SOS, ladder=ladder, opened_at=tx.now, fall=fall),
+        {"boot": identity[0], "seq": identity[1], "terminal": terminal_id, "late": late or None},
+        subject=subject,
+        resident_id=resident_id,
+        building_id=building_id,
+        terminal_id=terminal_id,
+        boot=identity[0],
+        seq=identity[1],
+        test=test,
+        late=late,
+    )
+    assert stored is not None, "the subject was free in this very transaction"
+    return stored
+
+
+def missed(
+    tx: Tx, house: House, building_id: int, due_at: datetime, items: Sequence[core.Item]
+) -> alerts.Stored:
+    """The worklist of one building for one round: new, or with flats added to the open one."""
+    subject = f"missed:{building_id}:{int(due_at.timestamp())}"
+    open_now = alerts.open_by_subject(tx.conn, [subject]).get(subject)
+    if open_now is not None:
+        event = core.AddItems(tuple(items))
+        decision = core.decide(effects.situation(tx, open_now), event, tx.now)
+        return effects.commit(tx, house, open_now, decision)
+    stored = _open(
+        tx,
+        house,
+        core.Alert(
+            kind=Kind.MISSED,
+            ladder=house.ladders[Kind.MISSED],
+            opened_at=tx.now,
+            items=tuple(items),
+        ),
+        {"flats": [i.flat_id for i in items]},
+        subject=subject,
+        building_id=building_id,
+        round_due_at=due_at,
+    )
+    assert stored is not None, "the subject was free in this very transaction"
+    return stored
+
+
+def fault(
+    tx: Tx,
+    house: House,
+    what: Fault,
+    about: str,
+    *,
+    building_id: int | None = None,
+    resident_id: int | None = None,
+    terminal_id: str | None = None,
+    detail: str = "",
+) -> alerts.Stored | None:
+    """A fault for staff to see, once while it lasts. None when it is open already."""
+    return _open(
+        tx,
+        house,
+        core.Alert(kind=Kind.FAULT, ladder=None, opened_at=tx.now),
+        {"fault": what.value},
+        subject=f"fault:{what.value}:{about}",
+        fault=what.value,
+        building_id=building_id,
+        resident_id=resident_id,
+        terminal_id=terminal_id,
+        detail=detail,
+    )
+
+
+def fault_over(tx: Tx, house: House, what: Fault, abouts: Sequence[str]) -> None:
+    """Faults that mended themselves are closed as such."""
+    subjects = [f"fault:{what.value}:{about}" for about in abouts]
+    for stored in alerts.open_by_subject(tx.conn, subjects).values():
+        actor = core.Actor(None, "system", Role.OPERATOR)
+        event = core.Resolve(actor, Outcome.RESTORED)
+        decision = core.decide(effects.situation(tx, stored), event, tx.now)
+        effects.commit(tx, house, stored, decision, outcome=Outcome.RESTORED.value)

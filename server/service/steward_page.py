@@ -1,0 +1,150 @@
+"""What a steward sees and does on the page in their SMS.
+
+Before accepting: where, what, since when, who else. After: name, way in, key holder. Looking never
+changes an alert; each look at the way in is journalled.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import RowMapping
+
+from server.core import alerts as core
+from server.core.messages import place
+from server.core.words import Kind, Outcome, Role, State
+from server.database import Tx
+from server.service import acting, effects
+from server.service.house import House, digest_of
+from server.store import alerts, people
+from server.tables import to_ms
+
+AFTER_THE_END = timedelta(hours=2)
+OUTCOMES = {
+    "resolve:safe": Outcome.SAFE,
+    "resolve:ambulance": Outcome.AMBULANCE,
+    "resolve:false_alarm": Outcome.FALSE_ALARM,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A link's alert and person."""
+
+    stored: alerts.Stored
+    actor: core.Actor
+    expired: bool
+
+
+def open_page(tx: Tx, token: str) -> Page:
+    """What a token opens. Raises acting.Unknown when it opens nothing."""
+    link = alerts.link(tx.conn, digest_of(token))
+    stored = alerts.load(tx.conn, link["alert_id"]) if link else None
+    if link is None or stored is None:
+        raise acting.Unknown("this link opens nothing")
+    ended = stored.alert.resolved_at
+    expired = tx.now > link["expires_at"] or (
+        ended is not None and tx.now > ended + AFTER_THE_END
+    )
+    roster = effects.roster_of(tx, stored.row)
+    person = effects.person_of(roster, link["person_id"])
+    name = person.name if person else _name(tx, link["person_id"])
+    return Page(stored, core.Actor(link["person_id"], name, Role(link["role"])), expired)
+
+
+def _name(tx: Tx, person_id: int) -> str:
+    from sqlalchemy import select
+
+    query = select(people.PERSON.c.name).where(people.PERSON.c.id == person_id)
+    return str(tx.conn.execute(query).scalar_one())
+
+
+def view(tx: Tx, token: str) -> dict[str, Any]:
+    """The page's content. Raises acting.Unknown."""
+    page = open_page(tx, token)
+    stored, alert = page.stored, page.stored.alert
+    mine = any(r.is_(page.actor) for r in alert.responders)
+    subject = effects.subject_of(tx, stored)
+    shown: dict[str, Any] = {
+        "state": "expired" if page.expired else alert.state.value,
+        "kind": alert.kind.value, "fall": alert.fall, "test": stored.row["test"],
+        "address": place(subject, "zh"), "title": place(subject, "zh"),
+        "opened_ms": to_ms(alert.opened_at), "now_ms": to_ms(tx.now), "code": stored.row["code"],
+        "age": subject.age, "lives_alone": subject.lives_alone, "mine": mine,
+        "cancelled_by_resident": alert.cancelled_by_resident,
+        "others": [
+            {"name": r.name, "state": "on_scene" if r.on_scene_at else "accepted"}
+            for r in alert.responders if not r.is_(page.actor)
+        ],
+        "outcome": alert.outcome.value if alert.outcome else None,
+        "resident": None, "access": None, "key_holders": None, "risks": None, "phone": None,
+        "items": [
+            {"resident_id": i.resident_id, "label": i.label,
+             "state": "open" if i.outcome is None else i.outcome.value}
+            for i in alert.items
+        ],
+        "actions": [] if page.expired else _actions(alert, page.actor),
+    }  # fmt: skip
+    told_who = mine and not page.expired and alert.state is not State.RESOLVED
+    if told_who and alert.kind is Kind.SOS and stored.row["resident_id"] is not None:
+        shown.update(_way_in(tx, page))
+    return shown
+
+
+def _way_in(tx: Tx, page: Page) -> dict[str, Any]:
+    resident, holders = acting.look_at_access(
+        tx, page.stored.row["resident_id"], who=page.actor.name, why="responder",
+        alert_id=page.stored.id,
+    )  # fmt: skip
+    return {
+        "resident": resident["name"],
+        "access": [{"label": "进门办法", "text": resident["access_notes"]}]
+                  if resident["access_notes"] else [],
+        "key_holders": [_holder(h) for h in holders],
+        "risks": resident["risks"] or None,
+        "phone": resident["phone"] or None,
+    }  # fmt: skip
+
+
+def _holder(row: RowMapping) -> dict[str, str]:
+    return {"name": row["name"], "phone": row["phone"], "where": row["key_place"]}
+
+
+def _actions(alert: core.Alert, actor: core.Actor) -> list[str]:
+    mine = next((r for r in alert.responders if r.is_(actor)), None)
+    if alert.state is State.RESOLVED:
+        return []
+    if mine is None:
+        return ["accept", "decline"]
+    if mine.on_scene_at is None:
+        return ["on_scene", "no_answer", "decline", "resolve:safe"]
+    return ["resolve:safe", "resolve:ambulance", "resolve:false_alarm", "no_answer"]
+
+
+def act(
+    tx: Tx, house: House, token: str, action: str, resident_id: int | None = None
+) -> dict[str, Any]:
+    """Do what a button says; twice is as good as once. Raises acting.Unknown or acting.Refused."""
+    page = open_page(tx, token)
+    if page.expired:
+        raise acting.Refused("这个链接已过期。急事请打120,或打给值班室。")
+    actor = page.actor
+    event: core.Event
+    if action == "accept":
+        event = core.Accept(actor)
+    elif action == "decline":
+        event = core.Decline(actor)
+    elif action == "on_scene":
+        event = core.Arrive(actor)
+    elif action == "no_answer":
+        # Nobody opens: at the door, and the next people are called at once.
+        acting.act(tx, house, page.stored.id, core.Arrive(actor), actor)
+        event = core.Escalate(actor)
+    elif action in OUTCOMES and resident_id is not None:
+        event = core.SettleItem(resident_id, OUTCOMES[action], actor)
+    elif action in OUTCOMES:
+        event = core.Resolve(actor, OUTCOMES[action])
+    else:
+        raise acting.Refused(f"unknown action {action!r}")
+    acting.act(tx, house, page.stored.id, event, actor)
+    return view(tx, token)

@@ -1,0 +1,137 @@
+"""What is due: missed rounds, prompts, ladder steps, silent devices. Asked at every ring of the
+bell; the cost is of the due, never of the residents. Each chunk is a transaction of its own, so
+that a big round never holds the write lock from an SOS."""
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import timedelta
+
+from server.core import alerts as core
+from server.core import rounds
+from server.core.words import Fault
+from server.database import Tx
+from server.service import effects, presence, raising
+from server.service.house import House
+from server.store import alerts, journal, outbox, people, signals
+from server.tables import to_ms
+
+log = logging.getLogger(__name__)
+CHUNK = 200
+RETRY_BROKEN = timedelta(seconds=60)
+SETTLE = timedelta(seconds=15)
+"""After blindness, what was queued comes in first; only then is anybody judged."""
+
+
+def blind(tx: Tx, house: House) -> bool:
+    """Whether we can't tell a silent resident from our own outage: no gateway was heard lately.
+
+    Opens a fault for staff while it lasts.
+    """
+    gap, settle = tx.real(presence.GATEWAY_GAP), tx.real(SETTLE)
+    heard = signals.gateways(tx.conn)
+    lately = [g for g in heard if tx.now - g["last_heard_at"] <= gap]
+    if not heard:
+        return True  # nothing has ever been connected: nothing to judge by, nothing broken
+    if not lately:
+        since = max(g["last_heard_at"] for g in heard)
+        raising.fault(tx, house, Fault.BLIND, "gateway", detail=since.isoformat())
+        return True
+    raising.fault_over(tx, house, Fault.BLIND, ["gateway"])
+    return all(tx.now - g["resumed_at"] < settle for g in lately)
+
+
+def missed_rounds(tx: Tx, house: House) -> int:
+    """Judge up to CHUNK residents whose deadline has come; returns how many.
+
+    After a long stop several rounds may have passed: one worklist is made, for the latest one.
+    """
+    community = people.community(tx.conn)
+    if community is None:
+        return 0
+    overdue = signals.residents_overdue(tx.conn, tx.now, CHUNK)
+    if not overdue:
+        return 0
+    following = rounds.next_deadline(community.plans, community.zone, tx.now)
+    latest = max(
+        o.deadline
+        for o in rounds.occurrences(community.plans, community.zone, tx.now)
+        if o.deadline <= tx.now
+    )
+    by_building: defaultdict[int, list[core.Item]] = defaultdict(list)
+    for row in overdue:
+        by_building[row["building_id"]].append(
+            core.Item(row["id"], row["flat_id"], row["label"])
+        )
+    signals.set_next_due(tx.conn, [row["id"] for row in overdue], following)
+    for building_id, items in sorted(by_building.items()):
+        raising.missed(tx, house, building_id, latest, items)
+        journal.append(
+            tx,
+            [
+                {"kind": "missed", "building_id": building_id, "flat_id": i.flat_id,
+                 "data": {"due": latest.isoformat()}}
+                for i in items
+            ],
+        )  # fmt: skip
+    return len(overdue)
+
+
+def round_bells(tx: Tx, house: House) -> int:  # noqa: ARG001 (the form of all works)
+    """Open the round whose window has come, and chime on the terminals of those still awaited
+    when its prompt time has: the resident is reminded before anybody else is told."""
+    community = people.community(tx.conn)
+    if community is None:
+        return 0
+    current = rounds.current(community.plans, community.zone, tx.now)
+    if tx.now < current.opens_at:
+        return 0
+    done = 0
+    if signals.open_round(tx.conn, community.id, current.name, current.due_at, tx.now):
+        journal.note(tx, "round_opened", round=current.name, due=current.due_at.isoformat())
+        done += 1
+    if current.prompt_at <= tx.now < current.due_at and signals.claim_prompt(
+        tx.conn, community.id, current.due_at, tx.now
+    ):
+        waiting = signals.awaited_terminals(tx.conn, current.deadline)
+        for terminal_id in waiting:
+            outbox.add_command(
+                tx.conn, terminal_id=terminal_id,
+                payload={"cmd": "prompt", "exp": to_ms(current.due_at)},
+                created_at=tx.now, expires_at=current.due_at, due_at=tx.now,
+            )  # fmt: skip
+        journal.note(tx, "round_prompted", round=current.name, terminals=len(waiting))
+        tx.wake("commands")
+        done += 1
+    return done
+
+
+def ladder_steps(tx: Tx, house: House) -> int:
+    """Take up to CHUNK due steps; returns how many alerts were looked at."""
+    due = alerts.steps_due(tx.conn, tx.now, CHUNK)
+    for alert_id in due:
+        try:
+            with tx.conn.begin_nested():
+                stored = alerts.load(tx.conn, alert_id)
+                assert stored is not None
+                decision = core.decide(effects.situation(tx, stored), core.StepDue(), tx.now)
+                effects.commit(tx, house, stored, decision)
+        except (ArithmeticError, AssertionError, LookupError, TypeError, ValueError):
+            # One corrupt alert must not stop the others; staff see it, and it is tried again.
+            log.exception("alert %s could not take its step", alert_id)
+            alerts.postpone(tx.conn, alert_id, tx.now + RETRY_BROKEN)
+            raising.fault(tx, house, Fault.BROKEN_ALERT, str(alert_id), detail=str(alert_id))
+    return len(due)
+
+
+def silent_devices(tx: Tx, house: House) -> int:
+    """Open faults for up to CHUNK silent devices; returns how many."""
+    return presence.silent_devices(tx, house, CHUNK)
+
+
+Work = Callable[[Tx, House], int]
+ALWAYS: tuple[Work, ...] = (ladder_steps, round_bells)
+WITH_SIGHT: tuple[Work, ...] = (missed_rounds, silent_devices)
+"""Judging residents and devices needs eyes; the ladder climbs whether we see or not."""
+
+

@@ -1,0 +1,58 @@
+"""The server's settings, all from the environment. docs/settings.md lists them (tested)."""
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Every setting with its default; secrets have none."""
+
+    model_config = SettingsConfigDict(env_prefix="XUNLOU_", extra="ignore", populate_by_name=True)
+
+    database_url: str = Field(
+        "sqlite:///xunlou.db",
+        description="SQLAlchemy URL: `sqlite:///file` (embedded) or `postgresql+psycopg://…`",
+    )
+    host: str = Field("127.0.0.1", description="Address the server listens on")
+    port: int = Field(8000, ge=0, le=65535, description="Port the server listens on")
+    public_url: str = Field(
+        "http://127.0.0.1:8000",
+        description="The address people and Twilio use, exactly; webhooks are signed over it",
+    )
+    secret: SecretStr | None = Field(
+        None, description="Key of the links in stewards' SMS; at least 16 characters. Required"
+    )
+    gateway_token: SecretStr | None = Field(
+        None, description="Bearer token of the gateways. Required"
+    )
+    api_token: SecretStr | None = Field(
+        None, description="Bearer token for programs; without it programs can't log in"
+    )
+    operator_password: SecretStr | None = Field(
+        None, description="Password of the account `operator`, set anew at each start when given"
+    )
+    clock: str = Field(
+        "", description="Demo time `<real epoch s>,<virtual epoch s>,<speed>`; empty = real time"
+    )
+    twilio_account_sid: str = Field(
+        "", alias="TWILIO_ACCOUNT_SID", description="Twilio account (AC…); empty = no SMS"
+    )
+    twilio_auth_token: SecretStr | None = Field(
+        None, alias="TWILIO_AUTH_TOKEN", description="Signs requests and webhooks"
+    )
+    twilio_from_number: str = Field(
+        "", alias="TWILIO_FROM_NUMBER", description="The sender, E.164"
+    )
+    twilio_api_base_url: str = Field(
+        "", alias="TWILIO_API_BASE_URL", description="A stand-in for Twilio; empty = Twilio itself"
+    )
+
+    @field_validator("public_url")
+    @classmethod
+    def _no_slash_at_the_end(cls, value: str) -> str:
+        return value.rstrip("/")
+
+    @property
+    def has_sms(self) -> bool:
+        """Whether an SMS account is configured."""
+        return bool(self.twilio_account_sid and self.twilio_auth_token and self.twilio_from_number)

@@ -1,0 +1,295 @@
+"""Alerts: rows to core values and back. Every change is a compare-and-set on `version`."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, delete, select, update
+
+from server import tables as t
+from server.core import alerts as core
+from server.core.ladder import Ladder
+from server.core.words import Kind, Outcome, Role, State
+from server.database import Stale
+from server.store.signals import insert
+
+ALERT, ITEM = t.table(t.Alert), t.table(t.AlertItem)
+MESSAGE, LINK = t.table(t.Message), t.table(t.StewardLink)
+CODE_REST = timedelta(days=30)
+"""A code rests this long before another alert may carry it: an old SMS must open nothing new."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An alert's row, and the same alert as the rules see it."""
+
+    row: RowMapping
+    alert: core.Alert
+
+    @property
+    def id(self) -> int:
+        """The alert's id."""
+        return int(self.row["id"])
+
+
+def _responder(data: Mapping[str, Any]) -> core.Responder:
+    arrived = data["on_scene_ms"]
+    return core.Responder(
+        data["person_id"],
+        data["name"],
+        Role(data["role"]),
+        t.from_ms(data["accepted_ms"]),
+        t.from_ms(arrived) if arrived is not None else None,
+    )
+
+
+def _responder_json(r: core.Responder) -> dict[str, Any]:
+    return {
+        "person_id": r.person_id,
+        "name": r.name,
+        "role": r.role.value,
+        "accepted_ms": t.to_ms(r.accepted_at),
+        "on_scene_ms": t.to_ms(r.on_scene_at) if r.on_scene_at else None,
+    }
+
+
+def _to_core(row: RowMapping, items: Sequence[RowMapping]) -> core.Alert:
+    return core.Alert(
+        kind=Kind(row["kind"]),
+        ladder=Ladder.from_json(row["ladder"]) if row["ladder"] else None,
+        opened_at=row["opened_at"],
+        state=State(row["state"]),
+        step=row["step"],
+        repeats=row["repeats"],
+        next_step_at=row["next_step_at"],
+        responders=tuple(_responder(r) for r in row["responders"]),
+        lease_until=row["lease_until"],
+        presses=row["presses"],
+        again_at=row["again_at"],
+        cancelled_by_resident=row["cancelled_by_resident"],
+        items=tuple(
+            core.Item(i["resident_id"], i["flat_id"], i["label"],
+                      Outcome(i["outcome"]) if i["outcome"] else None)
+            for i in items
+        ),
+        outcome=Outcome(row["outcome"]) if row["outcome"] else None,
+        note=row["note"],
+        resolved_at=row["resolved_at"],
+        resolved_by=row["resolved_by"],
+        fall=row["fall"],
+    )  # fmt: skip
+
+
+def _columns(alert: core.Alert) -> dict[str, Any]:
+    return {
+        "kind": alert.kind.value,
+        "ladder": alert.ladder.to_json() if alert.ladder else None,
+        "opened_at": alert.opened_at,
+        "state": alert.state.value,
+        "step": alert.step,
+        "repeats": alert.repeats,
+        "next_step_at": alert.next_step_at,
+        "responders": [_responder_json(r) for r in alert.responders],
+        "lease_until": alert.lease_until,
+        "presses": alert.presses,
+        "again_at": alert.again_at,
+        "cancelled_by_resident": alert.cancelled_by_resident,
+        "outcome": alert.outcome.value if alert.outcome else None,
+        "note": alert.note,
+        "resolved_at": alert.resolved_at,
+        "resolved_by": alert.resolved_by,
+        "fall": alert.fall,
+    }
+
+
+def _with_items(conn: Connection, rows: Sequence[RowMapping]) -> list[Stored]:
+    missed = [r["id"] for r in rows if r["kind"] == Kind.MISSED]
+    items: dict[int, list[RowMapping]] = {}
+    if missed:
+        for item in conn.execute(
+            select(ITEM).where(ITEM.c.alert_id.in_(missed)).order_by(ITEM.c.label)
+        ).mappings():
+            items.setdefault(item["alert_id"], []).append(item)
+    return [Stored(row, _to_core(row, items.get(row["id"], []))) for row in rows]
+
+
+def load(conn: Connection, alert_id: int) -> Stored | None:
+    """One alert, or None."""
+    rows = conn.execute(select(ALERT).where(ALERT.c.id == alert_id)).mappings().all()
+    return _with_items(conn, rows)[0] if rows else None
+
+
+def load_many(conn: Connection, ids: Collection[int]) -> list[Stored]:
+    """These alerts, by id."""
+    query = select(ALERT).where(ALERT.c.id.in_(ids)).order_by(ALERT.c.id)
+    return _with_items(conn, conn.execute(query).mappings().all())
+
+
+def search(
+    conn: Connection,
+    *,
+    state: str | None = None,
+    kind: str | None = None,
+    building_ids: Collection[int] | None = None,
+    after: int = 0,
+    limit: int = 200,
+) -> list[Stored]:
+    """Alerts by id. `state` "unresolved" means: any but resolved."""
+    query = select(ALERT).where(ALERT.c.id > after).order_by(ALERT.c.id).limit(limit)
+    if state == "unresolved":
+        query = query.where(ALERT.c.state != State.RESOLVED)
+    elif state:
+        query = query.where(ALERT.c.state == state)
+    if kind:
+        query = query.where(ALERT.c.kind == kind)
+    if building_ids is not None:
+        query = query.where(ALERT.c.building_id.in_(building_ids))
+    return _with_items(conn, conn.execute(query).mappings().all())
+
+
+def open_by_subject(conn: Connection, subjects: Collection[str]) -> dict[str, Stored]:
+    """The open alerts on these subjects (`sos:<resident>`, `missed:<building>:<due>`, …)."""
+    query = select(ALERT).where(
+        ALERT.c.subject.in_(subjects), ALERT.c.state != State.RESOLVED
+    )
+    found = _with_items(conn, conn.execute(query).mappings().all())
+    return {s.row["subject"]: s for s in found}
+
+
+def steps_due(conn: Connection, now: datetime, limit: int) -> list[int]:
+    """Ids of alerts whose next step's time has come, SOS first."""
+    query = (
+        select(ALERT.c.id)
+        .where(ALERT.c.next_step_at <= now)
+        .order_by(ALERT.c.kind.desc(), ALERT.c.next_step_at)
+        .limit(limit)
+    )
+    return list(conn.execute(query).scalars())
+
+
+def postpone(conn: Connection, alert_id: int, until: datetime) -> None:
+    """Put off the next step of an alert that could not be read."""
+    conn.execute(update(ALERT).where(ALERT.c.id == alert_id).values(next_step_at=until))
+
+
+def open_items(conn: Connection, resident_ids: Collection[int]) -> list[tuple[int, int]]:
+    """(alert id, resident id) of unsettled items of these residents in open worklists."""
+    query = (
+        select(ITEM.c.alert_id, ITEM.c.resident_id)
+        .join(ALERT, ALERT.c.id == ITEM.c.alert_id)
+        .where(
+            ITEM.c.resident_id.in_(resident_ids),
+            ITEM.c.outcome.is_(None),
+            ALERT.c.state != State.RESOLVED,
+        )
+        .order_by(ITEM.c.alert_id, ITEM.c.resident_id)
+    )
+    return [(r[0], r[1]) for r in conn.execute(query)]
+
+
+def told_open(conn: Connection, person_id: int) -> list[RowMapping]:
+    """Open alerts that this person has been told of (the ones a bare reply can mean)."""
+    query = (
+        select(ALERT.c.id, ALERT.c.code, ALERT.c.building_id)
+        .where(
+            ALERT.c.state != State.RESOLVED,
+            ALERT.c.id.in_(
+                select(MESSAGE.c.alert_id).where(
+                    MESSAGE.c.person_id == person_id, MESSAGE.c.alert_id.is_not(None)
+                )
+            ),
+        )
+        .order_by(ALERT.c.id)
+    )
+    return list(conn.execute(query).mappings())
+
+
+def _code(conn: Connection, alert_id: int, now: datetime) -> str:
+    """A code of four digits (more when busy) that no alert of the last 30 days carries."""
+    for digits in (4, 5, 6):
+        base = 10 ** (digits - 1)
+        code = str(base + alert_id * 7919 % (9 * base))  # 7919 is prime: neighbours differ
+        taken = conn.execute(
+            select(ALERT.c.id)
+            .where(ALERT.c.code == code, ALERT.c.id != alert_id)
+            .where(ALERT.c.opened_at > now - CODE_REST)
+        ).first()
+        if taken is None:
+            return code
+    raise RuntimeError("all codes of 4 to 6 digits are taken: more than 900,000 alerts in 30 days")
+
+
+def create(
+    conn: Connection, alert: core.Alert, now: datetime, **facts: Any
+) -> Stored | None:
+    """Insert a new alert with its items and code; None when one on this subject is open already
+    (another writer was first)."""
+    statement = (
+        insert(conn, ALERT)
+        .values(
+            code="", version=0, detail=facts.pop("detail", ""), test=facts.pop("test", False),
+            late=facts.pop("late", False), **facts, **_columns(alert),
+        )
+        .on_conflict_do_nothing()
+        .returning(ALERT.c.id)
+    )  # fmt: skip
+    alert_id = conn.execute(statement).scalar_one_or_none()
+    if alert_id is None:
+        return None
+    if alert.kind is not Kind.FAULT:
+        code = _code(conn, alert_id, now)
+        conn.execute(update(ALERT).where(ALERT.c.id == alert_id).values(code=code))
+    _add_items(conn, alert_id, alert.items)
+    return load(conn, alert_id)
+
+
+def _add_items(conn: Connection, alert_id: int, items: Sequence[core.Item]) -> None:
+    if items:
+        conn.execute(
+            insert(conn, ITEM).values(
+                [
+                    {
+                        "alert_id": alert_id, "resident_id": i.resident_id, "flat_id": i.flat_id,
+                        "label": i.label, "outcome": i.outcome.value if i.outcome else None,
+                    }
+                    for i in items
+                ]
+            )
+        )  # fmt: skip
+
+
+def save(conn: Connection, stored: Stored, alert: core.Alert) -> Stored:
+    """Write `alert` over `stored` if nobody changed it meanwhile; else raises Stale."""
+    version = stored.row["version"]
+    changed = conn.execute(
+        update(ALERT)
+        .where(ALERT.c.id == stored.id, ALERT.c.version == version)
+        .values(**_columns(alert), version=version + 1)
+    )
+    if changed.rowcount != 1:
+        raise Stale(f"alert {stored.id} is no longer at version {version}")
+    if alert.items != stored.alert.items:
+        conn.execute(delete(ITEM).where(ITEM.c.alert_id == stored.id))
+        _add_items(conn, stored.id, alert.items)
+    loaded = load(conn, stored.id)
+    assert loaded is not None
+    return loaded
+
+
+def add_link(
+    conn: Connection, digest: str, *, alert_id: int, person_id: int, role: str,
+    expires_at: datetime,
+) -> None:
+    """Remember that a link was given to a steward (its hash only)."""
+    conn.execute(
+        insert(conn, LINK)
+        .values(digest=digest, alert_id=alert_id, person_id=person_id, role=role,
+                expires_at=expires_at)
+        .on_conflict_do_nothing()
+    )  # fmt: skip
+
+
+def link(conn: Connection, digest: str) -> RowMapping | None:
+    """What a link's hash is bound to."""
+    return conn.execute(select(LINK).where(LINK.c.digest == digest)).mappings().first()

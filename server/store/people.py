@@ -1,0 +1,170 @@
+"""Who lives where, and who stands behind each target of a ladder."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import time
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection, RowMapping, select, update
+
+from server import tables as t
+from server.core import ladder
+from server.core.rounds import Plan
+from server.core.words import Role
+
+PERSON, ASSIGNMENT = t.table(t.Person), t.table(t.Assignment)
+RESIDENT, FLAT, BUILDING = t.table(t.Resident), t.table(t.Flat), t.table(t.Building)
+COMMUNITY, TERMINAL = t.table(t.Community), t.table(t.Terminal)
+
+
+def plan_from_json(data: dict[str, Any]) -> Plan:
+    """A round's plan as the community's row holds it: times "HH:MM", grace in seconds."""
+    return Plan(
+        data["name"],
+        time.fromisoformat(data["opens"]),
+        time.fromisoformat(data["prompt"]),
+        time.fromisoformat(data["due"]),
+        int(data.get("grace_s", 300)),
+    )
+
+
+class CommunityFacts:
+    """The community's name, zone and rounds."""
+
+    def __init__(self, row: RowMapping) -> None:
+        self.id: int = row["id"]
+        self.name: str = row["name"]
+        self.zone = ZoneInfo(row["tz"])
+        self.plans = tuple(plan_from_json(p) for p in row["rounds"])
+
+
+def community(conn: Connection) -> CommunityFacts | None:
+    """The community this server watches; None while the register is empty."""
+    row = conn.execute(select(COMMUNITY).order_by(COMMUNITY.c.id).limit(1)).mappings().first()
+    return CommunityFacts(row) if row else None
+
+
+def _person(row: RowMapping) -> ladder.Person:
+    return ladder.Person(
+        id=row["person_id"],
+        name=row["name"],
+        phone=row["phone"],
+        lang=row["lang"],
+        role=Role(row["role"]),
+        reachable=row["opted_out_at"] is None,
+    )
+
+
+def rosters(
+    conn: Connection, wanted: Iterable[tuple[int, int | None]]
+) -> dict[tuple[int, int | None], ladder.Roster]:
+    """The roster for each (building id, resident id or None), in one query."""
+    wanted = set(wanted)
+    buildings = {b for b, _ in wanted}
+    residents = {r for _, r in wanted if r is not None}
+    rows = conn.execute(
+        select(ASSIGNMENT, PERSON.c.name, PERSON.c.phone, PERSON.c.lang, PERSON.c.opted_out_at)
+        .join(PERSON, PERSON.c.id == ASSIGNMENT.c.person_id)
+        .where(
+            ASSIGNMENT.c.building_id.in_(buildings)
+            | ASSIGNMENT.c.resident_id.in_(residents)
+            | (ASSIGNMENT.c.role == Role.DUTY)
+        )
+        .order_by(ASSIGNMENT.c.position, ASSIGNMENT.c.id)
+    ).mappings()
+    by_building: defaultdict[tuple[int, str], list[ladder.Person]] = defaultdict(list)
+    by_resident: defaultdict[int, list[ladder.Person]] = defaultdict(list)
+    duty: list[ladder.Person] = []
+    for row in rows:
+        if row["role"] == Role.DUTY:
+            duty.append(_person(row))
+        elif row["role"] == Role.KEY_HOLDER:
+            by_resident[row["resident_id"]].append(_person(row))
+        else:
+            by_building[(row["building_id"], row["role"])].append(_person(row))
+    return {
+        (b, r): ladder.Roster(
+            stewards=tuple(by_building[(b, Role.STEWARD)]),
+            substitutes=tuple(by_building[(b, Role.SUBSTITUTE)]),
+            key_holders=tuple(by_resident[r]) if r is not None else (),
+            duty=tuple(duty),
+        )
+        for b, r in wanted
+    }
+
+
+def person_by_phone(conn: Connection, phone: str) -> RowMapping | None:
+    """The contact with this number, if it is one of ours."""
+    return conn.execute(select(PERSON).where(PERSON.c.phone == phone)).mappings().first()
+
+
+def roles_of(conn: Connection, person_id: int) -> Sequence[RowMapping]:
+    """A person's assignments."""
+    return (
+        conn.execute(select(ASSIGNMENT).where(ASSIGNMENT.c.person_id == person_id))
+        .mappings()
+        .all()
+    )
+
+
+def set_person(conn: Connection, person_id: int, **values: Any) -> None:
+    """Change a contact's row."""
+    conn.execute(update(PERSON).where(PERSON.c.id == person_id).values(**values))
+
+
+def resident(conn: Connection, resident_id: int) -> RowMapping | None:
+    """A resident with their door."""
+    return (
+        conn.execute(
+            select(
+                RESIDENT, FLAT.c.label, FLAT.c.floor, FLAT.c.stairwell,
+                BUILDING.c.number.label("building_number"),
+            )
+            .join(FLAT, FLAT.c.id == RESIDENT.c.flat_id)
+            .join(BUILDING, BUILDING.c.id == RESIDENT.c.building_id)
+            .where(RESIDENT.c.id == resident_id)
+        )
+        .mappings()
+        .first()
+    )
+
+
+def residents(conn: Connection, building: int | None = None) -> Sequence[RowMapping]:
+    """Residents with door and terminal, by building and label."""
+    query = (
+        select(
+            RESIDENT.c.id, RESIDENT.c.name, RESIDENT.c.birth_date, RESIDENT.c.living,
+            RESIDENT.c.risk_class, RESIDENT.c.state, RESIDENT.c.next_due_at,
+            RESIDENT.c.last_sign_at, RESIDENT.c.flat_id, RESIDENT.c.building_id,
+            FLAT.c.label, FLAT.c.floor, BUILDING.c.number.label("building_number"),
+            TERMINAL.c.id.label("terminal_id"),
+        )
+        .join(FLAT, FLAT.c.id == RESIDENT.c.flat_id)
+        .join(BUILDING, BUILDING.c.id == RESIDENT.c.building_id)
+        .outerjoin(TERMINAL, TERMINAL.c.resident_id == RESIDENT.c.id)
+        .order_by(BUILDING.c.number, FLAT.c.floor, FLAT.c.label, RESIDENT.c.id)
+    )  # fmt: skip
+    if building is not None:
+        query = query.where(BUILDING.c.number == building)
+    return conn.execute(query).mappings().all()
+
+
+def key_holders(conn: Connection, resident_id: int) -> Sequence[RowMapping]:
+    """Who holds a key to a resident's door, and where it is."""
+    return (
+        conn.execute(
+            select(PERSON.c.name, PERSON.c.phone, ASSIGNMENT.c.key_place)
+            .join(PERSON, PERSON.c.id == ASSIGNMENT.c.person_id)
+            .where(ASSIGNMENT.c.resident_id == resident_id)
+            .where(ASSIGNMENT.c.role == Role.KEY_HOLDER)
+            .order_by(ASSIGNMENT.c.id)
+        )
+        .mappings()
+        .all()
+    )
+
+
+def terminals(conn: Connection) -> Sequence[RowMapping]:
+    """Every terminal as it last spoke."""
+    return conn.execute(select(TERMINAL).order_by(TERMINAL.c.id)).mappings().all()

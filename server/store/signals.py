@@ -1,0 +1,223 @@
+"""Signals, presence and quarantine: the batch path in. Core statements only, a few per batch."""
+
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, bindparam, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from server import tables as t
+
+SIGNAL, TERMINAL, RESIDENT = t.table(t.Signal), t.table(t.Terminal), t.table(t.Resident)
+FLAT, BUILDING = t.table(t.Flat), t.table(t.Building)
+QUARANTINE, GATEWAY = t.table(t.Quarantine), t.table(t.Gateway)
+ROUND = t.table(t.Round)
+KEPT_BYTES = 4096
+CHUNK = 500
+
+
+def insert(conn: Connection, table: Any) -> Any:
+    """An INSERT that knows ON CONFLICT, in the dialect of this connection."""
+    return (sqlite if conn.dialect.name == "sqlite" else postgresql).insert(table)
+
+
+def terminals(conn: Connection, ids: Collection[str]) -> dict[str, RowMapping]:
+    """The active terminals among `ids`, with the resident and door behind each."""
+    rows = conn.execute(
+        select(
+            TERMINAL.c.id, TERMINAL.c.boot, TERMINAL.c.status, TERMINAL.c.heartbeat_s,
+            TERMINAL.c.resident_id, RESIDENT.c.next_due_at, RESIDENT.c.state,
+            RESIDENT.c.flat_id, RESIDENT.c.building_id, RESIDENT.c.last_sign_at,
+        )
+        .outerjoin(RESIDENT, RESIDENT.c.id == TERMINAL.c.resident_id)
+        .where(TERMINAL.c.id.in_(ids), TERMINAL.c.state == "active")
+    ).mappings()  # fmt: skip
+    return {row["id"]: row for row in rows}
+
+
+def insert_signals(
+    conn: Connection, rows: Sequence[Mapping[str, Any]]
+) -> set[tuple[str, int, int]]:
+    """Insert those not yet known; returns the identities that were new."""
+    new: set[tuple[str, int, int]] = set()
+    for start in range(0, len(rows), CHUNK):
+        statement = (
+            insert(conn, SIGNAL)
+            .values(list(rows[start : start + CHUNK]))
+            .on_conflict_do_nothing(index_elements=["terminal_id", "boot", "seq"])
+            .returning(SIGNAL.c.terminal_id, SIGNAL.c.boot, SIGNAL.c.seq)
+        )
+        new.update((r[0], r[1], r[2]) for r in conn.execute(statement))
+    return new
+
+
+def mark_signs(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Set residents' deadlines after signs of life: rows of `r_id`, `next_due`, `seen`."""
+    if rows:
+        conn.execute(
+            update(RESIDENT)
+            .where(RESIDENT.c.id == bindparam("r_id"))
+            .values(next_due_at=bindparam("next_due"), last_sign_at=bindparam("seen")),
+            rows,
+        )
+
+
+def mark_presence(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Update terminals in bulk: rows of `t_id` and every presence column (None = leave as is)."""
+    if rows:
+        columns = ("status", "boot", "firmware", "heartbeat_s", "battery", "mains", "rssi",
+                   "last_seen_at", "heartbeat_due_at")  # fmt: skip
+        conn.execute(
+            update(TERMINAL)
+            .where(TERMINAL.c.id == bindparam("t_id"))
+            .values(
+                {
+                    name: func.coalesce(
+                        bindparam(f"v_{name}", type_=TERMINAL.c[name].type), TERMINAL.c[name]
+                    )
+                    for name in columns
+                }
+            ),
+            [{"t_id": r["t_id"], **{f"v_{n}": r.get(n) for n in columns}} for r in rows],
+        )
+
+
+def devices_overdue(conn: Connection, now: datetime, limit: int) -> Sequence[RowMapping]:
+    """Terminals whose heartbeat should have come by `now`."""
+    return (
+        conn.execute(
+            select(TERMINAL, RESIDENT.c.building_id, RESIDENT.c.flat_id)
+            .outerjoin(RESIDENT, RESIDENT.c.id == TERMINAL.c.resident_id)
+            .where(TERMINAL.c.heartbeat_due_at <= now, TERMINAL.c.state == "active")
+            .limit(limit)
+        )
+        .mappings()
+        .all()
+    )
+
+
+def set_device_lost(conn: Connection, terminal_id: str) -> None:
+    """Mark a terminal silent; its next word wakes it again."""
+    conn.execute(
+        update(TERMINAL)
+        .where(TERMINAL.c.id == terminal_id)
+        .values(status="lost", heartbeat_due_at=None)
+    )
+
+
+def residents_overdue(conn: Connection, now: datetime, limit: int) -> Sequence[RowMapping]:
+    """Watched residents whose deadline has come, with their door."""
+    return (
+        conn.execute(
+            select(
+                RESIDENT.c.id, RESIDENT.c.flat_id, RESIDENT.c.building_id,
+                RESIDENT.c.next_due_at, FLAT.c.label, BUILDING.c.number,
+            )
+            .join(FLAT, FLAT.c.id == RESIDENT.c.flat_id)
+            .join(BUILDING, BUILDING.c.id == RESIDENT.c.building_id)
+            .where(RESIDENT.c.next_due_at <= now, RESIDENT.c.state == "active")
+            .order_by(RESIDENT.c.next_due_at, RESIDENT.c.id)
+            .limit(limit)
+        )
+        .mappings()
+        .all()
+    )  # fmt: skip
+
+
+def set_next_due(conn: Connection, resident_ids: Collection[int], at: datetime) -> None:
+    """The next deadline of residents who have just been judged."""
+    conn.execute(update(RESIDENT).where(RESIDENT.c.id.in_(resident_ids)).values(next_due_at=at))
+
+
+def quarantine(conn: Connection, topic: str, payload: bytes, reason: str, now: datetime) -> bool:
+    """Keep what could not be taken. True when these bytes are new for this topic and reason."""
+    digest = hashlib.sha256(payload).hexdigest()
+    statement = (
+        insert(conn, QUARANTINE)
+        .values(
+            topic=topic[:256], digest=digest, reason=reason, payload=payload[:KEPT_BYTES],
+            count=1, first_at=now, last_at=now,
+        )
+        .on_conflict_do_update(
+            index_elements=["topic", "digest", "reason"],
+            set_={"count": QUARANTINE.c.count + 1, "last_at": now},
+        )
+        .returning(QUARANTINE.c.count)
+    )  # fmt: skip
+    return bool(conn.execute(statement).scalar_one() == 1)
+
+
+def quarantined(conn: Connection, limit: int) -> Sequence[RowMapping]:
+    """The newest of the quarantine, for staff."""
+    return (
+        conn.execute(select(QUARANTINE).order_by(QUARANTINE.c.last_at.desc()).limit(limit))
+        .mappings()
+        .all()
+    )
+
+
+def gateway(conn: Connection, gateway_id: str) -> RowMapping | None:
+    """When we last heard a gateway."""
+    return (
+        conn.execute(select(GATEWAY).where(GATEWAY.c.id == gateway_id)).mappings().first()
+    )
+
+
+def gateways(conn: Connection) -> Sequence[RowMapping]:
+    """Every gateway ever heard."""
+    return conn.execute(select(GATEWAY)).mappings().all()
+
+
+def set_gateway(conn: Connection, gateway_id: str, heard: datetime, resumed: datetime) -> None:
+    """Record that a gateway spoke at `heard`, without a gap since `resumed`."""
+    conn.execute(
+        insert(conn, GATEWAY)
+        .values(id=gateway_id, last_heard_at=heard, resumed_at=resumed)
+        .on_conflict_do_update(
+            index_elements=["id"], set_={"last_heard_at": heard, "resumed_at": resumed}
+        )
+    )
+
+
+def open_round(
+    conn: Connection, community_id: int, name: str, due_at: datetime, now: datetime
+) -> bool:
+    """Record that a round has opened; False when it was recorded before."""
+    statement = (
+        insert(conn, ROUND)
+        .values(community_id=community_id, name=name, due_at=due_at, opened_at=now)
+        .on_conflict_do_nothing()
+        .returning(ROUND.c.id)
+    )
+    return conn.execute(statement).first() is not None
+
+
+def claim_prompt(conn: Connection, community_id: int, due_at: datetime, now: datetime) -> bool:
+    """Take the round's one chime; False when it has rung."""
+    changed = conn.execute(
+        update(ROUND)
+        .where(
+            ROUND.c.community_id == community_id,
+            ROUND.c.due_at == due_at,
+            ROUND.c.prompted_at.is_(None),
+        )
+        .values(prompted_at=now)
+    )
+    return bool(changed.rowcount == 1)
+
+
+def awaited_terminals(conn: Connection, deadline: datetime) -> list[str]:
+    """Terminals of the residents who still owe the round of this deadline a sign of life."""
+    query = (
+        select(TERMINAL.c.id)
+        .join(RESIDENT, RESIDENT.c.id == TERMINAL.c.resident_id)
+        .where(
+            RESIDENT.c.next_due_at == deadline,
+            RESIDENT.c.state == "active",
+            TERMINAL.c.state == "active",
+        )
+        .order_by(TERMINAL.c.id)
+    )
+    return list(conn.execute(query).scalars())

@@ -1,0 +1,88 @@
+"""What the wall is drawn from: doors, the facts behind each window, and today's counts."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, RowMapping, func, select
+
+from server import tables as t
+from server.core.words import Kind, State
+
+BUILDING, FLAT = t.table(t.Building), t.table(t.Flat)
+RESIDENT, TERMINAL = t.table(t.Resident), t.table(t.Terminal)
+ALERT, ITEM = t.table(t.Alert), t.table(t.AlertItem)
+
+
+def buildings(conn: Connection) -> Sequence[RowMapping]:
+    """All buildings by number."""
+    return conn.execute(select(BUILDING).order_by(BUILDING.c.number)).mappings().all()
+
+
+def flats(conn: Connection, ids: Collection[int] | None = None) -> Sequence[RowMapping]:
+    """Flats in their fixed places: stairwell, floor from the top, label."""
+    query = select(FLAT).order_by(
+        FLAT.c.building_id, FLAT.c.stairwell, FLAT.c.floor.desc(), FLAT.c.label
+    )
+    if ids is not None:
+        query = query.where(FLAT.c.id.in_(ids))
+    return conn.execute(query).mappings().all()
+
+
+def flats_of_buildings(conn: Connection, building_ids: Collection[int]) -> list[int]:
+    """Ids of all flats of these buildings."""
+    query = select(FLAT.c.id).where(FLAT.c.building_id.in_(building_ids))
+    return list(conn.execute(query).scalars())
+
+
+def residents(conn: Connection, flat_ids: Collection[int] | None = None) -> Sequence[RowMapping]:
+    """The residents behind the windows with what their terminals last said."""
+    query = select(
+        RESIDENT.c.id, RESIDENT.c.flat_id, RESIDENT.c.building_id, RESIDENT.c.state,
+        RESIDENT.c.next_due_at, TERMINAL.c.id.label("terminal_id"), TERMINAL.c.status,
+    ).outerjoin(TERMINAL, (TERMINAL.c.resident_id == RESIDENT.c.id)
+                & (TERMINAL.c.state == "active")).where(RESIDENT.c.state != "ended")  # fmt: skip
+    if flat_ids is not None:
+        query = query.where(RESIDENT.c.flat_id.in_(flat_ids))
+    return conn.execute(query).mappings().all()
+
+
+def sos_states(conn: Connection) -> dict[int, State]:
+    """Resident id → state of their open SOS."""
+    query = select(ALERT.c.resident_id, ALERT.c.state).where(
+        ALERT.c.kind == Kind.SOS,
+        ALERT.c.state != State.RESOLVED,
+        ALERT.c.resident_id.is_not(None),
+    )
+    return {r[0]: State(r[1]) for r in conn.execute(query)}
+
+
+def missed_residents(conn: Connection) -> set[int]:
+    """Residents with an unsettled item in an open worklist."""
+    query = (
+        select(ITEM.c.resident_id)
+        .join(ALERT, ALERT.c.id == ITEM.c.alert_id)
+        .where(ITEM.c.outcome.is_(None), ALERT.c.state != State.RESOLVED)
+    )
+    return set(conn.execute(query).scalars())
+
+
+def open_counts(conn: Connection) -> dict[tuple[str, str], int]:
+    """(kind, state) → how many alerts are not resolved."""
+    query = (
+        select(ALERT.c.kind, ALERT.c.state, func.count())
+        .where(ALERT.c.state != State.RESOLVED)
+        .group_by(ALERT.c.kind, ALERT.c.state)
+    )
+    return {(r[0], r[1]): r[2] for r in conn.execute(query)}
+
+
+def round_progress(conn: Connection, deadline: datetime) -> tuple[int, int]:
+    """(expected, checked): how many are watched in the round of this deadline, and how many of
+    them have given their sign of life (their own deadline is a later one)."""
+    watched = (RESIDENT.c.state == "active") & RESIDENT.c.next_due_at.is_not(None)
+    row = conn.execute(
+        select(
+            func.count(), func.count().filter(RESIDENT.c.next_due_at > deadline)
+        ).where(watched)
+    ).one()
+    return int(row[0]), int(row[1])

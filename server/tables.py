@@ -1,0 +1,362 @@
+"""The schema: every table, and nothing but tables. Queries are in store.py.
+
+Instants are stored as UTC epoch milliseconds (BIGINT): SQLite drops time zones, and an integer
+sorts, indexes and compares alike everywhere.
+"""
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, Column, Index, Integer, Table, UniqueConstraint, text
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+from sqlmodel import Field, SQLModel
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def to_ms(at: datetime) -> int:
+    """Epoch milliseconds of an aware instant, without float rounding."""
+    delta = at - EPOCH
+    return delta.days * 86_400_000 + delta.seconds * 1000 + delta.microseconds // 1000
+
+
+def from_ms(ms: int) -> datetime:
+    """The aware UTC instant of epoch milliseconds."""
+    return datetime.fromtimestamp(ms // 1000, UTC).replace(microsecond=ms % 1000 * 1000)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware datetime in Python, epoch milliseconds in the database."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> int | None:
+        """To the database; refuses a naive datetime rather than guess its zone."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a naive datetime has no instant; pass an aware one")
+        return to_ms(value)
+
+    def process_result_value(self, value: int | None, _dialect: Dialect) -> datetime | None:
+        """From the database."""
+        return None if value is None else from_ms(value)
+
+
+BigId = BigInteger().with_variant(Integer, "sqlite")
+"""SQLite makes only INTEGER PRIMARY KEY a row id."""
+
+
+def _id() -> Any:
+    return Field(default=None, sa_column=Column(BigId, primary_key=True, autoincrement=True))
+
+
+def _at(*, nullable: bool = True, index: bool = False) -> Any:
+    column = Column(Instant, nullable=nullable, index=index)
+    return Field(default=None, sa_column=column) if nullable else Field(sa_column=column)
+
+
+class Community(SQLModel, table=True):
+    """One community: the zone its days are lived in, and its rounds (JSON list of plans)."""
+
+    id: int | None = _id()
+    name: str
+    tz: str
+    rounds: list[dict[str, Any]] = Field(sa_column=Column(JSON, nullable=False))
+
+
+class Building(SQLModel, table=True):
+    """A house with two stewards."""
+
+    __table_args__ = (UniqueConstraint("community_id", "number"),)
+    id: int | None = _id()
+    community_id: int = Field(foreign_key="community.id")
+    number: int
+
+
+class Flat(SQLModel, table=True):
+    """One front door."""
+
+    __table_args__ = (UniqueConstraint("building_id", "label"),)
+    id: int | None = _id()
+    building_id: int = Field(foreign_key="building.id", index=True)
+    stairwell: str
+    floor: int
+    label: str
+
+
+class Person(SQLModel, table=True):
+    """Somebody with a phone: steward, substitute, key holder or duty."""
+
+    id: int | None = _id()
+    name: str
+    phone: str = Field(index=True, unique=True)
+    lang: str = "zh"
+    opted_out_at: datetime | None = _at()
+    failing_since: datetime | None = _at()
+
+
+class Assignment(SQLModel, table=True):
+    """Who stands behind which target: role `steward` (position 1, 2) and `substitute` for a
+    building, `key_holder` for a resident, `duty` for the community."""
+
+    id: int | None = _id()
+    person_id: int = Field(foreign_key="person.id", index=True)
+    role: str
+    position: int = 0
+    community_id: int | None = Field(default=None, foreign_key="community.id")
+    building_id: int | None = Field(default=None, foreign_key="building.id", index=True)
+    resident_id: int | None = Field(default=None, foreign_key="resident.id", index=True)
+    key_place: str = ""
+
+
+class Resident(SQLModel, table=True):
+    """A person of 65 or over whom we watch. `next_due_at` is the deadline of the next round in
+    which they owe a sign of life; the sweep asks for those that have passed."""
+
+    __table_args__ = (
+        Index("ix_resident_due", "next_due_at", sqlite_where=text("state = 'active'"),
+              postgresql_where=text("state = 'active'")),
+    )
+    id: int | None = _id()
+    flat_id: int = Field(foreign_key="flat.id", index=True)
+    building_id: int = Field(foreign_key="building.id", index=True)
+    name: str
+    birth_date: date
+    sex: str = ""
+    living: str = "alone"
+    risk_class: str = "B"
+    state: str = "active"
+    phone: str = ""
+    access_notes: str = ""
+    risks: str = ""
+    next_due_at: datetime | None = _at()
+    last_sign_at: datetime | None = _at()
+
+
+class Terminal(SQLModel, table=True):
+    """An alarm device, and what it last said of itself."""
+
+    id: str = Field(primary_key=True, max_length=32)
+    resident_id: int | None = Field(default=None, foreign_key="resident.id", index=True)
+    state: str = "active"
+    status: str = "unknown"
+    boot: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
+    firmware: str = ""
+    heartbeat_s: int = 900
+    battery: int | None = None
+    mains: bool | None = None
+    rssi: int | None = None
+    last_seen_at: datetime | None = _at()
+    heartbeat_due_at: datetime | None = _at(index=True)
+
+
+class Signal(SQLModel, table=True):
+    """One event of a terminal, once: its identity is (terminal, boot, seq)."""
+
+    __table_args__ = (UniqueConstraint("terminal_id", "boot", "seq"),)
+    id: int | None = _id()
+    terminal_id: str = Field(foreign_key="terminal.id", max_length=32)
+    boot: int = Field(sa_column=Column(BigInteger, nullable=False))
+    seq: int = Field(sa_column=Column(BigInteger, nullable=False))
+    type: str
+    occurred_at: datetime | None = _at()
+    received_at: datetime = _at(nullable=False)
+    late: bool = False
+    test: bool = False
+
+
+class Quarantine(SQLModel, table=True):
+    """What could not be taken, kept for people to look at. The same bytes again raise the count."""
+
+    __table_args__ = (UniqueConstraint("topic", "digest", "reason"),)
+    id: int | None = _id()
+    topic: str
+    digest: str
+    reason: str
+    payload: bytes
+    count: int = 1
+    first_at: datetime = _at(nullable=False)
+    last_at: datetime = _at(nullable=False)
+
+
+class Round(SQLModel, table=True):
+    """One round of one day that has opened: what was rung for it, once."""
+
+    __table_args__ = (UniqueConstraint("community_id", "due_at"),)
+    id: int | None = _id()
+    community_id: int = Field(foreign_key="community.id")
+    name: str
+    due_at: datetime = _at(nullable=False)
+    opened_at: datetime = _at(nullable=False)
+    prompted_at: datetime | None = _at()
+
+
+class Gateway(SQLModel, table=True):
+    """When we last heard each gateway: with none heard we are blind, and judge nobody."""
+
+    id: str = Field(primary_key=True)
+    last_heard_at: datetime = _at(nullable=False)
+    resumed_at: datetime = _at(nullable=False)
+
+
+class Alert(SQLModel, table=True):
+    """An open matter. `ladder` is the policy frozen at opening; `version` is the fencing token of
+    every change."""
+
+    __table_args__ = (
+        Index("ix_alert_step_due", "next_step_at",
+              sqlite_where=text("next_step_at IS NOT NULL"),
+              postgresql_where=text("next_step_at IS NOT NULL")),
+        # One open SOS a resident, one worklist a building and round, one open fault a subject.
+        Index("ux_alert_open", "subject", unique=True, sqlite_where=text("state <> 'resolved'"),
+              postgresql_where=text("state <> 'resolved'")),
+    )
+    id: int | None = _id()
+    subject: str
+    kind: str
+    state: str = Field(default="open", index=True)
+    building_id: int | None = Field(default=None, foreign_key="building.id", index=True)
+    resident_id: int | None = Field(default=None, foreign_key="resident.id", index=True)
+    terminal_id: str | None = Field(default=None, max_length=32)
+    boot: int | None = Field(default=None, sa_column=Column(BigInteger))
+    seq: int | None = Field(default=None, sa_column=Column(BigInteger))
+    code: str = Field(index=True)
+    fault: str | None = None
+    detail: str = ""
+    fall: bool = False
+    test: bool = False
+    late: bool = False
+    round_due_at: datetime | None = _at()
+    opened_at: datetime = _at(nullable=False)
+    ladder: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON))
+    step: int = 0
+    repeats: int = 0
+    next_step_at: datetime | None = _at()
+    lease_until: datetime | None = _at()
+    responders: list[dict[str, Any]] = Field(sa_column=Column(JSON, nullable=False))
+    presses: int = 1
+    again_at: datetime | None = _at()
+    cancelled_by_resident: bool = False
+    outcome: str | None = None
+    note: str = ""
+    resolved_at: datetime | None = _at()
+    resolved_by: str | None = None
+    version: int = 0
+
+
+class AlertItem(SQLModel, table=True):
+    """One flat of a missed round."""
+
+    __tablename__ = "alert_item"
+    alert_id: int = Field(foreign_key="alert.id", primary_key=True)
+    resident_id: int = Field(foreign_key="resident.id", primary_key=True, index=True)
+    flat_id: int = Field(foreign_key="flat.id")
+    label: str
+    outcome: str | None = None
+
+
+class Message(SQLModel, table=True):
+    """The outbox. The unique key makes a second enqueue of one decision impossible."""
+
+    __table_args__ = (
+        UniqueConstraint("alert_id", "step", "person_id", "channel", "template", "attempt"),
+        Index("ix_message_due", "lane", "due_at", sqlite_where=text("due_at IS NOT NULL"),
+              postgresql_where=text("due_at IS NOT NULL")),
+    )
+    id: int | None = _id()
+    alert_id: int | None = Field(default=None, foreign_key="alert.id", index=True)
+    person_id: int = Field(foreign_key="person.id", index=True)
+    role: str
+    step: int = 0
+    attempt: int = 0
+    channel: str = "sms"
+    template: str
+    lane: int = 1
+    phone: str
+    body: str
+    state: str = "queued"
+    tries: int = 0
+    due_at: datetime | None = _at()
+    created_at: datetime = _at(nullable=False)
+    sent_at: datetime | None = _at()
+    updated_at: datetime | None = _at()
+    provider_id: str | None = Field(default=None, index=True)
+    error: str | None = None
+
+
+class Inbound(SQLModel, table=True):
+    """An SMS that came to us, once per provider id."""
+
+    provider_id: str = Field(primary_key=True)
+    phone: str
+    body: str
+    received_at: datetime = _at(nullable=False)
+    person_id: int | None = Field(default=None, foreign_key="person.id")
+    alert_id: int | None = Field(default=None, foreign_key="alert.id")
+    meaning: str = ""
+
+
+class Command(SQLModel, table=True):
+    """Something a terminal shall do; leased to a gateway until its broker has it."""
+
+    __table_args__ = (
+        Index("ix_command_due", "due_at", sqlite_where=text("due_at IS NOT NULL"),
+              postgresql_where=text("due_at IS NOT NULL")),
+    )
+    id: int | None = _id()
+    terminal_id: str = Field(foreign_key="terminal.id", max_length=32)
+    alert_id: int | None = Field(default=None, foreign_key="alert.id")
+    payload: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+    created_at: datetime = _at(nullable=False)
+    expires_at: datetime = _at(nullable=False)
+    due_at: datetime | None = _at()
+    result: str | None = None
+
+
+class Journal(SQLModel, table=True):
+    """What happened, in order; the live feed reads it."""
+
+    seq: int | None = _id()
+    at: datetime = _at(nullable=False)
+    kind: str
+    building_id: int | None = None
+    flat_id: int | None = None
+    alert_id: int | None = Field(default=None, index=True)
+    data: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+
+
+class StewardLink(SQLModel, table=True):
+    """The page in a steward's SMS. Only the token's hash is kept, so a copy of the database opens
+    no page."""
+
+    __tablename__ = "steward_link"
+    digest: str = Field(primary_key=True)
+    alert_id: int = Field(foreign_key="alert.id", index=True)
+    person_id: int = Field(foreign_key="person.id")
+    role: str
+    expires_at: datetime = _at(nullable=False)
+
+
+class Account(SQLModel, table=True):
+    """Somebody who may log in."""
+
+    id: int | None = _id()
+    username: str = Field(unique=True)
+    password_hash: str
+    name: str
+
+
+class Session(SQLModel, table=True):
+    """A login, kept on the server so that it can be ended there."""
+
+    digest: str = Field(primary_key=True)
+    account_id: int = Field(foreign_key="account.id")
+    expires_at: datetime = _at(nullable=False)
+
+
+def table(model: type[SQLModel]) -> Table:
+    """The Core table of a model: queries are Core, for speed and for RETURNING."""
+    return SQLModel.metadata.tables[str(model.__tablename__)]

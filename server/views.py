@@ -1,0 +1,306 @@
+"""The read side: the same picture for the wall, the live feed and programs. Changes nothing.
+
+Instants are epoch milliseconds on the server's clock. Phones are masked; no name stands on a
+façade, and a resident's name only on an SOS that staff handle.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping
+
+from server.core import rounds, windows
+from server.core.ladder import Roster
+from server.core.messages import Subject, place
+from server.core.texts import WORDS
+from server.core.windows import Window
+from server.core.words import Kind, State
+from server.service.answering import masked
+from server.service.effects import age_on
+from server.store import alerts, journal, outbox, people, signals, wall
+from server.tables import to_ms
+
+Json = dict[str, Any]
+MOST_ALERTS = 1000
+URGENCY = {
+    (Kind.SOS, State.OPEN): 0, (Kind.SOS, State.ACCEPTED): 1, (Kind.SOS, State.ON_SCENE): 2,
+    (Kind.MISSED, State.OPEN): 3, (Kind.MISSED, State.ACCEPTED): 4,
+    (Kind.MISSED, State.ON_SCENE): 5,
+}  # fmt: skip
+
+
+def _ms(at: datetime | None) -> int | None:
+    return to_ms(at) if at is not None else None
+
+
+def window_states(
+    conn: Connection, now: datetime, flat_ids: Collection[int] | None = None
+) -> dict[int, Window]:
+    """Flat id → what its window shows now."""
+    community = people.community(conn)
+    if community is None:
+        return {}
+    current = rounds.current(community.plans, community.zone, now)
+    sos, missed = wall.sos_states(conn), wall.missed_residents(conn)
+    by_flat: defaultdict[int, list[Window]] = defaultdict(list)
+    for r in wall.residents(conn, flat_ids):
+        facts = windows.Facts(
+            watched=r["state"] == "active",
+            has_terminal=r["terminal_id"] is not None,
+            next_due_at=r["next_due_at"],
+            missed=r["id"] in missed,
+            sos_open=sos.get(r["id"]) is State.OPEN,
+            sos_claimed=sos.get(r["id"]) in (State.ACCEPTED, State.ON_SCENE),
+            device_lost=r["status"] == "lost",
+        )
+        by_flat[r["flat_id"]].append(windows.window(facts, current, now))
+    return {flat_id: windows.worst(states) for flat_id, states in by_flat.items()}
+
+
+def building_worst(states: Sequence[Window]) -> str:
+    """The worst state of a building, "ok" when nothing needs anybody."""
+    worst = windows.worst(list(states))
+    return "ok" if worst in (Window.NONE, Window.AWAY, Window.CHECKED) else worst.value
+
+
+def round_view(conn: Connection, now: datetime) -> Json | None:
+    """The running or next round with its progress."""
+    community = people.community(conn)
+    if community is None:
+        return None
+    current = rounds.current(community.plans, community.zone, now)
+    expected, checked = wall.round_progress(conn, current.deadline)
+    return {
+        "name": current.name,
+        "opens_at": to_ms(current.opens_at),
+        "prompt_at": to_ms(current.prompt_at),
+        "due_at": to_ms(current.due_at),
+        "state": "open" if current.opens_at <= now else "waiting",
+        "expected": expected,
+        "checked": checked,
+    }
+
+
+def counts(conn: Connection) -> Json:
+    """What needs a person, by kind."""
+    found = wall.open_counts(conn)
+    claimed = (State.ACCEPTED, State.ON_SCENE)
+    return {
+        "sos": found.get((Kind.SOS, State.OPEN), 0),
+        "claimed": sum(found.get((Kind.SOS, s), 0) for s in claimed),
+        "missed": sum(n for (kind, _), n in found.items() if kind == Kind.MISSED),
+        "faults": sum(n for (kind, _), n in found.items() if kind == Kind.FAULT),
+    }
+
+
+class Cards:
+    """Alerts as the queue shows them; loads what all of them need in a few queries."""
+
+    def __init__(self, conn: Connection, stored: Sequence[alerts.Stored], now: datetime) -> None:
+        self._now = now
+        ids = [s.id for s in stored]
+        self._numbers = {b["id"]: b["number"] for b in wall.buildings(conn)}
+        residents = {s.row["resident_id"] for s in stored if s.row["resident_id"]}
+        self._residents = {r: people.resident(conn, r) for r in residents}
+        self._messages: defaultdict[int, list[RowMapping]] = defaultdict(list)
+        for message in outbox.for_alerts(conn, ids):
+            self._messages[message["alert_id"]].append(message)
+        self._rosters: dict[tuple[int, int | None], Roster] = people.rosters(
+            conn,
+            {
+                (s.row["building_id"], s.row["resident_id"])
+                for s in stored
+                if s.row["building_id"] is not None
+            },
+        )
+        self.cards = [
+            self._card(s)
+            for s in sorted(stored, key=lambda s: (URGENCY.get((s.alert.kind, s.alert.state), 9),
+                                                   s.id))
+        ]  # fmt: skip
+
+    def _card(self, stored: alerts.Stored) -> Json:
+        row, alert = stored.row, stored.alert
+        resident = self._residents.get(row["resident_id"])
+        number = self._numbers.get(row["building_id"])
+        subject = Subject(
+            building=number or 0,
+            floor=resident["floor"] if resident else None,
+            label=resident["label"] if resident else None,
+        )
+        address = place(subject, "zh") if number else (row["terminal_id"] or "")
+        lead = alert.responders[0] if alert.responders else None
+        is_sos = alert.kind is Kind.SOS
+        return {
+            "id": stored.id, "kind": alert.kind.value, "state": alert.state.value,
+            "version": row["version"], "code": row["code"], "fall": alert.fall,
+            "building_id": row["building_id"],
+            "building": WORDS["zh"]["building"].format(number=number) if number else None,
+            "flat_ids": [resident["flat_id"]] if resident else
+                        [i.flat_id for i in alert.items if i.outcome is None],
+            "address": address,
+            "title": f"{_title(row, alert.fall)} {address}".strip(),
+            "resident": resident["name"] if resident and is_sos else None,
+            "resident_id": row["resident_id"],
+            "age": age_on(resident["birth_date"], self._now.date()) if resident else None,
+            "lives_alone": resident["living"] == "alone" if resident else None,
+            "test": row["test"], "late": row["late"],
+            "opened_ms": to_ms(alert.opened_at),
+            "responder": {"name": lead.name, "role": lead.role.value} if lead else None,
+            "responders": [
+                {"name": r.name, "role": r.role.value, "person_id": r.person_id,
+                 "accepted_ms": to_ms(r.accepted_at), "on_scene_ms": _ms(r.on_scene_at)}
+                for r in alert.responders
+            ],
+            "accepted_ms": to_ms(lead.accepted_at) if lead else None,
+            "on_scene_ms": min(
+                (to_ms(r.on_scene_at) for r in alert.responders if r.on_scene_at), default=None
+            ),
+            "lease_until_ms": _ms(alert.lease_until),
+            "next_step": self._next_step(stored), "exhausted": alert.exhausted,
+            "presses": alert.presses, "outcome": alert.outcome.value if alert.outcome else None,
+            "note": alert.note, "resolved_ms": _ms(alert.resolved_at),
+            "resolved_by": alert.resolved_by,
+            "cancelled_by_resident": alert.cancelled_by_resident,
+            "told": [
+                {"name": m["name"], "role": m["role"], "phone_masked": masked(m["phone"]),
+                 "person_id": m["person_id"], "channel": m["channel"], "state": m["state"],
+                 "template": m["template"], "step": m["step"], "error": m["error"],
+                 "at_ms": to_ms(m["updated_at"] or m["created_at"])}
+                for m in self._messages[stored.id]
+            ],
+            "items": [
+                {"resident_id": i.resident_id, "flat_id": i.flat_id, "label": i.label,
+                 "state": "open" if i.outcome is None else
+                          "cleared" if i.outcome.value == "checked_in" else i.outcome.value}
+                for i in alert.items
+            ],
+            "fault": row["fault"], "detail": row["detail"], "terminal_id": row["terminal_id"],
+            "actions": _actions(alert.kind, alert.state),
+        }  # fmt: skip
+
+    def _next_step(self, stored: alerts.Stored) -> Json | None:
+        alert = stored.alert
+        if alert.next_step_at is None or alert.ladder is None:
+            return None
+        index = min(alert.step, len(alert.ladder.steps) - 1)
+        key = (stored.row["building_id"], stored.row["resident_id"])
+        roster = self._rosters.get(key, Roster())
+        names = [p.name for p in roster.people(alert.ladder.steps[index].targets)]
+        return {
+            "at_ms": to_ms(alert.next_step_at),
+            "step": index,
+            "targets": [t.value for t in alert.ladder.steps[index].targets],
+            "text": "、".join(names),
+        }
+
+
+def _title(row: RowMapping, fall: bool) -> str:
+    if row["kind"] == Kind.SOS:
+        return "跌倒" if fall else "求助"
+    return "未报平安" if row["kind"] == Kind.MISSED else "故障"
+
+
+def _actions(kind: Kind, state: State) -> list[str]:
+    if state is State.RESOLVED:
+        return []
+    if kind is Kind.FAULT:
+        return ["resolve"]
+    some = {
+        State.OPEN: ["accept", "escalate"],
+        State.ACCEPTED: ["on_scene", "escalate"],
+        State.ON_SCENE: [],
+    }[state]
+    return [*some, "resolve"]
+
+
+def unresolved(conn: Connection, now: datetime) -> list[Json]:
+    """Every alert that still needs somebody, worst first."""
+    return Cards(conn, alerts.search(conn, state="unresolved", limit=MOST_ALERTS), now).cards
+
+
+def snapshot(conn: Connection, now: datetime, speed: float) -> Json:
+    """The whole picture at one instant, with the journal number it is true for."""
+    seq = journal.last(conn)
+    community = people.community(conn)
+    states = window_states(conn, now)
+    watched = {r["flat_id"] for r in wall.residents(conn) if r["terminal_id"] is not None}
+    doors: defaultdict[int, list[RowMapping]] = defaultdict(list)
+    for flat in wall.flats(conn):
+        doors[flat["building_id"]].append(flat)
+    zone = community.zone if community else None
+    return {
+        "now": now.astimezone(zone).isoformat(timespec="seconds"),
+        "now_ms": to_ms(now),
+        "speed": speed,
+        "seq": seq,
+        "community": {"name": community.name, "tz": str(community.zone)} if community else None,
+        "round": round_view(conn, now),
+        "counts": counts(conn),
+        "buildings": [
+            {
+                "id": b["id"], "number": b["number"],
+                "name": WORDS["zh"]["building"].format(number=b["number"]),
+                "worst": building_worst([states.get(f["id"], Window.NONE) for f in doors[b["id"]]]),
+                "stairwells": sorted({f["stairwell"] for f in doors[b["id"]]}),
+                "flats": [
+                    {"id": f["id"], "label": f["label"], "floor": f["floor"],
+                     "stairwell": f["stairwell"], "terminal": f["id"] in watched,
+                     "state": states.get(f["id"], Window.NONE).value}
+                    for f in doors[b["id"]]
+                ],
+            }
+            for b in wall.buildings(conn)
+        ],
+        "alerts": unresolved(conn, now),
+    }  # fmt: skip
+
+
+def entry(row: RowMapping) -> Json:
+    """One journal entry."""
+    return {
+        "seq": row["seq"], "at_ms": to_ms(row["at"]), "kind": row["kind"],
+        "building_id": row["building_id"], "flat_id": row["flat_id"],
+        "alert_id": row["alert_id"], "data": row["data"],
+    }  # fmt: skip
+
+
+def changes(conn: Connection, now: datetime, after: int, limit: int) -> Json | None:
+    """What changed since journal number `after`: the entries, and the *current* state of every
+    window, building and alert they touch, so that applying a change twice is harmless.
+
+    An opened round changes every window at once. None when nothing changed.
+    """
+    entries = journal.after(conn, after, limit)
+    if not entries:
+        return None
+    whole = any(e["kind"] == "round_opened" for e in entries)
+    alert_ids = {e["alert_id"] for e in entries if e["alert_id"] is not None}
+    touched = alerts.load_many(conn, alert_ids)
+    flat_ids = {e["flat_id"] for e in entries if e["flat_id"] is not None}
+    flat_ids |= {i.flat_id for s in touched for i in s.alert.items}
+    buildings = {f["building_id"] for f in wall.flats(conn, flat_ids)} if flat_ids else set()
+    scope = None if whole else wall.flats_of_buildings(conn, buildings)
+    doors = wall.flats(conn, scope) if scope or whole else []
+    states = window_states(conn, now, scope) if scope or whole else {}
+    by_building: defaultdict[int, list[Window]] = defaultdict(list)
+    for flat in doors:
+        by_building[flat["building_id"]].append(states.get(flat["id"], Window.NONE))
+    shown = states if whole else {f: states[f] for f in flat_ids if f in states}
+    return {
+        "seq": entries[-1]["seq"],
+        "entries": [entry(e) for e in entries],
+        "flats": {str(f): s.value for f, s in shown.items()},
+        "buildings": {str(b): building_worst(s) for b, s in by_building.items()},
+        "alerts": Cards(conn, touched, now).cards,
+        "counts": counts(conn),
+        "round": round_view(conn, now),
+    }
+
+
+def ingest_lag_ms(conn: Connection, now: datetime) -> int | None:
+    """How long ago any gateway was last heard, in the clock's milliseconds; None when never."""
+    heard = [g["last_heard_at"] for g in signals.gateways(conn)]
+    return int((now - max(heard)).total_seconds() * 1000) if heard else None

@@ -1,0 +1,121 @@
+"""Loads a described community into the server's register, once."""
+
+from collections.abc import Sequence
+from datetime import datetime, time
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection, Table, insert, select
+
+from server import tables as t
+from server.core.rounds import Plan, next_deadline
+from server.core.words import Role
+from xunlou.community import Building, Community, Flat, Person, Resident
+
+
+class NotEmpty(Exception):
+    """The register already holds a community; loading another would mix them."""
+
+
+class _Loader:
+    """Inserts with the ids that the rows refer to each other by."""
+
+    def __init__(self, conn: Connection, next_due_at: datetime) -> None:
+        self._conn = conn
+        self._next_due_at = next_due_at
+        self._people: dict[str, int] = {}
+
+    def add(self, model: Any, **values: Any) -> int:
+        """Insert one row; returns its id."""
+        table: Table = t.table(model)
+        result = self._conn.execute(insert(table).values(**values).returning(table.c.id))
+        return int(result.scalar_one())
+
+    def person(self, person: Person) -> int:
+        """The row of this person, the same for the same number."""
+        if person.phone not in self._people:
+            self._people[person.phone] = self.add(
+                t.Person, name=person.name, phone=person.phone, lang=person.lang
+            )
+        return self._people[person.phone]
+
+    def assign(self, person: Person, role: Role, **where: Any) -> None:
+        """Put a person behind a target."""
+        values = {"position": 0, "key_place": "", **where}
+        self.add(t.Assignment, person_id=self.person(person), role=role.value, **values)
+
+    def building(self, community_id: int, building: Building) -> None:
+        """One house with its flats and residents; its stewards come first."""
+        row = self.add(t.Building, community_id=community_id, number=building.number)
+        for steward in building.stewards:
+            self.assign(
+                steward.person, Role.STEWARD, building_id=row, position=steward.position
+            )
+        self.assign(building.substitute, Role.SUBSTITUTE, building_id=row)
+        doors = self.flats(row, building.flats)
+        for flat in building.flats:
+            if flat.resident is not None:
+                self.resident(row, doors[flat.label], flat.resident)
+
+    def flats(self, building_id: int, flats: Sequence[Flat]) -> dict[str, int]:
+        """All doors of a house in one statement; label → row."""
+        table: Table = t.table(t.Flat)
+        rows = [
+            {"building_id": building_id, "stairwell": f.stairwell, "floor": f.floor,
+             "label": f.label}
+            for f in flats
+        ]  # fmt: skip
+        result = self._conn.execute(
+            insert(table).values(rows).returning(table.c.label, table.c.id)
+        )
+        return {str(row[0]): int(row[1]) for row in result}
+
+    def resident(self, building_id: int, flat_id: int, r: Resident) -> None:
+        """One resident with terminal and key holder."""
+        away = r.profile == "away"
+        row = self.add(
+            t.Resident, flat_id=flat_id, building_id=building_id, name=r.name,
+            birth_date=r.birth_date, sex=r.sex, living=r.living, risk_class=r.risk_class,
+            state="paused" if away else "active", phone="", access_notes=r.access_notes,
+            risks="易跌倒" if r.health_flag else "",
+            next_due_at=None if away else self._next_due_at,
+        )  # fmt: skip
+        self._conn.execute(
+            insert(t.table(t.Terminal)).values(
+                id=r.terminal_id, resident_id=row, state="active", status="unknown", boot=0,
+                firmware="", heartbeat_s=900,
+            )
+        )  # fmt: skip
+        if r.key_holder is not None:
+            self.assign(
+                r.key_holder.person, Role.KEY_HOLDER, resident_id=row,
+                key_place=r.key_holder.key_where,
+            )  # fmt: skip
+
+
+def load(conn: Connection, community: Community, now: datetime) -> None:
+    """Load `community`, everybody's first deadline being the next one after `now`.
+
+    Raises NotEmpty when the register is not empty.
+    """
+    if conn.execute(select(t.table(t.Community).c.id)).first() is not None:
+        raise NotEmpty("the register is not empty; use a new database")
+    rounds = [
+        {"name": r.name, "opens": r.opens, "prompt": r.prompt, "due": r.due}
+        for r in community.rounds
+    ]
+    plans = tuple(
+        Plan(
+            r.name,
+            time.fromisoformat(r.opens),
+            time.fromisoformat(r.prompt),
+            time.fromisoformat(r.due),
+        )
+        for r in community.rounds
+    )
+    loader = _Loader(conn, next_deadline(plans, ZoneInfo(community.tz), now))
+    row = loader.add(t.Community, name=community.name, tz=community.tz, rounds=rounds)
+    for building in community.buildings:
+        loader.building(row, building)
+    for person in community.duty:
+        loader.assign(person, Role.DUTY, community_id=row)
