@@ -9,6 +9,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from server.database import Database
 from server.service import sweep
 from server.service.house import House
+from server.service.presence import GATEWAY_GAP
 
 log = logging.getLogger(__name__)
 EVERY_S = 1.0
@@ -30,17 +31,23 @@ class Sweeper:
         if self._running.locked():
             return
         async with self._running:
-            house = self._house
-            for work in sweep.ALWAYS:
-                await self._all_of(work)
+            house, clock = self._house, self._database.clock
             try:
-                blind = await self._database.write(lambda tx: sweep.blind(tx, house))
+                now, gap = clock.now(), GATEWAY_GAP * clock.speed
+                due = await self._database.read(lambda c: sweep.what_is_due(c, now, gap))
+                for work in sweep.ALWAYS:
+                    if work.__name__ in due:
+                        await self._all_of(work)
+                judged = [w for w in sweep.WITH_SIGHT if w.__name__ in due]
+                if not judged and sweep.blind.__name__ not in due:
+                    return
+                if await self._database.write(lambda tx: sweep.blind(tx, house)):
+                    return
             except Exception:
-                log.exception("could not tell whether we are blind; nobody is judged now")
+                log.exception("could not tell what is due; nobody is judged now")
                 return
-            if not blind:
-                for work in sweep.WITH_SIGHT:
-                    await self._all_of(work)
+            for work in judged:
+                await self._all_of(work)
 
     async def _all_of(self, work: sweep.Work) -> None:
         house = self._house

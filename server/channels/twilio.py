@@ -62,10 +62,9 @@ class TwilioSms:
     def find(self, phone: str, body: str, since: datetime) -> Sent | None:
         """Look a message up at Twilio. Raises Busy when Twilio can't be asked."""
         try:
-            # Twilio filters by day (GMT) only; the words and our own `since` do the rest.
-            for message in self._client.messages.list(
-                to=phone, date_sent_after=since.date(), limit=50
-            ):
+            # Twilio's own date filter knows only days, and only messages that have left already;
+            # the list is newest first, so recipient, words and our own `since` are enough.
+            for message in self._client.messages.list(to=phone, limit=50):
                 created = message.date_created
                 if message.body == body and (created is None or created >= since):
                     return Sent(str(message.sid))

@@ -12,14 +12,15 @@ from server.core.words import Outcome, Template
 
 GSM7 = frozenset(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡"
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑܧ¿abcdefghijklmnopqrstuvwxyzäöñüà"
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
 GSM7_EXTENDED = frozenset("^{}\\[~]|€\f")
+GSM7_WHOLE = GSM7 | GSM7_EXTENDED
 
 
 def segments(text: str) -> int:
     """How many SMS segments `text` takes."""
-    if all(c in GSM7 or c in GSM7_EXTENDED for c in text):
+    if GSM7_WHOLE.issuperset(text):
         units, single, part = sum(2 if c in GSM7_EXTENDED else 1 for c in text), 160, 153
     else:
         units, single, part = len(text.encode("utf-16-le")) // 2, 70, 67

@@ -123,6 +123,8 @@ class Fault(StrEnum):
     TAMPER = "tamper"
     STEWARD_UNREACHABLE = "steward_unreachable"
     UNKNOWN_TERMINAL_SOS = "unknown_terminal_sos"
+    UNREADABLE_SOS = "unreadable_sos"
     UNKNOWN_NUMBER = "unknown_number"
+    SMS_PROVIDER = "sms_provider"
     BLIND = "blind"
     BROKEN_ALERT = "broken_alert"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import RowMapping
 
 from server.core import alerts as core
-from server.core import replies
+from server.core import delivery, replies
 from server.core.messages import Subject
 from server.core.words import UNREACHED, Delivery, Fault, Outcome, Role, Template
 from server.database import Tx
@@ -24,7 +24,6 @@ PROVIDER_STATES: Mapping[str, Delivery] = {
     "read": Delivery.DELIVERED, "undelivered": Delivery.UNDELIVERED, "failed": Delivery.FAILED,
     "canceled": Delivery.FAILED,
 }  # fmt: skip
-OPTED_OUT = "21610"
 OPT_OUT_WORDS = frozenset({"stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke",
                            "optout"})  # fmt: skip
 OPT_IN_WORDS = frozenset({"start", "unstop"})
@@ -169,11 +168,15 @@ def take_delivery(
     if state is Delivery.DELIVERED:
         people.set_person(tx.conn, person_id, failing_since=None)
         raising.fault_over(tx, house, Fault.STEWARD_UNREACHABLE, [str(person_id)])
+        raising.fault_over(tx, house, Fault.SMS_PROVIDER, ["sms"])
     elif state in UNREACHED:
-        if error == OPTED_OUT:
-            people.set_person(tx.conn, person_id, opted_out_at=tx.now)
-        people.set_person(tx.conn, person_id, failing_since=tx.now)
-        _unreachable(tx, house, person_id, f"person {person_id}", error or state.value)
+        if delivery.blame(error) is delivery.Blame.PROVIDER:
+            raising.fault(tx, house, Fault.SMS_PROVIDER, "sms", detail=error or state.value)
+        else:
+            opted = {"opted_out_at": tx.now} if error == delivery.OPTED_OUT else {}
+            people.set_person(tx.conn, person_id, failing_since=tx.now, **opted)
+            name = people.person(tx.conn, person_id)["name"]
+            _unreachable(tx, house, person_id, name, error or state.value)
         if row["alert_id"] is not None:
             _failed(tx, house, row["alert_id"], person_id)
 

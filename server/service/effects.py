@@ -1,5 +1,6 @@
 """Saves a decision together with everything that follows from it: the one door to the outbox."""
 
+import math
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ from server.core import alerts as core
 from server.core.ladder import Person, Roster
 from server.core.messages import Subject, compose
 from server.core.texts import WORDS
-from server.core.words import Delivery, Kind, Template
+from server.core.words import Delivery, Kind, Role, Template
 from server.database import Tx
 from server.service.house import PLACEHOLDER, House, digest_of
 from server.store import alerts, journal, outbox, people
@@ -182,12 +183,15 @@ def _help_coming(
     stored: alerts.Stored, responder: core.Responder, now: datetime
 ) -> dict[str, Any]:
     alert = stored.alert
+    words = WORDS["zh"]
+    # A neighbour is announced by name; of the care centre's staff the resident knows the desk.
+    who = words["operator"] if responder.role is Role.OPERATOR else responder.name
     left = (alert.lease_until - now) if alert.lease_until else timedelta(0)
     return {
         "cmd": "help_coming",
-        "who": responder.name,
-        "eta_min": max(1, int(left.total_seconds() // 60)),
-        "text": WORDS["zh"]["coming"].format(name=responder.name),
+        "who": who,
+        "eta_min": max(1, math.ceil(left.total_seconds() / 60)),
+        "text": words["coming"].format(name=who),
     }
 
 

@@ -7,6 +7,7 @@
 """
 
 import base64
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,6 +26,7 @@ from server.tables import from_ms
 
 LATE = timedelta(minutes=5)
 """An event that took longer than this to reach us is flagged late."""
+ALARM_TOPIC = re.compile(r"xunlou/v1/t/(?P<t>[a-z0-9-]{1,32})/evt/(sos|fall)")
 FAULTS = {
     SignalType.BATTERY_LOW: Fault.BATTERY_LOW,
     SignalType.MAINS_LOST: Fault.MAINS_LOST,
@@ -124,6 +126,7 @@ def ingest(tx: Tx, house: House, batch: Batch) -> list[Receipt]:
     presence.command_acks(tx, batch.cmd_acks)
     for reject in batch.rejects:
         quarantine(tx, reject)
+        _unreadable_alarm(tx, house, reject)
     return receipts
 
 
@@ -236,6 +239,16 @@ def _unknown(tx: Tx, house: House, s: SignalIn) -> None:
     quarantine(tx, Reject(topic, payload, "unknown_terminal"))
     if s.type in ALARMS:
         raising.fault(tx, house, Fault.UNKNOWN_TERMINAL_SOS, s.t, terminal_id=s.t)
+
+
+def _unreadable_alarm(tx: Tx, house: House, reject: Reject) -> None:
+    """Bytes on an alarm's topic that we could not read may still be somebody's press: staff look."""
+    about = ALARM_TOPIC.fullmatch(reject.topic)
+    if about is not None:
+        raising.fault(
+            tx, house, Fault.UNREADABLE_SOS, about["t"], terminal_id=about["t"],
+            detail=reject.reason,
+        )  # fmt: skip
 
 
 def quarantine(tx: Tx, reject: Reject) -> None:

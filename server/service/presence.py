@@ -116,7 +116,8 @@ def update(
             back.append(terminal_id)
 
     for e in words.events:
-        alive(e.t, boot=e.boot, battery=e.bat, mains=e.mains, rssi=e.rssi)
+        # Never back: a stored event of an earlier life must not make that life's will current.
+        alive(e.t, boot=max(e.boot, known[e.t]["boot"]), battery=e.bat, mains=e.mains, rssi=e.rssi)
     for h in words.heartbeats:
         if h.t in known:
             alive(h.t, boot=h.boot, battery=h.bat, mains=h.mains, rssi=h.rssi)

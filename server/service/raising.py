@@ -39,8 +39,8 @@ def sos(
     late: bool,
 ) -> alerts.Stored:
     """A press for help (or a fall): a new alert, or one more press on the resident's open one."""
-    subject = f"sos:{resident_id}" if resident_id is not None else f"sos:terminal:{terminal_id}"
-    open_now = alerts.open_by_subject(tx.conn, [subject]).get(subject)
+    about = f"sos:{resident_id}" if resident_id is not None else f"sos:terminal:{terminal_id}"
+    open_now = alerts.open_by_subject(tx.conn, [about]).get(about)
     if open_now is not None:
         decision = core.decide(
             effects.situation(tx, open_now), core.PressedAgain(fall), tx.now
@@ -52,7 +52,7 @@ def sos(
         house,
         core.Alert(kind=Kind.SOS, ladder=ladder, opened_at=tx.now, fall=fall),
         {"boot": identity[0], "seq": identity[1], "terminal": terminal_id, "late": late or None},
-        subject=subject,
+        subject=about,
         resident_id=resident_id,
         building_id=building_id,
         terminal_id=terminal_id,
@@ -69,8 +69,8 @@ def missed(
     tx: Tx, house: House, building_id: int, due_at: datetime, items: Sequence[core.Item]
 ) -> alerts.Stored:
     """The worklist of one building for one round: new, or with flats added to the open one."""
-    subject = f"missed:{building_id}:{int(due_at.timestamp())}"
-    open_now = alerts.open_by_subject(tx.conn, [subject]).get(subject)
+    about = f"missed:{building_id}:{int(due_at.timestamp())}"
+    open_now = alerts.open_by_subject(tx.conn, [about]).get(about)
     if open_now is not None:
         event = core.AddItems(tuple(items))
         decision = core.decide(effects.situation(tx, open_now), event, tx.now)
@@ -85,12 +85,17 @@ def missed(
             items=tuple(items),
         ),
         {"flats": [i.flat_id for i in items]},
-        subject=subject,
+        subject=about,
         building_id=building_id,
         round_due_at=due_at,
     )
     assert stored is not None, "the subject was free in this very transaction"
     return stored
+
+
+def subject(what: Fault, about: str) -> str:
+    """What one open fault is about: the same trouble of the same thing is one fault."""
+    return f"fault:{what.value}:{about}"
 
 
 def fault(
@@ -110,7 +115,7 @@ def fault(
         house,
         core.Alert(kind=Kind.FAULT, ladder=None, opened_at=tx.now),
         {"fault": what.value},
-        subject=f"fault:{what.value}:{about}",
+        subject=subject(what, about),
         fault=what.value,
         building_id=building_id,
         resident_id=resident_id,
@@ -121,7 +126,7 @@ def fault(
 
 def fault_over(tx: Tx, house: House, what: Fault, abouts: Sequence[str]) -> None:
     """Faults that mended themselves are closed as such."""
-    subjects = [f"fault:{what.value}:{about}" for about in abouts]
+    subjects = [subject(what, about) for about in abouts]
     for stored in alerts.open_by_subject(tx.conn, subjects).values():
         actor = core.Actor(None, "system", Role.OPERATOR)
         event = core.Resolve(actor, Outcome.RESTORED)

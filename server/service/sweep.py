@@ -5,7 +5,9 @@ that a big round never holds the write lock from an SOS."""
 import logging
 from collections import defaultdict
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
 
 from server.core import alerts as core
 from server.core import rounds
@@ -127,6 +129,31 @@ def ladder_steps(tx: Tx, house: House) -> int:
 def silent_devices(tx: Tx, house: House) -> int:
     """Open faults for up to CHUNK silent devices; returns how many."""
     return presence.silent_devices(tx, house, CHUNK)
+
+
+def what_is_due(conn: Connection, now: datetime, gap: timedelta) -> set[str]:
+    """Names of the works that would find something, asked without the write lock: an idle ring
+    must cost next to nothing."""
+    due = set()
+    if alerts.steps_due(conn, now, 1):
+        due.add(ladder_steps.__name__)
+    if signals.residents_overdue(conn, now, 1):
+        due.add(missed_rounds.__name__)
+    if signals.devices_overdue(conn, now, 1):
+        due.add(silent_devices.__name__)
+    heard = signals.gateways(conn)
+    unheard = bool(heard) and all(now - g["last_heard_at"] > gap for g in heard)
+    if unheard or alerts.open_by_subject(conn, [raising.subject(Fault.BLIND, "gateway")]):
+        due.add(blind.__name__)
+    community = people.community(conn)
+    if community is not None:
+        current = rounds.current(community.plans, community.zone, now)
+        opened, prompted = signals.round_rung(conn, community.id, current.due_at)
+        if now >= current.opens_at and not opened:
+            due.add(round_bells.__name__)
+        if current.prompt_at <= now < current.due_at and not prompted:
+            due.add(round_bells.__name__)
+    return due
 
 
 Work = Callable[[Tx, House], int]

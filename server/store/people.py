@@ -99,6 +99,11 @@ def person_by_phone(conn: Connection, phone: str) -> RowMapping | None:
     return conn.execute(select(PERSON).where(PERSON.c.phone == phone)).mappings().first()
 
 
+def person(conn: Connection, person_id: int) -> RowMapping:
+    """A contact by id (which must exist)."""
+    return conn.execute(select(PERSON).where(PERSON.c.id == person_id)).mappings().one()
+
+
 def roles_of(conn: Connection, person_id: int) -> Sequence[RowMapping]:
     """A person's assignments."""
     return (

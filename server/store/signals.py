@@ -221,3 +221,13 @@ def awaited_terminals(conn: Connection, deadline: datetime) -> list[str]:
         .order_by(TERMINAL.c.id)
     )
     return list(conn.execute(query).scalars())
+
+
+def round_rung(conn: Connection, community_id: int, due_at: datetime) -> tuple[bool, bool]:
+    """Whether a round has been opened, and whether its chime has rung."""
+    row = conn.execute(
+        select(ROUND.c.prompted_at).where(
+            ROUND.c.community_id == community_id, ROUND.c.due_at == due_at
+        )
+    ).first()
+    return row is not None, row is not None and row[0] is not None

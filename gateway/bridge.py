@@ -1,0 +1,153 @@
+"""The two lanes wired together: who subscribes to what, who owns which message, how it stops.
+
+It must never let routine traffic stand before an SOS: the SOS lane has its own MQTT connection
+and session, its own queue and its own HTTP connections.
+"""
+
+import asyncio
+import contextlib
+import logging
+from typing import Final
+
+from gateway.commands import CommandPump
+from gateway.contract import SOS_LANE_TYPES, STATE_TOPIC, TERMINAL_PREFIX, is_sos_lane
+from gateway.counters import Counters
+from gateway.delivery import Received
+from gateway.lane import Lane
+from gateway.log import say
+from gateway.mqtt import MqttLink
+from gateway.settings import GatewaySettings
+from gateway.state import StateAnnouncer
+from gateway.upstream import ServerClient, ServerClock
+
+logger = logging.getLogger(__name__)
+
+SOS_TOPICS: Final = (
+    *(f"{TERMINAL_PREFIX}+/evt/{event_type}" for event_type in SOS_LANE_TYPES),
+    STATE_TOPIC,
+)
+BULK_TOPICS: Final = (
+    f"{TERMINAL_PREFIX}+/evt/#",  # `#`: odd topics below evt belong into quarantine, not nowhere
+    f"{TERMINAL_PREFIX}+/hb",
+    f"{TERMINAL_PREFIX}+/status",
+    f"{TERMINAL_PREFIX}+/cmd_ack",
+)
+
+
+class Bridge:
+    """One gateway. `start()`, then `stop()`; nothing is shared between two of them."""
+
+    def __init__(self, settings: GatewaySettings, counters: Counters) -> None:
+        self.counters = counters
+        self._settings = settings
+        clock = ServerClock()
+        self._sos_server = ServerClient(settings, clock, timeout_s=settings.sos_timeout_s)
+        self._bulk_server = ServerClient(settings, clock, timeout_s=settings.bulk_timeout_s)
+        self._cmd_server = ServerClient(settings, clock, timeout_s=settings.sos_timeout_s)
+        self._state = StateAnnouncer(clock)
+        self.sos = self._make_lane("sos", self._sos_server)
+        self.bulk = self._make_lane("bulk", self._bulk_server)
+        self.sos_link = MqttLink(
+            settings,
+            lane="sos",
+            topics=SOS_TOPICS,
+            counters=counters,
+            on_message=self._on_sos,
+            on_up=self._state.connected,
+            on_down=self.sos.link_down,
+            make_will=self._state.make_will,
+        )
+        self.bulk_link = MqttLink(
+            settings,
+            lane="bulk",
+            topics=BULK_TOPICS,
+            counters=counters,
+            on_message=self._on_bulk,
+            on_down=self.bulk.link_down,
+        )
+        self.sos.attach(self.sos_link)
+        self.bulk.attach(self.bulk_link)
+        self._state.attach(self.sos_link)
+        self._commands = CommandPump(
+            settings, self._cmd_server, sos=self.sos_link, bulk=self.bulk_link, counters=counters
+        )
+        self._lanes: list[asyncio.Task[None]] = []
+        self._others: list[asyncio.Task[None]] = []
+
+    def _make_lane(self, name: str, server: ServerClient) -> Lane:
+        settings = self._settings
+        urgent = name == "sos"
+        return Lane(
+            name,
+            server,
+            self._state.health,
+            self.counters,
+            # One POST at a time for the rest keeps `lost` and `online` of a terminal in order.
+            concurrency=settings.sos_concurrency if urgent else 1,
+            batch_max=settings.batch_max,
+            batch_wait_s=0.0 if urgent else settings.batch_wait_ms / 1000,
+            backoff_max_s=settings.sos_backoff_max_s if urgent else settings.bulk_backoff_max_s,
+            auth_retry_s=settings.auth_retry_s,
+            # Twice the receive maximum, so that we pause only for a broker that knows none or
+            # overruns it (Mosquitto 2.0.11 does, by a few).
+            hold_max=2 * settings.mqtt_receive_maximum,
+        )
+
+    def _on_sos(self, received: Received) -> None:
+        if received.topic == STATE_TOPIC:
+            self.sos_link.ack(received)
+            self._state.heard(received)
+        elif is_sos_lane(received.topic):
+            self.sos.offer(received)
+        else:
+            # amqtt sends retained statuses to whoever reconnects, asked for or not.
+            self.sos_link.ack(received)
+
+    def _on_bulk(self, received: Received) -> None:
+        if is_sos_lane(received.topic) and self.sos_link.subscribed.is_set():
+            # The SOS lane has its own copy in its own session. While that lane has no connection
+            # this copy is sent from here: twice is better than late.
+            self.bulk_link.ack(received)
+        elif received.topic == STATE_TOPIC:
+            self.bulk_link.ack(received)  # amqtt again: this lane never asked for it
+        else:
+            self.bulk.offer(received)
+
+    def start(self) -> list[asyncio.Task[None]]:
+        """Start everything. A task that ends before `stop()` has failed."""
+        self._lanes = [
+            asyncio.create_task(self.sos.run(), name="sos-lane"),
+            asyncio.create_task(self.bulk.run(), name="bulk-lane"),
+        ]
+        every_s = self._settings.probe_every_s
+        self._others = [
+            asyncio.create_task(self.sos_link.run(), name="sos-mqtt"),
+            asyncio.create_task(self.bulk_link.run(), name="bulk-mqtt"),
+            asyncio.create_task(self._commands.run(), name="commands"),
+            asyncio.create_task(self._state.probe(self._sos_server, every_s), name="probe"),
+        ]
+        return [*self._lanes, *self._others]
+
+    async def stop(self) -> None:
+        """Finish what the server is answering, leave the rest un-acked, say `lost`, disconnect."""
+        for link in (self.sos_link, self.bulk_link):
+            link.pause()
+        for lane in (self.sos, self.bulk):
+            lane.stop()
+        if self._lanes:
+            await asyncio.wait(self._lanes, timeout=self._settings.stop_grace_s)
+        self._state.leave()
+        await asyncio.gather(self.sos_link.close(), self.bulk_link.close())
+        tasks = [*self._lanes, *self._others]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for server in (self._sos_server, self._bulk_server, self._cmd_server):
+            with contextlib.suppress(Exception):
+                await server.aclose()
+        say(
+            logger,
+            logging.INFO,
+            "gateway_stopped",
+            left_unacked=self.sos.holding + self.bulk.holding,
+        )

@@ -1,0 +1,302 @@
+"""A lane: messages from one MQTT connection to the server, receipts and PUBACKs back.
+
+The order that keeps people safe: POST, the server's answer, receipts, then PUBACK. It must never
+ack what the server has not answered for, and never give up while it runs.
+
+What a lane holds is bounded: by the broker's receive maximum, and where a broker knows none, by
+not reading on. When a connection ends its messages stay here (the server may get them before the
+broker is back) and are matched with their redelivery, so an outage doesn't pile up copies.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+import secrets
+import time
+from collections import deque
+from collections.abc import Sequence
+
+from gateway.backoff import Backoff
+from gateway.batch import MAX_BATCH_BYTES, Entry, make_entry, turn_into_reject
+from gateway.contract import Heartbeat, make_receipt, parse
+from gateway.counters import Counters
+from gateway.delivery import Received
+from gateway.log import say
+from gateway.mqtt import MqttLink
+from gateway.state import Health
+from gateway.upstream import Answer, Answered, Refused, Result, ServerClient, Unauthorized
+
+logger = logging.getLogger(__name__)
+
+MAX_HEARTBEATS = 20_000
+"""Terminals whose newest heartbeat is kept while the server is away; QoS 0, nothing is owed."""
+
+
+class Stopping(Exception):
+    """The gateway stops; what isn't answered stays un-acked and comes back to the next one."""
+
+
+class Lane:
+    """Give it a link with `attach`, feed it with `offer`, run it with `run`."""
+
+    def __init__(
+        self,
+        name: str,
+        server: ServerClient,
+        health: Health,
+        counters: Counters,
+        *,
+        concurrency: int,
+        batch_max: int,
+        batch_wait_s: float,
+        backoff_max_s: float,
+        auth_retry_s: float,
+        hold_max: int,
+    ) -> None:
+        self._name = name
+        self._server = server
+        self._health = health
+        self._counters = counters
+        self._concurrency = concurrency
+        self._batch_max = batch_max
+        self._batch_wait_s = batch_wait_s
+        self._backoff_max_s = backoff_max_s
+        self._auth_retry_s = auth_retry_s
+        self._hold_max = hold_max
+        self._link: MqttLink | None = None
+        self._queue: deque[Entry] = deque()
+        self._heartbeats: dict[str, Entry] = {}
+        self._held: set[Entry] = set()
+        self._orphans: dict[tuple[str, bytes], list[Entry]] = {}
+        self._some = asyncio.Event()
+        self._full = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._paused = False
+
+    def attach(self, link: MqttLink) -> None:
+        """The connection that receipts and PUBACKs go to."""
+        self._link = link
+
+    @property
+    def link(self) -> MqttLink:
+        """The attached connection."""
+        if self._link is None:
+            raise RuntimeError("attach a link before using the lane")
+        return self._link
+
+    @property
+    def holding(self) -> int:
+        """Un-acked messages in our hands."""
+        return len(self._held)
+
+    # --- in -------------------------------------------------------------------------------
+
+    def offer(self, received: Received) -> None:
+        """Take a message from the broker. Never blocks, never raises for any content."""
+        self._counters.received += 1
+        if self._adopt(received):
+            return
+        message = parse(received.topic, received.payload, received.retain)
+        entry = make_entry(message, received, time.monotonic())
+        if isinstance(message, Heartbeat):
+            self._keep_newest(message.t, entry)
+        else:
+            if entry.kind == "rejects":
+                self._counters.rejects += 1
+            self._queue.append(entry)
+            self._held.add(entry)
+        self._some.set()
+        if len(self._queue) + len(self._heartbeats) >= self._batch_max:
+            self._full.set()
+        if len(self._held) >= self._hold_max and self.link.pause():
+            self._paused = True
+            self._counters.pauses += 1
+            say(logger, logging.WARNING, "lane_paused", lane=self._name, holding=len(self._held))
+
+    def _adopt(self, received: Received) -> bool:
+        """Whether this is the redelivery of a message we still hold from an ended connection."""
+        if received.qos == 0 or not self._orphans:
+            return False
+        key = (received.topic, received.payload)
+        waiting = self._orphans.get(key)
+        if not waiting:
+            return False
+        waiting.pop().received = received
+        if not waiting:
+            del self._orphans[key]
+        self._counters.readopted += 1
+        return True
+
+    def _keep_newest(self, t: str, entry: Entry) -> None:
+        """Only the latest heartbeat of a terminal says anything; older ones are let go."""
+        old = self._heartbeats.pop(t, None)
+        if old is None and len(self._heartbeats) >= MAX_HEARTBEATS:
+            old = self._heartbeats.pop(next(iter(self._heartbeats)))
+        if old is not None:
+            self._counters.coalesced += 1
+            self.link.ack(old.received)  # a terminal that sends them with QoS 1 is owed this
+        self._heartbeats[t] = entry
+
+    def link_down(self) -> None:
+        """The connection ended: what we hold will be delivered again, expect it."""
+        self._paused = False
+        self._orphans.clear()
+        for entry in self._held:
+            if entry.received.qos > 0:
+                key = (entry.received.topic, entry.received.payload)
+                self._orphans.setdefault(key, []).append(entry)
+
+    # --- out ------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Send until stopped: each worker finishes the batch it has under way."""
+        async with asyncio.TaskGroup() as workers:
+            for _ in range(self._concurrency):
+                workers.create_task(self._work())
+
+    def stop(self) -> None:
+        """Take no new batch, try none again; `run` returns when the present tries have ended."""
+        self._stopping.set()
+        self._some.set()
+        self._full.set()
+
+    async def _work(self) -> None:
+        with contextlib.suppress(Stopping):
+            while True:
+                batch = await self._next_batch()
+                try:
+                    await self._deliver(batch)
+                except Stopping:
+                    raise
+                except Exception:
+                    # A bug here must not end the lane. What isn't settled goes back to the head.
+                    logger.exception("lane_failed lane=%s", self._name)
+                    unsettled = [entry for entry in batch if entry in self._held]
+                    self._queue.extendleft(reversed(unsettled))
+                    self._some.set()
+                    await self._pause_for(self._backoff_max_s)
+
+    async def _next_batch(self) -> list[Entry]:
+        while True:
+            await self._some.wait()
+            if self._stopping.is_set():
+                raise Stopping
+            if self._batch_wait_s > 0 and not self._full.is_set():
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._batch_wait_s):
+                        await self._full.wait()
+            batch = self._take()
+            if batch:
+                return batch
+
+    def _take(self) -> list[Entry]:
+        batch: list[Entry] = []
+        weight = 0
+        while self._queue and len(batch) < self._batch_max and weight < MAX_BATCH_BYTES:
+            entry = self._queue.popleft()
+            weight += entry.weight
+            batch.append(entry)
+        while self._heartbeats and len(batch) < self._batch_max and weight < MAX_BATCH_BYTES:
+            entry = self._heartbeats.pop(next(iter(self._heartbeats)))
+            weight += entry.weight
+            batch.append(entry)
+        left = len(self._queue) + len(self._heartbeats)
+        if not self._stopping.is_set():
+            if left == 0:
+                self._some.clear()
+            if left < self._batch_max:
+                self._full.clear()
+        return batch
+
+    async def _deliver(self, batch: Sequence[Entry]) -> None:
+        """Until every entry is settled. A refused batch is halved, down to the one at fault."""
+        answer = await self._ask(batch)
+        if isinstance(answer, Answered):
+            self._settle(batch, answer.results)
+        elif len(batch) > 1:
+            middle = len(batch) // 2
+            await self._deliver(batch[:middle])
+            await self._deliver(batch[middle:])
+        elif batch[0].kind != "rejects":
+            say(logger, logging.ERROR, "server_refused_entry", lane=self._name, kind=batch[0].kind)
+            self._counters.rejects += 1
+            turn_into_reject(batch[0])
+            await self._deliver(batch)
+        else:
+            # Even the bare report of it is refused. Holding on would block the lane for good.
+            say(logger, logging.ERROR, "server_refused_reject", lane=self._name)
+            self._counters.lost_rejects += 1
+            self._settle(batch, ())
+
+    async def _ask(self, batch: Sequence[Entry]) -> Answered | Refused:
+        backoff = Backoff(base_s=min(0.1, self._backoff_max_s), cap_s=self._backoff_max_s)
+        while True:
+            answer: Answer = await self._server.post_signals(batch)
+            self._health.note(answer)
+            if isinstance(answer, Answered):
+                self._counters.posts += 1
+                self._counters.sent += len(batch)
+                return answer
+            if isinstance(answer, Refused):
+                return answer
+            self._counters.retries += 1
+            if isinstance(answer, Unauthorized):
+                say(
+                    logger,
+                    logging.ERROR,
+                    "server_refused_token",
+                    lane=self._name,
+                    status=answer.status,
+                    fix="XUNLOU_GATEWAY_TOKEN must be the one the server has",
+                )
+                await self._pause_for(self._auth_retry_s * random.uniform(0.5, 1.0))  # noqa: S311
+                continue
+            say(
+                logger,
+                logging.WARNING,
+                "server_unavailable",
+                lane=self._name,
+                why=answer.why,
+                entries=len(batch),
+            )
+            await self._pause_for(backoff.next_s())
+
+    async def _pause_for(self, delay_s: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(delay_s):
+                await self._stopping.wait()
+        if self._stopping.is_set():
+            raise Stopping
+
+    def _settle(self, batch: Sequence[Entry], results: tuple[Result, ...]) -> None:
+        """Receipts first, on the same connection, so that no ack can overtake them."""
+        signals = [entry for entry in batch if entry.kind == "signals"]
+        for entry, result in zip(signals, results, strict=True):
+            if result == "quarantined":
+                self._counters.quarantined += 1
+                continue
+            if result == "duplicate":
+                self._counters.duplicates += 1
+            body = entry.body
+            topic, payload = make_receipt(
+                body["t"], body["boot"], body["seq"], secrets.token_hex(4)
+            )
+            self.link.publish(topic, payload)
+            self._counters.receipts += 1
+        for entry in batch:
+            self.link.ack(entry.received)
+            self._let_go(entry)
+        if self._paused and len(self._held) <= self._hold_max // 2:
+            self._paused = False
+            self.link.resume()
+
+    def _let_go(self, entry: Entry) -> None:
+        self._held.discard(entry)
+        if self._orphans:
+            key = (entry.received.topic, entry.received.payload)
+            waiting = self._orphans.get(key, [])
+            if entry in waiting:
+                waiting.remove(entry)
+                if not waiting:
+                    del self._orphans[key]

@@ -1,0 +1,61 @@
+"""How a paho client has to be set up so that a session outlives it. It must never connect.
+
+Each setting here answers a default that loses messages; see the comments.
+"""
+
+from typing import Final
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from gateway.settings import GatewaySettings
+
+CONNECT_TIMEOUT_S: Final = 5.0
+OUT_QUEUE_MAX: Final = 20_000
+"""Receipts kept while the broker is away; terminals ask again for those beyond."""
+_RETAIN_ONLY_WHEN_NEW: Final = 1  # a resumed session isn't sent every retained status again
+
+
+def make_client(settings: GatewaySettings, client_id: str) -> paho.Client:
+    """A client that is ready for `reconnect()`."""
+    v5 = settings.mqtt_protocol == "5"
+    client = paho.Client(
+        CallbackAPIVersion.VERSION2,
+        client_id=client_id,
+        clean_session=None if v5 else False,
+        protocol=paho.MQTTv5 if v5 else paho.MQTTv311,
+        reconnect_on_failure=False,  # our own backoff has jitter, paho's has none
+        manual_ack=True,
+    )
+    client.suppress_exceptions = True  # an error in a callback must not end the reading
+    client.username_pw_set(settings.mqtt_username, settings.mqtt_password.get_secret_value())
+    client.max_inflight_messages = settings.mqtt_max_inflight  # before connecting, or it raises
+    client.max_queued_messages_set(OUT_QUEUE_MAX)
+    client.connect_timeout = CONNECT_TIMEOUT_S
+    host, port = settings.mqtt_host, settings.mqtt_port
+    if not v5:
+        client.connect_async(host, port, settings.mqtt_keepalive_s)
+        return client
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+    properties.SessionExpiryInterval = settings.mqtt_session_expiry_s
+    properties.ReceiveMaximum = settings.mqtt_receive_maximum
+    # clean_start's default, "first connect only", would discard the queue at every restart.
+    client.connect_async(
+        host, port, settings.mqtt_keepalive_s, clean_start=False, properties=properties
+    )
+    return client
+
+
+def subscriptions(
+    settings: GatewaySettings, topics: tuple[str, ...]
+) -> list[tuple[str, SubscribeOptions]] | list[tuple[str, int]]:
+    """QoS 1 on every topic, in the words of the protocol version in use."""
+    if settings.mqtt_protocol != "5":
+        return [(topic, 1) for topic in topics]
+    options = SubscribeOptions(
+        qos=1, retainAsPublished=True, retainHandling=_RETAIN_ONLY_WHEN_NEW, noLocal=True
+    )
+    return [(topic, options) for topic in topics]

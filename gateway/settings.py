@@ -1,0 +1,131 @@
+"""Every knob of the gateway, read from `XUNLOU_*`. It must never hold a default secret.
+
+The descriptions are the documentation: `docs/` is generated and tested from these fields.
+"""
+
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class GatewaySettings(BaseSettings):
+    """Where the server and the broker are, and how much the gateway may hold in its hands."""
+
+    model_config = SettingsConfigDict(env_prefix="XUNLOU_", extra="ignore")
+
+    server_url: str = Field(
+        default="http://127.0.0.1:8000",
+        pattern=r"^https?://",
+        description="Base URL of the server, without a path.",
+    )
+    gateway_token: SecretStr = Field(
+        description="Bearer token the server knows this gateway by. Required; no default.",
+    )
+    gateway_id: str = Field(
+        default="gw-1",
+        pattern=r"^[a-z0-9-]{1,32}$",
+        description=(
+            "Name of this gateway. Two running gateways need two names: the MQTT sessions are"
+            " named after it, and a changed name leaves the old sessions' messages behind."
+        ),
+    )
+    mqtt_host: str = Field(default="127.0.0.1", description="Broker's host name or address.")
+    mqtt_port: int = Field(default=1883, ge=1, le=65535, description="Broker's TCP port.")
+    mqtt_username: str = Field(default="gateway", description="Broker account of the gateway.")
+    mqtt_password: SecretStr = Field(
+        description="Password of the broker account. Required; no default.",
+    )
+    mqtt_protocol: Literal["5", "3.1.1"] = Field(
+        default="5",
+        description=(
+            "MQTT version. 5 bounds what the broker sends ahead of our acks and shows the"
+            " retained flag of live messages; 3.1.1 is for brokers that speak nothing newer."
+        ),
+    )
+    mqtt_keepalive_s: int = Field(
+        default=15,
+        ge=2,
+        le=600,
+        description="Seconds of silence after which the broker is asked whether it is there.",
+    )
+    mqtt_session_expiry_s: int = Field(
+        default=604_800,
+        ge=60,
+        le=4_294_967_295,
+        description="How long the broker keeps messages for a gateway that is away (MQTT 5).",
+    )
+    mqtt_receive_maximum: int = Field(
+        default=2_000,
+        ge=1,
+        le=65_535,
+        description=(
+            "Most messages of each lane that may wait here un-acked; the broker keeps the rest."
+        ),
+    )
+    mqtt_max_inflight: int = Field(
+        default=64,
+        ge=1,
+        le=1_000,
+        description="Most receipts and commands sent to the broker ahead of its acks.",
+    )
+    batch_max: int = Field(
+        default=500, ge=1, le=1_000, description="Most entries in one POST to the server."
+    )
+    batch_wait_ms: int = Field(
+        default=20,
+        ge=0,
+        le=1_000,
+        description="How long the bulk lane waits for a batch to fill. The SOS lane never waits.",
+    )
+    sos_concurrency: int = Field(
+        default=4,
+        ge=1,
+        le=16,
+        description="POSTs the SOS lane may have under way, so that a hung one holds up nobody.",
+    )
+    sos_timeout_s: float = Field(
+        default=5.0, gt=0, le=60, description="Time-out of one POST of the SOS lane."
+    )
+    bulk_timeout_s: float = Field(
+        default=15.0, gt=0, le=120, description="Time-out of one POST of the bulk lane."
+    )
+    sos_backoff_max_s: float = Field(
+        default=2.0, gt=0, le=60, description="Longest pause between tries of the SOS lane."
+    )
+    bulk_backoff_max_s: float = Field(
+        default=15.0,
+        gt=0,
+        le=300,
+        description="Longest pause between tries of the bulk lane and of the broker connection.",
+    )
+    auth_retry_s: float = Field(
+        default=10.0,
+        gt=0,
+        le=300,
+        description="Pause between tries while the server refuses our token (401, 403).",
+    )
+    lease_max: int = Field(
+        default=100, ge=1, le=1_000, description="Most commands taken from the server at once."
+    )
+    lease_wait_s: float = Field(
+        default=20.0,
+        ge=0,
+        le=60,
+        description="How long the server may hold the question for commands open.",
+    )
+    probe_every_s: float = Field(
+        default=5.0,
+        gt=0,
+        le=60,
+        description=(
+            "With no traffic for this long, an empty POST asks whether a press would be stored;"
+            " the answer is what terminals read on the state topic."
+        ),
+    )
+    stop_grace_s: float = Field(
+        default=0.8,
+        ge=0,
+        le=10,
+        description="How long a stopping gateway waits for answers that are under way.",
+    )

@@ -1,0 +1,314 @@
+"""The life of an alert, as a table of cases and as stories of care."""
+
+import pytest
+
+from server.core import alerts as core
+from server.core.alerts import (
+    Accept,
+    AddItems,
+    Arrive,
+    Decline,
+    DeliveryFailed,
+    Escalate,
+    HelpComing,
+    Item,
+    PressedAgain,
+    Reason,
+    ResidentCancelled,
+    Resolve,
+    SettleItem,
+    StepDue,
+    TellTerminalResolved,
+)
+from server.core.ladder import SOS_LADDER, Roster
+from server.core.words import Kind, Outcome, State
+from tests.unit.core.people import (
+    DUTY,
+    HE,
+    LIN,
+    MAI,
+    OPERATOR,
+    ROSTER,
+    SU,
+    T0,
+    Story,
+    actor,
+    later,
+    told,
+)
+
+# Each row is one night: what happens at which second, and the reason, the state and the people
+# told that follow. To change a rule, change its row first.
+NIGHTS = {
+    "both stewards at once, then those with a key, then the care centre, then again and again": [
+        (120, StepDue(), Reason.CLIMBED, State.OPEN, ["苏佩琼", "麦少芬", "林桂芳", "何国强"]),
+        (240, StepDue(), Reason.CLIMBED, State.OPEN, ["黎瑞芳"]),
+        (360, StepDue(), Reason.REPEATED, State.OPEN, ["黎瑞芳"]),
+        (480, StepDue(), Reason.REPEATED, State.OPEN, ["黎瑞芳"]),
+    ],
+    "a bell that rings too early does nothing": [
+        (119, StepDue(), Reason.NOT_DUE, State.OPEN, []),
+    ],
+    "one goes: both know, and the ladder waits for eight minutes": [
+        (60, Accept(actor(LIN)), Reason.ACCEPTED, State.ACCEPTED, ["林桂芳", "何国强"]),
+        (120, StepDue(), Reason.NOT_DUE, State.ACCEPTED, []),
+        (539, StepDue(), Reason.NOT_DUE, State.ACCEPTED, []),
+    ],
+    "the one who said yes does not arrive: reminded, and the next are called": [
+        (60, Accept(actor(LIN)), Reason.ACCEPTED, State.ACCEPTED, ["林桂芳", "何国强"]),
+        (540, StepDue(), Reason.LEASE_LAPSED, State.OPEN,
+         ["林桂芳", "苏佩琼", "麦少芬", "林桂芳", "何国强"]),
+    ],
+    "a second steward is welcome, and the first still leads": [
+        (60, Accept(actor(LIN)), Reason.ACCEPTED, State.ACCEPTED, ["林桂芳", "何国强"]),
+        (70, Accept(actor(HE)), Reason.JOINED, State.ACCEPTED, ["何国强", "林桂芳"]),
+    ],
+    "saying yes twice is saying it once": [
+        (60, Accept(actor(LIN)), Reason.ACCEPTED, State.ACCEPTED, ["林桂芳", "何国强"]),
+        (61, Accept(actor(LIN)), Reason.ALREADY_DONE, State.ACCEPTED, []),
+    ],
+    "can't go: the next are called at once, the one who can't is left in peace": [
+        (30, Decline(actor(LIN)), Reason.DECLINED, State.OPEN, ["苏佩琼", "麦少芬", "何国强"]),
+    ],
+    "can't go after all: the next are called at once": [
+        (30, Accept(actor(LIN)), Reason.ACCEPTED, State.ACCEPTED, ["林桂芳", "何国强"]),
+        (90, Decline(actor(LIN)), Reason.DECLINED, State.OPEN, ["苏佩琼", "麦少芬", "何国强"]),
+    ],
+    "one of two can't go after all: the other still goes": [
+        (30, Accept(actor(LIN)), Reason.ACCEPTED, State.ACCEPTED, ["林桂芳", "何国强"]),
+        (40, Accept(actor(HE)), Reason.JOINED, State.ACCEPTED, ["何国强", "林桂芳"]),
+        (50, Decline(actor(LIN)), Reason.DECLINED, State.ACCEPTED, []),
+    ],
+    "one of two leaves the door: the other is still there": [
+        (30, Arrive(actor(LIN)), Reason.ARRIVED, State.ON_SCENE, ["林桂芳", "何国强"]),
+        (40, Accept(actor(HE)), Reason.JOINED, State.ON_SCENE, ["何国强", "林桂芳"]),
+        (50, Decline(actor(LIN)), Reason.DECLINED, State.ON_SCENE, []),
+    ],
+    "accepted, at the door, safe": [
+        (60, Accept(actor(LIN)), Reason.ACCEPTED, State.ACCEPTED, ["林桂芳", "何国强"]),
+        (300, Arrive(actor(LIN)), Reason.ARRIVED, State.ON_SCENE, []),
+        (301, Arrive(actor(LIN)), Reason.ALREADY_DONE, State.ON_SCENE, []),
+        (600, Resolve(actor(LIN), Outcome.SAFE), Reason.RESOLVED, State.RESOLVED, ["何国强"]),
+        (601, Resolve(actor(HE), Outcome.SAFE), Reason.ALREADY_RESOLVED, State.RESOLVED, []),
+        (900, StepDue(), Reason.ALREADY_RESOLVED, State.RESOLVED, []),
+    ],
+    "went straight to the door without a word: both facts are recorded": [
+        (200, Arrive(actor(HE)), Reason.ARRIVED, State.ON_SCENE, ["何国强", "林桂芳"]),
+    ],
+    "long silence from the door: the care centre is asked to look": [
+        (60, Arrive(actor(LIN)), Reason.ARRIVED, State.ON_SCENE, ["林桂芳", "何国强"]),
+        (1260, StepDue(), Reason.REMINDED, State.ON_SCENE, ["黎瑞芳"]),
+        (2460, StepDue(), Reason.REMINDED, State.ON_SCENE, ["黎瑞芳"]),
+    ],
+    "the care centre takes it: the stewards hear of it": [
+        (20, Accept(OPERATOR), Reason.ACCEPTED, State.ACCEPTED, ["林桂芳", "何国强"]),
+    ],
+    "an operator does not want to wait": [
+        (20, Escalate(OPERATOR), Reason.CLIMBED, State.OPEN,
+         ["苏佩琼", "麦少芬", "林桂芳", "何国强"]),
+    ],
+    "pressed again while all are being called: shown, no further SMS": [
+        (20, PressedAgain(), Reason.PRESSED_AGAIN, State.OPEN, []),
+    ],
+    "pressed again while help is on its way: the helper hears of it, once a minute": [
+        (20, Accept(actor(LIN)), Reason.ACCEPTED, State.ACCEPTED, ["林桂芳", "何国强"]),
+        (30, PressedAgain(), Reason.PRESSED_AGAIN, State.ACCEPTED, ["林桂芳"]),
+        (35, PressedAgain(), Reason.PRESSED_AGAIN, State.ACCEPTED, []),
+        (90, PressedAgain(fall=True), Reason.PRESSED_AGAIN, State.ACCEPTED, ["林桂芳"]),
+    ],
+    "the resident cancels: those told hear it, and it stays open": [
+        (20, ResidentCancelled(), Reason.CANCELLED_BY_RESIDENT, State.OPEN, ["林桂芳", "何国强"]),
+        (25, ResidentCancelled(), Reason.ALREADY_DONE, State.OPEN, []),
+        (120, StepDue(), Reason.CLIMBED, State.OPEN, ["苏佩琼", "麦少芬", "林桂芳", "何国强"]),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("night", NIGHTS.values(), ids=NIGHTS.keys())
+def test_the_night_goes_as_told(night: list) -> None:
+    """Each event has the reason, state and messages of its row, and no message beyond them."""
+    story = Story()
+    for second, event, reason, state, people in night:
+        decision = story.after(second, event)
+        assert (decision.reason, decision.alert.state) == (reason, state)
+        assert [name for name, _ in told(decision)] == people
+
+
+def test_both_stewards_are_told_at_once() -> None:
+    """The press itself tells both stewards of the building and nobody else."""
+    story = Story()
+    assert told(story.last) == [("林桂芳", "sos"), ("何国强", "sos")]
+    assert story.alert.next_step_at == later(120)
+
+
+def test_a_fall_is_called_a_fall() -> None:
+    """The words differ for a fall detector, and for the care centre at the end of the ladder."""
+    story = Story(fall=True)
+    assert told(story.last) == [("林桂芳", "fall"), ("何国强", "fall")]
+    story.after(120, StepDue())
+    assert told(story.after(240, StepDue())) == [("黎瑞芳", "duty")]
+
+
+def test_the_terminal_speaks_of_help_only_once_a_person_accepted() -> None:
+    """`help_coming` follows from an acceptance and from nothing before it."""
+    story = Story()
+    calls = [story.last, story.after(120, StepDue()), story.after(130, PressedAgain())]
+    assert not any(isinstance(e, HelpComing) for d in calls for e in d.effects)
+    accepted = story.after(140, Accept(actor(HE)))
+    assert [e.responder.name for e in accepted.effects if isinstance(e, HelpComing)] == ["何国强"]
+
+
+def test_the_terminal_is_told_of_the_other_when_the_first_cannot_come() -> None:
+    """When the leader drops out the resident hears who comes instead."""
+    story = Story()
+    story.after(10, Accept(actor(LIN)))
+    story.after(20, Accept(actor(HE)))
+    decision = story.after(30, Decline(actor(LIN)))
+    assert [e.responder.name for e in decision.effects if isinstance(e, HelpComing)] == ["何国强"]
+
+
+def test_resolving_closes_everything_and_tells_the_terminal() -> None:
+    """An outcome and a person are kept; nothing is due any more."""
+    story = Story()
+    decision = story.after(500, Resolve(OPERATOR, Outcome.AMBULANCE, "120 at 06:18"))
+    alert = decision.alert
+    assert (alert.outcome, alert.resolved_by, alert.note) == (
+        Outcome.AMBULANCE, "operator", "120 at 06:18",
+    )  # fmt: skip
+    assert alert.next_step_at is None
+    assert alert.lease_until is None
+    assert any(isinstance(e, TellTerminalResolved) for e in decision.effects)
+
+
+def test_exhausted_is_open_and_says_so() -> None:
+    """After the last step the alert is exhausted, stays open, and has a next time to call."""
+    story = Story()
+    story.after(120, StepDue())
+    assert not story.alert.exhausted
+    story.after(240, StepDue())
+    assert story.alert.exhausted
+    assert story.alert.next_step_at == later(360)
+    story.after(250, Accept(actor(HE)))
+    assert not story.alert.exhausted
+
+
+def test_both_stewards_unreachable_goes_to_the_care_centre_in_the_same_breath() -> None:
+    """With one steward failed we wait for the other; with both, everyone up to duty is told."""
+    story = Story()
+    story.undelivered(LIN)
+    assert told(story.after(2, DeliveryFailed(LIN.id))) == []
+    story.undelivered(HE)
+    decision = story.after(4, DeliveryFailed(HE.id))
+    assert decision.reason is Reason.UNREACHABLE
+    assert [name for name, _ in told(decision)][-1] == DUTY.name
+    assert {name for name, _ in told(decision)} >= {SU.name, MAI.name, DUTY.name}
+    assert told(story.after(5, DeliveryFailed(HE.id))) == []
+
+
+def test_a_failed_message_to_somebody_never_told_counts_as_told() -> None:
+    """The failure of the only message there was moves the ladder."""
+    story = Story()
+    story.told = {}
+    assert told(story.after(1, DeliveryFailed(LIN.id)))
+
+
+def test_a_failure_after_acceptance_moves_nothing() -> None:
+    """Somebody goes; a dead number elsewhere is a fault for the desk, not a step."""
+    story = Story()
+    story.after(3, Accept(actor(HE)))
+    story.undelivered(LIN)
+    decision = story.after(4, DeliveryFailed(LIN.id))
+    assert (decision.reason, decision.effects) == (Reason.UNREACHABLE, ())
+
+
+def test_a_step_with_nobody_to_tell_is_passed_at_once() -> None:
+    """A building whose stewards have both opted out calls the next step in the same second."""
+    lonely = Story(Roster(duty=(DUTY,)))
+    assert told(lonely.last) == [("黎瑞芳", "duty")]
+    assert lonely.alert.exhausted
+
+
+def test_nobody_at_all_stays_open_and_red() -> None:
+    """A community without any reachable phone still has an open, exhausted alert."""
+    empty = Story(Roster())
+    assert told(empty.last) == []
+    assert empty.alert.exhausted
+    assert empty.alert.state is State.OPEN
+
+
+def test_someone_who_opted_out_is_told_no_more() -> None:
+    """An opt-out between two steps is honoured at the second, also for reminders."""
+    story = Story()
+    story.after(5, Accept(actor(LIN)))
+    story.without(LIN)
+    names = [name for name, _ in told(story.after(600, StepDue()))]
+    assert LIN.name not in names
+    story.after(610, Accept(actor(LIN)))
+    assert [n for n, _ in told(story.after(700, PressedAgain()))] == []
+
+
+def test_a_fault_has_no_ladder() -> None:
+    """Faults are for the desk: nobody is told, nothing becomes due, an operator may take it."""
+    fault = core.Alert(kind=Kind.FAULT, ladder=None, opened_at=T0)
+    assert core.open_alert(fault, ROSTER, T0).effects == ()
+    situation = core.Situation(fault, ROSTER)
+    accepted = core.decide(situation, Accept(OPERATOR), later(1)).alert
+    assert (accepted.state, accepted.next_step_at) == (State.ACCEPTED, None)
+    arrived = core.decide(core.Situation(accepted, ROSTER), Arrive(OPERATOR), later(2)).alert
+    assert (arrived.state, arrived.next_step_at) == (State.ON_SCENE, None)
+    assert core.decide(situation, DeliveryFailed(1), later(3)).effects == ()
+
+
+ITEMS = (Item(87, 249, "301"), Item(88, 250, "302"))
+
+
+def test_a_missed_round_is_one_worklist_for_both_stewards() -> None:
+    """Two flats, one message to each steward."""
+    story = Story(kind=Kind.MISSED, items=ITEMS)
+    assert told(story.last) == [("林桂芳", "missed"), ("何国强", "missed")]
+
+
+def test_a_late_check_in_clears_its_flat_and_says_so() -> None:
+    """The stewards who were told hear that one of the flats needs no look; the list stays open."""
+    story = Story(kind=Kind.MISSED, items=ITEMS)
+    decision = story.after(60, SettleItem(87, Outcome.CHECKED_IN))
+    assert decision.reason is Reason.ITEM_SETTLED
+    assert told(decision) == [("林桂芳", "checked_in"), ("何国强", "checked_in")]
+    assert decision.alert.state is State.OPEN
+    assert story.after(61, SettleItem(87, Outcome.CHECKED_IN)).reason is Reason.ALREADY_DONE
+    assert story.after(61, SettleItem(99, Outcome.CHECKED_IN)).reason is Reason.ALREADY_DONE
+
+
+def test_the_last_check_in_closes_the_list() -> None:
+    """All residents have spoken for themselves: closed without a responder, and all hear it."""
+    story = Story(kind=Kind.MISSED, items=ITEMS)
+    story.after(60, SettleItem(87, Outcome.CHECKED_IN))
+    decision = story.after(90, SettleItem(88, Outcome.CHECKED_IN))
+    assert (decision.alert.state, decision.alert.outcome) == (State.RESOLVED, Outcome.CHECKED_IN)
+    assert [t for _, t in told(decision)] == ["checked_in", "checked_in"]
+
+
+def test_a_steward_ticks_one_flat_and_then_the_rest() -> None:
+    """A person's tick is recorded without a message; "all safe" settles what is left."""
+    story = Story(kind=Kind.MISSED, items=ITEMS)
+    story.after(60, Accept(actor(LIN)))
+    ticked = story.after(300, SettleItem(87, Outcome.AMBULANCE, actor(LIN)))
+    assert told(ticked) == []
+    done = story.after(400, Resolve(actor(LIN), Outcome.SAFE)).alert
+    assert [i.outcome for i in done.items] == [Outcome.AMBULANCE, Outcome.SAFE]
+
+
+def test_flats_found_missing_later_join_the_same_list() -> None:
+    """A second sweep of the same round adds its flats once, and tells nobody twice."""
+    story = Story(kind=Kind.MISSED, items=ITEMS[:1])
+    decision = story.after(5, AddItems(ITEMS))
+    assert (decision.reason, decision.effects) == (Reason.ITEM_ADDED, ())
+    assert decision.alert.items == ITEMS
+
+
+def test_the_frozen_ladder_decides() -> None:
+    """An alert climbs by the ladder it was opened with, whatever the default is today."""
+    story = Story()
+    quick = core.replace(story.alert, ladder=core.replace(SOS_LADDER, lease_s=30))
+    decision = core.decide(core.Situation(quick, ROSTER), Accept(actor(LIN)), later(10))
+    assert decision.alert.lease_until == later(40)

@@ -1,0 +1,124 @@
+"""Words for cheap phones: one segment, address first, nothing private."""
+
+import string
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.core.messages import GSM7, Subject, compose, place, segments, who
+from server.core.texts import CATALOGUE, WORDS
+from server.core.words import Outcome, Template
+from xunlou.sample import guangdan
+
+LINKS = ("", "http://127.0.0.1:8000/s/" + "x" * 22, "https://xunlou.example.org/s/" + "x" * 22)
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [("a" * 160, 1), ("a" * 161, 2), ("a" * 306, 2), ("a" * 307, 3), ("中" * 70, 1),
+     ("中" * 71, 2), ("中" * 134, 2), ("中" * 135, 3), ("€" * 80, 1), ("€" * 81, 2),
+     ("Ü§" * 80, 1), ("😀" * 35, 1), ("😀" * 36, 2), ("", 1)],
+)  # fmt: skip
+def test_segments_are_counted_as_carriers_count_them(text: str, count: int) -> None:
+    """160 or 70 alone, 153 or 67 in parts; an emoji is two units, a euro sign two septets."""
+    assert segments(text) == count
+
+
+def test_the_gsm_alphabet_is_whole() -> None:
+    """127 characters beside the escape, with every ASCII letter and digit among them."""
+    assert len(GSM7) == 127
+    assert set(string.ascii_letters + string.digits) <= GSM7
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_every_message_about_every_sample_resident_is_one_segment(lang: str) -> None:
+    """All templates, with and without a link, as test and late, codes of six digits."""
+    day = date(2026, 3, 14)
+    for building, flat, resident in guangdan().flats_with_residents():
+        for template in Template:
+            about = {Template.CHECKED_IN: flat.label, Template.CLOSED: Outcome.FALSE_ALARM.value}
+            for link in LINKS:
+                subject = Subject(
+                    building.number, flat.floor, flat.label, resident.age_on(day),
+                    resident.living == "alone", "123456", (flat.label,), 125, link,
+                    test=True, late=True,
+                )  # fmt: skip
+                text = compose(template, subject, lang, about.get(template, "欧阳慧玲"))
+                assert segments(text) == 1, text
+                assert resident.name not in text
+    for building in guangdan().buildings:
+        labels = tuple(f.label for f in building.flats)
+        whole_house = Subject(building.number, code="123456", labels=labels)
+        text = compose(Template.MISSED, whole_house, lang)
+        assert segments(text) == 1, text
+
+
+FLAT_301 = Subject(11, 3, "301", 84, True, "4031")
+
+
+def test_an_sos_says_where_first_and_then_who_and_how_to_answer() -> None:
+    """The very words of 14 March, in both languages."""
+    assert compose(Template.SOS, FLAT_301, "zh") == (
+        "【巡楼】11栋3楼301求助!84岁独居。回1=我去,0=去不了。代码4031"
+    )
+    assert compose(Template.SOS, FLAT_301, "en") == (
+        "Xunlou: SOS at Bldg 11 floor 3 flat 301! aged 84, alone. "
+        "Reply 1 = I am going, 0 = I can't. code 4031"
+    )
+
+
+def test_a_resident_we_know_little_of_leaves_no_hole_in_the_sentence() -> None:
+    """Without age and living situation the clause vanishes."""
+    text = compose(Template.SOS, Subject(11, 3, "301", code="4031"), "zh")
+    assert text == "【巡楼】11栋3楼301求助!回1=我去,0=去不了。代码4031"
+
+
+def test_a_long_worklist_names_as_many_flats_as_fit() -> None:
+    """Forty missed flats: the count is right, some labels, and an "and so on"."""
+    labels = tuple(f"A{n}" for n in range(101, 141))
+    text = compose(Template.MISSED, Subject(11, labels=labels, code="4031"), "zh")
+    assert "40户" in text
+    assert "A101、" in text
+    assert "等" in text
+    assert segments(text) == 1
+
+
+def test_a_link_is_left_out_rather_than_a_second_segment_sent() -> None:
+    """The confirmation carries the link where it fits; with an endless domain it does without."""
+    short = Subject(11, 3, "301", code="4031", link="https://x.cn/s/" + "x" * 22)
+    endless = Subject(11, 3, "301", code="4031", link="https://" + "x" * 80)
+    assert "https://x.cn/s/" in compose(Template.CONFIRM, short, "zh")
+    assert "https" not in compose(Template.CONFIRM, endless, "zh")
+
+
+@pytest.mark.parametrize("lang", sorted(CATALOGUE))
+def test_the_catalogue_is_whole_and_asks_for_no_opt_out_word(lang: str) -> None:
+    """Each language has every template and word, and no wording teaches a steward to say STOP."""
+    assert set(CATALOGUE[lang]) == set(Template)
+    assert set(WORDS[lang]) == set(WORDS["zh"])
+    for wordings in CATALOGUE[lang].values():
+        for wording in wordings:
+            for word in ("STOP", "END", "QUIT", "CANCEL ", "REVOKE", "UNSUBSCRIBE"):
+                assert f"reply {word}" not in wording.upper()
+            assert "{access" not in wording
+            assert "{health" not in wording
+
+
+def test_what_can_not_fit_is_sent_all_the_same() -> None:
+    """Two segments beat silence: an endless label is not a reason to say nothing."""
+    assert segments(compose(Template.CHECKED_IN, FLAT_301, "zh", "很长" * 40)) == 2
+
+
+def test_an_unknown_language_is_answered_in_chinese() -> None:
+    """A person whose language we do not have gets the community's own."""
+    assert compose(Template.SOS, FLAT_301, "ja") == compose(Template.SOS, FLAT_301, "zh")
+    assert place(FLAT_301, "ja") == "11栋3楼301"
+    assert who(FLAT_301, "zh") == "84岁独居"
+
+
+@given(st.text(max_size=60))
+def test_no_name_whatever_breaks_a_message(about: str) -> None:
+    """Whatever stands in `about`, composing returns text with the code or the shorter wording."""
+    assert "4031" in compose(Template.OTHER_GOES, FLAT_301, "zh", about)

@@ -1,0 +1,54 @@
+"""What a steward's SMS means."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.core.replies import Action, Miss, OpenAlert, Reply, choose, understand
+
+A, V, S, D = Action.ACCEPT, Action.ARRIVE, Action.SAFE, Action.DECLINE
+SAID = [
+    ("1", Reply(A)), (" 1 ", Reply(A)), ("１", Reply(A)), ("收到", Reply(A)), ("收到。", Reply(A)),
+    ("ok.", Reply(A)), ("OK", Reply(A)), ("好的!", Reply(A)), ("我去", Reply(A)), ("“1”", Reply(A)),
+    ("2", Reply(V)), ("到了", Reply(V)), ("3", Reply(S)), ("平安", Reply(S)),
+    ("0", Reply(D)), ("9", Reply(D)), ("去不了", Reply(D)),
+    ("1 4031", Reply(A, "4031")), ("4031 1", Reply(A, "4031")), ("4031", Reply(A, "4031")),
+    ("１ ４０３１", Reply(A, "4031")), ("2,4031", Reply(V, "4031")), ("收到4031", Reply(A, "4031")),
+    ("1 4 0 3 1", Reply(A, "4031")), ("收到 4031", Reply(A, "4031")),
+    ("", None), ("  ", None), ("今晚吃什么", None), ("17", None), ("1 2 3", None),
+    ("9 9 9 9 9 9 9", None), ("请问 4031", None), ("4031 4032", None), ("hello you", None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "meaning"), SAID, ids=[repr(t) for t, _ in SAID])
+def test_a_steward_is_understood(text: str, meaning: Reply | None) -> None:
+    """Digits of any width, words, spaces and punctuation; what is unclear is left to a person."""
+    assert understand(text) == meaning
+
+
+@given(st.text(max_size=200))
+def test_no_text_whatever_breaks_it(text: str) -> None:
+    """Any text has a meaning or none, and a code is always four to six plain digits."""
+    reply = understand(text)
+    assert reply is None or reply.code is None or (reply.code.isascii() and reply.code.isdigit())
+
+
+ONE = [OpenAlert(7, "4031")]
+TWO = [*ONE, OpenAlert(8, "4032")]
+CHOICES = [
+    ("a bare digit with one open", Reply(A), ONE, 7),
+    ("a bare digit with two open", Reply(A), TWO, Miss.SEVERAL_OPEN),
+    ("a bare digit with none open", Reply(A), [], Miss.NOTHING_OPEN),
+    ("a code decides among two", Reply(A, "4032"), TWO, 8),
+    ("an old code never opens a new alert", Reply(A, "1111"), ONE, Miss.OLD_CODE),
+    ("an old code with nothing open", Reply(A, "1111"), [], Miss.OLD_CODE),
+]
+
+
+@pytest.mark.parametrize(("name", "reply", "open_", "chosen"), CHOICES,
+                         ids=[c[0] for c in CHOICES])  # fmt: skip
+def test_the_right_alert_is_meant(
+    name: str, reply: Reply, open_: list[OpenAlert], chosen: int | Miss
+) -> None:
+    """Without a code only a single open alert can be meant; a code is never guessed at."""
+    assert choose(reply, open_) == chosen

@@ -1,0 +1,171 @@
+"""What Mosquitto 2.0 reads: configuration, password file, access list.
+
+It must never write a password in the clear, nor open a listener beyond this machine.
+"""
+
+import base64
+import hashlib
+import os
+import pwd
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+GATEWAY_USER = "gateway"
+MOSQUITTO_ACCOUNT = "mosquitto"
+
+PBKDF2_ITERATIONS = 101
+"""mosquitto_passwd's own default. Ours are random keys, not words people chose, so iterations
+add nothing, and 2,500 terminals that reconnect at once must all be checked within seconds."""
+
+MESSAGE_SIZE_LIMIT = 8192
+"""Above the contract's 1 KiB, so that an oversize message reaches quarantine and can be seen."""
+
+MAX_QUEUED = 1_000_000
+MAX_INFLIGHT = 2_000
+"""What MQTT 3.1.1 clients may be sent ahead of their acks; MQTT 5 clients name their own bound."""
+
+_NAME = re.compile(r"[a-z0-9-]{1,32}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerFiles:
+    """Where things were written, and as whom the broker has to run."""
+
+    directory: Path
+    config: Path
+    passwords: Path
+    acl: Path
+    account: str | None
+    """Account to start Mosquitto under; None = ours."""
+    warning: str | None
+
+
+def hash_password(password: str, salt: bytes | None = None) -> str:
+    """`$7$iterations$salt$hash`: PBKDF2-HMAC-SHA512, as Mosquitto 2 stores it."""
+    salt = secrets.token_bytes(12) if salt is None else salt
+    digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, PBKDF2_ITERATIONS)
+    return (
+        f"$7${PBKDF2_ITERATIONS}${base64.b64encode(salt).decode()}"
+        f"${base64.b64encode(digest).decode()}"
+    )
+
+
+def acl_text() -> str:
+    """Terminals speak and hear under their own name only; the gateway everything of ours."""
+    return "\n".join(
+        [
+            f"user {GATEWAY_USER}",
+            "topic readwrite xunlou/v1/#",
+            "",
+            "# %u is the user name, which is the terminal's id.",
+            "pattern write xunlou/v1/t/%u/evt/#",
+            "pattern write xunlou/v1/t/%u/hb",
+            "pattern write xunlou/v1/t/%u/status",
+            "pattern write xunlou/v1/t/%u/cmd_ack",
+            "pattern read xunlou/v1/t/%u/cmd",
+            "pattern read xunlou/v1/t/%u/cfg",
+            "pattern read xunlou/v1/srv/state",
+            "",
+        ]
+    )
+
+
+def config_text(directory: Path, port: int, *, as_root: bool) -> str:
+    """The configuration. Paths may hold no line break, as Mosquitto reads line by line."""
+    if "\n" in str(directory):
+        raise ValueError("the data directory's name contains a line break")
+    lines = [
+        "# Written by xunlou at every start; changes here are lost.",
+        *(["user root"] if as_root else []),
+        f"listener {port} 127.0.0.1",
+        "allow_anonymous false",
+        f"password_file {directory / 'passwords'}",
+        f"acl_file {directory / 'acl'}",
+        "",
+        "# Save after every change that must survive, not each 30 minutes as by default: kill -9",
+        "# then loses no message whose publisher has long been told it is safe.",
+        "persistence true",
+        f"persistence_location {directory}/",
+        "persistence_file mosquitto.db",
+        "autosave_on_changes true",
+        "autosave_interval 1",
+        "",
+        "# The defaults (1,000 queued, 20 in flight) drop silently while the gateway is away.",
+        f"max_queued_messages {MAX_QUEUED}",
+        f"max_inflight_messages {MAX_INFLIGHT}",
+        f"message_size_limit {MESSAGE_SIZE_LIMIT}",
+        "set_tcp_nodelay true",
+        "",
+        "log_dest stdout",
+        "log_type error",
+        "log_type warning",
+        "log_type notice",
+        "connection_messages false",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def write_broker_files(directory: Path, port: int, users: Mapping[str, str]) -> BrokerFiles:
+    """Write all three into `directory`. `users` maps user names to passwords in the clear.
+
+    Raises ValueError for a user name that could break out of its line or its topics.
+    """
+    for name in users:
+        if _NAME.fullmatch(name) is None:
+            raise ValueError("a broker user name must match [a-z0-9-]{1,32}")
+    directory = directory.resolve()
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    os.chmod(directory, 0o700)
+    account, as_root, warning = _choose_account(directory)
+    files = BrokerFiles(
+        directory,
+        directory / "mosquitto.conf",
+        directory / "passwords",
+        directory / "acl",
+        account,
+        warning,
+    )
+    hashes = "".join(f"{name}:{hash_password(word)}\n" for name, word in users.items())
+    _write_private(files.config, config_text(directory, port, as_root=as_root))
+    _write_private(files.passwords, hashes)
+    _write_private(files.acl, acl_text())
+    if account is not None:
+        entry = pwd.getpwnam(account)
+        for path in (directory, *directory.iterdir()):
+            os.chown(path, entry.pw_uid, entry.pw_gid, follow_symlinks=False)
+    return files
+
+
+def _choose_account(directory: Path) -> tuple[str | None, bool, str | None]:
+    """`(account to start under, must the configuration say root, warning)`.
+
+    As root, Mosquitto switches to its own account by itself, but a change of account makes the
+    kernel forget that the child wants to die with us. So we start it under that account, where it
+    can reach its files; where it can't (a directory below /root), it stays root, and we say so.
+    """
+    if os.geteuid() != 0:
+        return None, False, None
+    try:
+        entry = pwd.getpwnam(MOSQUITTO_ACCOUNT)
+    except KeyError:
+        return None, True, "Mosquitto runs as root: there is no account named mosquitto here."
+    for parent in directory.parents:
+        stat = parent.stat()
+        own = stat.st_uid == entry.pw_uid and stat.st_mode & 0o100
+        if not own and not stat.st_mode & 0o001:
+            return None, True, f"Mosquitto runs as root: its account can't enter {parent}."
+    return MOSQUITTO_ACCOUNT, False, None
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Replace a file whole, readable by its owner alone."""
+    fresh = path.with_name(path.name + ".new")
+    fresh.unlink(missing_ok=True)
+    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+    fresh.replace(path)

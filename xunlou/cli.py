@@ -1,0 +1,161 @@
+"""The command `xunlou`: the front door to every part."""
+
+import argparse
+import asyncio
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("xunlou", description="巡楼: building-watch alerts")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+
+    demo = commands.add_parser("demo", help="a whole watched community with nobody real in it")
+    demo.add_argument("--speed", type=float, default=10.0, help="times real time (default 10)")
+    demo.add_argument("--start", default="05:40", help="now, 05:40 (14 March), or a date and time")
+    demo.add_argument("--seed", type=int, default=314, help="of community and behaviour")
+    demo.add_argument("--for", dest="for_s", type=float, help="stop after so many real seconds")
+    demo.add_argument("--port", type=int, default=8000, help="of the wall; the phones: one more")
+    demo.add_argument("--mqtt-port", type=int, help="of the broker (default 1883 if it is free)")
+    demo.add_argument("--headless", action="store_true", help="journal and summary as JSON lines")
+    demo.add_argument("--scenario", help="play a scenario: 14-march, or a YAML file")
+    demo.add_argument("--sos-per-hour", type=float, default=6.0, help="presses in the community")
+    demo.add_argument("--data", type=Path, default=Path(".demo"), help="directory, made anew")
+
+    up = commands.add_parser("up", help="broker, server and gateway for real, in one directory")
+    up.add_argument("--data", type=Path, default=Path("data"), help="directory, kept")
+    up.add_argument("--port", type=int, default=8000)
+    up.add_argument("--mqtt-port", type=int, default=1883)
+    up.add_argument("--sample", action="store_true", help="load the sample community if empty")
+
+    commands.add_parser("serve", help="the server alone (settings: docs/settings.md)")
+    commands.add_parser("gateway", help="a gateway alone")
+
+    sim = commands.add_parser("sim", help="simulated terminals and the page of phones")
+    sim.add_argument("--fleet", type=Path, required=True, help="fleet manifest (JSON)")
+    sim.add_argument("--seed", type=int, default=314)
+    sim.add_argument("--phones-port", type=int, default=8001)
+    sim.add_argument("--sos-per-hour", type=float, default=6.0)
+    sim.add_argument("--scenario", help="14-march, or a YAML file")
+    sim.add_argument("--manual", action="store_true", help="stewards answer only by your hand")
+
+    db = commands.add_parser("db", help="the database")
+    db.add_argument("action", choices=["upgrade"], help="bring the schema up to this code")
+
+    commands.add_parser("doctor", help="look at everything and say what to do")
+    return parser
+
+
+async def _until_signal(part: Any, *args: Any) -> None:
+    """Run one part, ending it cleanly on Ctrl-C or SIGTERM."""
+    from xunlou.up import stop_on_signals
+
+    await part(*args, stop_on_signals())
+
+
+def _demo(args: argparse.Namespace) -> int:
+    from xunlou import demo
+
+    options = demo.Options(
+        speed=args.speed, start=demo.start_at(args.start), seed=args.seed, for_s=args.for_s,
+        port=args.port, mqtt_port=args.mqtt_port, headless=args.headless,
+        scenario=args.scenario, sos_per_hour=args.sos_per_hour, directory=args.data,
+    )  # fmt: skip
+    return asyncio.run(demo.run(options))
+
+
+def _up(args: argparse.Namespace) -> int:
+    from xunlou import up
+
+    asyncio.run(up.run(args.data, args.port, args.mqtt_port, sample=args.sample))
+    return 0
+
+
+def _serve(_args: argparse.Namespace) -> int:
+    from server.app import serve
+    from server.settings import Settings
+
+    asyncio.run(_until_signal(serve, Settings()))
+    return 0
+
+
+def _gateway(_args: argparse.Namespace) -> int:
+    from gateway.app import run
+    from gateway.settings import GatewaySettings
+
+    async def part(settings: GatewaySettings, stop: asyncio.Event) -> None:
+        await run(settings, stop)
+
+    asyncio.run(_until_signal(part, GatewaySettings()))
+    return 0
+
+
+def _sim(args: argparse.Namespace) -> int:
+    from xunlou.sim import run
+
+    return asyncio.run(run(args))
+
+
+def _db(_args: argparse.Namespace) -> int:
+    from server import migrate
+    from server.settings import Settings
+
+    url = Settings().database_url
+    before = migrate.current(url)
+    migrate.upgrade(url)
+    print(f"database: {before or 'empty'} → {migrate.current(url)}")
+    return 0
+
+
+def _doctor(_args: argparse.Namespace) -> int:
+    from xunlou.doctor import run
+
+    return run()
+
+
+COMMANDS = {
+    "demo": _demo, "up": _up, "serve": _serve, "gateway": _gateway, "sim": _sim, "db": _db,
+    "doctor": _doctor,
+}  # fmt: skip
+
+
+def _say(error: ValidationError) -> str:
+    """Settings that are missing or wrong, by the names people set."""
+    lines = []
+    for e in error.errors():
+        name = str(e["loc"][0]) if e["loc"] else "?"
+        name = name if name.isupper() else f"XUNLOU_{name.upper()}"
+        lines.append(f"{name}: {e['msg']}")
+    return "; ".join(lines) + " (docs/settings.md lists all settings)"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command; returns its exit code. What a person can mend is said in one line."""
+    args = _parser().parse_args(argv)
+    logging.basicConfig(
+        level=os.environ.get("XUNLOU_LOG_LEVEL", "INFO").upper(),
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+        stream=sys.stderr,
+    )
+    for quiet in ("httpx", "twilio", "alembic"):
+        logging.getLogger(quiet).setLevel(logging.WARNING)
+    # A ring that comes while the last one still works is skipped by design, every day.
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)
+    from server.app import NotReady
+    from xunlou.broker import BrokerError
+    from xunlou.embedded import CannotStart
+
+    try:
+        return COMMANDS[args.command](args)
+    except KeyboardInterrupt:
+        return 130
+    except ValidationError as error:
+        print(f"xunlou: {_say(error)}", file=sys.stderr)
+    except (NotReady, CannotStart, BrokerError, ValueError) as error:
+        print(f"xunlou: {error}", file=sys.stderr)
+    return 2

@@ -1,0 +1,307 @@
+"""`xunlou demo`: a whole watched community on one machine, with nobody real in it.
+
+The SMS always go to the page of phones, whatever TWILIO_* says: sample residents have no stewards
+who could be texted.
+"""
+
+import asyncio
+import json
+import shutil
+import sys
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import httpx
+
+from xunlou.embedded import (
+    CannotStart,
+    Embedded,
+    Place,
+    answers,
+    command,
+    free_port,
+    port_is_free,
+    prepare,
+)
+from xunlou.keys import Keys, write_private
+from xunlou.sample import AS_OF, STORY_BUILDING, STORY_FLAT, guangdan, manifest, terminal_password
+from xunlou.summary import Books, reckon, settled
+from xunlou.supervise import ChildSpec, Supervisor
+from xunlou.up import stop_on_signals
+
+SMS_FROM = "+8610000000001"
+SETTLE_WITHIN_S = 15.0
+POLL_S = 0.25
+PAGE = 1000
+TZ = ZoneInfo("Asia/Shanghai")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the person asked for. `start`: an aware instant, or None for the real present."""
+
+    speed: float = 10.0
+    start: datetime | None = datetime(AS_OF.year, AS_OF.month, AS_OF.day, 5, 40, tzinfo=TZ)
+    seed: int = 314
+    for_s: float | None = None
+    port: int = 8000
+    mqtt_port: int | None = None
+    headless: bool = False
+    scenario: str | None = None
+    sos_per_hour: float = 6.0
+    directory: Path = Path(".demo")
+
+
+def start_at(text: str) -> datetime | None:
+    """What `--start` means: "now", "05:40" (on 14 March 2026), or a date with a time.
+
+    Raises ValueError with the forms it takes.
+    """
+    if text == "now":
+        return None
+    try:
+        if "T" not in text and "-" not in text:
+            text = f"{AS_OF.isoformat()}T{text}"
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"--start {text!r}: give now, 05:40, or 2026-03-14T05:40") from None
+    return at if at.tzinfo else at.replace(tzinfo=TZ)
+
+
+class Demo:
+    """One run of the demo."""
+
+    def __init__(self, options: Options, keys: Keys) -> None:
+        self.options = options
+        directory = options.directory.resolve()
+        real_s = time.time()
+        virtual_s = options.start.timestamp() if options.start else real_s
+        self.phones_port = free_port() if options.port == 0 else options.port + 1
+        self.place = Place(
+            directory,
+            options.port or free_port(),
+            _mqtt_port(options.mqtt_port),
+            keys,
+            f"{real_s:.3f},{virtual_s:.3f},{options.speed}",
+            {
+                "TWILIO_ACCOUNT_SID": keys.sms_account,
+                "TWILIO_AUTH_TOKEN": keys.sms_token,
+                "TWILIO_FROM_NUMBER": SMS_FROM,
+                "TWILIO_API_BASE_URL": f"http://127.0.0.1:{self.phones_port}",
+            },
+        )
+        self.story_terminal = f"gd-{STORY_BUILDING}-{STORY_FLAT}"
+
+    @property
+    def phones_url(self) -> str:
+        """The page of phones."""
+        return f"http://127.0.0.1:{self.phones_port}"
+
+    def lay_out(self) -> None:
+        """A fresh directory with database, fleet manifest and the shell's variables."""
+        directory = self.place.directory
+        shutil.rmtree(directory, ignore_errors=True)
+        community = guangdan(self.options.seed)
+        prepare(self.place, community)
+        secret = self.place.keys.terminal_secret
+        fleet = json.dumps(manifest(community, secret), ensure_ascii=False)
+        write_private(directory / "fleet.json", fleet)
+        variables = {
+            "XUNLOU_URL": self.place.url,
+            "XUNLOU_API_TOKEN": self.place.keys.api_token,
+            "XUNLOU_PHONES_URL": self.phones_url,
+            "MQTT_HOST": "127.0.0.1",
+            "MQTT_PORT": str(self.place.mqtt_port),
+            "SOS_TERMINAL": self.story_terminal,
+            "SOS_PASSWORD": terminal_password(secret, self.story_terminal),
+        }
+        lines = "".join(f"{name}={value}\n" for name, value in variables.items())
+        write_private(directory / "demo.env", lines)
+
+    async def start(self, supervisor: Supervisor) -> Embedded:
+        """Start everything; returns when the phones answer too."""
+        if not port_is_free(self.phones_port):
+            raise CannotStart(
+                f"port {self.phones_port} (the page of phones) is in use on 127.0.0.1; pass --port"
+            )
+        embedded = Embedded(self.place, supervisor)
+        await embedded.start()
+        words = [
+            "sim", "--fleet", str(self.place.directory / "fleet.json"),
+            "--seed", str(self.options.seed), "--phones-port", str(self.phones_port),
+            "--sos-per-hour", str(self.options.sos_per_hour),
+        ]  # fmt: skip
+        if self.options.scenario:
+            words += ["--scenario", self.options.scenario]
+        environment = self.place.environment() | {
+            "XUNLOU_MQTT_PROTOCOL": embedded.mqtt_protocol,
+        }
+        supervisor.start(ChildSpec("sim", command(*words), environment))
+        await answers(f"{self.phones_url}/healthz", self.place.directory / "log" / "sim.log")
+        return embedded
+
+    def banner(self, warnings: list[str]) -> str:
+        """What a newcomer needs to see, once."""
+        env = self.options.directory / "demo.env"
+        topic = "xunlou/v1/t/$SOS_TERMINAL/evt/sos"
+        sos = (
+            f'. {env if env.is_absolute() else f"./{env}"}; mosquitto_pub -h "$MQTT_HOST" '
+            '-p "$MQTT_PORT" -i "$SOS_TERMINAL-shell" -u "$SOS_TERMINAL" -P "$SOS_PASSWORD" '
+            f'-q 1 -t "{topic}" -m "{{\\"boot\\":1,\\"seq\\":$(date +%s)}}"'
+        )
+        lines = [
+            "",
+            f"  巡楼 Xunlou   {self.place.url}",
+            f"  登录 login    operator  /  {self.place.keys.operator_password}",
+            f"  电话 phones   {self.phones_url}",
+            f"  令牌 token    in {env} (XUNLOU_API_TOKEN)",
+            "",
+            "  试一试 Three things to try:",
+            "  1. Watch the windows fill as people check in; the round is due at 06:00.",
+            "  2. Press SOS for building 11, floor 3, from another shell:",
+            f"       {sos}",
+            "  3. Open the phones, find building 11, and answer 1 as one of its two stewards.",
+            "",
+            "  Ctrl-C stops everything.",
+            "",
+        ]
+        return "\n".join([*(f"  ! {w}" for w in warnings), *lines])
+
+
+def _mqtt_port(asked: int | None) -> int:
+    """The port asked for; else 1883, or another where something (the system's own Mosquitto, say)
+    already listens there."""
+    if asked:
+        return asked
+    return 1883 if asked is None and port_is_free(1883) else free_port()
+
+
+class Observer:
+    """Reads the three books over HTTP, as anybody could."""
+
+    def __init__(self, demo: Demo) -> None:
+        keys = demo.place.keys
+        self._server = httpx.AsyncClient(
+            base_url=demo.place.url,
+            headers={"Authorization": f"Bearer {keys.api_token}"},
+            timeout=10.0,
+        )
+        self._phones = httpx.AsyncClient(base_url=demo.phones_url, timeout=10.0)
+        self._account = (keys.sms_account, keys.sms_token)
+        self._journal: list[dict[str, Any]] = []
+
+    async def __aenter__(self) -> "Observer":
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await self._server.aclose()
+        await self._phones.aclose()
+
+    async def new_entries(self) -> list[dict[str, Any]]:
+        """Journal entries since the last call."""
+        after = self._journal[-1]["seq"] if self._journal else 0
+        found = await _pages(self._server, "/api/v1/journal", "entries", "seq", after)
+        self._journal += found
+        return found
+
+    @property
+    def entries_read(self) -> int:
+        """How many journal entries have been read so far."""
+        return len(self._journal)
+
+    async def quiet(self) -> None:
+        """Nobody presses or checks in any more."""
+        (await self._phones.post("/sim/quiet")).raise_for_status()
+
+    async def books(self) -> Books:
+        """All three books, the journal up to now."""
+        await self.new_entries()
+        sim = (await self._phones.get("/sim/summary")).raise_for_status().json()
+        provider: list[dict[str, Any]] = []
+        page: str | None = f"/2010-04-01/Accounts/{self._account[0]}/Messages.json?PageSize={PAGE}"
+        while page:
+            answer = (await self._phones.get(page, auth=self._account)).raise_for_status().json()
+            provider += [m for m in answer["messages"] if m["direction"].startswith("outbound")]
+            page = answer["next_page_uri"]
+        return Books(
+            sim=sim,
+            journal=self._journal,
+            alerts=await _pages(self._server, "/api/v1/alerts", "alerts", "id", 0),
+            messages=await _pages(self._server, "/api/v1/messages", "messages", "id", 0),
+            provider=provider,
+        )
+
+
+async def _pages(
+    client: httpx.AsyncClient, path: str, name: str, key: str, after: int
+) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    while True:
+        query = {"after": after, "limit": PAGE}
+        page = (await client.get(path, params=query)).raise_for_status().json()[name]
+        found += page
+        if len(page) < PAGE:
+            return found
+        after = page[-1][key]
+
+
+def _print(line: dict[str, Any]) -> None:
+    print(json.dumps(line, ensure_ascii=False), flush=True)
+
+
+async def _headless(demo: Demo, stop: asyncio.Event) -> int:
+    """Print the journal while it runs, then settle and print the reckoning. 1 when anything was
+    lost or doubled."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + demo.options.for_s if demo.options.for_s is not None else None
+    async with Observer(demo) as observer:
+        while not stop.is_set() and (end is None or loop.time() < end):
+            for entry in await observer.new_entries():
+                _print(entry)
+            await _pause(stop, POLL_S)
+        await observer.quiet()
+        settle_end = loop.time() + SETTLE_WITHIN_S
+        seen = observer.entries_read
+        books = await observer.books()
+        while not settled(books) and loop.time() < settle_end:
+            await asyncio.sleep(POLL_S)
+            books = await observer.books()
+        for late in books.journal[seen:]:
+            _print(dict(late))
+    summary = reckon(books)
+    _print({"summary": summary})
+    return 0 if summary["lost"] == summary["doubled"] == 0 else 1
+
+
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(stop.wait(), seconds)
+    except TimeoutError:
+        return
+
+
+async def run(options: Options) -> int:
+    """Run the demo until Ctrl-C or `for_s`. Returns the exit code. Raises CannotStart."""
+    stop = stop_on_signals()
+    demo = Demo(options, Keys.fresh())
+
+    def alarm(name: str, line: str) -> None:
+        print(f"[{name}] {line}", file=sys.stderr, flush=True)
+
+    print("starting …", file=sys.stderr, flush=True)
+    await asyncio.to_thread(demo.lay_out)
+    async with Supervisor(demo.place.directory / "log", alarm) as supervisor:
+        embedded = await demo.start(supervisor)
+        if options.headless:
+            return await _headless(demo, stop)
+        print(demo.banner(embedded.warnings), flush=True)
+        if options.for_s is None:
+            await stop.wait()
+        else:
+            await _pause(stop, options.for_s)
+    print("stopped.", file=sys.stderr, flush=True)
+    return 0

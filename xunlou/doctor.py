@@ -1,0 +1,137 @@
+"""`xunlou doctor`: looks at everything the edition needs and says what to do about each."""
+
+import asyncio
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import requests
+from pydantic import ValidationError
+from sqlalchemy.exc import SQLAlchemyError
+from twilio.base.exceptions import TwilioException, TwilioRestException
+from twilio.http.http_client import TwilioHttpClient
+from twilio.rest import Client
+
+from gateway.settings import GatewaySettings
+from server import migrate
+from server.clock import Clock
+from server.database import Database
+from server.settings import Settings
+from server.store import people
+from xunlou.broker import find_mosquitto, login_works
+
+BUILT = 1_790_000_000
+"""Epoch seconds of autumn 2026: a clock that shows less has never been set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at. `advice` says what to do when `ok` is false."""
+
+    what: str
+    ok: bool
+    found: str
+    advice: str = ""
+
+
+def check_broker() -> Finding:
+    """Mosquitto installed, and the configured broker lets the gateway in."""
+    program = find_mosquitto()
+    if program is None:
+        return Finding("broker", False, "Mosquitto is not installed",
+                       "apt install mosquitto (the demo alone can do without)")
+    try:
+        s = GatewaySettings()
+    except ValidationError:
+        return Finding("broker", True, f"{program}; no gateway is configured here "
+                       "(`xunlou up` and `xunlou demo` configure their own)")
+    where = f"{s.mqtt_host}:{s.mqtt_port}"
+    password = s.mqtt_password.get_secret_value()
+    if asyncio.run(login_works(s.mqtt_port, s.mqtt_username, password, host=s.mqtt_host)):
+        return Finding("broker", True, f"{where} lets {s.mqtt_username} in")
+    return Finding("broker", False, f"{where} does not let {s.mqtt_username} in",
+                   "start the broker; check XUNLOU_MQTT_HOST, _PORT, _USERNAME, _PASSWORD")
+
+
+def check_database(settings: Settings) -> Finding:
+    """The database opens and has the schema this code needs."""
+    try:
+        have, need = migrate.current(settings.database_url), migrate.newest()
+    except (SQLAlchemyError, OSError) as error:
+        return Finding("database", False, type(error).__name__,
+                       "check XUNLOU_DATABASE_URL, and that the server may write there")
+    if have != need:
+        return Finding("database", False, f"revision {have}, this code needs {need}",
+                       "make a backup, then run: xunlou db upgrade")
+    return Finding("database", True, f"revision {have}")
+
+
+def check_sms(settings: Settings) -> Finding:
+    """Twilio knows the account. Asks for the account only; sends nothing."""
+    if not settings.has_sms or settings.twilio_auth_token is None:
+        return Finding("sms", False, "no account",
+                       "set TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN and TWILIO_FROM_NUMBER; "
+                       "without them nobody outside is told")
+    try:
+        client = Client(
+            settings.twilio_account_sid,
+            settings.twilio_auth_token.get_secret_value(),
+            http_client=TwilioHttpClient(timeout=10),
+        )
+        if settings.twilio_api_base_url:
+            client.api.base_url = settings.twilio_api_base_url
+        client.api.v2010.accounts(settings.twilio_account_sid).fetch()
+    except TwilioRestException as error:
+        return Finding("sms", False, f"Twilio answers {error.status} ({error.code})",
+                       "check TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN")
+    except (TwilioException, requests.RequestException) as error:
+        return Finding("sms", False, type(error).__name__, "is there a way out to Twilio?")
+    return Finding("sms", True, f"account {settings.twilio_account_sid[:6]}… answers")
+
+
+def check_clock(settings: Settings, now_s: Callable[[], float] = time.time) -> Finding:
+    """The machine's clock has been set, and no demo time is left over."""
+    if settings.clock:
+        return Finding("clock", False, "XUNLOU_CLOCK is set: this is demo time",
+                       "unset XUNLOU_CLOCK for real residents")
+    if now_s() < BUILT:
+        return Finding("clock", False, "the clock shows a time before this program was made",
+                       "set it: apt install systemd-timesyncd (or chrony)")
+    keeper = next((k for k in ("chronyc", "timedatectl", "ntpq") if shutil.which(k)), None)
+    return Finding("clock", True, f"plausible; {keeper or 'nothing here'} keeps it")
+
+
+def check_zone(settings: Settings) -> Finding:
+    """The community's zone is known to this machine."""
+    try:
+        if migrate.current(settings.database_url) != migrate.newest():
+            return Finding("time zone", False, "not looked at", "mend the database first")
+        database = Database(settings.database_url, Clock())
+        with database.reader.begin() as conn:
+            community = people.community(conn)
+        database.close()
+    except ZoneInfoNotFoundError as error:
+        return Finding("time zone", False, str(error), "correct the community's tz")
+    except (SQLAlchemyError, OSError):
+        return Finding("time zone", False, "not looked at", "mend the database first")
+    zone = community.zone if community else ZoneInfo("Asia/Shanghai")
+    return Finding("time zone", True, f"{zone}" + ("" if community else " (no register yet)"))
+
+
+def run() -> int:
+    """Print every finding; 1 when something needs a person."""
+    settings = Settings()
+    findings = [
+        check_broker(),
+        check_database(settings),
+        check_sms(settings),
+        check_clock(settings),
+        check_zone(settings),
+    ]
+    for f in findings:
+        print(f"{'ok  ' if f.ok else 'MEND'}  {f.what}: {f.found}")
+        if not f.ok:
+            print(f"      → {f.advice}")
+    return 0 if all(f.ok for f in findings) else 1

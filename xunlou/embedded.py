@@ -1,0 +1,174 @@
+"""The embedded edition: broker, server and gateway as supervised children of one process.
+
+Used by `xunlou up` (a community office, for real) and by `xunlou demo` (with a simulated fleet).
+"""
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+from sqlalchemy import create_engine, select
+
+from server import migrate
+from server import tables as t
+from server.clock import Clock
+from server.database import Database
+from xunlou.broker import AmqttBroker, AnyBroker, make_broker
+from xunlou.broker_files import GATEWAY_USER
+from xunlou.community import Community
+from xunlou.keys import Keys
+from xunlou.sample import terminal_password
+from xunlou.seed import load
+from xunlou.supervise import ChildSpec, Supervisor
+
+READY_WITHIN_S = 30.0
+
+
+class CannotStart(Exception):
+    """The edition can't run; the words say what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an installation lives and listens; always on the loopback address."""
+
+    directory: Path
+    port: int
+    mqtt_port: int
+    keys: Keys
+    clock: str = ""
+    sms: Mapping[str, str] = field(default_factory=dict)
+    """TWILIO_* for the server; empty means: as in our own environment."""
+    public_url: str = ""
+    """The name a real installation is reached under; empty means: the loopback address."""
+
+    @property
+    def url(self) -> str:
+        """The address of wall and API."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def database_url(self) -> str:
+        """The SQLite file."""
+        return f"sqlite:///{self.directory / 'xunlou.db'}"
+
+    def environment(self) -> dict[str, str]:
+        """What server and gateway are told."""
+        return {
+            **os.environ,
+            "XUNLOU_PUBLIC_URL": self.public_url or self.url,
+            "XUNLOU_DATABASE_URL": self.database_url,
+            "XUNLOU_HOST": "127.0.0.1",
+            "XUNLOU_PORT": str(self.port),
+            "XUNLOU_SERVER_URL": self.url,
+            "XUNLOU_SECRET": self.keys.link_secret,
+            "XUNLOU_GATEWAY_TOKEN": self.keys.gateway_token,
+            "XUNLOU_API_TOKEN": self.keys.api_token,
+            "XUNLOU_OPERATOR_PASSWORD": self.keys.operator_password,
+            "XUNLOU_MQTT_HOST": "127.0.0.1",
+            "XUNLOU_MQTT_PORT": str(self.mqtt_port),
+            "XUNLOU_MQTT_USERNAME": GATEWAY_USER,
+            "XUNLOU_MQTT_PASSWORD": self.keys.mqtt_gateway_password,
+            "XUNLOU_CLOCK": self.clock,
+            **self.sms,
+        }
+
+
+def port_is_free(port: int) -> bool:
+    """Whether we could listen on this loopback port."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port() -> int:
+    """A loopback port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def prepare(place: Place, community: Community | None) -> None:
+    """Migrate the database and, given a community, load it into an empty register."""
+    place.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    migrate.upgrade(place.database_url)
+    if community is not None:
+        database = Database(place.database_url, Clock.parse(place.clock))
+        database.transact(lambda tx: load(tx.conn, community, tx.now))
+        database.close()
+
+
+def terminal_users(place: Place) -> dict[str, str]:
+    """Broker accounts: one a registered terminal, and the gateway's."""
+    engine = create_engine(place.database_url)
+    with engine.connect() as conn:
+        terminal = t.table(t.Terminal)
+        ids = list(conn.execute(select(terminal.c.id).order_by(terminal.c.id)).scalars())
+    engine.dispose()
+    passwords = {i: terminal_password(place.keys.terminal_secret, i) for i in ids}
+    return {**passwords, GATEWAY_USER: place.keys.mqtt_gateway_password}
+
+
+def command(*words: str) -> list[str]:
+    """The command line of one of our own parts."""
+    return [sys.executable, "-m", "xunlou", *words]
+
+
+class Embedded:
+    """Broker, server and gateway, running. Stop them with the supervisor's `stop()`."""
+
+    def __init__(self, place: Place, supervisor: Supervisor) -> None:
+        self._place = place
+        self._supervisor = supervisor
+        self.broker: AnyBroker | None = None
+
+    @property
+    def mqtt_protocol(self) -> str:
+        """What the broker speaks: "5", or "3.1.1" on the stand-in."""
+        return "3.1.1" if isinstance(self.broker, AmqttBroker) else "5"
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the person at the console should know."""
+        return self.broker.warnings if self.broker else []
+
+    async def start(self) -> None:
+        """Start all three; returns when the server answers. Raises CannotStart, BrokerError."""
+        place = self._place
+        if not port_is_free(place.port):
+            raise CannotStart(
+                f"port {place.port} is in use on 127.0.0.1; stop what uses it, or pass --port"
+            )
+        self.broker = make_broker(
+            place.directory / "broker", place.mqtt_port, terminal_users(place), self._supervisor
+        )
+        environment = place.environment()
+        self._supervisor.start(ChildSpec("server", command("serve"), environment))
+        await self.broker.start()
+        environment["XUNLOU_MQTT_PROTOCOL"] = self.mqtt_protocol
+        await answers(f"{place.url}/readyz", place.directory / "log" / "server.log")
+        self._supervisor.start(ChildSpec("gateway", command("gateway"), environment))
+
+
+async def answers(url: str, log: Path) -> None:
+    """Wait until `url` answers 200. Raises CannotStart after 30 s, naming the log to read."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + READY_WITHIN_S
+    async with httpx.AsyncClient(timeout=2.0) as client:
+        while loop.time() < end:
+            try:
+                if (await client.get(url)).status_code == httpx.codes.OK:
+                    return
+            except httpx.TransportError:
+                pass
+            await asyncio.sleep(0.1)
+    raise CannotStart(f"{url} does not answer; the reason is in {log}")

@@ -1,0 +1,57 @@
+"""`xunlou sim`: the simulator as a command. Secrets come from the environment, never arguments."""
+
+import argparse
+import json
+import os
+from pathlib import Path
+
+from firmware_sim import app, runner, scenario
+from xunlou.up import stop_on_signals
+
+SCENARIOS = Path(scenario.__file__).parent / "scenarios"
+
+
+def scenario_file(name: str) -> Path:
+    """A scenario by file, or by its name in the library. Raises ValueError listing the library."""
+    path = Path(name)
+    if path.is_file():
+        return path
+    kept = SCENARIOS / f"{name}.yaml"
+    if kept.is_file():
+        return kept
+    known = ", ".join(sorted(p.stem for p in SCENARIOS.glob("*.yaml")))
+    raise ValueError(f"no scenario {name!r}: give a YAML file, or one of: {known}")
+
+
+def _say(_step: scenario.Step, result: runner.Result) -> None:
+    mark = "ok  " if result.ok else "FAIL"
+    print(f"{mark} {result.step} {result.detail}", flush=True)
+
+
+async def run(args: argparse.Namespace) -> int:
+    """Run until Ctrl-C. Returns 1 when a step of the scenario failed."""
+    environment = os.environ
+    account = environment.get("TWILIO_ACCOUNT_SID", "")
+    config = app.SimConfig(
+        fleet_file=args.fleet,
+        mqtt_host=environment.get("XUNLOU_MQTT_HOST", "127.0.0.1"),
+        mqtt_port=int(environment.get("XUNLOU_MQTT_PORT", "1883")),
+        seed=args.seed,
+        sos_per_hour=args.sos_per_hour,
+        phones_port=args.phones_port,
+        twilio=app.TwilioSettings(
+            account_sid=account,
+            auth_token=environment.get("TWILIO_AUTH_TOKEN", ""),
+            from_number=environment.get("TWILIO_FROM_NUMBER", ""),
+            webhook_base=environment.get("XUNLOU_PUBLIC_URL", "http://127.0.0.1:8000"),
+            auto_answer=not args.manual,
+        )
+        if account
+        else None,
+        scenario=scenario_file(args.scenario) if args.scenario else None,
+        server_url=environment.get("XUNLOU_SERVER_URL", "http://127.0.0.1:8000"),
+        api_token=environment.get("XUNLOU_API_TOKEN", ""),
+    )
+    result = await app.run(config, stop_on_signals(), report=_say)
+    print(json.dumps({"ok": result.ok}), flush=True)
+    return 0 if result.ok else 1

@@ -1,0 +1,46 @@
+"""`xunlou up`: the embedded edition for real, in one directory."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from pathlib import Path
+
+from xunlou.embedded import Embedded, Place, prepare, terminal_users
+from xunlou.keys import Keys, write_private
+from xunlou.sample import guangdan
+from xunlou.seed import NotEmpty
+from xunlou.supervise import Supervisor
+
+
+def stop_on_signals() -> asyncio.Event:
+    """An event that Ctrl-C and SIGTERM set."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+async def run(directory: Path, port: int, mqtt_port: int, *, sample: bool) -> None:
+    """Run until Ctrl-C. Raises CannotStart or BrokerError."""
+    stop = stop_on_signals()
+    directory = directory.resolve()
+    keys = Keys.kept(directory / "secrets.env")
+    public_url = os.environ.get("XUNLOU_PUBLIC_URL", "")
+    place = Place(directory, port, mqtt_port, keys, public_url=public_url)
+    with contextlib.suppress(NotEmpty):
+        prepare(place, guangdan() if sample else None)
+    users = terminal_users(place)
+    write_private(
+        directory / "terminals.csv", "".join(f"{name},{pw}\n" for name, pw in users.items())
+    )
+    async with Supervisor(directory / "log") as supervisor:
+        embedded = Embedded(place, supervisor)
+        await embedded.start()
+        for warning in embedded.warnings:
+            print(f"! {warning}")
+        print(f"巡楼 Xunlou: {place.url}/wall   operator / see {directory / 'secrets.env'}")
+        if len(users) == 1:
+            print("The register is empty. To look around: xunlou up --sample (in a new --data)")
+        await stop.wait()
