@@ -27,7 +27,7 @@ class LoginError:
     reason: Literal["wrong", "locked", "unavailable"]
 
 
-class ActionRefused(Exception):  # noqa: N818 - a refusal is an answer, not a crash
+class ActionRefused(Exception):
     """A steward's action is not possible now; `message` says why, in the steward's language."""
 
     def __init__(self, message: str) -> None:
@@ -61,8 +61,8 @@ class Reader(Protocol):
         on_scene, resolved, expired), kind, address, title, opened_ms, now_ms, age, lives_alone,
         others [{name, state}], mine, resident, access [{label, text}], key_holders
         [{name, phone, where}], risks, phone, actions, code, items [{resident_id, label, name,
-        state}]; optional: lang, responder, outcome. What a steward may know only after
-        accepting is None until then: the page cannot leak what it was not given.
+        state}]; optional: lang, outcome, fall, test, cancelled_by_resident. What a steward may know
+        only after accepting is None until then: the page cannot leak what it was not given.
         """
         ...
 

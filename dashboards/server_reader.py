@@ -63,9 +63,7 @@ class ServerReader:
         self, token: str, action: str, fields: Mapping[str, Sequence[str]]
     ) -> Mapping[str, Any]:
         """Do what a button says."""
-        ticked: list[int | None] = [
-            int(v) for v in fields.get("resident_id", ()) if v.isdigit()
-        ]
+        ticked: list[int | None] = [int(v) for v in fields.get("resident_id", ()) if v.isdigit()]
         house, database = self._runtime.house, self._runtime.database
         try:
             for resident_id in ticked or [None]:

@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator, Iterator
 import uvicorn
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse
-from starlette.requests import Request
-from starlette.responses import Response
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dashboards.pages import mount
 from dashboards.server_reader import ServerReader
@@ -43,14 +43,17 @@ class NotReady(Exception):
     """The server can't start; the words say what to do."""
 
 
-def build(settings: Settings) -> Runtime:
-    """The server's parts, not yet running. Raises NotReady with what to do."""
+def build(settings: Settings, clock: Clock | None = None) -> Runtime:
+    """The server's parts, not yet running; `clock` instead of the settings' own.
+
+    Raises NotReady with what to do.
+    """
     secret = settings.secret.get_secret_value() if settings.secret else ""
     if len(secret) < SECRET_LEAST:
         raise NotReady(f"set XUNLOU_SECRET to at least {SECRET_LEAST} random characters")
     if settings.gateway_token is None:
         raise NotReady("set XUNLOU_GATEWAY_TOKEN; the gateways send the same token")
-    clock = Clock.parse(settings.clock)
+    clock = clock or Clock.parse(settings.clock)
     have, need = migrate.current(settings.database_url), migrate.newest()
     if have != need:
         raise NotReady(f"the database is at revision {have}, this code needs {need}: "
@@ -99,21 +102,52 @@ def create_app(runtime: Runtime) -> FastAPI:
         version="0.1.0",
         summary="Building-watch alerts for older residents",
         description="Signals in, alerts to two stewards a building, a live feed for the wall.",
+        # FastAPI's own pages load their scripts from elsewhere; the schema itself is served.
+        docs_url=None,
+        redoc_url=None,
     )
     app.state.runtime = runtime
     for resource in (health, signals, alerts, register, feed, webhooks):
         app.include_router(resource.router)
     mount(app, ServerReader(runtime))
-
-    @app.middleware("http")
-    async def bounded(request: Request, call_next: object) -> Response:
-        length = request.headers.get("content-length", "")
-        if length.isdigit() and int(length) > BODY_MOST_BYTES:
-            return JSONResponse({"detail": f"at most {BODY_MOST_BYTES} bytes a request"}, 413)
-        response: Response = await call_next(request)  # type: ignore[operator]
-        return response
-
+    app.add_middleware(BoundedBodies)
     return app
+
+
+class _TooLarge(Exception):
+    """A request's body went over the bound."""
+
+
+class BoundedBodies:
+    """Refuses bodies over 2 MiB, announced or not. Plain ASGI, so that streams pass untouched."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Count what comes in; answer 413 when it is too much."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        length = Headers(scope=scope).get("content-length", "")
+        left = BODY_MOST_BYTES
+        refusal = JSONResponse({"detail": f"at most {BODY_MOST_BYTES} bytes a request"}, 413)
+
+        async def counted() -> Message:
+            nonlocal left
+            message = await receive()
+            left -= len(message.get("body", b""))
+            if left < 0:
+                raise _TooLarge
+            return message
+
+        if length.isdigit() and int(length) > BODY_MOST_BYTES:
+            await refusal(scope, receive, send)
+            return
+        try:
+            await self._app(scope, counted, send)
+        except _TooLarge:
+            await refusal(scope, receive, send)
 
 
 class _Server(uvicorn.Server):

@@ -42,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     sim.add_argument("--phones-port", type=int, default=8001)
     sim.add_argument("--sos-per-hour", type=float, default=6.0)
     sim.add_argument("--scenario", help="14-march, or a YAML file")
+    sim.add_argument("--stay", action="store_true", help="run on after the scenario")
     sim.add_argument("--manual", action="store_true", help="stewards answer only by your hand")
 
     db = commands.add_parser("db", help="the database")

@@ -136,7 +136,7 @@ class Demo:
             "--sos-per-hour", str(self.options.sos_per_hour),
         ]  # fmt: skip
         if self.options.scenario:
-            words += ["--scenario", self.options.scenario]
+            words += ["--scenario", self.options.scenario, "--stay"]
         environment = self.place.environment() | {
             "XUNLOU_MQTT_PROTOCOL": embedded.mqtt_protocol,
         }
@@ -277,7 +277,8 @@ async def _headless(demo: Demo, stop: asyncio.Event) -> int:
     return 0 if summary["lost"] == summary["doubled"] == 0 else 1
 
 
-async def _pause(stop: asyncio.Event, seconds: float) -> None:
+async def _pause(stop: asyncio.Event, seconds: float | None) -> None:
+    """Until the stop event, for ever or at most so many seconds."""
     try:
         await asyncio.wait_for(stop.wait(), seconds)
     except TimeoutError:
@@ -289,19 +290,22 @@ async def run(options: Options) -> int:
     stop = stop_on_signals()
     demo = Demo(options, Keys.fresh())
 
+    over = False
+
     def alarm(name: str, line: str) -> None:
-        print(f"[{name}] {line}", file=sys.stderr, flush=True)
+        if not over:  # parts that are being stopped complain about each other
+            print(f"[{name}] {line}", file=sys.stderr, flush=True)
 
     print("starting …", file=sys.stderr, flush=True)
     await asyncio.to_thread(demo.lay_out)
+    code = 0
     async with Supervisor(demo.place.directory / "log", alarm) as supervisor:
         embedded = await demo.start(supervisor)
         if options.headless:
-            return await _headless(demo, stop)
-        print(demo.banner(embedded.warnings), flush=True)
-        if options.for_s is None:
-            await stop.wait()
+            code = await _headless(demo, stop)
         else:
+            print(demo.banner(embedded.warnings), flush=True)
             await _pause(stop, options.for_s)
+        over = True
     print("stopped.", file=sys.stderr, flush=True)
-    return 0
+    return code

@@ -143,7 +143,7 @@ class Exchange:
         if self._sender is None:
             return "not started"
         result = await self._sender.post(url, params)
-        if result.status != 200:
+        if result.status is None or not 200 <= result.status < 300:
             log.warning("post to %s: %s", url, result.summary)
         elif params.get("SmsStatus") == "received":
             number = params["From"]

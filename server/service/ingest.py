@@ -242,7 +242,7 @@ def _unknown(tx: Tx, house: House, s: SignalIn) -> None:
 
 
 def _unreadable_alarm(tx: Tx, house: House, reject: Reject) -> None:
-    """Bytes on an alarm's topic that we could not read may still be somebody's press: staff look."""
+    """Unreadable bytes on an alarm's topic may still be somebody's press: staff look."""
     about = ALARM_TOPIC.fullmatch(reject.topic)
     if about is not None:
         raising.fault(

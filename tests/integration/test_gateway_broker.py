@@ -18,8 +18,8 @@ from xunlou.broker import (
     AmqttBroker,
     Broker,
     BrokerError,
-    login_works,
     find_mosquitto,
+    login_works,
     make_broker,
 )
 from xunlou.broker_files import hash_password, write_broker_files

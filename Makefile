@@ -1,0 +1,55 @@
+# Everything a person types. The work is done by .ci/setup, pytest and the `xunlou` command.
+#
+#   make demo ARGS="--speed 60"      options for the demo
+#   make test ARGS="tests/unit -x"   options for pytest
+
+SHELL := /bin/sh
+BIN := .venv/bin
+ARGS ?=
+# Set PYTHON to choose the interpreter; otherwise the first suitable one (3.11 to 3.13) is taken.
+export PYTHON
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check docs lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@$(if $(wildcard tests/bench),echo '  make bench    Measure; not part of the tests')
+	@echo '  Options:  make demo ARGS="--speed 60"   make test ARGS="tests/unit -x"'
+
+setup: ## Make .venv from requirements.lock (quick when nothing changed)
+	@.ci/setup venv
+
+demo: ## Run the whole chain on this machine, with a simulated community
+	@.ci/setup demo
+	@$(BIN)/xunlou demo $(ARGS)
+
+test: ## Run the tests (as root on Debian this installs Mosquitto and Chromium)
+	@.ci/setup test
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: setup ## Lint, types, who may import whom, and whether the documentation is true
+	@failed=; run() { echo "--- $$*"; "$(BIN)/$$@" || failed="$$failed $$1"; }; \
+	run ruff check .; \
+	run mypy; \
+	run lint-imports; \
+	run python -m pytest -q tests/docs; \
+	test -z "$$failed" || { echo "make check failed:$$failed"; exit 1; }
+
+docs: setup ## Write the generated parts of docs/ anew
+	@$(BIN)/python tests/docs/settings_table.py
+
+lock: ## Write requirements.lock anew (needs uv)
+	@command -v uv >/dev/null || { echo "uv is not installed; see docs/adr/0005-lock-file.md"; exit 1; }
+	uv pip compile pyproject.toml --group demo --group dev --python-version 3.11 --universal \
+	  --generate-hashes --no-header --no-emit-index-url --no-annotate -o requirements.lock
+
+ifneq ($(wildcard tests/bench),)
+.PHONY: bench
+bench: setup
+	@$(BIN)/python -m pytest tests/bench $(ARGS)
+endif
+
+clean: ## Remove what can be made again; never data/
+	rm -rf .venv .demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,61 @@
+"""Errors as pages for people and as JSON for programs.
+
+Words say what happened and what to do next; never a stack trace, never a detail of the inside.
+"""
+
+from typing import Final
+
+from fastapi import FastAPI, Request
+from fastapi.exception_handlers import http_exception_handler
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from dashboards.headers import HTML_HEADERS
+from dashboards.render import page
+
+EXPLAINED: Final = (401, 403, 404, 500)
+_FOR_PROGRAMS: Final = ("/api/", "/webhooks/", "/static/", "/healthz", "/readyz")
+
+
+def wants_page(request: Request) -> bool:
+    """Whether a person's browser is asking, rather than a program."""
+    if request.url.path.startswith(_FOR_PROGRAMS):
+        return False
+    return "text/html" in request.headers.get("accept", "")
+
+
+def explained(status: int) -> int:
+    """The error page that explains `status`: its own, or the nearest in meaning."""
+    if status in EXPLAINED:
+        return status
+    return 404 if status in {405, 410} else 403 if 400 <= status < 500 else 500
+
+
+def error_page(request: Request, status: int) -> Response:
+    """The page for an HTTP error status, in the reader's language."""
+    return page(request, "error.html", {"code": explained(status)}, status=status)
+
+
+def add_handlers(app: FastAPI) -> None:
+    """People get pages; programs keep FastAPI's JSON `{"detail": …}`."""
+
+    async def on_http_error(request: Request, error: Exception) -> Response:
+        if not isinstance(error, HTTPException):
+            raise error
+        if error.status_code < 400 or not wants_page(request):
+            return await http_exception_handler(request, error)
+        response = error_page(request, error.status_code)
+        response.headers.update(error.headers or {})
+        return response
+
+    async def on_crash(request: Request, _error: Exception) -> Response:
+        # Starlette re-raises after this answer, so the log keeps the whole story.
+        if wants_page(request):
+            response = error_page(request, 500)
+            # A crash is answered outside the middleware that adds these.
+            response.headers.update(HTML_HEADERS)
+            return response
+        return JSONResponse({"detail": "internal error: try again, then tell staff"}, 500)
+
+    app.add_exception_handler(HTTPException, on_http_error)
+    app.add_exception_handler(500, on_crash)

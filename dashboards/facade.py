@@ -1,0 +1,141 @@
+"""Where each window of a building sits: floor × flat, grouped by stairwell, in fixed places.
+
+Pure. Never sorts by state: people remember places, and a window that moves is a window lost.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+MAX_FLOORS = 34  # the style sheet has a rule for each count up to these
+MAX_COLUMNS = 20
+_WALL_ASPECT = 1400 / 960  # the wall's share of a 1920×1080 screen, px
+_CELL_ASPECT = 0.97  # a façade with its label reads best slightly taller than wide
+
+
+@dataclass(frozen=True)
+class Window:
+    """One flat's place in the façade; `state` is the one at the time of the snapshot."""
+
+    flat_id: int
+    label: str
+    state: str
+
+
+@dataclass(frozen=True)
+class Stairwell:
+    """One staircase: storeys from the top down, each with a place (or a gap) per column."""
+
+    name: str
+    storeys: tuple[tuple[Window | None, ...], ...]
+
+
+@dataclass(frozen=True)
+class Facade:
+    """One building, ready to be drawn."""
+
+    building_id: int
+    number: int
+    name: str
+    worst: str
+    stairwells: tuple[Stairwell, ...]
+
+    @property
+    def floors(self) -> int:
+        """Storeys drawn."""
+        return max((len(well.storeys) for well in self.stairwells), default=1)
+
+    @property
+    def columns(self) -> int:
+        """Windows side by side on one storey, over all stairwells."""
+        return sum(len(well.storeys[0]) for well in self.stairwells if well.storeys) or 1
+
+
+def place(label: str, floor: int) -> str:
+    """The flat's place on its floor: "301" on floor 3 is "01", and "1201" on floor 12 too.
+
+    A label that does not begin with its floor keeps its whole self, so it gets its own column
+    rather than another flat's.
+    """
+    prefix = str(floor)
+    return label[len(prefix) :] if label.startswith(prefix) and label != prefix else label
+
+
+def _natural(key: str) -> tuple[tuple[int, str], ...]:
+    return tuple(
+        (int(part), "") if part.isdigit() else (0, part) for part in re.findall(r"\d+|\D+", key)
+    )
+
+
+def _stairwell(name: str, flats: Sequence[Mapping[str, Any]], floors: Sequence[int]) -> Stairwell:
+    columns = sorted({place(f["label"], f["floor"]) for f in flats}, key=_natural)
+    at = {(f["floor"], place(f["label"], f["floor"])): f for f in flats}
+
+    def window(floor: int, column: str) -> Window | None:
+        flat = at.get((floor, column))
+        return None if flat is None else Window(flat["id"], flat["label"], flat["state"])
+
+    return Stairwell(
+        name, tuple(tuple(window(floor, col) for col in columns) for floor in reversed(floors))
+    )
+
+
+def facade(building: Mapping[str, Any]) -> Facade:
+    """The fixed drawing plan of one building of the snapshot."""
+    flats: Sequence[Mapping[str, Any]] = building["flats"]
+    numbers = {f["floor"] for f in flats} or {1}
+    # A floor without flats (shops, a machine room) keeps its height: the skyline must be true.
+    floors = list(range(min(1, *numbers), max(numbers) + 1))
+    known = list(building["stairwells"])
+    names = known + sorted({f["stairwell"] for f in flats} - set(known))
+    wells = (
+        _stairwell(name, [f for f in flats if f["stairwell"] == name], floors) for name in names
+    )
+    return Facade(
+        building["id"],
+        building["number"],
+        building["name"],
+        building["worst"],
+        tuple(well for well in wells if well.storeys[0]),
+    )
+
+
+@dataclass(frozen=True)
+class Skyline:
+    """All façades and the common measures that give every storey and window one size."""
+
+    facades: tuple[Facade, ...]
+    grid_columns: int
+    grid_rows: int
+    floors: int
+    columns: int
+
+
+def grid_columns(count: int) -> int:
+    """How many façades side by side: the count whose cells come nearest the best proportion.
+
+    51 buildings give 9 × 6 at 1920×1080.
+    """
+    if count <= 1:
+        return 1
+
+    def misfit(columns: int) -> float:
+        aspect = _WALL_ASPECT / columns * math.ceil(count / columns)
+        return abs(math.log(aspect / _CELL_ASPECT))
+
+    return min(range(1, min(count, MAX_COLUMNS) + 1), key=misfit)
+
+
+def skyline(buildings: Iterable[Mapping[str, Any]]) -> Skyline:
+    """The whole wall, in order of building number and in no other order, ever."""
+    facades = tuple(facade(b) for b in sorted(buildings, key=lambda b: (b["number"], b["id"])))
+    columns = grid_columns(len(facades))
+    return Skyline(
+        facades,
+        columns,
+        max(1, math.ceil(len(facades) / columns)),
+        min(MAX_FLOORS, max((f.floors for f in facades), default=1)),
+        min(MAX_COLUMNS, max((f.columns for f in facades), default=1)),
+    )

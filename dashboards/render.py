@@ -1,0 +1,100 @@
+"""Turns a template and its facts into a page in the reader's language.
+
+Knows the request only for language and theme; never fetches facts itself.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from dashboards import palette
+from dashboards.i18n import HTML_LANG, Lang, has, pick_lang, text
+
+FOLDER: Final = Path(__file__).parent
+STATIC: Final = FOLDER / "static"
+THEMES: Final = ("auto", "dark", "light")
+
+
+@cache
+def asset(name: str) -> str:
+    """The address of a static file with its content's fingerprint: a new file, a new address."""
+    content = palette.css().encode() if name == "palette.css" else (STATIC / name).read_bytes()
+    return f"/static/{name}?v={hashlib.sha256(content).hexdigest()[:10]}"
+
+
+def dialable(number: str) -> str:
+    """A phone number as a tel: link takes it: digits and a leading plus, nothing else."""
+    return re.sub(r"(?!^\+)\D", "", number.strip())
+
+
+def _environment() -> Environment:
+    env = Environment(
+        loader=FileSystemLoader(FOLDER / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    env.filters["dialable"] = dialable
+    env.globals.update(asset=asset, has=has)
+    return env
+
+
+_ENV: Final = _environment()
+
+
+def request_lang(request: Request, fallback: str | None = None) -> Lang:
+    """`?lang=` for this page, else the cookie, else `fallback` (a steward's own language)."""
+    return pick_lang(request.query_params.get("lang"), request.cookies.get("lang"), fallback)
+
+
+def _translator(lang: Lang) -> Callable[..., str]:
+    def t(key: str, **params: object) -> str:
+        return text(lang, key, params)
+
+    return t
+
+
+def _bilingual(lang: Lang) -> Callable[..., Markup]:
+    """On a Chinese page the English words follow small; on an English page they stand alone."""
+
+    def both(key: str, **params: object) -> Markup:
+        words = Markup.escape(text(lang, key, params))
+        if lang == "en":
+            return words
+        english = Markup.escape(text("en", key, params))
+        return words + Markup(' <span class="en" lang="en">') + english + Markup("</span>")
+
+    return both
+
+
+def page(
+    request: Request,
+    template: str,
+    facts: dict[str, Any],
+    *,
+    status: int = 200,
+    lang: Lang | None = None,
+    default_theme: str = "auto",
+) -> HTMLResponse:
+    """Renders `template` with `facts` and the words: `t` in one language, `both` with English."""
+    lang = lang or request_lang(request)
+    theme = request.cookies.get("theme", default_theme)
+    html = _ENV.get_template(template).render(
+        **facts,
+        t=_translator(lang),
+        both=_bilingual(lang),
+        lang=lang,
+        html_lang=HTML_LANG[lang],
+        theme=theme if theme in THEMES else default_theme,
+        here=request.url.path,
+    )
+    return HTMLResponse(html, status_code=status)

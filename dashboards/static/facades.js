@@ -1,0 +1,92 @@
+// The windows: flips attributes of elements the server drew. Never re-renders, never moves one.
+
+import { put, t, word } from "./text.js";
+
+// The worst first; the label carries the worst in words.
+const RANK = ["sos", "claimed", "late", "offline"];
+const COUNTED = ["checked", "waiting", ...RANK];
+
+export class Facades {
+  constructor(onPick) {
+    this.buildings = new Map();
+    this.windows = new Map();
+    this.dirty = new Set();
+    for (const element of document.querySelectorAll(".building")) this.read(element, onPick);
+    this.paint();
+  }
+
+  read(element, onPick) {
+    const id = Number(element.dataset.building);
+    const building = {
+      id, element, name: element.dataset.name, worst: element.dataset.worst, counts: {},
+      label: element.querySelector(".word"),
+      row: document.querySelector(`tr[data-row="${id}"]`),
+    };
+    for (const pane of element.querySelectorAll("[data-flat]")) {
+      this.windows.set(Number(pane.dataset.flat), { pane, building });
+      building.counts[pane.dataset.state] = (building.counts[pane.dataset.state] ?? 0) + 1;
+    }
+    element.addEventListener("click", () => onPick(id));
+    this.buildings.set(id, building);
+    this.dirty.add(building);
+  }
+
+  // flats: {flat id: state}, buildings: {building id: worst}. False if a flat isn't on this page.
+  apply(flats, buildings) {
+    let known = true;
+    for (const [id, state] of Object.entries(flats ?? {})) {
+      const place = this.windows.get(Number(id));
+      if (!place) {
+        known = false;
+        continue;
+      }
+      const old = place.pane.dataset.state;
+      if (old === state) continue;
+      place.pane.dataset.state = state;
+      const { counts } = place.building;
+      counts[old] -= 1;
+      counts[state] = (counts[state] ?? 0) + 1;
+      place.building.worst = null; // derived again, unless the server says it below
+      this.dirty.add(place.building);
+    }
+    for (const [id, worst] of Object.entries(buildings ?? {})) {
+      const building = this.buildings.get(Number(id));
+      if (!building) {
+        known = false;
+        continue;
+      }
+      building.worst = worst;
+      this.dirty.add(building);
+    }
+    this.paint();
+    return known;
+  }
+
+  paint() {
+    for (const building of this.dirty) this.label(building);
+    this.dirty.clear();
+  }
+
+  label(building) {
+    const { counts, element, row } = building;
+    const count = (state) => counts[state] ?? 0;
+    const waiting = count("waiting") ? "waiting" : "ok";
+    const worst = building.worst ?? RANK.find(count) ?? waiting;
+    building.worst = worst;
+    const expected = COUNTED.reduce((sum, state) => sum + count(state), 0);
+    const words = RANK.includes(worst)
+      ? t(`word.${worst}`, { n: count(worst) > 1 || worst === "late" ? count(worst) : "" }).trim()
+      : expected ? `${count("checked")}/${expected}` : t("word.empty");
+    element.dataset.worst = worst;
+    put(building.label, words);
+    element.setAttribute("aria-label", `${building.name} ${words}`);
+    put(row.querySelector('[data-cell="word"]'), `${words} ${word("live.worst.", worst)}`);
+    for (const state of COUNTED) put(row.querySelector(`[data-cell="${state}"]`), String(count(state)));
+  }
+
+  mark(id) {
+    for (const building of this.buildings.values()) {
+      building.element.setAttribute("aria-pressed", String(building.id === id));
+    }
+  }
+}

@@ -1,0 +1,76 @@
+// The head of the wall: clock, round, counts, and how fresh all of it is.
+
+import { put, slot, span, t, word } from "./text.js";
+
+export class Header {
+  constructor(clock) {
+    this.clock = clock;
+    this.time = document.getElementById("clock");
+    this.date = document.getElementById("date");
+    this.round = document.getElementById("round");
+    this.feed = document.getElementById("feed");
+    this.band = document.getElementById("band");
+    this.blind = document.getElementById("blind");
+    this.asOf = document.getElementById("as-of");
+    this.signedOut = false;
+    this.ingestLagMs = null;
+    this.roundFacts = null;
+  }
+
+  counts(counts) {
+    for (const [name, n] of Object.entries(counts ?? {})) {
+      const place = document.querySelector(`[data-count="${name}"]`);
+      if (!place) continue;
+      place.dataset.zero = String(n === 0);
+      put(place.querySelector("dd"), String(n));
+    }
+  }
+
+  tick(level, ageMs, heardMs, ingestLimitMs) {
+    const now = this.clock.now();
+    put(this.time, this.clock.seconds.format(now));
+    put(this.date, this.clock.day.format(now));
+    if (this.roundFacts) this.showRound(this.roundFacts, now);
+    this.showFeed(level, ageMs, heardMs, ingestLimitMs);
+  }
+
+  showRound(round, now) {
+    const name = word("live.round.", round.name);
+    const at = (ms) => this.clock.minutes.format(ms);
+    let time;
+    if (now < round.opens_at) {
+      time = t("live.round_opens", { at: at(round.opens_at), time: span(round.opens_at - now) });
+    } else if (now < round.due_at) {
+      time = t("live.round_due", { at: at(round.due_at), time: span(round.due_at - now) });
+    } else {
+      time = t("live.round_over", { at: at(round.due_at) });
+    }
+    const begun = now >= round.opens_at;
+    put(slot(this.round, "name"), begun
+      ? t("live.round_count", { name, checked: round.checked, expected: round.expected }) : name);
+    put(slot(this.round, "time"), time);
+    const bar = slot(this.round, "bar");
+    bar.max = Math.max(1, round.expected);
+    bar.value = begun ? round.checked : 0;
+  }
+
+  // Three kinds of not knowing, the worst first: logged out, cut off, and a live feed behind
+  // which nothing comes in any more.
+  showFeed(level, ageMs, heardMs, ingestLimitMs) {
+    document.body.dataset.feed = level;
+    const since = this.clock.seconds.format(heardMs);
+    const deaf = level === "live" && this.ingestLagMs !== null && this.ingestLagMs > ingestLimitMs;
+    document.body.dataset.deaf = String(deaf);
+    put(slot(this.feed, "words"), t(`live.feed.${level}`, { age: Math.floor(ageMs / 1000), since }));
+    let words = "";
+    if (this.signedOut) words = t("live.signed_out_band", { since });
+    else if (level !== "live") words = t(`live.band.${level}`, { since, age: span(ageMs) });
+    else if (deaf) words = t("live.band.deaf", { age: span(this.ingestLagMs) });
+    this.band.hidden = words === "";
+    put(slot(this.band, "words"), words);
+    slot(this.band, "login").hidden = !this.signedOut;
+    this.blind.hidden = this.asOf.hidden = level !== "blind";
+    put(this.asOf, t("live.as_of", { since }));
+    put(slot(this.blind, "since"), t("live.blind_since", { since, age: span(ageMs) }));
+  }
+}

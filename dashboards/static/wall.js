@@ -1,0 +1,112 @@
+// The live wall: wires feed, façades, queue and header together. Starts with what the page brought.
+
+import { ResolveDialog } from "./actions.js";
+import { ServerClock } from "./clock.js";
+import { Facades } from "./facades.js";
+import { Feed } from "./feed.js";
+import { Header } from "./header.js";
+import { Queue } from "./queue.js";
+import { put, t } from "./text.js";
+
+const main = document.getElementById("main");
+const first = JSON.parse(document.getElementById("snapshot").textContent);
+const ms = (name) => Number(main.dataset[name]);
+const settings = {
+  user: main.dataset.user, mayAct: main.dataset.mayAct === "yes", postTimeoutMs: ms("postTimeoutMs") };
+
+const clock = new ServerClock(first.now_ms, first.speed, first.community?.tz ?? "UTC");
+const header = new Header(clock);
+const dialog = new ResolveDialog(settings.user);
+let heardMs = first.now_ms; // the server's time at the last thing we learned
+let picked = null;
+
+function pick(buildingId, scroll) {
+  picked = picked === buildingId ? null : buildingId;
+  facades.mark(picked);
+  queue.mark(picked, scroll);
+}
+
+const facades = new Facades((id) => pick(id, true));
+const queue = new Queue({
+  root: document.getElementById("queue"), clock, dialog, settings,
+  onPick: (alert) => pick(alert.building_id, false),
+  onOpened: (alert) => put(document.getElementById("announce"), t("live.announce", { address: alert.address })),
+});
+
+// A flat this page has never drawn: the plan of the houses changed, draw it anew. Not under a hand
+// that is writing an outcome.
+function redraw() {
+  if (!dialog.open) location.reload();
+  else dialog.dialog.addEventListener("close", () => location.reload(), { once: true });
+}
+
+function takeSnapshot(snapshot) {
+  clock.sync(snapshot.now_ms, snapshot.speed);
+  heardMs = snapshot.now_ms;
+  const flats = {};
+  const worst = {};
+  for (const building of snapshot.buildings) {
+    worst[building.id] = building.worst;
+    for (const flat of building.flats) flats[flat.id] = flat.state;
+  }
+  if (!facades.apply(flats, worst)) redraw();
+  queue.replace(snapshot.alerts);
+  queue.mark(picked, false);
+  header.counts(snapshot.counts);
+  header.roundFacts = snapshot.round;
+  tick();
+}
+
+const feed = new Feed({
+  seq: first.seq,
+  times: { lateMs: ms("lateMs"), blindMs: ms("blindMs"), backoffMinMs: ms("backoffMinMs"),
+    backoffMaxMs: ms("backoffMaxMs") },
+  on: {
+    snapshot: takeSnapshot,
+    change(data) {
+      heardMs = clock.now();
+      if (!facades.apply(data.flats, data.buildings)) redraw();
+      queue.apply(data.alerts);
+      queue.mark(picked, false);
+      header.counts(data.counts);
+      if (data.round) header.roundFacts = data.round;
+      tick();
+    },
+    heartbeat(data) {
+      clock.sync(data.now_ms, data.speed);
+      heardMs = data.now_ms;
+      header.ingestLagMs = data.ingest_lag_ms ?? null;
+      tick();
+    },
+    signedOut(out) {
+      header.signedOut = out;
+    },
+  },
+});
+
+function tick() {
+  header.tick(feed.level(), feed.age(), heardMs, ms("ingestMs"));
+  queue.tick();
+}
+
+function toggle(button, name, show) {
+  const set = (on) => {
+    button.setAttribute(name, String(on));
+    show(on);
+  };
+  button.addEventListener("click", () => set(button.getAttribute(name) !== "true"));
+  return set;
+}
+
+toggle(document.getElementById("table-toggle"), "aria-expanded",
+  (on) => document.getElementById("table-view").classList.toggle("shown", on));
+const still = toggle(document.getElementById("pulse-toggle"), "aria-pressed", (on) => {
+  document.body.dataset.still = String(on);
+  localStorage.setItem("still", String(on));
+});
+if (localStorage.getItem("still") === "true") still(true);
+
+takeSnapshot(first);
+feed.start();
+setInterval(tick, Math.min(1000, ms("lateMs") / 4));
+document.addEventListener("visibilitychange", tick);

@@ -1,0 +1,132 @@
+"""The steward's page `/s/{token}`, opened from an SMS, without login and without JavaScript.
+
+A GET changes nothing (robots open links); a POST answers 303, so a double tap or a reload only
+shows the state again. The page shows what `steward_view` gives and holds no knowledge of its own.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from fastapi import APIRouter, Request
+from starlette.responses import RedirectResponse, Response
+
+from dashboards.reader import ActionRefused, Reader
+from dashboards.render import page, request_lang
+
+ACTIONS: Final = (
+    "accept",
+    "decline",
+    "on_scene",
+    "no_answer",
+    "resolve:safe",
+    "resolve:ambulance",
+    "resolve:false_alarm",
+)
+OUTCOMES: Final = ("resolve:safe", "resolve:ambulance", "resolve:false_alarm")
+
+# The one thing to do next, per state; each is shown only if the view offers it. Several in a row
+# are all primary: at the door there are three ways it can end.
+_PRIMARY: Final[dict[str, tuple[str, ...]]] = {
+    "open": ("accept",),
+    "accepted": ("on_scene",),
+    "on_scene": OUTCOMES,
+}
+_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{16,128}")
+
+# The link is the key to a home. It is not stored, not passed on and not listed.
+_HEADERS: Final[dict[str, str]] = {
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Robots-Tag": "noindex, nofollow, noarchive",
+}
+
+
+def buttons(view: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """The view's actions as (primary, secondary), in the order in which they are shown.
+
+    A steward who has not accepted is offered to go even while somebody else is on the way or at
+    the door: a second pair of hands is welcome, and closing the alert is not theirs.
+    """
+    offered = [action for action in ACTIONS if action in view["actions"]]
+    wanted = _PRIMARY.get(view["state"], ())
+    if not view["mine"] and "accept" in offered:
+        wanted = ("accept",)
+    primary = [action for action in wanted if action in offered]
+    return primary, [action for action in offered if action not in primary]
+
+
+def ago(opened_ms: int, now_ms: int) -> tuple[str, dict[str, int]]:
+    """How long ago, as a key of the catalogue with its figures; never a negative time."""
+    minutes = max(0, now_ms - opened_ms) // 60_000
+    if minutes < 1:
+        return "s.ago.now", {}
+    if minutes < 60:
+        return "s.ago.minutes", {"n": minutes}
+    return "s.ago.hours", {"h": minutes // 60, "m": minutes % 60}
+
+
+def router(reader: Reader) -> APIRouter:
+    """GET /s/{token} and POST /s/{token}/{action}."""
+    routes = APIRouter(include_in_schema=False)
+
+    @routes.get("/s/{token}")
+    async def show(request: Request, token: str) -> Response:
+        return _answer(request, token, await _view(reader, token))
+
+    @routes.post("/s/{token}/{action}")
+    async def act(request: Request, token: str, action: str) -> Response:
+        # No origin check: this page sends no referrer, so its forms come with `Origin: null`,
+        # and the token in the path is the permission that a stranger's site doesn't have.
+        view = await _view(reader, token)
+        if view is None or view["state"] == "expired" or action not in ACTIONS:
+            return _answer(request, token, None if action not in ACTIONS else view)
+        form = await request.form(max_files=0, max_fields=200)
+        fields = {key: [v for v in form.getlist(key) if isinstance(v, str)] for key in form}
+        try:
+            await reader.steward_act(token, action, fields)
+        except ActionRefused as refused:
+            current = await _view(reader, token)
+            return _answer(request, token, current, status=409, refused=refused.message)
+        response = RedirectResponse(f"/s/{token}", 303)
+        response.headers.update(_HEADERS)
+        return response
+
+    return routes
+
+
+async def _view(reader: Reader, token: str) -> Mapping[str, Any] | None:
+    return await reader.steward_view(token) if _TOKEN.fullmatch(token) else None
+
+
+def _answer(
+    request: Request,
+    token: str,
+    view: Mapping[str, Any] | None,
+    *,
+    status: int = 200,
+    refused: str | None = None,
+) -> Response:
+    lang = request_lang(request, None if view is None else view.get("lang"))
+    if view is None or view["state"] == "expired":
+        known = view is not None
+        facts: dict[str, Any] = {"known": known}
+        response = page(
+            request, "steward_gone.html", facts, status=410 if known else 404, lang=lang
+        )
+    else:
+        primary, secondary = buttons(view)
+        ago_key, ago_params = ago(view["opened_ms"], view["now_ms"])
+        facts = {
+            "v": view,
+            "path": f"/s/{token}",
+            "primary": primary,
+            "secondary": secondary,
+            "ago_key": ago_key,
+            "ago_params": ago_params,
+            "refused": refused,
+            "company": any(o["state"] in {"accepted", "on_scene"} for o in view["others"]),
+        }
+        response = page(request, "steward.html", facts, status=status, lang=lang)
+    response.headers.update(_HEADERS)
+    return response

@@ -1,0 +1,264 @@
+"""The simulator as one process: fleet, residents, and the page of phones, in one event loop.
+
+`run` is what `xunlou sim` calls. It installs no signal handler: whoever calls it sets the stop
+event. Everything is down within 1.5 s of that, by dropping connections rather than asking.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import resource
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import httpx
+import uvicorn
+
+from firmware_sim import clock as clocks
+from firmware_sim import control, manifest, runner, scenario
+from firmware_sim.clock import Clock
+from firmware_sim.flash import FileBank, FlashBank, MemoryBank
+from firmware_sim.fleet import Fleet
+from firmware_sim.line import Broker, MqttVersion
+from firmware_sim.node import Summary
+from firmware_sim.residents import Residents
+from firmware_sim.world import HttpWorld
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+# Boot counters of a fleet without a flash file count from here, so that they stay small.
+BOOT_EPOCH_S: Final = 1_700_000_000
+FILES_BESIDE_LINES: Final = 256
+STOP_S: Final = 1
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class TwilioSettings:
+    """The account that the phones play, and the server that they text back to."""
+
+    account_sid: str
+    auth_token: str = field(repr=False)
+    from_number: str
+    webhook_base: str  # the server's public URL, exactly as it checks signatures
+    auto_answer: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SimConfig:
+    """Everything a run needs. `duration_s` is real; rates are per virtual hour.
+
+    A scenario ends the run, unless `stay` is set. While one is given the phones answer nothing
+    by themselves: its stewards would otherwise act twice.
+
+    Without `flash_file` terminals forget at the end of the process, and count boots from the
+    wall clock so that the server does not take a new run's presses for repeats.
+    """
+
+    fleet_file: Path
+    mqtt_host: str = "127.0.0.1"
+    mqtt_port: int = 1883
+    mqtt_protocol: MqttVersion = "3.1.1"
+    seed: int = 14
+    sos_per_hour: float = 0.0
+    connects_per_s: float = 200.0
+    flash_file: Path | None = None
+    phones_host: str = "127.0.0.1"
+    phones_port: int = 8001
+    twilio: TwilioSettings | None = None  # None: no page of phones, no control
+    scenario: Path | None = None
+    stay: bool = False
+    server_url: str = "http://127.0.0.1:8000"
+    api_token: str = field(default="", repr=False)
+    duration_s: float | None = None
+    connected_within_s: float = 60.0  # a scenario begins when the fleet is connected
+
+
+@dataclass(frozen=True, slots=True)
+class SimResult:
+    """What a run came to; `ok` is False when a scenario's step failed."""
+
+    summary: Summary
+    scenario: tuple[runner.Result, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether every step of the scenario held, if there was one."""
+        return all(result.ok for result in self.scenario)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn that leaves signals to the caller."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def run(
+    config: SimConfig,
+    stop: asyncio.Event | None = None,
+    *,
+    clock: Clock | None = None,
+    report: runner.Reporter | None = None,
+) -> SimResult:
+    """Run until `stop` is set, `duration_s` is over, or the scenario has been played.
+
+    `report` hears each step of a scenario as it ends.
+
+    Raises manifest.ManifestError, scenario.ScenarioError, clock.ClockSettingError for settings,
+    and OSError when the phones' port is taken.
+    """
+    stop = stop or asyncio.Event()
+    clock = clock or clocks.from_env(os.environ)
+    town = manifest.load(config.fleet_file)
+    story = None if config.scenario is None else scenario.load(config.scenario)
+    allow_files(len(town.terminals) + FILES_BESIDE_LINES)
+    fleet = Fleet(
+        town.terminals,
+        Broker(config.mqtt_host, config.mqtt_port, config.mqtt_protocol),
+        clock,
+        bank=_bank(config),
+        seed=config.seed,
+        connects_per_s=config.connects_per_s,
+    )
+    residents = Residents(town, fleet, config.seed, config.sos_per_hour)
+    played: list[runner.Result] = []
+    await fleet.start()
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(fleet.stop)
+        residents.start()
+        if config.twilio is not None:
+            app = _phones_app(config, config.twilio, town, clock)
+            app.include_router(control.router(fleet, residents))
+            await stack.enter_async_context(_serving(app, config))
+        if story is not None:
+            played = await _play(config, town, clock, fleet, story, stop, report)
+        if story is None or config.stay:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), config.duration_s)
+        summary = fleet.summary()
+    return SimResult(summary, tuple(played))
+
+
+def allow_files(count: int) -> None:
+    """Raise the process's limit of open files to `count` where the system lets us."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    if wanted < count:
+        log.warning("only %d open files allowed, %d wanted: raise `ulimit -n`", wanted, count)
+
+
+def _bank(config: SimConfig) -> FlashBank:
+    if config.flash_file is not None:
+        return FileBank(config.flash_file)
+    # Real seconds, not virtual ones: a demo may begin at the same virtual minute every time.
+    return MemoryBank(first_boot=int(clocks.ScaledClock().now_ms() // 1000) - BOOT_EPOCH_S)
+
+
+def _phones_app(
+    config: SimConfig, twilio: TwilioSettings, town: manifest.Manifest, clock: Clock
+) -> FastAPI:
+    from firmware_sim.phones.app import create_app
+    from firmware_sim.phones.config import PhoneEntry, PhonesConfig
+
+    return create_app(
+        PhonesConfig(
+            account_sid=twilio.account_sid,
+            auth_token=twilio.auth_token,
+            from_number=twilio.from_number,
+            webhook_base=twilio.webhook_base,
+            clock=lambda: clock.now_ms() / 1000,
+            phones=tuple(
+                PhoneEntry(p.number, p.name, p.role, p.building, p.lang) for p in town.phones
+            ),
+            speed=clock.speed,
+            seed=config.seed,
+            auto_answer=twilio.auto_answer and config.scenario is None,
+            tz=town.tz.key,
+        )
+    )
+
+
+@contextlib.asynccontextmanager
+async def _serving(app: FastAPI, config: SimConfig) -> AsyncIterator[None]:
+    """uvicorn in this loop, up when entered. Raises OSError when the port can't be had."""
+    server = _Server(
+        uvicorn.Config(
+            app,
+            host=config.phones_host,
+            port=config.phones_port,
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=STOP_S,
+        )
+    )
+    task = asyncio.create_task(_quiet_exit(server), name="phones")
+    try:
+        while not server.started:
+            if task.done():
+                raise OSError(
+                    f"the phones can't listen on {config.phones_host}:{config.phones_port}"
+                )
+            await asyncio.sleep(0.01)
+        yield
+    finally:
+        server.should_exit = True
+        done, _ = await asyncio.wait({task}, timeout=STOP_S)
+        if not done:
+            # An open stream must not keep the whole simulator.
+            task.cancel()
+            await asyncio.wait({task}, timeout=0.2)
+
+
+async def _quiet_exit(server: _Server) -> None:
+    # uvicorn leaves with SystemExit when it can't bind; that must not end the caller's loop.
+    with contextlib.suppress(SystemExit):
+        await server.serve()
+
+
+async def _play(
+    config: SimConfig,
+    town: manifest.Manifest,
+    clock: Clock,
+    fleet: Fleet,
+    story: scenario.Scenario,
+    stop: asyncio.Event,
+    report: runner.Reporter | None,
+) -> list[runner.Result]:
+    """The scenario, unless `stop` comes first."""
+    started_s = time.monotonic()
+    try:
+        await fleet.until(
+            lambda: stop.is_set() or fleet.connected == len(fleet.terminals),
+            config.connected_within_s,
+        )
+    except TimeoutError:
+        # Play all the same: a scenario must show what a broken chain looks like.
+        log.warning("%d of %d terminals connected", fleet.connected, len(fleet.terminals))
+    log.info("fleet connected after %.1f s", time.monotonic() - started_s)
+    async with httpx.AsyncClient(timeout=10) as client:
+        world = HttpWorld(
+            town,
+            clock,
+            client,
+            phones_url=f"http://{config.phones_host}:{config.phones_port}",
+            server_url=config.server_url,
+            api_token=config.api_token,
+        )
+        playing = asyncio.create_task(runner.play(story, world, report))
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({playing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (playing, stopping):
+            task.cancel()
+        await asyncio.gather(playing, stopping, return_exceptions=True)
+        return [] if playing.cancelled() else playing.result()

@@ -1,0 +1,156 @@
+"""Opens terminals' TCP connections at a steady rate, and again with full jitter.
+
+Full jitter: each wait is uniform between 0 and a bound that doubles from 1 s to 30 s (real
+time), so that terminals that fell together do not come back together. It knows no MQTT.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import socket
+from collections import deque
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from firmware_sim.line import Broker
+
+FIRST_BOUND_S: Final = 1.0
+LAST_BOUND_S: Final = 30.0
+CONNECT_TIMEOUT_S: Final = 5.0
+MAX_AT_ONCE: Final = 64
+log = logging.getLogger(__name__)
+
+
+class Opened(Protocol):
+    """Something that takes over a connected socket."""
+
+    def open(self, sock: socket.socket) -> None:
+        """Take the socket over."""
+
+
+class Connector:
+    """A queue of terminals that want a connection, and the one task that serves it."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        rng: random.Random,
+        connects_per_s: float,
+        still_wanted: Callable[[str], bool],
+        take: Callable[[str], Opened],
+    ) -> None:
+        assert connects_per_s > 0
+        self._broker = broker
+        self._random = rng
+        self._gap_s = 1 / connects_per_s
+        self._still_wanted = still_wanted
+        self._take = take
+        self._queue: deque[str] = deque()
+        self._queued: set[str] = set()
+        self._failures: dict[str, int] = {}
+        self._pending = asyncio.Event()
+        self._free = asyncio.Semaphore(MAX_AT_ONCE)
+        self._attempts: set[asyncio.Task[None]] = set()
+        self._pump: asyncio.Task[None] | None = None
+        self._told: set[str] = set()
+
+    def start(self) -> None:
+        """Begin to serve the queue."""
+        self._pump = asyncio.create_task(self._serve(), name="connector")
+
+    async def stop(self) -> None:
+        """Stop serving; connections on their way are given up."""
+        tasks = [*self._attempts] + ([self._pump] if self._pump is not None else [])
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def want(self, terminal: str) -> None:
+        """Queue a terminal; a second wish while it waits changes nothing."""
+        if terminal not in self._queued:
+            self._queued.add(terminal)
+            self._queue.append(terminal)
+            self._pending.set()
+
+    def want_again(self, terminal: str) -> None:
+        """Queue a terminal after a failure, later the more often it failed."""
+        failures = self._failures.get(terminal, 0)
+        self._failures[terminal] = failures + 1
+        bound_s = min(LAST_BOUND_S, FIRST_BOUND_S * 2 ** min(failures, 10))
+        delay_s = self._random.uniform(0, bound_s)
+        asyncio.get_running_loop().call_later(delay_s, self.want, terminal)
+
+    def reached(self, terminal: str) -> None:
+        """The terminal is connected; its next failure counts as the first."""
+        self._failures.pop(terminal, None)
+
+    async def _serve(self) -> None:
+        loop = asyncio.get_running_loop()
+        slot_s = loop.time()
+        while True:
+            while not self._queue:
+                self._pending.clear()
+                await self._pending.wait()
+            terminal = self._queue.popleft()
+            self._queued.discard(terminal)
+            if not self._still_wanted(terminal):
+                continue
+            slot_s = max(slot_s + self._gap_s, loop.time())
+            await asyncio.sleep(slot_s - loop.time())
+            await self._free.acquire()
+            task = asyncio.create_task(self._attempt(terminal))
+            self._attempts.add(task)
+            task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._attempts.discard(task)
+        self._free.release()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a connection attempt failed unexpectedly", exc_info=error)
+
+    async def _attempt(self, terminal: str) -> None:
+        try:
+            sock = await self._dial()
+        except OSError as error:
+            self._tell_once(error)
+            if self._still_wanted(terminal):
+                self.want_again(terminal)
+            return
+        if not self._still_wanted(terminal):
+            sock.close()
+            return
+        self._take(terminal).open(sock)
+
+    async def _dial(self) -> socket.socket:
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            found = await loop.getaddrinfo(
+                self._broker.host, self._broker.port, type=socket.SOCK_STREAM
+            )
+            last: OSError | None = None
+            for family, kind, protocol, _, address in found:
+                sock = socket.socket(family, kind, protocol)
+                try:
+                    sock.setblocking(False)
+                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    await loop.sock_connect(sock, address)
+                except OSError as error:
+                    sock.close()
+                    last = error
+                except BaseException:
+                    sock.close()
+                    raise
+                else:
+                    return sock
+        raise last or OSError("the broker's name has no address")
+
+    def _tell_once(self, error: OSError) -> None:
+        """One line per kind of trouble, not one per terminal and try."""
+        text = str(error) or type(error).__name__
+        if text not in self._told:
+            self._told.add(text)
+            log.warning(
+                "no connection to the broker %s:%d: %s", self._broker.host, self._broker.port, text
+            )

@@ -1,0 +1,142 @@
+"""The simulator's control over HTTP, under /sim: look at terminals, press their buttons.
+
+For testers, scenarios and the reconciliation of a run. It is part of the simulator only and
+must never be mounted on the server.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any, Literal
+
+from fastapi import APIRouter, HTTPException
+from pydantic import BaseModel
+
+from firmware_sim.fleet import Fleet
+from firmware_sim.node import UnknownTerminalError
+from firmware_sim.residents import Residents
+from firmware_sim.wire import Kind
+
+
+class PressRequest(BaseModel):
+    """Which button; `test` marks a drill."""
+
+    kind: Literal["sos", "checkin", "test", "fall", "sos_cancel", "tamper"]
+    test: bool = False
+
+
+class SwitchRequest(BaseModel):
+    """On or off."""
+
+    on: bool
+
+
+def terminal_view(fleet: Fleet, terminal: str) -> dict[str, Any]:
+    """What can be seen and heard at a terminal. Raises UnknownTerminalError."""
+    state, entry = fleet.state(terminal), fleet.entry(terminal)
+    now_ms = fleet.clock.now_ms()
+    view: dict[str, Any] = {
+        "id": terminal,
+        "building": entry.building,
+        "floor": entry.floor,
+        "flat": entry.flat,
+        "profile": str(entry.profile),
+        "story": entry.story,
+        "powered": state is not None,
+        "connected": state is not None and state.connected,
+        "led": "dark" if state is None else str(state.led),
+        "said": [
+            {"at_ms": at_ms, "text": say.text, "key": say.key}
+            for at_ms, say in fleet.heard(terminal)
+        ],
+        "pending": [],
+    }
+    if state is not None:
+        view |= {
+            "boot": state.boot,
+            "seq": state.seq,
+            "buzzing": state.buzzing,
+            "who": None if state.alarm is None else state.alarm.who,
+            "battery": int(state.battery.at(now_ms)),
+            "mains": state.battery.mains,
+            "hb_s": state.config.hb_s,
+            "pending": [
+                {
+                    "boot": pending.event.ref.boot,
+                    "seq": pending.event.ref.seq,
+                    "type": str(pending.event.kind),
+                    "attempt": pending.attempt,
+                    "buffered": pending.buffered,
+                    "next_ms": pending.next_ms,
+                }
+                for pending in state.pending
+            ],
+        }
+    return view
+
+
+def router(fleet: Fleet, residents: Residents) -> APIRouter:
+    """The endpoints, to be included in the phones' application."""
+    api = APIRouter(prefix="/sim")
+
+    def known(terminal: str) -> str:
+        try:
+            fleet.entry(terminal)
+        except UnknownTerminalError as error:
+            raise HTTPException(404, str(error.args[0])) from error
+        return terminal
+
+    @api.get("/summary")
+    async def summary() -> dict[str, Any]:
+        """Figures for reconciliation; `identities` lists every call for help."""
+        now = fleet.summary()
+        return {
+            "now_ms": fleet.clock.now_ms(),
+            "terminals": now.terminals,
+            "connected": now.connected,
+            "dark": now.dark,
+            "quiet": residents.quiet,
+            **asdict(now.figures),
+            "faults": now.faults,
+            "identities": [entry.as_json() for entry in fleet.ledger.entries()],
+        }
+
+    @api.get("/ledger")
+    async def ledger(kind: Kind = Kind.CHECKIN) -> dict[str, Any]:
+        """Every identity of one kind that is still in the books."""
+        return {"entries": [entry.as_json() for entry in fleet.ledger.entries((kind,))]}
+
+    @api.get("/terminals/{terminal}")
+    async def look(terminal: str) -> dict[str, Any]:
+        """One terminal."""
+        return terminal_view(fleet, known(terminal))
+
+    @api.post("/terminals/{terminal}/press")
+    async def press(terminal: str, wanted: PressRequest) -> dict[str, Any]:
+        """Press; boot and seq of the event, or null when nothing came of it."""
+        ref = fleet.press(known(terminal), Kind(wanted.kind), wanted.test)
+        view = terminal_view(fleet, terminal)
+        identity = {"boot": ref.boot if ref else None, "seq": ref.seq if ref else None}
+        return {"terminal": view, "t": terminal, **identity}
+
+    @api.post("/terminals/{terminal}/{what}")
+    async def switch(
+        terminal: str, what: Literal["mains", "power", "network"], wanted: SwitchRequest
+    ) -> dict[str, Any]:
+        """Mains, power (battery too) or network, on or off."""
+        known(terminal)
+        actions = {
+            "mains": fleet.set_mains,
+            "power": fleet.set_power,
+            "network": fleet.set_network,
+        }
+        actions[what](terminal, wanted.on)
+        return terminal_view(fleet, terminal)
+
+    @api.post("/quiet")
+    async def quiet(on: bool = True) -> dict[str, Any]:
+        """Residents begin nothing new (?on=false: they do again); what is pending goes on."""
+        residents.quiet = on
+        return {"quiet": on, "waiting": len(set(fleet.waiting()))}
+
+    return api

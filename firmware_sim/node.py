@@ -1,0 +1,50 @@
+"""One terminal as its driver holds it: entry, flash, state, line, and what was heard there.
+
+Plain records; they do nothing.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Final
+
+from firmware_sim import outputs as out
+from firmware_sim.battery import Battery
+from firmware_sim.flash import Flash
+from firmware_sim.ledger import Figures
+from firmware_sim.line import Line
+from firmware_sim.manifest import TerminalEntry
+from firmware_sim.state import State, Traits
+
+HEARD_LINES: Final = 20
+
+
+class UnknownTerminalError(KeyError):
+    """No terminal of that id is in this fleet."""
+
+
+@dataclass(slots=True)
+class Node:
+    """One terminal and what the driver knows about it. `state` is None while it is dark."""
+
+    entry: TerminalEntry
+    traits: Traits
+    flash: Flash
+    state: State | None = None
+    battery: Battery | None = None
+    line: Line | None = None
+    network_up: bool = True
+    due_ms: int | None = None
+    heard: deque[tuple[int, out.Say]] = field(default_factory=lambda: deque(maxlen=HEARD_LINES))
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A fleet at one moment; `figures` from the ledger."""
+
+    terminals: int
+    connected: int
+    dark: int
+    figures: Figures
+    faults: dict[str, int]

@@ -1,0 +1,184 @@
+"""What goes into a terminal's state machine and what comes out: plain values.
+
+A driver carries outputs out in the order given. `Persist` always stands first, so a power cut
+between any two outputs loses nothing that was told to anybody.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from firmware_sim.flash import FlashImage, Led
+from firmware_sim.wire import Kind, Ref
+
+# ---- in ----
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The broker took us and our subscriptions stand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    """The connection is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pressed:
+    """A button, the fall detector or the case's contact; `test` marks a drill."""
+
+    kind: Kind
+    test: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MainsChanged:
+    """The plug has power, or has lost it."""
+
+    present: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CommandArrived:
+    """Bytes on the cmd topic."""
+
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigArrived:
+    """Bytes on the cfg topic."""
+
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ServerStateArrived:
+    """Bytes on the server's retained state topic."""
+
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed; do what is due."""
+
+
+Input = (
+    Connected
+    | Disconnected
+    | Pressed
+    | MainsChanged
+    | CommandArrived
+    | ConfigArrived
+    | ServerStateArrived
+    | Tick
+)
+
+# ---- out ----
+
+
+@dataclass(frozen=True, slots=True)
+class Persist:
+    """Write the image before any later output. A failed write must not stop an alarm."""
+
+    image: FlashImage
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """A message to the broker. `ref` and `kind` tell a driver's ledger which event it carries."""
+
+    topic: str
+    payload: bytes
+    qos: int
+    retain: bool = False
+    ref: Ref | None = None
+    kind: Kind | None = None
+    attempt: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SetLed:
+    """The lamp changes."""
+
+    led: Led
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Spoken aloud; `key` names the sentence in the catalogue, or "say" for the centre's own."""
+
+    text: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chime:
+    """The friendly chime of a prompt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Buzz:
+    """The local buzzer: nobody has answered yet."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A press became an event with an identity."""
+
+    ref: Ref
+    kind: Kind
+    test: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Receipted:
+    """The centre's receipt for an event came in."""
+
+    ref: Ref
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """An event grew too old to be of use and was given up. Never an alarm."""
+
+    ref: Ref
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """An input that changed nothing, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reboot:
+    """Start again, as after a power cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class PowerOff:
+    """The battery is flat; the terminal is dark until the mains come back."""
+
+
+Output = (
+    Persist
+    | Publish
+    | SetLed
+    | Say
+    | Chime
+    | Buzz
+    | Stored
+    | Receipted
+    | Expired
+    | Ignored
+    | Reboot
+    | PowerOff
+)

@@ -1,0 +1,115 @@
+"""The people behind the terminals: presses buttons when `behaviour` says they would.
+
+Uses the fleet's heap of virtual time. It decides nothing itself, and stops beginning anything
+new when told to be quiet, so that a run can settle before it is reconciled.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+from firmware_sim import behaviour
+from firmware_sim import outputs as out
+from firmware_sim.behaviour import SosPlan, Window
+from firmware_sim.fleet import Fleet
+from firmware_sim.manifest import Manifest, Profile, TerminalEntry
+from firmware_sim.wire import Kind
+
+# A run that begins inside a window: those who "have pressed already" do so over this time.
+CATCH_UP_MS: Final = 60_000
+
+
+@dataclass(slots=True)
+class Residents:
+    """Drives a fleet's buttons. `story` terminals make no calls of their own."""
+
+    manifest: Manifest
+    fleet: Fleet
+    seed: int
+    sos_per_hour: float = 0.0
+    quiet: bool = False
+
+    def start(self) -> None:
+        """Begin, after the fleet was started: plan the open or next windows and the calls."""
+        self.fleet.watch(self._noticed)
+        now_ms = self.fleet.clock.now_ms()
+        planned = behaviour.windows(self.manifest.rounds, self.manifest.tz, now_ms)
+        for window in planned:
+            self._plan_window(window, now_ms)
+        for day in {window.day for window in planned}:
+            self._plan_trials(day, now_ms)
+        if planned:
+            # Past the last window of today, look at the days ahead again.
+            last = next(w for w in reversed(planned) if w.day <= planned[0].day)
+            self._plan_again(last.due_ms, {(w.name, w.day) for w in planned})
+        self._plan_sos(0, now_ms)
+
+    def _plan_again(self, at_ms: int, known: set[tuple[str, date]]) -> None:
+        def look() -> None:
+            now_ms = self.fleet.clock.now_ms()
+            ahead = behaviour.windows(self.manifest.rounds, self.manifest.tz, now_ms)
+            fresh = [w for w in ahead if (w.name, w.day) not in known]
+            for window in fresh:
+                self._plan_window(window, now_ms)
+            for day in {w.day for w in fresh} - {day for _, day in known}:
+                self._plan_trials(day, now_ms)
+            self._plan_again(ahead[0].due_ms, {(w.name, w.day) for w in ahead})
+
+        self.fleet.timers.at_ms(at_ms, look)
+
+    def _plan_window(self, window: Window, now_ms: int) -> None:
+        late = random.Random(f"{self.seed}:{window.day}:{window.name}:late")
+        room_ms = min(CATCH_UP_MS, max(0, window.due_ms - now_ms) // 2)
+        for entry in self.manifest.terminals:
+            at_ms = behaviour.checkin_ms(self.seed, entry.id, entry.profile, window)
+            if at_ms is not None:
+                if at_ms < now_ms:
+                    at_ms = now_ms + int(late.random() * room_ms)
+                self._press_at(at_ms, entry.id, Kind.CHECKIN)
+
+    def _plan_trials(self, day: date, now_ms: int) -> None:
+        for entry in self.manifest.terminals:
+            at_ms = behaviour.trial_press_ms(
+                self.seed,
+                entry.id,
+                entry.profile,
+                day,
+                self.manifest.tz,
+            )
+            if at_ms is not None and at_ms > now_ms:
+                self._press_at(at_ms, entry.id, Kind.TEST)
+
+    def _plan_sos(self, number: int, after_ms: int) -> None:
+        callers = tuple(
+            entry.id
+            for entry in self.manifest.terminals
+            if entry.story is None and entry.profile is not Profile.AWAY
+        )
+        plan = behaviour.next_sos(self.seed, number, callers, self.sos_per_hour, after_ms)
+        if plan is not None:
+            self.fleet.timers.at_ms(plan.at_ms, lambda: self._call(plan))
+
+    def _call(self, plan: SosPlan) -> None:
+        if not self.quiet:
+            self.fleet.press(plan.terminal, Kind.SOS)
+        self._plan_sos(plan.number + 1, plan.at_ms)
+
+    def _press_at(self, at_ms: int, terminal: str, kind: Kind) -> None:
+        def press() -> None:
+            if not self.quiet:
+                self.fleet.press(terminal, kind)
+
+        self.fleet.timers.at_ms(at_ms, press)
+
+    def _noticed(self, terminal: str, output: out.Output) -> None:
+        """A chime in the flat: somebody may get up and press."""
+        if not isinstance(output, out.Chime) or self.quiet:
+            return
+        entry: TerminalEntry = self.fleet.entry(terminal)
+        now_ms = self.fleet.clock.now_ms()
+        delay_ms = behaviour.answer_delay_ms(self.seed, terminal, entry.profile, now_ms)
+        if delay_ms is not None:
+            self._press_at(now_ms + delay_ms, terminal, Kind.CHECKIN)

@@ -1,0 +1,69 @@
+"""Claims about the steward's page on a small phone, in a real Chromium without scripts."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from browser_house import House, house
+from dashboards_fake import TOKEN, FakeReader, steward_view
+from playwright.async_api import Browser, Page, expect
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+@asynccontextmanager
+async def phone(browser: Browser) -> AsyncIterator[tuple[House, Page]]:
+    """A 360×640 phone without JavaScript."""
+    async with house(FakeReader()) as served:
+        page = await browser.new_page(
+            viewport={"width": 360, "height": 640}, java_script_enabled=False
+        )
+        yield served, page
+        await page.close()
+
+
+async def test_from_the_message_to_the_end_in_three_taps(browser: Browser) -> None:
+    """我去 → 我到门口 → 平安: each tap leads to the next, and the private part opens in between."""
+    async with phone(browser) as (served, page):
+        await page.goto(f"{served.url}/s/{TOKEN}")
+        await expect(page.locator("body")).not_to_contain_text("何婉仪")
+        await page.click("button.first")
+        await expect(page.locator("body")).to_contain_text("何婉仪")
+        await page.click("button.first")
+        await page.click('button:has-text("平安")')
+        await expect(page.locator("body")).to_contain_text("已结束")
+        assert [act for _, act, _ in served.reader.acts] == ["accept", "on_scene", "resolve:safe"]
+        assert page.url == f"{served.url}/s/{TOKEN}"
+
+
+async def test_ticks_of_a_missed_round_travel_with_the_outcome(browser: Browser) -> None:
+    """The tick list and the buttons belong to one form, without any script."""
+    async with phone(browser) as (served, page):
+        served.reader.views[TOKEN] = steward_view("on_scene", mine=True, kind="missed")
+        await page.goto(f"{served.url}/s/{TOKEN}")
+        await page.check('input[value="902"]')
+        await page.click('button:has-text("平安")')
+        await page.wait_for_load_state()
+        assert served.reader.acts == [(TOKEN, "resolve:safe", {"resident_id": ["902"]})]
+
+
+@pytest.mark.parametrize(
+    ("state", "mine"), [("open", False), ("accepted", True), ("on_scene", True)]
+)
+async def test_buttons_are_large_and_under_the_thumb(
+    browser: Browser, state: str, mine: bool
+) -> None:
+    """Every target 64 px high or more, the first in the lower half, text at least 20 px."""
+    async with phone(browser) as (served, page):
+        served.reader.views[TOKEN] = steward_view(state, mine=mine)
+        await page.goto(f"{served.url}/s/{TOKEN}")
+        for box in [await b.bounding_box() for b in await page.locator(".b, .tel").all()]:
+            assert box is not None
+            assert box["height"] >= 64
+        first = await page.locator(".b").first.bounding_box()
+        assert first is not None
+        assert first["y"] >= 320
+        bars = page.locator(".bar a[href='tel:120']")
+        await expect(bars).to_be_in_viewport()
+        size = await page.locator("body").evaluate("(el) => getComputedStyle(el).fontSize")
+        assert float(size.removesuffix("px")) >= 20

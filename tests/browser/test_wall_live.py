@@ -1,0 +1,454 @@
+"""Claims about the live wall, in a real Chromium against a real server with a scripted feed."""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from browser_house import House, house
+from dashboards_fake import NOW_MS, FakeReader, alert, flat_id, told
+from playwright.async_api import Browser, ConsoleMessage, Page, expect
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+FLAT = flat_id(11, 3, 1)
+WINDOW = f'[data-flat="{FLAT}"]'
+BUILDING = '[data-building="11"]'
+
+
+@asynccontextmanager
+async def wall(
+    browser: Browser, *, busy: bool = False, times_ms: dict[str, int] | None = None, **context: Any
+) -> AsyncIterator[tuple[House, Page]]:
+    """The wall, opened and connected. Fails the test on any error in the browser's console."""
+    quick = {"backoff-min-ms": 20, "backoff-max-ms": 100}
+    async with house(FakeReader(busy=busy), quick | (times_ms or {})) as served:
+        page = await browser.new_page(viewport={"width": 1920, "height": 1080}, **context)
+        errors: list[str] = []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+
+        def note(message: ConsoleMessage) -> None:
+            if "Content Security" in message.text:
+                errors.append(message.text)
+
+        page.on("console", note)
+        await page.goto(f"{served.url}/wall")
+        await served.script.streams(1)
+        yield served, page
+        await page.close()
+        assert errors == []
+
+
+def sos_change(seq: int, **changes: Any) -> dict[str, Any]:
+    """The change event of an SOS in building 11, flat 301."""
+    return {
+        "seq": seq,
+        "entries": [],
+        "flats": {str(FLAT): "sos"},
+        "buildings": {"11": "sos"},
+        "alerts": [alert(5, **changes)],
+        "counts": {"sos": 1, "claimed": 0, "missed": 0, "faults": 0},
+        "round": None,
+    }
+
+
+def heartbeat(seq: int = 100, **changes: Any) -> dict[str, Any]:
+    """A heartbeat at the time of the snapshot."""
+    return {"now_ms": NOW_MS, "speed": 1.0, "seq": seq, "ingest_lag_ms": 500} | changes
+
+
+async def test_an_sos_flips_its_window_and_brings_a_card(browser: Browser) -> None:
+    """One change event: the window, the building's word, the count and the card, all in place."""
+    async with wall(browser) as (served, page):
+        same = await page.evaluate_handle(f"document.querySelector('{WINDOW}')")
+        await expect(page.locator(f"{BUILDING} .word")).to_have_text("22/22")
+        await served.script.send("change", sos_change(101))
+        await expect(page.locator(WINDOW)).to_have_attribute("data-state", "sos")
+        assert await same.evaluate("(el) => el.isConnected && el.dataset.state === 'sos'")
+        await expect(page.locator(f"{BUILDING} .word")).to_have_text("SOS")
+        await expect(page.locator('[data-count="sos"] dd')).to_have_text("1")
+        card = page.locator('[data-group="sos"] .card')
+        await expect(card.locator(".pick")).to_have_text("11栋3楼301")
+        await expect(card.locator("time")).to_have_text(re.compile(r"^01:1\d$"))
+        await expect(card).to_contain_text("短信 未送达")
+        await expect(card.locator(".next")).to_have_text(re.compile(r"^00:4\d 后通知 冯志强$"))
+        await expect(page.locator("#announce")).to_have_text("新的求助:11栋3楼301")
+
+
+async def test_accepting_and_resolving_move_the_card_along_and_away(browser: Browser) -> None:
+    """Claimed: the other group, who goes, no pulse. Resolved: gone, and said so."""
+    async with wall(browser, busy=True) as (served, page):
+        accepted = {
+            "state": "accepted",
+            "version": 2,
+            "responder": {"name": "梁玉珍", "role": "steward"},
+            "lease_until_ms": NOW_MS + 480_000,
+            "actions": ["on_scene", "resolve"],
+        }
+        change = sos_change(101, **accepted) | {
+            "flats": {str(FLAT): "claimed"},
+            "buildings": {"11": "claimed"},
+        }
+        await served.script.send("change", change)
+        card = page.locator('[data-group="claimed"] [data-alert="5"]')
+        await expect(card.locator(".who")).to_have_text("梁玉珍(巡楼员)前往中")
+        await expect(card.locator(".next")).to_contain_text("内应到门口")
+        await expect(page.locator(f"{BUILDING} .word")).to_have_text("前往")
+        pulse = f"getComputedStyle(document.querySelector('{WINDOW}')).animationName"
+        assert await page.evaluate(pulse) == "none"
+        await served.script.send("change", sos_change(102, state="open", version=1))
+        await expect(card, "older news never reopens a claimed alert").to_be_visible()
+        done = change | {"seq": 103, "flats": {str(FLAT): "checked"}, "buildings": {"11": "ok"}}
+        done["alerts"] = [alert(5, state="resolved", outcome="safe", version=3)]
+        await served.script.send("change", done)
+        await expect(card).to_have_count(0)
+        await expect(page.locator("#last-resolved")).to_contain_text("11栋3楼301 平安")
+
+
+async def test_staff_accept_from_the_card_and_see_who_did_it(browser: Browser) -> None:
+    """The button posts once to the JSON API with the header, and shows the answer."""
+    async with wall(browser, busy=True) as (served, page):
+        served.script.post_answer = (
+            200,
+            alert(
+                5,
+                state="accepted",
+                version=2,
+                responder={"name": "李文静", "role": "operator"},
+                actions=["on_scene", "resolve"],
+            ),
+        )
+        await page.click('[data-alert="5"] [data-act="accept"]')
+        card = page.locator('[data-group="claimed"] [data-alert="5"]')
+        await expect(card.locator(".who")).to_have_text("李文静(值班员)前往中")
+        assert served.script.posts == [("5/accept", {}, "xunlou")]
+
+
+async def test_staff_accept_on_behalf_of_a_steward_who_phoned(browser: Browser) -> None:
+    """Choosing who goes sends that person, so that the record names the one at the door."""
+    async with wall(browser, busy=True) as (served, page):
+        served.script.post_answer = (200, alert(5, version=2))
+        await page.select_option('[data-alert="5"] select', label="陈国栋")
+        async with page.expect_response("**/accept"):
+            await page.click('[data-alert="5"] [data-act="accept"]')
+        assert served.script.posts == [("5/accept", {"as_person_id": 22}, "xunlou")]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "words"),
+    [
+        (409, {"detail": "已由梁玉珍受理"}, "没有办成:已由梁玉珍受理"),
+        (500, {}, "没有办成:HTTP 500"),
+        (401, {"detail": "x"}, "登录已过期"),
+    ],
+)
+async def test_a_refused_action_says_so_on_the_card(
+    browser: Browser, status: int, body: dict[str, str], words: str
+) -> None:
+    """Nothing fails silently, and the button can be pressed again."""
+    async with wall(browser, busy=True) as (served, page):
+        served.script.post_answer = (status, body)
+        button = page.locator('[data-alert="5"] [data-act="escalate"]')
+        await button.click()
+        await expect(page.locator('[data-alert="5"] .failure')).to_contain_text(words)
+        await expect(button).to_be_enabled()
+
+
+async def test_an_unreachable_server_says_so_on_the_card(browser: Browser) -> None:
+    """A dead line is told in words within the time-out."""
+    async with wall(browser, busy=True) as (_served, page):
+        await page.route("**/api/v1/alerts/**", lambda route: route.abort())
+        await page.click('[data-alert="5"] [data-act="accept"]')
+        await expect(page.locator('[data-alert="5"] .failure')).to_contain_text("服务器没有回应")
+
+
+async def test_resolving_demands_an_outcome(browser: Browser) -> None:
+    """Without an outcome nothing is sent; with one, the outcome and the note are."""
+    async with wall(browser, busy=True) as (served, page):
+        await page.click('[data-alert="6"] [data-act="resolve"]')
+        dialog = page.locator("#resolve")
+        await expect(dialog).to_contain_text("32栋5楼502")
+        await expect(dialog).to_contain_text("由 李文静 操作")
+        await dialog.locator("button.strong").click()
+        await expect(dialog).to_be_visible()
+        assert served.script.posts == []
+        served.script.post_answer = (409, {"detail": "先到门口"})
+        await dialog.locator('[value="helped"]').check()
+        await dialog.locator("textarea").fill("扶起来了")
+        await dialog.locator("button.strong").click()
+        await expect(dialog.locator(".failure")).to_contain_text("先到门口")
+        served.script.post_answer = (200, alert(6, state="resolved", outcome="helped", version=9))
+        await dialog.locator("button.strong").click()
+        await expect(dialog).to_be_hidden()
+        await expect(page.locator('[data-alert="6"]')).to_have_count(0)
+        fields = {"outcome": "helped", "note": "扶起来了"}
+        assert served.script.posts == [("6/resolve", fields, "xunlou")] * 2
+
+
+async def test_each_flat_of_a_missed_round_has_its_own_outcome(browser: Browser) -> None:
+    """Pressing a flat in the worklist resolves that item and no other."""
+    async with wall(browser, busy=True) as (served, page):
+        served.script.post_answer = (200, alert(7, kind="missed", version=2))
+        await page.click('[data-alert="7"] .item:text-is("404")')
+        await expect(page.locator("#resolve")).to_contain_text("20栋 404")
+        await page.check('#resolve [value="safe"]')
+        async with page.expect_response("**/resolve"):
+            await page.click("#resolve button.strong")
+        fields = {"outcome": "safe", "item_resident_id": 902}
+        assert served.script.posts == [("7/resolve", fields, "xunlou")]
+
+
+async def test_silence_becomes_visible_in_two_steps_and_heals(browser: Browser) -> None:
+    """Amber band first, then windows without fill and since when; fresh news clears both."""
+    times = {"late-ms": 1000, "blind-ms": 4000}
+    async with wall(browser, busy=True, times_ms=times) as (_served, page):
+        await page.route("**/api/v1/snapshot", lambda route: route.abort())
+        fill = f"getComputedStyle(document.querySelector('[data-flat=\"{flat_id(1, 1, 1)}\"]'))"
+        lit = await page.evaluate(f"{fill}.backgroundColor")
+        await expect(page.locator("body")).to_have_attribute("data-feed", "late")
+        await expect(page.locator("#band")).to_contain_text("没有收到消息")
+        assert await page.evaluate(f"{fill}.backgroundColor") == lit
+        await expect(page.locator("body")).to_have_attribute("data-feed", "blind")
+        await expect(page.locator("#blind")).to_contain_text("自 06:10:00 起没有任何消息")
+        assert await page.evaluate(f"{fill}.backgroundColor") == "rgba(0, 0, 0, 0)"
+        ring = f"getComputedStyle(document.querySelector('{WINDOW}')).boxShadow"
+        assert "rgb(229, 53, 43)" in await page.evaluate(ring), "a known SOS keeps its ring"
+        await expect(page.locator('[data-group="sos"] .card')).to_have_count(1)
+        await page.unroute("**/api/v1/snapshot")
+        await expect(page.locator("body")).to_have_attribute("data-feed", "live")
+        await expect(page.locator("#band")).to_be_hidden()
+        await expect(page.locator("#blind")).to_be_hidden()
+
+
+async def test_a_silent_connection_is_given_up_and_opened_again(browser: Browser) -> None:
+    """Half-open connections report nothing; the wall doesn't wait for them."""
+    async with wall(browser, times_ms={"late-ms": 400}) as (served, _page):
+        await served.script.streams(2)
+        assert served.script.after[:2] == [100, 100]
+
+
+async def test_the_feed_resumes_after_the_last_change_it_saw(browser: Browser) -> None:
+    """A dropped connection asks for what came after 101, not for everything again."""
+    async with wall(browser) as (served, page):
+        await served.script.send("change", sos_change(101))
+        await expect(page.locator(WINDOW)).to_have_attribute("data-state", "sos")
+        await served.script.cut()
+        await served.script.streams(2)
+        assert served.script.after == [100, 101]
+
+
+async def test_bad_gateways_do_not_end_the_feed_and_the_gap_is_closed(browser: Browser) -> None:
+    """EventSource dies of one 502; the wall goes on, and loads the snapshot to be sure."""
+    async with wall(browser) as (served, page):
+        served.script.refuse_streams = 3
+        served.reader.data["seq"] = 140
+        served.reader.data["buildings"][10]["flats"][8]["state"] = "late"
+        changed = served.reader.data["buildings"][10]["flats"][8]["id"]
+        await served.script.cut()
+        await served.script.streams(5)
+        await expect(page.locator(f'[data-flat="{changed}"]')).to_have_attribute(
+            "data-state", "late"
+        )
+        assert served.script.after[0] == 100
+        assert served.script.after[-1] == 140
+
+
+async def test_a_reset_loads_the_snapshot(browser: Browser) -> None:
+    """After `reset` whatever is not in the snapshot is over, and what is in it is shown."""
+    async with wall(browser, busy=True) as (served, page):
+        await expect(page.locator(".card")).to_have_count(5)
+        served.reader.data = FakeReader().data | {"seq": 300}
+        await served.script.send("reset", {})
+        await expect(page.locator(".card")).to_have_count(0)
+        await expect(page.locator(WINDOW)).to_have_attribute("data-state", "checked")
+        await expect(page.locator(".calm")).to_be_visible()
+        await served.script.streams(2)
+        assert served.script.after == [100, 300]
+
+
+async def test_heartbeats_ahead_of_what_arrived_are_a_gap(browser: Browser) -> None:
+    """Told twice of a change that never came, the wall fetches the snapshot."""
+    async with wall(browser) as (served, _page):
+        served.reader.data["seq"] = 105
+        await served.script.send("heartbeat", heartbeat(105))
+        await served.script.send("heartbeat", heartbeat(105))
+        await served.script.streams(2)
+        assert served.script.after == [100, 105]
+
+
+async def test_a_live_feed_over_dead_ingestion_is_not_called_calm(browser: Browser) -> None:
+    """The canary's lag puts up the band although heartbeats keep coming."""
+    async with wall(browser) as (served, page):
+        await expect(page.locator(".calm")).to_be_visible()
+        await served.script.send("heartbeat", heartbeat(ingest_lag_ms=180_000))
+        await expect(page.locator("#band")).to_contain_text("终端信号已 03:00 没有进来")
+        await expect(page.locator(".calm")).to_be_hidden()
+        await served.script.send("heartbeat", heartbeat())
+        await expect(page.locator("#band")).to_be_hidden()
+
+
+async def test_the_clock_is_the_servers_and_runs_at_its_speed(browser: Browser) -> None:
+    """At speed 600 the community's clock passes ten minutes in a second, in its own zone."""
+    async with wall(browser, timezone_id="America/New_York") as (served, page):
+        await expect(page.locator("#clock")).to_have_text(re.compile(r"^06:10:0\d$"))
+        await served.script.send("heartbeat", heartbeat(speed=600.0))
+        await expect(page.locator("#clock")).to_have_text(re.compile(r"^06:[2-5]\d:\d\d$"))
+        await expect(page.locator(".round-name")).to_have_text(re.compile(r"^早巡 \d+/\d+$"))
+
+
+async def test_a_building_and_its_cards_find_each_other(browser: Browser) -> None:
+    """Pressing a façade marks its cards; pressing a card marks its façade; again unmarks."""
+    async with wall(browser, busy=True) as (_served, page):
+        await page.click(BUILDING)
+        await expect(page.locator('[data-alert="5"]')).to_have_attribute("data-marked", "true")
+        await expect(page.locator('[data-alert="6"]')).to_have_attribute("data-marked", "false")
+        await page.click('[data-alert="6"] .pick')
+        await expect(page.locator('[data-building="32"]')).to_have_attribute("aria-pressed", "true")
+        await expect(page.locator(BUILDING)).to_have_attribute("aria-pressed", "false")
+        await page.click('[data-alert="6"] .pick')
+        await expect(page.locator('.building[aria-pressed="true"]')).to_have_count(0)
+
+
+async def test_a_test_press_is_shown_as_a_test_and_announced_as_nothing(browser: Browser) -> None:
+    """Two thirds of all presses are tests: visible, marked, last in their group, no alarm."""
+    async with wall(browser, busy=True) as (served, page):
+        change = sos_change(101) | {"flats": {}, "buildings": {}}
+        change["alerts"] = [alert(12, test=True, opened_ms=NOW_MS - 900_000)]
+        await served.script.send("change", change)
+        cards = page.locator('[data-group="sos"] .card')
+        await expect(cards).to_have_count(2)
+        await expect(cards.nth(1)).to_contain_text("测试")
+        await expect(page.locator("#announce")).to_have_text("")
+
+
+async def test_a_second_attempt_replaces_the_first_and_follow_ups_do_not_count(
+    browser: Browser,
+) -> None:
+    """One line a person: is help being asked for, not what was said afterwards."""
+    async with wall(browser) as (served, page):
+        messages = [
+            told("梁玉珍", "steward", "undelivered", 21) | {"template": "sos"},
+            told("梁玉珍", "steward", "sent", 21) | {"template": "sos"},
+            told("陈国栋", "steward", "failed", 22) | {"template": "sos"},
+            told("陈国栋", "steward", "delivered", 22) | {"template": "other_goes"},
+        ]
+        await served.script.send("change", sos_change(101, told=messages, fall=True))
+        rows = page.locator('[data-alert="5"] .told tr')
+        await expect(rows).to_have_text(["梁玉珍巡楼员短信 已发出", "陈国栋巡楼员短信 发送失败"])
+        await expect(page.locator('[data-alert="5"] .facts')).to_contain_text("跌倒")
+
+
+async def test_a_fault_without_an_address_is_named_by_its_kind(browser: Browser) -> None:
+    """Trouble of the house itself has no building; its card still has a heading."""
+    async with wall(browser) as (served, page):
+        fault = {"kind": "fault", "building_id": None, "building": None, "address": ""}
+        change = sos_change(101, **fault, fault="blind", flat_ids=[]) | {"flats": {}}
+        await served.script.send("change", change)
+        await expect(page.locator('[data-group="fault"] .pick')).to_have_text("收不到终端信号")
+
+
+async def test_values_are_text_and_never_markup(browser: Browser) -> None:
+    """A steward's name that is markup is read, not run."""
+    async with wall(browser) as (served, page):
+        nasty = "<img src=x onerror=document.title=1><b>x</b>"
+        change = sos_change(
+            101,
+            address=nasty,
+            responder={"name": nasty, "role": nasty},
+            told=[told(nasty, nasty, nasty, 9)],
+            next_step={"at_ms": NOW_MS + 60_000, "text": nasty},
+            code=nasty,
+            items=[{"resident_id": 1, "flat_id": 1, "label": nasty, "state": nasty}],
+        )
+        await served.script.send("change", change)
+        await expect(page.locator(".card .pick")).to_have_text(nasty)
+        await expect(page.locator(".card img, .card b")).to_have_count(0)
+
+
+@pytest.mark.parametrize("way", ["reduced motion", "button"])
+async def test_the_pulse_can_be_stilled(browser: Browser, way: str) -> None:
+    """For those who asked their system for less motion, and for anyone by a button."""
+    motion: dict[str, Any] = {"reduced_motion": "reduce"} if way == "reduced motion" else {}
+    async with wall(browser, busy=True, **motion) as (_served, page):
+        pulse = f"getComputedStyle(document.querySelector('{WINDOW}')).animationName"
+        if way == "button":
+            assert await page.evaluate(pulse) == "pulse"
+            await page.click("#pulse-toggle")
+        assert await page.evaluate(pulse) == "none"
+
+
+async def test_51_buildings_fit_the_screen_without_scrolling(browser: Browser) -> None:
+    """At 1920×1080: all façades visible, wall 73 %, windows of one size, labels 22 px or more."""
+    async with wall(browser, busy=True) as (_served, page):
+        facts = await page.evaluate(
+            """() => {
+              const boxes = [...document.querySelectorAll('.building')]
+                .map((b) => b.getBoundingClientRect());
+              const panes = [...document.querySelectorAll('[data-flat]')]
+                .map((w) => w.getBoundingClientRect());
+              const facades = [...document.querySelectorAll('.building')].filter((b) =>
+                b.querySelector('.facade').getBoundingClientRect().top <
+                b.getBoundingClientRect().top - 0.5 || b.scrollWidth > b.clientWidth + 1);
+              return {
+                count: boxes.length, right: Math.max(...boxes.map((b) => b.right)),
+                bottom: Math.max(...boxes.map((b) => b.bottom)), overflowing: facades.length,
+                widths: new Set(panes.map((p) => p.width.toFixed(1))).size,
+                width: panes[0].width, height: panes[0].height,
+                label: parseFloat(getComputedStyle(document.querySelector('.label')).fontSize),
+                share: document.querySelector('.left').getBoundingClientRect().width / 1920,
+              };
+            }"""
+        )
+        assert facts["count"] == 51
+        assert facts["bottom"] <= 1080
+        assert facts["right"] <= 1920 * 0.73
+        assert facts["overflowing"] == 0
+        assert facts["widths"] == 1
+        assert facts["width"] >= 16
+        assert facts["height"] >= 11
+        assert facts["label"] >= 21.5
+        assert facts["share"] == pytest.approx(0.73, abs=0.005)
+
+
+async def test_a_flip_paints_and_never_lays_out(browser: Browser) -> None:
+    """No state has a border, a generated box or another size than the next, and no length depends
+    on a container: each of these once cost 240 ms of layout per flip on a wall of 51 houses."""
+    states = ["checked", "waiting", "late", "sos", "claimed", "offline", "away", "none"]
+    async with wall(browser) as (_served, page):
+        shapes = await page.evaluate(
+            """(states) => states.map((state) => {
+              const pane = document.querySelector('[data-flat]');
+              pane.dataset.state = state;
+              const style = getComputedStyle(pane);
+              const extra = ['::before', '::after'].map((p) => getComputedStyle(pane, p).content);
+              return [style.width, style.height, style.borderTopWidth, style.contain, ...extra,
+                getComputedStyle(pane.closest('.cell')).containerType].join(' ');
+            })""",
+            states,
+        )
+        assert len(set(shapes)) == 1
+        assert shapes[0].endswith(" 0px size layout style none none normal")
+
+
+async def test_an_expired_login_is_said_on_the_wall(browser: Browser) -> None:
+    """The wall doesn't vanish behind a login page; it says that it no longer knows."""
+    async with wall(browser) as (served, page):
+        await page.route("**/api/v1/snapshot", lambda route: route.fulfill(status=401))
+        served.script.refuse_streams = 1000
+        await served.script.cut()
+        await expect(page.locator("#band")).to_contain_text("登录已过期")
+        await expect(page.locator("#band a")).to_be_visible()
+
+
+async def test_backoff_grows_to_its_ceiling_with_jitter(browser: Browser) -> None:
+    """0.5 s doubling to 15 s, each between half and all of its ceiling."""
+    async with wall(browser) as (_served, page):
+        waits = await page.evaluate(
+            """async () => {
+              const { backoffMs } = await import('/static/feed.js');
+              const both = (n) => [backoffMs(n, 500, 15000, 0), backoffMs(n, 500, 15000, 1)];
+              return [0, 1, 4, 5, 50].map(both);
+            }"""
+        )
+        assert waits == [[250, 500], [500, 1000], [4000, 8000], [7500, 15000], [7500, 15000]]

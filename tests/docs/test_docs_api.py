@@ -1,0 +1,59 @@
+"""docs/api.md and the server's own description agree."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pages
+import pytest
+
+from server import migrate
+from server.app import build, create_app
+from server.core.words import OUTCOMES_OF_PEOPLE
+from server.settings import Settings
+
+METHODS = "GET|POST|PUT|PATCH|DELETE"
+
+
+@pytest.fixture(scope="module")
+def openapi(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """What the server says of itself."""
+    directory: Path = tmp_path_factory.mktemp("api")
+    url = f"sqlite:///{directory / 'api.db'}"
+    migrate.upgrade(url)
+    runtime = build(
+        Settings(database_url=url, secret="a-secret-of-enough-characters", gateway_token="token")
+    )
+    try:
+        return create_app(runtime).openapi()
+    finally:
+        runtime.database.close()
+
+
+def test_the_page_lists_exactly_the_endpoints_that_exist(openapi: Any) -> None:
+    """Every endpoint is in the table, and every line of the table is an endpoint."""
+    served = {f"{m.upper()} {path}" for path, item in openapi["paths"].items() for m in item}
+    listed = re.findall(rf"^\| `((?:{METHODS}) [^`]+)` \|", pages.read("docs/api.md"), re.MULTILINE)
+    assert len(listed) == len(set(listed)), "an endpoint is listed twice"
+    assert set(listed) == served
+
+
+def test_the_page_says_who_may_call(openapi: Any) -> None:
+    """`staff` and `gateways` need a login, and nobody else's endpoints do."""
+    for line in pages.read("docs/api.md").splitlines():
+        match = re.match(rf"\| `({METHODS}) ([^`]+)` \| (\w+) \|", line)
+        if match is None:
+            continue
+        method, path, who = match.groups()
+        security = openapi["paths"][path][method.lower()].get("security", [])
+        schemes = {name for option in security for name in option}
+        expected = {"staff": {"HTTPBearer", "APIKeyCookie"}, "gateways": {"HTTPBearer"}}
+        assert schemes == expected.get(who, set()), f"{method} {path}"
+
+
+def test_the_fields_of_an_act_are_told(openapi: Any) -> None:
+    """The table of fields is the request's, and the outcomes are those people can say."""
+    page = pages.read("docs/api.md").partition("## Acting on an alert")[2].partition("\n## ")[0]
+    fields = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
+    assert fields == set(openapi["components"]["schemas"]["Act"]["properties"])
+    assert ", ".join(f"`{o}`" for o in OUTCOMES_OF_PEOPLE) in page

@@ -1,0 +1,174 @@
+"""The fleet over a real Mosquitto: presses arrive, receipts come back, outages lose nothing."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from fleet_kit import GatewayDouble, RealBroker
+
+from firmware_sim.clock import ScaledClock
+from firmware_sim.flash import FileBank, FlashBank, Led
+from firmware_sim.fleet import Fleet
+from firmware_sim.line import Broker, MqttVersion
+from firmware_sim.manifest import TerminalEntry
+from firmware_sim.wire import Kind
+
+FLEET = 200
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[RealBroker]:
+    """A running Mosquitto."""
+    running = RealBroker(tmp_path)
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def gateway(broker: RealBroker) -> Iterator[GatewayDouble]:
+    """A gateway double, subscribed."""
+    double = GatewayDouble(broker.port)
+    yield double
+    double.close()
+
+
+def entries(count: int) -> list[TerminalEntry]:
+    return [TerminalEntry(f"gd-11-{n:03}", "x", 11, f"{n:03}", 3) for n in range(count)]
+
+
+def fleet_of(
+    count: int, port: int, version: MqttVersion = "3.1.1", bank: FlashBank | None = None
+) -> Fleet:
+    broker = Broker("127.0.0.1", port, version)
+    return Fleet(entries(count), broker, ScaledClock(), bank=bank, connects_per_s=1000)
+
+
+async def eventually(wanted: Callable[[], bool], timeout_s: float = 10) -> None:
+    """Wait for something another thread does. Raises TimeoutError."""
+    async with asyncio.timeout(timeout_s):
+        while not wanted():
+            await asyncio.sleep(0.005)
+
+
+async def test_two_hundred_terminals_press_and_each_gets_its_receipt(
+    broker: RealBroker, gateway: GatewayDouble
+) -> None:
+    """One process, 200 real connections: every press is one identity and is receipted."""
+    fleet = fleet_of(FLEET, broker.port)
+    await fleet.start()
+    try:
+        await fleet.until(lambda: fleet.connected == FLEET, 20)
+        for entry in fleet.terminals:
+            fleet.press(entry.id, Kind.SOS)
+        await fleet.until(lambda: not any(fleet.waiting()), 20)
+        figures = fleet.summary().figures
+        assert (figures.presses, figures.sent, figures.receipts, figures.lost) == (200,) * 3 + (0,)
+        assert {fleet.state(e.id).led for e in fleet.terminals} == {Led.CENTRE_HAS_IT}  # type: ignore[union-attr]
+        assert len(gateway.seen) == FLEET
+    finally:
+        await fleet.stop()
+
+
+async def test_a_broker_restart_loses_no_press(broker: RealBroker, gateway: GatewayDouble) -> None:
+    """Pressed while the broker is down: buffered, sent after the reconnect, receipted."""
+    fleet = fleet_of(FLEET, broker.port)
+    await fleet.start()
+    try:
+        await fleet.until(lambda: fleet.connected == FLEET, 20)
+        broker.stop()
+        await fleet.until(lambda: fleet.connected == 0, 10)
+        pressed = {
+            (entry.id, ref.boot, ref.seq)
+            for entry in fleet.terminals
+            for ref in (fleet.press(entry.id, Kind.SOS), fleet.press(entry.id, Kind.CHECKIN))
+            if ref is not None
+        }
+        broker.start()
+        await fleet.until(lambda: fleet.connected == FLEET, 40)
+        await fleet.until(lambda: not any(fleet.waiting()), 30)
+        assert set(gateway.seen) == pressed
+        assert len(pressed) == 2 * FLEET
+        assert all(body["buffered"] for _, body in gateway.payloads)
+        assert fleet.summary().figures.lost == 0
+    finally:
+        await fleet.stop()
+
+
+async def test_a_lost_event_is_resent_under_its_identity_until_the_receipt(
+    broker: RealBroker, gateway: GatewayDouble
+) -> None:
+    """The gateway hears nothing at first; the resend two seconds later brings the receipt."""
+    gateway.deaf = True
+    fleet = fleet_of(1, broker.port)
+    await fleet.start()
+    try:
+        await fleet.until(lambda: fleet.connected == 1, 10)
+        ref = fleet.press("gd-11-000", Kind.SOS)
+        await fleet.until(lambda: fleet.summary().figures.resent == 1, 5)
+        gateway.deaf = False
+        await fleet.until(lambda: not any(fleet.waiting()), 10)
+        assert ref is not None
+        assert set(gateway.seen) == {("gd-11-000", ref.boot, ref.seq)}
+        assert int(str(gateway.payloads[0][1]["attempt"])) >= 2
+    finally:
+        await fleet.stop()
+
+
+@pytest.mark.parametrize("version", ["3.1.1", "5"])
+async def test_a_command_sent_while_away_reaches_the_terminal_when_it_returns(
+    broker: RealBroker, gateway: GatewayDouble, version: MqttVersion
+) -> None:
+    """The broker keeps the session: "say" is heard after a short cut of the line."""
+    fleet = fleet_of(1, broker.port, version)
+    await fleet.start()
+    try:
+        await fleet.until(lambda: fleet.connected == 1, 10)
+        fleet.set_network("gd-11-000", False)
+        await eventually(lambda: gateway.status.get("gd-11-000", {}).get("s") == "lost")
+        gateway.command("gd-11-000", "c-1", "say", text="明天上午停水。")
+        fleet.set_network("gd-11-000", True)
+        await fleet.until(lambda: len(fleet.heard("gd-11-000")) > 0, 10)
+        assert fleet.heard("gd-11-000")[0][1].text == "明天上午停水。"
+    finally:
+        await fleet.stop()
+
+
+async def test_stopping_four_hundred_terminals_is_quick_and_the_wills_say_lost(
+    broker: RealBroker, gateway: GatewayDouble
+) -> None:
+    """Stop takes under 1.5 s, and each terminal's retained status is "lost" with its boot."""
+    fleet = fleet_of(400, broker.port)
+    await fleet.start()
+    await fleet.until(lambda: fleet.connected == 400, 30)
+    began_s = time.monotonic()
+    await fleet.stop()
+    assert time.monotonic() - began_s < 1.5
+    await eventually(lambda: sum(s["s"] == "lost" for s in gateway.status.values()) == 400)
+    assert {status["boot"] for status in gateway.status.values()} == {1}
+
+
+async def test_a_press_survives_the_end_of_the_process(
+    broker: RealBroker, gateway: GatewayDouble, tmp_path: Path
+) -> None:
+    """Flash on disk: the next process sends the old identity and counts its boot on."""
+    gateway.deaf = True
+    first = fleet_of(1, broker.port, bank=FileBank(tmp_path / "flash.db"))
+    await first.start()
+    await first.until(lambda: first.connected == 1, 10)
+    ref = first.press("gd-11-000", Kind.SOS)
+    await first.stop()
+    gateway.deaf = False
+    second = fleet_of(1, broker.port, bank=FileBank(tmp_path / "flash.db"))
+    await second.start()
+    try:
+        await second.until(lambda: second.connected == 1 and not any(second.waiting()), 10)
+        assert ref is not None
+        assert ("gd-11-000", ref.boot, ref.seq) in gateway.seen
+        state = second.state("gd-11-000")
+        assert state is not None
+        assert state.boot == ref.boot + 1
+    finally:
+        await second.stop()

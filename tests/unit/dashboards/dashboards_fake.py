@@ -1,0 +1,333 @@
+"""A reader without a server: a community of 51 buildings and a steward's alert, all in memory.
+
+Fictional persons; the phone numbers cannot exist. Shared by the unit and the browser tests.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from starlette.requests import Request
+
+from dashboards.reader import ActionRefused, LoginError, User
+
+NOW_MS = 1_773_439_800_000  # 2026-03-14 06:10 in Shanghai
+TOKEN = "k3Jx0pQ-8sVwYb2N_d7LrA"
+SESSION = "session-of-the-operator"
+
+FLOORS = (7, 7, 6, 7, 5, 7, 7, 6, 7)
+
+
+def flat_id(building: int, floor: int, place: int) -> int:
+    """A stable id, readable in a failing test: building 11, floor 3, place 1 is 110301."""
+    return building * 10_000 + floor * 100 + place
+
+
+def building(number: int) -> dict[str, Any]:
+    """A walk-up of two stairwells; most residents have checked in."""
+    flats = []
+    places = 5 if number % 4 == 0 else 4 if number % 7 else 6
+    for floor in range(1, FLOORS[number % len(FLOORS)] + 1):
+        for place in range(1, places + 1):
+            chance = (number * 31 + floor * 17 + place * 7) % 29
+            state = "none" if chance in (3, 9, 14) else "away" if chance == 11 else "checked"
+            flats.append(
+                {
+                    "id": flat_id(number, floor, place),
+                    "label": f"{floor}{place:02}",
+                    "floor": floor,
+                    "stairwell": "A" if place <= (places + 1) // 2 else "B",
+                    "state": state,
+                    "terminal": state != "none",
+                }
+            )
+    return {
+        "id": number,
+        "number": number,
+        "name": f"{number}栋",
+        "worst": "ok",
+        "stairwells": ["A", "B"],
+        "flats": flats,
+    }
+
+
+def told(name: str, role: str, state: str, person_id: int) -> dict[str, Any]:
+    """One recipient of an alert."""
+    return {
+        "name": name,
+        "role": role,
+        "person_id": person_id,
+        "phone_masked": "+86100****0101",
+        "channel": "sms",
+        "state": state,
+        "at_ms": NOW_MS - 60_000,
+    }
+
+
+def alert(number: int, **changes: Any) -> dict[str, Any]:
+    """An SOS from building 11, flat 301, open for 74 seconds, unless told otherwise."""
+    base: dict[str, Any] = {
+        "id": number,
+        "kind": "sos",
+        "state": "open",
+        "building_id": 11,
+        "building": "11栋",
+        "flat_ids": [flat_id(11, 3, 1)],
+        "address": "11栋3楼301",
+        "title": "求助 11栋3楼301",
+        "resident": "何婉仪",
+        "age": 84,
+        "lives_alone": True,
+        "code": "4031",
+        "test": False,
+        "late": False,
+        "opened_ms": NOW_MS - 74_000,
+        "responder": None,
+        "accepted_ms": None,
+        "on_scene_ms": None,
+        "lease_until_ms": None,
+        "next_step": {"at_ms": NOW_MS + 46_000, "text": "冯志强"},
+        "exhausted": False,
+        "presses": 2,
+        "outcome": None,
+        "cancelled_by_resident": False,
+        "told": [
+            told("梁玉珍", "steward", "delivered", 21),
+            told("陈国栋", "steward", "undelivered", 22),
+        ],
+        "items": [],
+        "fault": None,
+        "actions": ["accept", "escalate", "resolve"],
+        "version": 1,
+    }
+    return base | changes
+
+
+def busy_alerts() -> list[dict[str, Any]]:
+    """One of each kind: an SOS waiting, one claimed, two worklists, two faults, a test."""
+    missed = {
+        "kind": "missed",
+        "age": None,
+        "resident": None,
+        "told": [told("黄丽芳", "steward", "delivered", 31)],
+        "actions": ["accept", "resolve"],
+        "code": "5180",
+        "presses": 1,
+    }
+    fault = {
+        "kind": "fault",
+        "age": None,
+        "resident": None,
+        "told": [],
+        "presses": 1,
+        "next_step": None,
+        "actions": ["accept", "resolve"],
+        "code": None,
+    }
+    return [
+        alert(5),
+        alert(
+            6,
+            state="accepted",
+            building_id=32,
+            building="32栋",
+            flat_ids=[flat_id(32, 5, 2)],
+            address="32栋5楼502",
+            opened_ms=NOW_MS - 312_000,
+            responder={"name": "吴秀兰", "role": "steward"},
+            accepted_ms=NOW_MS - 250_000,
+            lease_until_ms=NOW_MS + 230_000,
+            next_step=None,
+            code="7719",
+            age=79,
+            lives_alone=False,
+            presses=1,
+            told=[
+                told("吴秀兰", "steward", "delivered", 41),
+                told("罗建华", "steward", "sent", 42),
+            ],
+            actions=["on_scene", "resolve", "escalate"],
+        ),
+        alert(
+            7,
+            **missed,
+            building_id=20,
+            building="20栋",
+            address="20栋",
+            flat_ids=[flat_id(20, 2, 1), flat_id(20, 4, 4)],
+            opened_ms=NOW_MS - 600_000,
+            items=[
+                {"resident_id": 901, "flat_id": flat_id(20, 2, 1), "label": "201", "state": "open"},
+                {"resident_id": 902, "flat_id": flat_id(20, 4, 4), "label": "404", "state": "open"},
+                {"resident_id": 903, "flat_id": flat_id(20, 6, 2), "label": "602", "state": "safe"},
+            ],
+            next_step={"at_ms": NOW_MS + 720_000, "text": "李文静"},
+        ),
+        alert(
+            8,
+            **fault,
+            building_id=44,
+            building="44栋",
+            flat_ids=[flat_id(44, 1, 3)],
+            address="44栋1楼103",
+            fault="offline",
+            opened_ms=NOW_MS - 5_400_000,
+        ),
+        alert(
+            9,
+            **fault,
+            building_id=3,
+            building="3栋",
+            flat_ids=[],
+            address="3栋 陈国栋",
+            fault="steward_unreachable",
+            opened_ms=NOW_MS - 66_000,
+        ),
+    ]
+
+
+def snapshot(*, busy: bool = False, count: int = 51) -> dict[str, Any]:
+    """The whole community; `busy` with one of everything that can be wrong."""
+    buildings = [building(n) for n in range(1, count + 1)]
+    states: dict[int, str] = {}
+    if busy:
+        states = {
+            flat_id(11, 3, 1): "sos",
+            flat_id(32, 5, 2): "claimed",
+            flat_id(20, 2, 1): "late",
+            flat_id(20, 4, 4): "late",
+            flat_id(44, 1, 3): "offline",
+            flat_id(26, 2, 2): "waiting",
+            flat_id(26, 3, 1): "waiting",
+        }
+        worst = {11: "sos", 32: "claimed", 20: "late", 44: "offline", 26: "waiting"}
+        for house in buildings:
+            house["worst"] = worst.get(house["id"], "ok")
+            for flat in house["flats"]:
+                flat["state"] = states.get(flat["id"], flat["state"])
+    expected = sum(f["state"] not in {"none", "away"} for b in buildings for f in b["flats"])
+    checked = sum(f["state"] == "checked" for b in buildings for f in b["flats"])
+    return {
+        "now": "2026-03-14T06:10:00+08:00",
+        "now_ms": NOW_MS,
+        "speed": 1.0,
+        "seq": 100,
+        "community": {"name": "广氮", "tz": "Asia/Shanghai"},
+        "round": {
+            "name": "morning",
+            "opens_at": NOW_MS - 6_000_000,
+            "prompt_at": NOW_MS - 1_500_000,
+            "due_at": NOW_MS + 754_000,
+            "state": "open",
+            "expected": expected,
+            "checked": checked,
+        },
+        "counts": {"sos": 1, "claimed": 1, "missed": 2, "faults": 2}
+        if busy
+        else {"sos": 0, "claimed": 0, "missed": 0, "faults": 0},
+        "buildings": buildings,
+        "alerts": busy_alerts() if busy else [],
+    }
+
+
+def steward_view(state: str = "open", *, mine: bool = False, kind: str = "sos") -> dict[str, Any]:
+    """What the steward's link shows in `state`, as the server gives it."""
+    told_more = mine and state in {"accepted", "on_scene"}
+    actions = {
+        ("open", False): ["accept", "decline"],
+        ("accepted", False): ["accept", "decline"],
+        ("accepted", True): ["on_scene", "decline"],
+        ("on_scene", True): [
+            "resolve:safe",
+            "resolve:ambulance",
+            "resolve:false_alarm",
+            "no_answer",
+        ],
+    }.get((state, mine), [])
+    view: dict[str, Any] = {
+        "state": state,
+        "kind": kind,
+        "address": "11栋3楼301",
+        "title": "求助 11栋3楼301",
+        "opened_ms": NOW_MS - 190_000,
+        "now_ms": NOW_MS,
+        "age": 84,
+        "lives_alone": True,
+        "others": [{"name": "陈国栋", "state": "told"}],
+        "mine": mine,
+        "resident": "何婉仪" if told_more else None,
+        "access": [
+            {"label": "大门", "text": "铁门,密码向门卫要。门卫室在小区东门。"},
+            {"label": "备用", "text": "二楼天井平台可到三楼阳台。"},
+        ]
+        if told_more
+        else None,
+        "key_holders": [{"name": "邓美玲", "phone": "+8610000110302", "where": "11栋302 对门"}]
+        if told_more
+        else None,
+        "risks": "用助行器;门后有小凳。" if told_more else None,
+        "phone": "+8610000110301" if told_more else None,
+        "actions": actions,
+        "code": "4031",
+        "items": [],
+    }
+    if kind == "missed":
+        view |= {
+            "address": "20栋",
+            "title": "早巡未报 20栋",
+            "resident": None,
+            "items": [
+                {"resident_id": 901, "label": "201", "name": "郑伯", "state": "open"},
+                {"resident_id": 902, "label": "404", "state": "open"},
+                {"resident_id": 903, "label": "602", "state": "safe"},
+            ],
+        }
+    return view
+
+
+class FakeReader:
+    """Implements `dashboards.reader.Reader`; records what was done through it."""
+
+    def __init__(self, *, busy: bool = False, logged_in: bool = True) -> None:
+        self.data = snapshot(busy=busy)
+        self.user: User | None = User("李文静", "operator") if logged_in else None
+        self.views: dict[str, dict[str, Any]] = {TOKEN: steward_view()}
+        self.acts: list[tuple[str, str, dict[str, list[str]]]] = []
+        self.refuse: str | None = None
+        self.login_error: LoginError | None = None
+        self.logouts = 0
+
+    async def snapshot(self) -> Mapping[str, Any]:
+        return self.data
+
+    async def current_user(self, request: Request) -> User | None:  # noqa: ARG002
+        return self.user
+
+    async def login(
+        self,
+        username: str,  # noqa: ARG002
+        password: str,
+        request: Request,  # noqa: ARG002
+    ) -> str | LoginError:
+        if self.login_error:
+            return self.login_error
+        return SESSION if password == "right" else LoginError("wrong")
+
+    async def logout(self, request: Request) -> None:  # noqa: ARG002
+        self.logouts += 1
+
+    async def steward_view(self, token: str) -> Mapping[str, Any] | None:
+        return self.views.get(token)
+
+    async def steward_act(
+        self, token: str, action: str, fields: Mapping[str, Sequence[str]]
+    ) -> Mapping[str, Any]:
+        if self.refuse:
+            raise ActionRefused(self.refuse)
+        self.acts.append((token, action, {k: list(v) for k, v in fields.items()}))
+        if action == "accept":
+            self.views[token] = steward_view("accepted", mine=True)
+        elif action == "on_scene":
+            self.views[token] = steward_view("on_scene", mine=True)
+        elif action.startswith("resolve:"):
+            self.views[token] = steward_view("resolved", mine=True)
+        return self.views[token]

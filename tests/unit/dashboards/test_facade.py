@@ -1,0 +1,101 @@
+"""Claims about the drawing plan: every flat has one fixed place, and 51 houses fit the screen."""
+
+import pytest
+from dashboards_fake import snapshot
+
+from dashboards.facade import Window, facade, grid_columns, place, skyline
+
+
+def flat(number: int, label: str, floor: int, stairwell: str = "A") -> dict[str, object]:
+    return {
+        "id": number,
+        "label": label,
+        "floor": floor,
+        "stairwell": stairwell,
+        "state": "checked",
+        "terminal": True,
+    }
+
+
+def house(*flats: dict[str, object]) -> dict[str, object]:
+    return {
+        "id": 1,
+        "number": 11,
+        "name": "11栋",
+        "worst": "ok",
+        "stairwells": ["A"],
+        "flats": list(flats),
+    }
+
+
+@pytest.mark.parametrize(
+    ("label", "floor", "expected"),
+    [("301", 3, "01"), ("1201", 12, "01"), ("3A", 3, "A"), ("东1", 2, "东1"), ("3", 3, "3")],
+)
+def test_place_is_the_label_without_its_floor(label: str, floor: int, expected: str) -> None:
+    """A label that doesn't begin with its floor keeps its own column."""
+    assert place(label, floor) == expected
+
+
+def test_a_missing_flat_leaves_a_gap_and_moves_nobody() -> None:
+    """On a floor without 302, 303 still stands above 203."""
+    plan = facade(house(flat(1, "201", 2), flat(2, "202", 2), flat(3, "203", 2), flat(4, "303", 3)))
+    top, middle, ground = plan.stairwells[0].storeys
+    assert top == (None, None, Window(4, "303", "checked"))
+    assert [w and w.label for w in middle] == ["201", "202", "203"]
+    assert ground == (None, None, None), "a floor of shops keeps its height"
+
+
+def test_stairwells_stand_side_by_side_in_their_given_order() -> None:
+    """The listed order wins; a stairwell nobody listed comes after, none is lost."""
+    building = house(flat(1, "101", 1, "B"), flat(2, "102", 1, "A"), flat(3, "103", 1, "C"))
+    building["stairwells"] = ["B", "A"]
+    assert [well.name for well in facade(building).stairwells] == ["B", "A", "C"]
+    assert facade(building).columns == 3
+
+
+def test_ten_and_more_sort_as_numbers() -> None:
+    """Flat 110 stands after 109, not after 101."""
+    plan = facade(house(*(flat(n, f"1{n:02}", 1) for n in range(12, 0, -1))))
+    assert [w and w.flat_id for w in plan.stairwells[0].storeys[0]] == list(range(1, 13))
+
+
+def test_every_flat_of_the_community_is_drawn_once() -> None:
+    """No window is lost and none is drawn twice, over all 51 buildings."""
+    data = snapshot()
+    drawn = [
+        window.flat_id
+        for building in skyline(data["buildings"]).facades
+        for well in building.stairwells
+        for storey in well.storeys
+        for window in storey
+        if window
+    ]
+    assert sorted(drawn) == sorted(f["id"] for b in data["buildings"] for f in b["flats"])
+
+
+def test_51_buildings_stand_in_9_by_6() -> None:
+    """The prototyped layout of the community this was designed with."""
+    plan = skyline(snapshot()["buildings"])
+    assert (plan.grid_columns, plan.grid_rows) == (9, 6)
+
+
+def test_order_is_by_number_whatever_the_state() -> None:
+    """An SOS changes a colour and never a place."""
+    buildings = list(reversed(snapshot(busy=True)["buildings"]))
+    numbers = [f.number for f in skyline(buildings).facades]
+    assert numbers == list(range(1, 52))
+
+
+@pytest.mark.parametrize("count", range(1, 120))
+def test_any_number_of_buildings_has_a_grid(count: int) -> None:
+    """Never a grid without columns, nor one with an empty row."""
+    columns = grid_columns(count)
+    assert 1 <= columns <= min(count, 20)
+
+
+def test_a_building_without_flats_and_a_community_without_buildings() -> None:
+    """Nothing recorded yet is a state, not a crash."""
+    assert facade(house()).stairwells == ()
+    assert skyline([]).facades == ()
+    assert skyline([]).grid_columns == 1

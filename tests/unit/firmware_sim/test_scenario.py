@@ -1,0 +1,140 @@
+"""Scenarios: read with clear errors, played as the story says."""
+# ruff: noqa: ARG002 - the toy world takes what the protocol gives it
+
+from typing import Any
+
+import pytest
+
+from firmware_sim import runner, scenario
+from firmware_sim.clock import ScaledClock
+from firmware_sim.runner import WorldError
+from firmware_sim.scenario import SCENARIOS, CastPhone, CastTerminal, ScenarioError
+from firmware_sim.wire import Kind
+
+HEAD = """\
+name: x
+cast:
+  her: {terminal: {story: s}}
+  one: {phone: {role: steward, building: 11, nth: 1}}
+steps:
+"""
+
+
+@pytest.mark.parametrize(
+    ("steps", "message"),
+    [
+        ("  - {at: 0, do: {press: hug, on_terminal: her}}", "f.yaml:6: 'hug' can't be pressed"),
+        ("  - {at: 0, do: {press: sos, on_terminal: him}}", "f.yaml:6: 'him' is no CastTerminal"),
+        ("  - {at: 0, do: {reply: '1', from: her}}", "f.yaml:6: 'her' is no CastPhone"),
+        ("  - {do: {press: sos, on_terminal: her}}", "f.yaml:6: 'at'"),
+        ("  - {at: 0, do: {dance: yes}}", "f.yaml:6: 'do' needs exactly one of press"),
+        ("  - {at: 0, expect: {sms: one}}", "f.yaml:6: 'expect' needs one of 'within_s'"),
+        ("  - {at: 0, colour: red, do: {press: sos, on_terminal: her}}", "f.yaml:6: unknown"),
+        (
+            "  - {at: 0, expect: {sms: one, capture: {a: '('}}, within_s: 1}",
+            "f.yaml:6: capture 'a'",
+        ),
+        (
+            "  - {at: 9, do: {press: sos, on_terminal: her}}\n"
+            "  - {at: 1, do: {press: sos, on_terminal: her}}",
+            "f.yaml:7: 'at' goes back",
+        ),
+        ("  - {at: 0, measure: {from: a, to: b, at_most_s: 1}}", "f.yaml:6: no earlier step 'a'"),
+        ("  - {at: 0, at: 1}", "f.yaml:6: 'at' stands there twice"),
+        ("  - [", "f.yaml:7"),
+        ("  []", "f.yaml:1: 'steps' must be a list"),
+    ],
+)
+def test_a_mistake_is_told_with_file_and_line(steps: str, message: str) -> None:
+    """Whoever writes a scenario is sent to the line."""
+    with pytest.raises(ScenarioError) as caught:
+        scenario.parse(HEAD + steps + "\n", "f.yaml")
+    assert str(caught.value).startswith(message)
+
+
+def test_the_story_of_14_march_is_well_formed() -> None:
+    """The shipped scenario loads and measures press to door against 15 minutes."""
+    story = scenario.load(SCENARIOS / "14-march.yaml")
+    measures = [s.action for s in story.steps if isinstance(s.action, scenario.Measure)]
+    assert [m.at_most_s for m in measures] == [900]
+
+
+class ToyWorld:
+    """A community in which everything works at once, unless told otherwise."""
+
+    def __init__(self, broken: str = "") -> None:
+        self.clock = ScaledClock(speed=3000)
+        self.broken = broken
+        self.led = "idle"
+        self.state = "open"
+        self.texts: dict[str, list[str]] = {"+1": ["old: 代码9999 /s/old"], "+2": []}
+
+    def find_terminal(self, part: CastTerminal) -> str:
+        return "gd-11-301"
+
+    def find_phone(self, part: CastPhone) -> str:
+        return f"+{part.nth}"
+
+    async def press(self, terminal: str, kind: Kind) -> None:
+        self.led = "centre_has_it"
+        for number, texts in self.texts.items():
+            if not (self.broken == "second phone" and number == "+2"):
+                texts.append("【巡楼】11栋3楼301求助!代码4031 https://x/s/early")
+
+    async def switch(self, terminal: str, what: str, on: bool) -> None:
+        raise AssertionError("not in this story")
+
+    async def terminal(self, terminal: str) -> dict[str, Any]:
+        return {"led": self.led, "said": []}
+
+    async def messages(self, number: str) -> list[dict[str, Any]]:
+        return [
+            {"sid": f"{number}-{n}", "direction": "to_phone", "body": body}
+            for n, body in enumerate(self.texts[number])
+        ]
+
+    async def reply(self, number: str, body: str) -> None:
+        digit, code = body.split()
+        assert code == "4031", "the code of this alert, not of an old text"
+        if digit == "1":
+            self.led = "help_coming"
+            self.texts[number].append("已记您前往11栋。进门办法:https://x/s/token-1")
+        elif digit == "2":
+            self.state = "on_scene"
+        else:
+            self.state, self.led = "resolved", "resolved"
+
+    async def page(self, path: str) -> str:
+        if path != "/s/token-1":
+            raise WorldError("404")
+        return "从四楼走廊的窗进光井；钥匙在302" if self.broken != "page" else "钥匙在302"
+
+    async def alerts(self) -> list[dict[str, Any]]:
+        return [{"code": "4031", "state": self.state, "outcome": "safe"}]
+
+
+async def test_the_story_plays_to_its_end_where_everything_works() -> None:
+    """Every step holds, and press to door is measured in virtual time."""
+    story = scenario.load(SCENARIOS / "14-march.yaml")
+    results = await runner.play(story, ToyWorld())
+    assert [r.step for r in results if not r.ok] == []
+    door = next(r for r in results if r.step == "press_to_door")
+    assert 360 <= door.measured_s <= 900
+
+
+@pytest.mark.parametrize(
+    ("broken", "step", "detail"),
+    [("second phone", "told", "second_steward"), ("page", "way_in", "光井 / light-well")],
+)
+async def test_what_is_missing_is_named(broken: str, step: str, detail: str) -> None:
+    """One steward not told, or the way in not shown: that step fails and says which."""
+    story = scenario.load(SCENARIOS / "14-march.yaml")
+    short = scenario.Scenario(
+        story.name,
+        story.about,
+        story.cast,
+        tuple(s for s in story.steps if s.at_s <= 60),
+    )
+    results = {r.step: r for r in await runner.play(short, ToyWorld(broken))}
+    assert not results[step].ok
+    assert detail in results[step].detail
