@@ -131,16 +131,24 @@ async def run(
     )
     residents = Residents(town, fleet, config.seed, config.sos_per_hour)
     played: list[runner.Result] = []
+    progress = control.Progress(playing=story is not None)
+
+    def heard(step: scenario.Step, result: runner.Result) -> None:
+        progress.report(step, result)
+        if report is not None:
+            report(step, result)
+
     await fleet.start()
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(fleet.stop)
         residents.start()
         if config.twilio is not None:
             app = _phones_app(config, config.twilio, town, clock)
-            app.include_router(control.router(fleet, residents))
+            app.include_router(control.router(fleet, residents, progress))
             await stack.enter_async_context(_serving(app, config))
         if story is not None:
-            played = await _play(config, town, clock, fleet, story, stop, report)
+            played = await _play(config, town, clock, fleet, story, stop, heard)
+            progress.playing = False
         if story is None or config.stay:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), config.duration_s)

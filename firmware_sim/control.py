@@ -6,7 +6,7 @@ must never be mounted on the server.
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from fastapi import APIRouter, HTTPException
@@ -15,6 +15,8 @@ from pydantic import BaseModel
 from firmware_sim.fleet import Fleet
 from firmware_sim.node import UnknownTerminalError
 from firmware_sim.residents import Residents
+from firmware_sim.runner import Result
+from firmware_sim.scenario import Step
 from firmware_sim.wire import Kind
 
 
@@ -75,7 +77,19 @@ def terminal_view(fleet: Fleet, terminal: str) -> dict[str, Any]:
     return view
 
 
-def router(fleet: Fleet, residents: Residents) -> APIRouter:
+@dataclass(slots=True)
+class Progress:
+    """How far a scenario has come. Without one it is done from the start."""
+
+    playing: bool = False
+    steps: list[dict[str, Any]] = field(default_factory=list)
+
+    def report(self, step: Step, result: Result) -> None:
+        """Note how a step went."""
+        self.steps.append({"title": step.title, **asdict(result)})
+
+
+def router(fleet: Fleet, residents: Residents, progress: Progress) -> APIRouter:
     """The endpoints, to be included in the phones' application."""
     api = APIRouter(prefix="/sim")
 
@@ -132,6 +146,12 @@ def router(fleet: Fleet, residents: Residents) -> APIRouter:
         }
         actions[what](terminal, wanted.on)
         return terminal_view(fleet, terminal)
+
+    @api.get("/scenario")
+    async def scenario() -> dict[str, Any]:
+        """The steps played so far, and whether the scenario goes on."""
+        ok = all(step["ok"] for step in progress.steps)
+        return {"playing": progress.playing, "ok": ok, "steps": progress.steps}
 
     @api.post("/quiet")
     async def quiet(on: bool = True) -> dict[str, Any]:

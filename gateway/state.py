@@ -49,7 +49,10 @@ class Health:
     def _set(self, answering: bool) -> None:
         if answering != self.answering:
             self.answering = answering
-            say(logger, logging.WARNING, "server_answers" if answering else "server_lost")
+            if answering:
+                say(logger, logging.INFO, "server_answers")
+            else:
+                say(logger, logging.WARNING, "server_lost")
             self._on_change()
 
 

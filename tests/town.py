@@ -7,12 +7,14 @@ the next. `no_more_sms` fails on any message nobody expected.
 
 import asyncio
 import contextlib
+import re
 import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest import mock
 from zoneinfo import ZoneInfo
 
 import httpx
@@ -145,6 +147,18 @@ class Town:
         """Move the clock to an instant, as `move` does."""
         await self.move(at.timestamp() - self.hand.at_s)
 
+    async def watch_until(self, at: datetime) -> None:
+        """Move the clock to an instant with the gateway heard all the while: nobody was blind."""
+        while (left_s := at.timestamp() - self.hand.at_s) > 0:
+            self.hand.at_s += min(left_s, 50.0)
+            await self.gateway_lives()
+        await self.ring()
+
+    async def pass_unheard(self, seconds: float) -> None:
+        """Move the clock and ring the bell while no gateway says anything."""
+        self.hand.at_s += seconds
+        await self.ring()
+
     async def gateway_lives(self) -> None:
         """What a gateway says when there is nothing to say."""
         await self.signals()
@@ -153,6 +167,7 @@ class Town:
         """Ring the bell until nothing is due, and wait for the messages."""
         sweeper = jobs.Sweeper(self.runtime.database, self.runtime.house)
         await sweeper.ring()
+        self.runtime.database.bell.ring("outbox")
         await self.settled()
 
     async def phone(self, number: str) -> list[str]:
@@ -232,6 +247,16 @@ class Town:
         entries: list[dict[str, Any]] = answer.json()["entries"]
         return entries
 
+    async def person(self, number: str) -> int:
+        """The id of the contact with this phone."""
+        query = select(t.table(t.Person).c.id).where(t.table(t.Person).c.phone == number)
+        return int(await self.sql(lambda c: c.execute(query).scalar_one()))
+
+    async def residents(self, building: int = 11) -> dict[str, dict[str, Any]]:
+        """The residents of a building, by flat."""
+        answer = await self.api.get("/api/v1/residents", params={"building": building})
+        return {r["flat"]: r for r in answer.raise_for_status().json()["residents"]}
+
     async def sql(self, change: Callable[[Any], Any]) -> Any:
         """Change the database behind the server's back."""
         return await self.runtime.database.write(lambda tx: change(tx.conn))
@@ -242,6 +267,13 @@ class Town:
         await self.sql(
             lambda c: c.execute(update(table).where(table.c.id == terminal).values(state="revoked"))
         )
+
+
+def page_in(sms: str) -> str:
+    """The path of the steward's page that an SMS links to."""
+    found = re.search(r"https?://[^/]+(/s/[A-Za-z0-9_-]+)", sms)
+    assert found is not None, f"no link in {sms!r}"
+    return found[1]
 
 
 def phone_book(community: Community) -> tuple[PhoneEntry, ...]:
@@ -289,6 +321,13 @@ def lay_out(folder: Path, hand: Hand, buildings: int = 12) -> tuple[str, Communi
 
 
 @contextlib.asynccontextmanager
+async def _bell_left_to_the_test() -> AsyncIterator[None]:
+    """The server's own bell is silent: while the clock moves, only `ring` may look at it."""
+    with mock.patch.object(jobs, "EVERY_S", 86_400.0):
+        yield
+
+
+@contextlib.asynccontextmanager
 async def a_town(
     folder: Path, start: datetime = MARCH_14, channel: Channel | None = None,
     hand: Hand | None = None,
@@ -314,6 +353,7 @@ async def a_town(
 
     async with (
         serving(phones, phones_sock),
+        _bell_left_to_the_test(),
         server_app.running(runtime, channel),
         serving(server_app.create_app(runtime), server_sock),
         client(url, API_TOKEN) as api,

@@ -1,7 +1,7 @@
 """The people and the place as the embedded edition describes them: a community, frozen.
 
-Facts only, and the one rule that turns three of them into a risk class. It must never hold a
-database row or read a file; importers and the sample both produce it.
+Facts only. It must never hold a database row, read a file or have a rule of its own (risk classes
+are the server's); importers and the sample both produce it.
 """
 
 from collections.abc import Iterator
@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
+from server.core.risk import Living, RiskClass, age_on, risk_class
+
+__all__ = ["Living", "RiskClass", "age_on", "risk_class"]  # the server's, for those who import us
+
 Lang = Literal["zh", "en"]
-Living = Literal["alone", "couple", "family"]
 Profile = Literal["early", "regular", "forgetful", "away"]
-RiskClass = Literal["A", "B", "C"]
 Sex = Literal["f", "m"]
 
 
@@ -116,25 +118,3 @@ class Community:
             for flat in building.flats:
                 if flat.resident is not None:
                     yield building, flat, flat.resident
-
-
-def age_on(birth: date, day: date) -> int:
-    """Full years on `day`; somebody born on 29 February is a year older on 1 March."""
-    return day.year - birth.year - ((day.month, day.day) < (birth.month, birth.day))
-
-
-def risk_class(age: int, living: Living, health_flag: bool) -> RiskClass:
-    """How closely somebody is watched, from age in years, company and health.
-
-    A: 90 or more; or living alone and either 80 or more or frail. Nobody would notice in time.
-    B: living alone, or 80 or more, or frail: one of the reasons, not two.
-    C: everybody else.
-    After the classes by age, health and living situation that communities with home-care
-    information platforms use; the thresholds are ours.
-    """
-    alone = living == "alone"
-    if age >= 90 or (alone and (age >= 80 or health_flag)):
-        return "A"
-    if alone or age >= 80 or health_flag:
-        return "B"
-    return "C"

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 import httpx
 
+from firmware_sim import scenario
 from xunlou.embedded import (
     CannotStart,
     Embedded,
@@ -29,6 +30,7 @@ from xunlou.embedded import (
 )
 from xunlou.keys import Keys, write_private
 from xunlou.sample import AS_OF, STORY_BUILDING, STORY_FLAT, guangdan, manifest, terminal_password
+from xunlou.sim import scenario_file
 from xunlou.summary import Books, reckon, settled
 from xunlou.supervise import ChildSpec, Supervisor
 from xunlou.up import stop_on_signals
@@ -37,6 +39,8 @@ SMS_FROM = "+8610000000001"
 SETTLE_WITHIN_S = 15.0
 POLL_S = 0.25
 PAGE = 1000
+MARK = "THIS-IS-A-DEMO"
+"""Only a directory with this file in it is ever cleared."""
 TZ = ZoneInfo("Asia/Shanghai")
 
 
@@ -104,7 +108,13 @@ class Demo:
     def lay_out(self) -> None:
         """A fresh directory with database, fleet manifest and the shell's variables."""
         directory = self.place.directory
+        if directory.exists() and any(directory.iterdir()) and not (directory / MARK).exists():
+            raise CannotStart(
+                f"{directory} holds something that no demo has made; pass --data with a new name"
+            )
         shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(parents=True, mode=0o700)
+        (directory / MARK).write_text("Made by `xunlou demo`, and made anew by the next one.\n")
         community = guangdan(self.options.seed)
         prepare(self.place, community)
         secret = self.place.keys.terminal_secret
@@ -136,7 +146,7 @@ class Demo:
             "--sos-per-hour", str(self.options.sos_per_hour),
         ]  # fmt: skip
         if self.options.scenario:
-            words += ["--scenario", self.options.scenario, "--stay"]
+            words += ["--scenario", str(scenario_file(self.options.scenario)), "--stay"]
         environment = self.place.environment() | {
             "XUNLOU_MQTT_PROTOCOL": embedded.mqtt_protocol,
         }
@@ -213,6 +223,11 @@ class Observer:
         """How many journal entries have been read so far."""
         return len(self._journal)
 
+    async def scenario(self) -> dict[str, Any]:
+        """How far the scenario has come."""
+        found: dict[str, Any] = (await self._phones.get("/sim/scenario")).raise_for_status().json()
+        return found
+
     async def quiet(self) -> None:
         """Nobody presses or checks in any more."""
         (await self._phones.post("/sim/quiet")).raise_for_status()
@@ -254,14 +269,21 @@ def _print(line: dict[str, Any]) -> None:
 
 
 async def _headless(demo: Demo, stop: asyncio.Event) -> int:
-    """Print the journal while it runs, then settle and print the reckoning. 1 when anything was
-    lost or doubled."""
+    """Print the journal while it runs, or while the scenario plays; then settle and print the
+    reckoning. 1 when anything was lost or doubled, or a step of the scenario failed."""
     loop = asyncio.get_running_loop()
     end = loop.time() + demo.options.for_s if demo.options.for_s is not None else None
     async with Observer(demo) as observer:
+        played = 0
         while not stop.is_set() and (end is None or loop.time() < end):
             for entry in await observer.new_entries():
                 _print(entry)
+            story = await observer.scenario()
+            for step in story["steps"][played:]:
+                _print({"step": step})
+            played = len(story["steps"])
+            if demo.options.scenario and not story["playing"]:
+                break
             await _pause(stop, POLL_S)
         await observer.quiet()
         settle_end = loop.time() + SETTLE_WITHIN_S
@@ -273,8 +295,11 @@ async def _headless(demo: Demo, stop: asyncio.Event) -> int:
         for late in books.journal[seen:]:
             _print(dict(late))
     summary = reckon(books)
+    if demo.options.scenario:
+        summary |= {"scenario_ok": story["ok"] and not story["playing"], "steps": played}
     _print({"summary": summary})
-    return 0 if summary["lost"] == summary["doubled"] == 0 else 1
+    good = summary["lost"] == summary["doubled"] == 0 and summary.get("scenario_ok", True)
+    return 0 if good else 1
 
 
 async def _pause(stop: asyncio.Event, seconds: float | None) -> None:
@@ -287,6 +312,10 @@ async def _pause(stop: asyncio.Event, seconds: float | None) -> None:
 
 async def run(options: Options) -> int:
     """Run the demo until Ctrl-C or `for_s`. Returns the exit code. Raises CannotStart."""
+    if options.speed <= 0:
+        raise ValueError(f"--speed {options.speed:g}: give a number above 0")
+    if options.scenario:  # a mistake in it is better said before anything starts
+        scenario.load(scenario_file(options.scenario))
     stop = stop_on_signals()
     demo = Demo(options, Keys.fresh())
 

@@ -15,7 +15,7 @@ def scenario_file(name: str) -> Path:
     """A scenario by file, or by its name in the library. Raises ValueError listing the library."""
     path = Path(name)
     if path.is_file():
-        return path
+        return path.resolve()
     kept = SCENARIOS / f"{name}.yaml"
     if kept.is_file():
         return kept

@@ -6,6 +6,7 @@ import os
 import signal
 from pathlib import Path
 
+from xunlou.broker import BrokerError, find_mosquitto
 from xunlou.embedded import Embedded, Place, prepare, terminal_users
 from xunlou.keys import Keys, write_private
 from xunlou.sample import guangdan
@@ -24,6 +25,9 @@ def stop_on_signals() -> asyncio.Event:
 
 async def run(directory: Path, port: int, mqtt_port: int, *, sample: bool) -> None:
     """Run until Ctrl-C. Raises CannotStart or BrokerError."""
+    if find_mosquitto() is None:
+        # The demo's stand-in keeps nothing over a restart: never for real residents.
+        raise BrokerError("Mosquitto is not installed: apt install mosquitto")
     stop = stop_on_signals()
     directory = directory.resolve()
     keys = Keys.kept(directory / "secrets.env")
