@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 MAX_FLOORS = 34  # the style sheet has a rule for each count up to these
-MAX_COLUMNS = 20
+MAX_WINDOWS = 40  # side by side in one façade; likewise
+MAX_WELLS = 12
+MAX_COLUMNS = 20  # façades side by side
 _WALL_ASPECT = 1400 / 960  # the wall's share of a 1920×1080 screen, px
+_SEPARATORS = "-–_ ·.座单元"
 _CELL_ASPECT = 0.97  # a façade with its label reads best slightly taller than wide
 
 
@@ -52,15 +55,24 @@ class Facade:
         """Windows side by side on one storey, over all stairwells."""
         return sum(len(well.storeys[0]) for well in self.stairwells if well.storeys) or 1
 
+    @property
+    def measures(self) -> tuple[int, int]:
+        """Windows and stairwells side by side, within what the style sheet has rules for."""
+        return min(MAX_WINDOWS, self.columns), min(MAX_WELLS, max(1, len(self.stairwells)))
 
-def place(label: str, floor: int) -> str:
-    """The flat's place on its floor: "301" on floor 3 is "01", and "1201" on floor 12 too.
 
-    A label that does not begin with its floor keeps its whole self, so it gets its own column
-    rather than another flat's.
+def place(label: str, floor: int, stairwell: str = "") -> str:
+    """The door's place on its landing: "301" on floor 3 is "01", and so is "A301" of stairwell A.
+
+    A label that does not carry its floor keeps its whole self, so it gets its own column rather
+    than another flat's.
     """
+    if stairwell and label.startswith(stairwell):
+        label = label[len(stairwell) :].lstrip(_SEPARATORS) or label
     prefix = str(floor)
-    return label[len(prefix) :] if label.startswith(prefix) and label != prefix else label
+    if label.startswith(prefix) and label != prefix:
+        return label[len(prefix) :].lstrip(_SEPARATORS) or label
+    return label
 
 
 def _natural(key: str) -> tuple[tuple[int, str], ...]:
@@ -69,9 +81,40 @@ def _natural(key: str) -> tuple[tuple[int, str], ...]:
     )
 
 
+def _places(name: str, flats: Sequence[Mapping[str, Any]]) -> dict[Any, str]:
+    """Flat id → the key of its column, under the reading that needs the fewest columns.
+
+    "1101" may be flat 101 of stairwell 1 or door 101 of floor 1: the other labels tell which. Two
+    flats never share a place. Where the labels say nothing about the door, the place is the flat's
+    rank on its landing: a ragged façade is better than a diagonal one.
+    """
+    landings: dict[int, list[Mapping[str, Any]]] = {}
+    for flat in flats:
+        landings.setdefault(flat["floor"], []).append(flat)
+    widest = max(len(landing) for landing in landings.values())
+    best: dict[Any, str] | None = None
+    for stairwell in ("", name):
+        reading = {f["id"]: place(f["label"], f["floor"], stairwell) for f in flats}
+        unique = all(
+            len({reading[f["id"]] for f in landing}) == len(landing)
+            for landing in landings.values()
+        )
+        fewer = best is None or len(set(reading.values())) < len(set(best.values()))
+        if unique and fewer:
+            best = reading
+    if best is not None and len(set(best.values())) <= 2 * widest:
+        return best
+    return {
+        flat["id"]: str(rank)
+        for landing in landings.values()
+        for rank, flat in enumerate(sorted(landing, key=lambda f: _natural(f["label"])))
+    }
+
+
 def _stairwell(name: str, flats: Sequence[Mapping[str, Any]], floors: Sequence[int]) -> Stairwell:
-    columns = sorted({place(f["label"], f["floor"]) for f in flats}, key=_natural)
-    at = {(f["floor"], place(f["label"], f["floor"])): f for f in flats}
+    places = _places(name, flats) if flats else {}
+    columns = sorted(set(places.values()), key=_natural)
+    at = {(f["floor"], places[f["id"]]): f for f in flats}
 
     def window(floor: int, column: str) -> Window | None:
         flat = at.get((floor, column))
@@ -104,13 +147,12 @@ def facade(building: Mapping[str, Any]) -> Facade:
 
 @dataclass(frozen=True)
 class Skyline:
-    """All façades and the common measures that give every storey and window one size."""
+    """All façades, and the common measures that give every storey one height."""
 
     facades: tuple[Facade, ...]
     grid_columns: int
     grid_rows: int
     floors: int
-    columns: int
 
 
 def grid_columns(count: int) -> int:
@@ -137,5 +179,4 @@ def skyline(buildings: Iterable[Mapping[str, Any]]) -> Skyline:
         columns,
         max(1, math.ceil(len(facades) / columns)),
         min(MAX_FLOORS, max((f.floors for f in facades), default=1)),
-        min(MAX_COLUMNS, max((f.columns for f in facades), default=1)),
     )

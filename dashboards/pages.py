@@ -10,7 +10,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.responses import RedirectResponse, Response
 from starlette.types import Scope
 
-from dashboards import errors, palette, steward
+from dashboards import alert_page, errors, palette, steward
 from dashboards.facade import skyline
 from dashboards.forms import local_path, refuse_foreign
 from dashboards.headers import HtmlHeaders
@@ -162,6 +162,7 @@ class _Files(StaticFiles):
 def mount(app: FastAPI, reader: Reader, wall_times_ms: dict[str, int] | None = None) -> None:
     """Adds all pages, the steward's pages, static files, error pages and headers to `app`."""
     app.include_router(router(reader, wall_times_ms))
+    app.include_router(alert_page.router(reader))
     app.include_router(steward.router(reader))
     app.mount("/static", _Files(directory=STATIC), name="static")
     errors.add_handlers(app)

@@ -54,6 +54,27 @@ class Reader(Protocol):
         """Ends the session of this request on the server; harmless when there is none."""
         ...
 
+    async def alert_detail(self, alert_id: int) -> Mapping[str, Any] | None:
+        """The body of `GET /api/v1/alerts/{id}` (card, timeline, ladder); None: no such alert."""
+        ...
+
+    async def alert_act(
+        self, user: User, alert_id: int, action: str, fields: Mapping[str, str]
+    ) -> None:
+        """Does one of the card's `actions` in the name of `user`.
+
+        `fields`: `as_person_id`, `outcome`, `note`, `item_resident_id`, each optional. Idempotent.
+        Raises ActionRefused.
+        """
+        ...
+
+    async def alert_access(
+        self, user: User, alert_id: int, reason: str
+    ) -> Mapping[str, Any] | None:
+        """The way into the resident's home: {access_notes, risks, phone, key_holders [{name,
+        phone, where}]}; None when the alert has no resident. The look is logged with `reason`."""
+        ...
+
     async def steward_view(self, token: str) -> Mapping[str, Any] | None:
         """What the holder of this token may see now; None for a token we never gave out.
 

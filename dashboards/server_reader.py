@@ -6,14 +6,39 @@ from typing import Any
 
 from starlette.requests import Request
 
+from dashboards.limiter import LoginLimiter
 from dashboards.reader import ActionRefused, LoginError, User
-from server import views
+from server import alert_detail, views
 from server.api.deps import COOKIE, session_principal
+from server.core import alerts as core
+from server.database import Tx
 from server.runtime import Runtime
 from server.service import accounts, acting, steward_page
 
 GUESSES_AT_ONCE = 2
 """Argon2 is meant to be slow and large: more guesses at once would starve the desk, not help it."""
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 16 else None
+
+
+def _event(action: str, actor: core.Actor, fields: Mapping[str, str]) -> core.Event:
+    """The act behind a button. Raises acting.Refused for an unknown one or a missing outcome."""
+    match action:
+        case "accept":
+            return core.Accept(actor)
+        case "on_scene":
+            return core.Arrive(actor)
+        case "escalate":
+            return core.Escalate(actor)
+        case "resolve":
+            outcome = acting.outcome_of(fields.get("outcome"))
+            item = _number(fields.get("item_resident_id"))
+            if item is not None:
+                return core.SettleItem(item, outcome, actor)
+            return core.Resolve(actor, outcome, fields.get("note", "")[:500])
+    raise acting.Refused(f"unknown action {action!r}")
 
 
 class ServerReader:
@@ -22,6 +47,7 @@ class ServerReader:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._guesses = asyncio.Semaphore(GUESSES_AT_ONCE)
+        self._limiter = LoginLimiter()
 
     async def snapshot(self) -> Mapping[str, Any]:
         """The whole picture."""
@@ -34,16 +60,21 @@ class ServerReader:
         person = await session_principal(self._runtime, request.cookies.get(COOKIE))
         return User(person.name, "operator") if person else None
 
-    async def login(self, username: str, password: str, request: Request) -> str | LoginError:  # noqa: ARG002 (the protocol's form)
+    async def login(self, username: str, password: str, request: Request) -> str | LoginError:
         """A session token, or why not."""
-        database = self._runtime.database
+        database, clock = self._runtime.database, self._runtime.clock
+        address = request.client.host if request.client else ""
+        if self._limiter.wait(username, address, clock.now()):
+            return LoginError("locked")
         async with self._guesses:
             try:
                 account = await database.read(
                     lambda c: accounts.check_password(c, username, password)
                 )
             except accounts.WrongLogin:
+                self._limiter.wrong(username, address, clock.now())
                 return LoginError("wrong")
+        self._limiter.right(username, address)
         return await database.write(lambda tx: accounts.start_session(tx, account))
 
     async def logout(self, request: Request) -> None:
@@ -51,6 +82,54 @@ class ServerReader:
         token = request.cookies.get(COOKIE)
         if token:
             await self._runtime.database.write(lambda tx: accounts.end_session(tx, token))
+
+    async def alert_detail(self, alert_id: int) -> Mapping[str, Any] | None:
+        """One alert with its timeline and ladder."""
+        now = self._runtime.clock.now()
+        return await self._runtime.database.read(lambda c: alert_detail.detail(c, alert_id, now))
+
+    async def alert_act(
+        self, user: User, alert_id: int, action: str, fields: Mapping[str, str]
+    ) -> None:
+        """Do what a button on the alert's page says."""
+
+        def run(tx: Tx) -> None:
+            stored = acting.load(tx, alert_id)
+            person = _number(fields.get("as_person_id"))
+            actor = acting.actor_for(tx, stored, person) if person else acting.operator(user.name)
+            acting.act(tx, self._runtime.house, alert_id, _event(action, actor, fields), actor)
+
+        try:
+            await self._runtime.database.write(run, urgent=True)
+        except (acting.Unknown, acting.Refused) as error:
+            raise ActionRefused(str(error)) from error
+
+    async def alert_access(
+        self, user: User, alert_id: int, reason: str
+    ) -> Mapping[str, Any] | None:
+        """The way in; the look is logged."""
+
+        def run(tx: Tx) -> Mapping[str, Any] | None:
+            resident_id = acting.load(tx, alert_id).row["resident_id"]
+            if resident_id is None:
+                return None
+            resident, holders = acting.look_at_access(
+                tx, resident_id, who=user.name, why=reason, alert_id=alert_id
+            )
+            return {
+                "access_notes": resident["access_notes"],
+                "risks": resident["risks"],
+                "phone": resident["phone"],
+                "key_holders": [
+                    {"name": h["name"], "phone": h["phone"], "where": h["key_place"]}
+                    for h in holders
+                ],
+            }
+
+        try:
+            return await self._runtime.database.write(run)
+        except acting.Unknown:
+            return None
 
     async def steward_view(self, token: str) -> Mapping[str, Any] | None:
         """What the holder of a link may see."""

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
@@ -18,13 +19,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from dashboards.pages import mount
 from dashboards.server_reader import ServerReader
 from server import jobs, migrate
-from server.api import alerts, feed, health, register, signals, webhooks
+from server.api import absences, alerts, feed, health, ladder, register, signals, webhooks
+from server.auditor import Auditor
 from server.channels.base import Channel
 from server.channels.console import NoProvider
 from server.channels.twilio import TwilioSms
 from server.clock import Clock
 from server.database import Database, Tx
 from server.feed import Broadcaster
+from server.ladders.keeping import LadderFile
 from server.outbox import Worker
 from server.runtime import Runtime
 from server.service import accounts
@@ -60,7 +63,8 @@ def build(settings: Settings, clock: Clock | None = None) -> Runtime:
                        "run `xunlou db upgrade`")  # fmt: skip
     database = Database(settings.database_url, clock)
     stop = asyncio.Event()
-    house = House(settings.public_url, secret.encode())
+    ladder_file = LadderFile(Path(settings.ladder_file) if settings.ladder_file else None)
+    house = House(settings.public_url, secret.encode(), ladder_file)
     return Runtime(settings, clock, database, house, stop, Broadcaster(database, stop))
 
 
@@ -80,7 +84,13 @@ async def running(runtime: Runtime, channel: Channel | None = None) -> AsyncIter
     workers = [Worker(database, house, channel, [lane]) for lane in (SOS_LANE, ROUND_LANE)]
     tasks = [asyncio.create_task(w.run(runtime.stop)) for w in workers]
     tasks.append(asyncio.create_task(runtime.feed.run()))
-    scheduler = jobs.start(jobs.Sweeper(database, house), runtime.clock.speed)
+    sweeper = jobs.Sweeper(database, house)
+    deadman = runtime.settings.deadman_url
+    auditor = Auditor(
+        database, house, channel, sweeper.ring, deadman.get_secret_value() if deadman else ""
+    )
+    tasks.append(asyncio.create_task(auditor.run(runtime.stop)))
+    scheduler = jobs.start(sweeper, runtime.clock.speed)
     try:
         yield
     finally:
@@ -107,7 +117,7 @@ def create_app(runtime: Runtime) -> FastAPI:
         redoc_url=None,
     )
     app.state.runtime = runtime
-    for resource in (health, signals, alerts, register, feed, webhooks):
+    for resource in (health, signals, alerts, register, absences, ladder, feed, webhooks):
         app.include_router(resource.router)
     mount(app, ServerReader(runtime))
     app.add_middleware(BoundedBodies)
@@ -133,6 +143,8 @@ class BoundedBodies:
         left = BODY_MOST_BYTES
         refusal = JSONResponse({"detail": f"at most {BODY_MOST_BYTES} bytes a request"}, 413)
 
+        started = False
+
         async def counted() -> Message:
             nonlocal left
             message = await receive()
@@ -141,12 +153,19 @@ class BoundedBodies:
                 raise _TooLarge
             return message
 
+        async def answered(message: Message) -> None:
+            # Whoever reads the body may turn our refusal into an answer of their own: ours stands.
+            nonlocal started
+            if left >= 0 or started:
+                started = True
+                await send(message)
+
         if length.isdigit() and int(length) > BODY_MOST_BYTES:
             await refusal(scope, receive, send)
             return
-        try:
-            await self._app(scope, counted, send)
-        except _TooLarge:
+        with contextlib.suppress(_TooLarge):
+            await self._app(scope, counted, answered)
+        if left < 0 and not started:
             await refusal(scope, receive, send)
 
 

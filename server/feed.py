@@ -100,13 +100,16 @@ class Broadcaster:
         """We live; what time it is; how long ago the terminals' side was last heard."""
         clock = self._database.clock
         now = clock.now()
-        lag_ms = await self._database.read(lambda c: views.ingest_lag_ms(c, now))
+        lag_ms, alarms = await self._database.read(
+            lambda c: (views.ingest_lag_ms(c, now), views.alarms_10min(c, now))
+        )
         return FeedEvent(
             "heartbeat",
             {
                 "now_ms": to_ms(now),
                 "speed": clock.speed,
                 "seq": self._seq,
+                "alarms_10min": alarms,
                 "ingest_lag_ms": None if lag_ms is None else int(lag_ms / clock.speed),
             },
         )

@@ -34,7 +34,7 @@ class Sweeper:
             house, clock = self._house, self._database.clock
             try:
                 now, gap = clock.now(), GATEWAY_GAP * clock.speed
-                due = await self._database.read(lambda c: sweep.what_is_due(c, now, gap))
+                due = await self._database.read(lambda c: sweep.what_is_due(c, now, gap, house))
                 for work in sweep.ALWAYS:
                     if work.__name__ in due:
                         await self._all_of(work)

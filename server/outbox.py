@@ -7,10 +7,10 @@ Duplicates beat silence: what can't be looked up within the deadline is sent aga
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import RowMapping
 
@@ -21,6 +21,7 @@ from server.service import answering
 from server.service.house import PLACEHOLDER, House
 from server.store import outbox
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 LEASE = timedelta(seconds=30)
 """Longer than the channel's own time-out, so that a living sender is never overtaken."""
@@ -56,8 +57,16 @@ class Worker:
     async def drain(self) -> int:
         """Send one lot; returns how many there were."""
         lot = await self._database.write(self._lease, urgent=self._urgent)
-        await asyncio.gather(*(self._send(message) for message in lot))
+        await self._together([self._send(message) for message in lot])
         return len(lot)
+
+    # The two places that need an event loop; tests/simulation drives this class without one.
+
+    async def _together(self, sends: Sequence[Coroutine[Any, Any, None]]) -> None:
+        await asyncio.gather(*sends)
+
+    async def _in_thread(self, call: Callable[..., T], *args: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call, *args)
 
     @property
     def _urgent(self) -> bool:
@@ -70,25 +79,41 @@ class Worker:
 
     async def _send(self, message: RowMapping) -> None:
         body = self._words(message)
-        loop = asyncio.get_running_loop()
         try:
             result: Sent | Refused | None = None
             if message["state"] == Delivery.SENDING.value:
-                result = await loop.run_in_executor(
-                    self._threads, self._channel.find, message["phone"], body, _since(message)
+                result = await self._in_thread(
+                    self._channel.find, message["phone"], body, _since(message)
                 )
+                if result is None and await self._dropped(message):
+                    return
             if result is None:
-                result = await loop.run_in_executor(
-                    self._threads, self._channel.send, message["phone"], body, message["id"]
+                result = await self._in_thread(
+                    self._channel.send, message["phone"], body, message["id"]
                 )
         except Ambiguous as error:
             log.warning("message %s: %s; it will be looked up", message["id"], error)
             await self._again(message, state=Delivery.SENDING)
         except Busy as error:
             log.warning("message %s: %s; trying again", message["id"], error)
-            await self._again(message, state=Delivery(message["state"]))
+            if not await self._dropped(message):
+                await self._again(message, state=Delivery(message["state"]))
         else:
             await self._record(message, result)
+
+    async def _dropped(self, message: RowMapping) -> bool:
+        """Whether a message that surely has not left is no longer to leave: it may have waited
+        for minutes, and cancelling cannot touch what is leased."""
+
+        def drop(tx: Tx) -> bool:
+            end = outbox.unwanted(tx.conn, message["id"])
+            if end is Delivery.FAILED:
+                answering.take_delivery(tx, self._house, message["id"], end, "opted_out")
+            elif end is not None:
+                outbox.put_back(tx.conn, message, end, None)
+            return end is not None
+
+        return await self._database.write(drop, urgent=self._urgent)
 
     def _words(self, message: RowMapping) -> str:
         body: str = message["body"]
@@ -102,7 +127,7 @@ class Worker:
 
         def put_back(tx: Tx) -> None:
             due_at = tx.now + tx.real(timedelta(seconds=wait_s))
-            outbox.set_message(tx.conn, message["id"], state=state.value, due_at=due_at)
+            outbox.put_back(tx.conn, message, state, due_at)
 
         await self._database.write(put_back, urgent=self._urgent)
 

@@ -34,6 +34,16 @@ class Settings(BaseSettings):
     clock: str = Field(
         "", description="Demo time `<real epoch s>,<virtual epoch s>,<speed>`; empty = real time"
     )
+    ladder_file: str = Field(
+        "",
+        description="YAML file of the ladders (docs/ladder.md), read again when it changes; "
+        "empty = the built-in ones",
+    )
+    deadman_url: SecretStr | None = Field(
+        None,
+        description="Address outside the house, pinged every 20 s while all is well; its owner "
+        "raises the alarm when the pings stop",
+    )
     twilio_account_sid: str = Field(
         "", alias="TWILIO_ACCOUNT_SID", description="Twilio account (AC…); empty = no SMS"
     )
@@ -46,6 +56,16 @@ class Settings(BaseSettings):
     twilio_api_base_url: str = Field(
         "", alias="TWILIO_API_BASE_URL", description="A stand-in for Twilio; empty = Twilio itself"
     )
+
+    @field_validator(
+        "secret", "gateway_token", "api_token", "operator_password", "twilio_auth_token",
+        "deadman_url",
+        mode="before",
+    )
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        """An empty secret would be one that anybody knows."""
+        return None if value == "" else value
 
     @field_validator("public_url")
     @classmethod

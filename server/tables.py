@@ -100,8 +100,13 @@ class Person(SQLModel, table=True):
 
 class Assignment(SQLModel, table=True):
     """Who stands behind which target: role `steward` (position 1, 2) and `substitute` for a
-    building, `key_holder` for a resident, `duty` for the community."""
+    building, `key_holder` for a resident, `duty` for the community. Until `absent_until` they are
+    passed over."""
 
+    __table_args__ = (
+        Index("ix_assignment_duty", "community_id", sqlite_where=text("role = 'duty'"),
+              postgresql_where=text("role = 'duty'")),
+    )
     id: int | None = _id()
     person_id: int = Field(foreign_key="person.id", index=True)
     role: str
@@ -110,15 +115,19 @@ class Assignment(SQLModel, table=True):
     building_id: int | None = Field(default=None, foreign_key="building.id", index=True)
     resident_id: int | None = Field(default=None, foreign_key="resident.id", index=True)
     key_place: str = ""
+    absent_until: datetime | None = _at()
 
 
 class Resident(SQLModel, table=True):
     """A person of 65 or over whom we watch. `next_due_at` is the deadline of the next round in
-    which they owe a sign of life; the sweep asks for those that have passed."""
+    which they owe a sign of life; the sweep asks for those that have passed. `absent_until` ends
+    the state `paused`, and stays until they have been heard of or missed again."""
 
     __table_args__ = (
         Index("ix_resident_due", "next_due_at", sqlite_where=text("state = 'active'"),
               postgresql_where=text("state = 'active'")),
+        Index("ix_resident_back", "absent_until", sqlite_where=text("state = 'paused'"),
+              postgresql_where=text("state = 'paused'")),
     )
     id: int | None = _id()
     flat_id: int = Field(foreign_key="flat.id", index=True)
@@ -134,6 +143,7 @@ class Resident(SQLModel, table=True):
     risks: str = ""
     next_due_at: datetime | None = _at()
     last_sign_at: datetime | None = _at()
+    absent_until: datetime | None = _at()
 
 
 class Terminal(SQLModel, table=True):

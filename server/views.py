@@ -6,7 +6,7 @@ façade, and a resident's name only on an SOS that staff handle.
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping
@@ -14,11 +14,11 @@ from sqlalchemy import Connection, RowMapping
 from server.core import rounds, windows
 from server.core.ladder import Roster
 from server.core.messages import Subject, place
+from server.core.risk import age_on
 from server.core.texts import WORDS
 from server.core.windows import Window
 from server.core.words import Kind, State
 from server.service.answering import masked
-from server.service.effects import age_on
 from server.store import alerts, journal, outbox, people, signals, wall
 from server.tables import to_ms
 
@@ -62,6 +62,8 @@ def window_states(
 def building_worst(states: Sequence[Window]) -> str:
     """The worst state of a building, "ok" when nothing needs anybody."""
     worst = windows.worst(list(states))
+    if worst is Window.LATE_OFFLINE:
+        return Window.LATE.value  # for a house, late is late
     return "ok" if worst in (Window.NONE, Window.AWAY, Window.CHECKED) else worst.value
 
 
@@ -95,6 +97,11 @@ def counts(conn: Connection) -> Json:
     }
 
 
+def alarms_10min(conn: Connection, now: datetime) -> int:
+    """How many alarms came up in the last ten minutes (EEMUA 191's measure of a desk's load)."""
+    return wall.opened_since(conn, now - timedelta(minutes=10))
+
+
 class Cards:
     """Alerts as the queue shows them; loads what all of them need in a few queries."""
 
@@ -114,6 +121,7 @@ class Cards:
                 for s in stored
                 if s.row["building_id"] is not None
             },
+            now,
         )
         self.cards = [
             self._card(s)
@@ -160,6 +168,7 @@ class Cards:
             ),
             "lease_until_ms": _ms(alert.lease_until),
             "next_step": self._next_step(stored), "exhausted": alert.exhausted,
+            "ladder_version": alert.ladder.version if alert.ladder else None,
             "presses": alert.presses, "outcome": alert.outcome.value if alert.outcome else None,
             "note": alert.note, "resolved_ms": _ms(alert.resolved_at),
             "resolved_by": alert.resolved_by,
@@ -239,6 +248,7 @@ def snapshot(conn: Connection, now: datetime, speed: float) -> Json:
         "community": {"name": community.name, "tz": str(community.zone)} if community else None,
         "round": round_view(conn, now),
         "counts": counts(conn),
+        "alarms_10min": alarms_10min(conn, now),
         "buildings": [
             {
                 "id": b["id"], "number": b["number"],

@@ -11,7 +11,7 @@ import re
 import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -30,6 +30,7 @@ from server import jobs, migrate
 from server import tables as t
 from server.channels.base import Channel
 from server.clock import Clock
+from server.database import Database
 from server.outbox import LEASE
 from server.runtime import Runtime
 from server.settings import Settings
@@ -147,12 +148,21 @@ class Town:
         """Move the clock to an instant, as `move` does."""
         await self.move(at.timestamp() - self.hand.at_s)
 
-    async def watch_until(self, at: datetime) -> None:
-        """Move the clock to an instant with the gateway heard all the while: nobody was blind."""
-        while (left_s := at.timestamp() - self.hand.at_s) > 0:
-            self.hand.at_s += min(left_s, 50.0)
-            await self.gateway_lives()
+    async def watch(self, seconds: float) -> None:
+        """Move the clock; a gateway was heard all the while, the devices said nothing."""
+        self.hand.at_s += seconds
+        heard = update(t.table(t.Gateway)).values(last_heard_at=self.runtime.clock.now())
+        await self.sql(lambda c: c.execute(heard))
+        await self.gateway_lives()
         await self.ring()
+
+    async def watch_until(self, at: datetime) -> None:
+        """Move the clock to an instant; gateway and devices were heard all the while."""
+        device = t.table(t.Terminal)
+        beats = update(device).where(device.c.heartbeat_due_at.is_not(None))
+        beats = beats.values(heartbeat_due_at=at + timedelta(minutes=30))
+        await self.sql(lambda c: c.execute(beats))
+        await self.watch(at.timestamp() - self.hand.at_s)
 
     async def pass_unheard(self, seconds: float) -> None:
         """Move the clock and ring the bell while no gateway says anything."""
@@ -306,17 +316,24 @@ def settings_for(database_url: str, url: str, phones_url: str = "") -> Settings:
     )
 
 
+_LAID_OUT: dict[tuple[float, int], bytes] = {}
+"""Databases as first laid out, by instant and size: migrating takes longer than most tests."""
+
+
 def lay_out(folder: Path, hand: Hand, buildings: int = 12) -> tuple[str, Community]:
     """A migrated database with the sample community's first buildings; its URL."""
-    url = f"sqlite:///{folder / 'town.db'}"
+    file, key = folder / "town.db", (hand.at_s, buildings)
+    url = f"sqlite:///{file}"
     community = guangdan(buildings=buildings)
-    if migrate.current(url) is None:
+    if file.exists():
+        return url, community
+    if key not in _LAID_OUT:
         migrate.upgrade(url)
-        from server.database import Database
-
         database = Database(url, Clock(source=hand))
         database.transact(lambda tx: load(tx.conn, community, tx.now))
         database.close()
+        _LAID_OUT[key] = file.read_bytes()
+    file.write_bytes(_LAID_OUT[key])
     return url, community
 
 

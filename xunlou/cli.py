@@ -48,6 +48,17 @@ def _parser() -> argparse.ArgumentParser:
     db = commands.add_parser("db", help="the database")
     db.add_argument("action", choices=["upgrade"], help="bring the schema up to this code")
 
+    ladder = commands.add_parser("ladder", help="who is told, when, how").add_subparsers(
+        dest="action", required=True, metavar="action"
+    )
+    check = ladder.add_parser("check", help="look through a ladder file")
+    check.add_argument("file", type=Path)
+    explain = ladder.add_parser("explain", help="who would be told of a resident")
+    explain.add_argument("--resident", required=True, help="id, or terminal")
+    explain.add_argument("--at", help="date and time (default: now)")
+    explain.add_argument("--kind", choices=["sos", "missed"], default="sos")
+    explain.add_argument("--lang", choices=["zh", "en"], default="zh")
+
     commands.add_parser("doctor", help="look at everything and say what to do")
     return parser
 
@@ -113,6 +124,14 @@ def _db(_args: argparse.Namespace) -> int:
     return 0
 
 
+def _ladder(args: argparse.Namespace) -> int:
+    from xunlou import ladder
+
+    if args.action == "check":
+        return ladder.check(args.file)
+    return ladder.explain_to(args.resident, args.at, args.kind, args.lang)
+
+
 def _doctor(_args: argparse.Namespace) -> int:
     from xunlou.doctor import run
 
@@ -121,7 +140,7 @@ def _doctor(_args: argparse.Namespace) -> int:
 
 COMMANDS = {
     "demo": _demo, "up": _up, "serve": _serve, "gateway": _gateway, "sim": _sim, "db": _db,
-    "doctor": _doctor,
+    "doctor": _doctor, "ladder": _ladder,
 }  # fmt: skip
 
 

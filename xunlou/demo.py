@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import httpx
-
 from firmware_sim import scenario
 from xunlou.embedded import (
     CannotStart,
@@ -29,16 +27,16 @@ from xunlou.embedded import (
     prepare,
 )
 from xunlou.keys import Keys, write_private
+from xunlou.observer import Observer
 from xunlou.sample import AS_OF, STORY_BUILDING, STORY_FLAT, guangdan, manifest, terminal_password
 from xunlou.sim import scenario_file
-from xunlou.summary import Books, reckon, settled
+from xunlou.summary import reckon, settled
 from xunlou.supervise import ChildSpec, Supervisor
 from xunlou.up import stop_on_signals
 
 SMS_FROM = "+8610000000001"
 SETTLE_WITHIN_S = 15.0
 POLL_S = 0.25
-PAGE = 1000
 MARK = "THIS-IS-A-DEMO"
 """Only a directory with this file in it is ever cleared."""
 TZ = ZoneInfo("Asia/Shanghai")
@@ -154,7 +152,7 @@ class Demo:
         await answers(f"{self.phones_url}/healthz", self.place.directory / "log" / "sim.log")
         return embedded
 
-    def banner(self, warnings: list[str]) -> str:
+    def banner(self) -> str:
         """What a newcomer needs to see, once."""
         env = self.options.directory / "demo.env"
         topic = "xunlou/v1/t/$SOS_TERMINAL/evt/sos"
@@ -179,7 +177,7 @@ class Demo:
             "  Ctrl-C stops everything.",
             "",
         ]
-        return "\n".join([*(f"  ! {w}" for w in warnings), *lines])
+        return "\n".join(lines)
 
 
 def _mqtt_port(asked: int | None) -> int:
@@ -188,80 +186,6 @@ def _mqtt_port(asked: int | None) -> int:
     if asked:
         return asked
     return 1883 if asked is None and port_is_free(1883) else free_port()
-
-
-class Observer:
-    """Reads the three books over HTTP, as anybody could."""
-
-    def __init__(self, demo: Demo) -> None:
-        keys = demo.place.keys
-        self._server = httpx.AsyncClient(
-            base_url=demo.place.url,
-            headers={"Authorization": f"Bearer {keys.api_token}"},
-            timeout=10.0,
-        )
-        self._phones = httpx.AsyncClient(base_url=demo.phones_url, timeout=10.0)
-        self._account = (keys.sms_account, keys.sms_token)
-        self._journal: list[dict[str, Any]] = []
-
-    async def __aenter__(self) -> "Observer":
-        return self
-
-    async def __aexit__(self, *_exc: object) -> None:
-        await self._server.aclose()
-        await self._phones.aclose()
-
-    async def new_entries(self) -> list[dict[str, Any]]:
-        """Journal entries since the last call."""
-        after = self._journal[-1]["seq"] if self._journal else 0
-        found = await _pages(self._server, "/api/v1/journal", "entries", "seq", after)
-        self._journal += found
-        return found
-
-    @property
-    def entries_read(self) -> int:
-        """How many journal entries have been read so far."""
-        return len(self._journal)
-
-    async def scenario(self) -> dict[str, Any]:
-        """How far the scenario has come."""
-        found: dict[str, Any] = (await self._phones.get("/sim/scenario")).raise_for_status().json()
-        return found
-
-    async def quiet(self) -> None:
-        """Nobody presses or checks in any more."""
-        (await self._phones.post("/sim/quiet")).raise_for_status()
-
-    async def books(self) -> Books:
-        """All three books, the journal up to now."""
-        await self.new_entries()
-        sim = (await self._phones.get("/sim/summary")).raise_for_status().json()
-        provider: list[dict[str, Any]] = []
-        page: str | None = f"/2010-04-01/Accounts/{self._account[0]}/Messages.json?PageSize={PAGE}"
-        while page:
-            answer = (await self._phones.get(page, auth=self._account)).raise_for_status().json()
-            provider += [m for m in answer["messages"] if m["direction"].startswith("outbound")]
-            page = answer["next_page_uri"]
-        return Books(
-            sim=sim,
-            journal=self._journal,
-            alerts=await _pages(self._server, "/api/v1/alerts", "alerts", "id", 0),
-            messages=await _pages(self._server, "/api/v1/messages", "messages", "id", 0),
-            provider=provider,
-        )
-
-
-async def _pages(
-    client: httpx.AsyncClient, path: str, name: str, key: str, after: int
-) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    while True:
-        query = {"after": after, "limit": PAGE}
-        page = (await client.get(path, params=query)).raise_for_status().json()[name]
-        found += page
-        if len(page) < PAGE:
-            return found
-        after = page[-1][key]
 
 
 def _print(line: dict[str, Any]) -> None:
@@ -273,7 +197,7 @@ async def _headless(demo: Demo, stop: asyncio.Event) -> int:
     reckoning. 1 when anything was lost or doubled, or a step of the scenario failed."""
     loop = asyncio.get_running_loop()
     end = loop.time() + demo.options.for_s if demo.options.for_s is not None else None
-    async with Observer(demo) as observer:
+    async with Observer(demo.place.url, demo.phones_url, demo.place.keys) as observer:
         played = 0
         while not stop.is_set() and (end is None or loop.time() < end):
             for entry in await observer.new_entries():
@@ -330,10 +254,12 @@ async def run(options: Options) -> int:
     code = 0
     async with Supervisor(demo.place.directory / "log", alarm) as supervisor:
         embedded = await demo.start(supervisor)
+        for warning in embedded.warnings:
+            print(f"! {warning}", file=sys.stderr, flush=True)
         if options.headless:
             code = await _headless(demo, stop)
         else:
-            print(demo.banner(embedded.warnings), flush=True)
+            print(demo.banner(), flush=True)
             await _pause(stop, options.for_s)
         over = True
     print("stopped.", file=sys.stderr, flush=True)

@@ -4,14 +4,18 @@ Used by `xunlou up` (a community office, for real) and by `xunlou demo` (with a 
 """
 
 import asyncio
+import json
 import os
 import socket
 import sys
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
 from sqlalchemy import create_engine, select
 
 from server import migrate
@@ -142,7 +146,10 @@ class Embedded:
         return self.broker.warnings if self.broker else []
 
     async def start(self) -> None:
-        """Start all three; returns when the server answers. Raises CannotStart, BrokerError."""
+        """Start all three; returns when a press would be stored.
+
+        Raises CannotStart or BrokerError.
+        """
         place = self._place
         if not port_is_free(place.port):
             raise CannotStart(
@@ -157,6 +164,34 @@ class Embedded:
         environment["XUNLOU_MQTT_PROTOCOL"] = self.mqtt_protocol
         await answers(f"{place.url}/readyz", place.directory / "log" / "server.log")
         self._supervisor.start(ChildSpec("gateway", command("gateway"), environment))
+        if not await asyncio.to_thread(gateway_is_online, place, READY_WITHIN_S):
+            log = place.directory / "log" / "gateway.log"
+            raise CannotStart(f"the gateway does not come online; the reason is in {log}")
+
+
+def gateway_is_online(place: Place, within_s: float) -> bool:
+    """Wait until the gateway says `online`: a press sent now would be stored. Blocking.
+
+    Before its first subscription the broker keeps nothing for it, and a press from a shell, which
+    nobody repeats, would be lost.
+    """
+    online = threading.Event()
+
+    def heard(_client: object, _user: object, message: mqtt.MQTTMessage) -> None:
+        if json.loads(message.payload).get("s") == "online":
+            online.set()
+
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=f"ready-{os.getpid()}")
+    client.username_pw_set(GATEWAY_USER, place.keys.mqtt_gateway_password)
+    client.on_message = heard
+    client.on_connect = lambda c, *_: c.subscribe("xunlou/v1/srv/state", qos=1)
+    client.connect("127.0.0.1", place.mqtt_port)
+    client.loop_start()
+    try:
+        return online.wait(within_s)
+    finally:
+        client.disconnect()
+        client.loop_stop()
 
 
 async def answers(url: str, log: Path) -> None:

@@ -1,7 +1,7 @@
 """Loads a described community into the server's register, once."""
 
 from collections.abc import Sequence
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -12,6 +12,9 @@ from server.core.rounds import Plan, next_deadline
 from server.core.words import Role
 from xunlou.community import Building, Community, Flat, Person, Resident
 
+AWAY_FOR = timedelta(days=30)
+"""An absence has an end, also in the sample."""
+
 
 class NotEmpty(Exception):
     """The register already holds a community; loading another would mix them."""
@@ -20,8 +23,9 @@ class NotEmpty(Exception):
 class _Loader:
     """Inserts with the ids that the rows refer to each other by."""
 
-    def __init__(self, conn: Connection, next_due_at: datetime) -> None:
+    def __init__(self, conn: Connection, next_due_at: datetime, now: datetime) -> None:
         self._conn = conn
+        self._away_until = now + AWAY_FOR
         self._next_due_at = next_due_at
         self._people: dict[str, int] = {}
 
@@ -79,6 +83,7 @@ class _Loader:
             state="paused" if away else "active", phone="", access_notes=r.access_notes,
             risks="易跌倒" if r.health_flag else "",
             next_due_at=None if away else self._next_due_at,
+            absent_until=self._away_until if away else None,
         )  # fmt: skip
         self._conn.execute(
             insert(t.table(t.Terminal)).values(
@@ -113,7 +118,7 @@ def load(conn: Connection, community: Community, now: datetime) -> None:
         )
         for r in community.rounds
     )
-    loader = _Loader(conn, next_deadline(plans, ZoneInfo(community.tz), now))
+    loader = _Loader(conn, next_deadline(plans, ZoneInfo(community.tz), now), now)
     row = loader.add(t.Community, name=community.name, tz=community.tz, rounds=rounds)
     for building in community.buildings:
         loader.building(row, building)

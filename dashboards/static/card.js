@@ -123,6 +123,8 @@ export function fill(card, settings) {
   element.dataset.group = card.group;
   element.dataset.test = String(alert.test);
   put(part("address"), heading(alert));
+  element.querySelector("a.detail").href = `/alerts/${alert.id}`;
+  element.setAttribute("aria-label", heading(alert));
   fillList(part("facts"), JSON.stringify([
     alert.test, alert.exhausted, alert.late, alert.cancelled_by_resident, alert.presses, alert.fault,
     alert.age, alert.lives_alone, alert.code, alert.fall, alert.detail,

@@ -5,6 +5,8 @@ import { put, t, word } from "./text.js";
 // The worst first; the label carries the worst in words.
 const RANK = ["sos", "claimed", "late", "offline"];
 const COUNTED = ["checked", "waiting", ...RANK];
+// "late_offline" is late, drawn with a hatched corner: counted and named as late.
+const base = (state) => state.split("_")[0];
 
 export class Facades {
   constructor(onPick) {
@@ -24,7 +26,8 @@ export class Facades {
     };
     for (const pane of element.querySelectorAll("[data-flat]")) {
       this.windows.set(Number(pane.dataset.flat), { pane, building });
-      building.counts[pane.dataset.state] = (building.counts[pane.dataset.state] ?? 0) + 1;
+      const state = base(pane.dataset.state);
+      building.counts[state] = (building.counts[state] ?? 0) + 1;
     }
     element.addEventListener("click", () => onPick(id));
     this.buildings.set(id, building);
@@ -44,8 +47,8 @@ export class Facades {
       if (old === state) continue;
       place.pane.dataset.state = state;
       const { counts } = place.building;
-      counts[old] -= 1;
-      counts[state] = (counts[state] ?? 0) + 1;
+      counts[base(old)] -= 1;
+      counts[base(state)] = (counts[base(state)] ?? 0) + 1;
       place.building.worst = null; // derived again, unless the server says it below
       this.dirty.add(place.building);
     }

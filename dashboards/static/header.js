@@ -26,6 +26,17 @@ export class Header {
     }
   }
 
+  // New alarms in the last ten minutes with EEMUA 191's bands: about one is manageable, five is
+  // too many, ten is a flood in which things are missed.
+  load(n) {
+    if (n === undefined || n === null) return;
+    const band = n >= 10 ? "flood" : n >= 5 ? "excess" : n >= 2 ? "busy" : "calm";
+    const place = document.getElementById("load");
+    place.dataset.band = band;
+    put(slot(place, "n"), String(n));
+    put(slot(place, "band"), t(`live.load.${band}`));
+  }
+
   tick(level, ageMs, heardMs, ingestLimitMs) {
     const now = this.clock.now();
     put(this.time, this.clock.seconds.format(now));

@@ -36,6 +36,10 @@ export class Queue {
     this.settle();
   }
 
+  alerts() {
+    return [...this.cards.values()].map((card) => card.alert);
+  }
+
   apply(alerts) {
     for (const alert of alerts ?? []) this.place(alert, false);
     this.settle();
@@ -83,6 +87,7 @@ export class Queue {
   }
 
   settle() {
+    const focused = document.activeElement; // a card that moves keeps the keyboard
     for (const [name, group] of this.groups) {
       const cards = [...this.cards.values()].filter((card) => card.group === name);
       cards.sort((one, other) => before(one.alert, other.alert));
@@ -95,6 +100,7 @@ export class Queue {
       group.none.hidden = cards.length > 0;
       group.element.dataset.empty = String(cards.length === 0);
     }
+    if (focused !== document.activeElement && focused.isConnected) focused.focus();
     this.tick();
   }
 

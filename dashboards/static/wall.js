@@ -5,7 +5,9 @@ import { ServerClock } from "./clock.js";
 import { Facades } from "./facades.js";
 import { Feed } from "./feed.js";
 import { Header } from "./header.js";
+import { Keyboard } from "./keyboard.js";
 import { Queue } from "./queue.js";
+import { Sound } from "./sound.js";
 import { put, t } from "./text.js";
 
 const main = document.getElementById("main");
@@ -53,6 +55,7 @@ function takeSnapshot(snapshot) {
   queue.replace(snapshot.alerts);
   queue.mark(picked, false);
   header.counts(snapshot.counts);
+  header.load(snapshot.alarms_10min);
   header.roundFacts = snapshot.round;
   tick();
 }
@@ -76,6 +79,7 @@ const feed = new Feed({
       clock.sync(data.now_ms, data.speed);
       heardMs = data.now_ms;
       header.ingestLagMs = data.ingest_lag_ms ?? null;
+      header.load(data.alarms_10min);
       tick();
     },
     signedOut(out) {
@@ -107,6 +111,11 @@ const still = toggle(document.getElementById("pulse-toggle"), "aria-pressed", (o
 if (localStorage.getItem("still") === "true") still(true);
 
 takeSnapshot(first);
+const sound = new Sound({
+  clock, alerts: () => queue.alerts(),
+  feedLost: () => feed.level() !== "live" || document.body.dataset.deaf === "true",
+});
+new Keyboard({ sound, pickBuilding: (id) => picked !== id && pick(id, true) });
 feed.start();
 setInterval(tick, Math.min(1000, ms("lateMs") / 4));
 document.addEventListener("visibilitychange", tick);

@@ -5,13 +5,13 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, HTTPException, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from server import views
+from server import alert_detail, views
 from server.api.deps import Principal, RuntimeDep, StaffDep
 from server.core import alerts as core
 from server.database import Tx
 from server.runtime import Runtime
 from server.service import acting
-from server.store import alerts, journal, wall
+from server.store import alerts, wall
 
 router = APIRouter(prefix="/api/v1/alerts", tags=["alerts"])
 Card = dict[str, Any]
@@ -62,17 +62,12 @@ async def list_alerts(
 
 @router.get("/{alert_id}")
 async def get_alert(alert_id: Id, runtime: RuntimeDep, _staff: StaffDep) -> Card:
-    """One alert with its timeline."""
+    """One alert with its timeline, and its ladder with what comes next."""
     now = runtime.clock.now()
-
-    def find(conn: Any) -> Card:
-        stored = alerts.load(conn, alert_id)
-        if stored is None:
-            raise HTTPException(404, f"there is no alert {alert_id}")
-        timeline = [views.entry(e) for e in journal.for_alert(conn, alert_id)]
-        return {**views.Cards(conn, [stored], now).cards[0], "timeline": timeline}
-
-    return await runtime.database.read(find)
+    found = await runtime.database.read(lambda c: alert_detail.detail(c, alert_id, now))
+    if found is None:
+        raise HTTPException(404, f"there is no alert {alert_id}")
+    return found
 
 
 async def _act(

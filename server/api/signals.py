@@ -40,6 +40,8 @@ class SignalForm(Form):
     bat: Annotated[int, Field(ge=0, le=100)] | None = None
     mains: bool | None = None
     rssi: Annotated[int, Field(ge=-32768, le=32767)] | None = None
+    attempt: Annotated[int, Field(ge=1)] = 1
+    held_ms: Annotated[int, Field(ge=0, le=7 * 86_400_000)] = 0
 
 
 class HeartbeatForm(Form):
@@ -59,7 +61,7 @@ class StatusForm(Form):
     s: Literal["online", "lost"]
     boot: Counter | None = None
     fw: Annotated[str, Field(max_length=64)] | None = None
-    hb_s: Annotated[int, Field(ge=1, le=86_400)] | None = None
+    hb_s: Annotated[int, Field(ge=1, le=604_800)] | None = None
 
 
 class CommandAckForm(Form):

@@ -32,7 +32,8 @@ class Channel(Protocol):
     """Blocking; called in a thread."""
 
     def send(self, phone: str, body: str, reference: int) -> Sent | Refused:
-        """Hand one message over; `reference` is our id of it, for the provider's callbacks.
+        """Hand one message over; `reference` is our id of it, for the provider's callbacks
+        (0: nobody waits for any).
 
         Raises Busy or Ambiguous.
         """

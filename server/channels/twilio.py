@@ -8,6 +8,7 @@ import logging
 from datetime import datetime
 
 import requests
+from twilio.base import values
 from twilio.base.exceptions import TwilioRestException
 from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
@@ -18,6 +19,7 @@ from server.settings import Settings
 log = logging.getLogger(__name__)
 TIMEOUT_S = 10.0
 """The sync client has no time-out of its own; an outbox worker must not hang for ever."""
+SURELY_NOT_TAKEN = frozenset({429, 503})
 
 
 class TwilioSms:
@@ -43,11 +45,13 @@ class TwilioSms:
                 from_=self._from,
                 body=body,
                 # Our own id: a callback can be faster than the answer that tells us Twilio's.
-                status_callback=f"{self._callback}?m={reference}",
+                status_callback=f"{self._callback}?m={reference}" if reference else values.unset,
             )
         except TwilioRestException as error:
-            if error.status == 429 or error.status >= 500:
+            if error.status in SURELY_NOT_TAKEN:
                 raise Busy(f"Twilio answered {error.status}") from error
+            if error.status >= 500:  # a 504 can come from before or behind the queue
+                raise Ambiguous(f"Twilio answered {error.status}") from error
             log.warning("Twilio refused a message: %s %s", error.status, error.code)
             return Refused(str(error.code or error.status))
         except requests.ConnectTimeout as error:

@@ -261,7 +261,7 @@ def decide(s: Situation, event: Event, now: datetime) -> Decision:
         case StepDue():
             return _on_step_due(s, now)
         case Escalate():
-            return climb(s, now)
+            return _on_escalate(s, now)
         case Accept(actor):
             return _on_accept(s, actor, now)
         case Decline(actor):
@@ -329,6 +329,14 @@ def climb(s: Situation, now: datetime, *, until_duty: bool = False) -> Decision:
         if people and not (until_duty and Target.DUTY not in step.targets):
             break
     return Decision(Reason.CLIMBED, alert, tuple(effects))
+
+
+def _on_escalate(s: Situation, now: datetime) -> Decision:
+    decision = climb(s, now)
+    if s.alert.state is not State.ACCEPTED:
+        return decision
+    # More people are called, yet whoever is on the way keeps the time they were given.
+    return replace(decision, alert=replace(decision.alert, next_step_at=s.alert.next_step_at))
 
 
 def _others(s: Situation, *but: int | None) -> list[Person]:
@@ -500,7 +508,8 @@ def _on_delivery_failed(s: Situation, person_id: int, now: datetime) -> Decision
     if alert.state is not State.OPEN or alert.ladder is None or alert.exhausted:
         return Decision(Reason.UNREACHABLE, alert)
     told = {**s.told, person_id: s.told.get(person_id, Delivery.FAILED)}
-    if not all(state in UNREACHED for state in told.values()):
+    gone = {p.id for p in s.roster.everyone() if not p.reachable}  # opted out since
+    if not all(state in UNREACHED or person in gone for person, state in told.items()):
         return Decision(Reason.UNREACHABLE, alert)
     return replace(climb(s, now, until_duty=True), reason=Reason.UNREACHABLE)
 

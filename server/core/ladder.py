@@ -7,10 +7,19 @@ step is taken, so that a new phone number or an absence counts at once.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from server.core.words import Kind, Role
+from server.core.words import Role
+
+
+class Policy(StrEnum):
+    """The ladders of a house. A resident of class A who misses a round climbs the last."""
+
+    SOS = "sos"
+    MISSED = "missed"
+    MISSED_HIGH_RISK = "missed_high_risk"
 
 
 class Target(StrEnum):
@@ -36,11 +45,13 @@ class Ladder:
 
     `lease_s`: how long an acceptance holds before the person must be at the door.
     `on_scene_s`: how long after arrival we ask whether all is well.
+    `version`: which edition of the policy this is, for those who ask later what was in force.
     """
 
     steps: tuple[Step, ...]
     lease_s: int
     on_scene_s: int
+    version: str = ""
 
     def __post_init__(self) -> None:
         if not self.steps:
@@ -56,6 +67,7 @@ class Ladder:
             "steps": [{"targets": list(s.targets), "wait_s": s.wait_s} for s in self.steps],
             "lease_s": self.lease_s,
             "on_scene_s": self.on_scene_s,
+            "version": self.version,
         }
 
     @staticmethod
@@ -68,6 +80,7 @@ class Ladder:
             ),
             lease_s=int(data["lease_s"]),
             on_scene_s=int(data["on_scene_s"]),
+            version=str(data.get("version", "")),  # rows from before there were editions
         )
 
 
@@ -92,12 +105,30 @@ MISSED_LADDER = Ladder(
     lease_s=60 * 60,
     on_scene_s=60 * 60,
 )
-DEFAULT_LADDERS: Mapping[Kind, Ladder] = {Kind.SOS: SOS_LADDER, Kind.MISSED: MISSED_LADDER}
+MISSED_HIGH_RISK_LADDER = Ladder(
+    # Whom nobody would notice in time is looked for by name, and by those with a key.
+    steps=(
+        Step((Target.STEWARDS,), wait_s=5 * 60),
+        Step((Target.SUBSTITUTES, Target.KEY_HOLDERS, Target.STEWARDS), wait_s=5 * 60),
+        Step((Target.DUTY,), wait_s=10 * 60),
+    ),
+    lease_s=15 * 60,
+    on_scene_s=20 * 60,
+)
+DEFAULT_LADDERS: Mapping[str, Ladder] = {
+    Policy.SOS: SOS_LADDER,
+    Policy.MISSED: MISSED_LADDER,
+    Policy.MISSED_HIGH_RISK: MISSED_HIGH_RISK_LADDER,
+}
+"""What server/ladders/default.yaml says (a test compares them): in force when nothing else is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody who can be told. `reachable` is false after an opt-out or a dead number."""
+    """Somebody who can be told. `reachable` is false after an opt-out, and during an absence.
+
+    `absent_until` is set only while they are away: then somebody stands in for them.
+    """
 
     id: int
     name: str
@@ -105,6 +136,7 @@ class Person:
     lang: str
     role: Role
     reachable: bool = True
+    absent_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +152,18 @@ class Roster:
         """Everyone the targets name who can be reached, each once, in the order named."""
         chosen: dict[int, Person] = {}
         for target in targets:
-            for person in getattr(self, target.value):
+            for person in self.behind(target):
                 if person.reachable:
                     chosen.setdefault(person.id, person)
         return tuple(chosen.values())
+
+    def behind(self, target: Target) -> tuple[Person, ...]:
+        """Who stands behind a target, reachable or not. While a steward is away the substitutes
+        stand with the other one: there are always to be two."""
+        people: tuple[Person, ...] = getattr(self, target.value)
+        if target is Target.STEWARDS and any(p.absent_until is not None for p in people):
+            return people + self.substitutes
+        return people
 
     def everyone(self) -> tuple[Person, ...]:
         """All four groups, reachable or not, each person once."""

@@ -44,9 +44,9 @@ EDGES = " \t\r\n.,;:!?。,;:!?、~-()[]【】“”\"'"
 def understand(text: str) -> Reply | None:
     """The reply that `text` is, or None when a person must read it."""
     plain = unicodedata.normalize("NFKC", text).strip(EDGES).lower()
-    if not plain:
-        return None
     parts = plain.replace(",", " ").split()
+    if not parts:  # also where all that is left is white space that strip() did not know
+        return None
     if len(parts) == 1:
         token = parts[0]
         if token in DIGITS:
@@ -87,6 +87,14 @@ class OpenAlert:
 
     id: int
     code: str
+
+
+def unglue(reply: Reply, open_alerts: Sequence[OpenAlert]) -> Reply:
+    """`14031` is "1 4031" typed without its space, when 4031 is one of theirs."""
+    code, codes = reply.code or "", {a.code for a in open_alerts}
+    if code not in codes and code[:1] in DIGITS and code[1:] in codes:
+        return Reply(DIGITS[code[0]], code[1:])
+    return reply
 
 
 def choose(reply: Reply, open_alerts: Sequence[OpenAlert]) -> int | Miss:

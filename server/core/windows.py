@@ -16,6 +16,7 @@ class Window(StrEnum):
     WAITING = "waiting"
     OFFLINE = "offline"
     LATE = "late"
+    LATE_OFFLINE = "late_offline"
     CLAIMED = "claimed"
     SOS = "sos"
 
@@ -38,13 +39,13 @@ class Facts:
 
 def window(facts: Facts, current: Occurrence, now: datetime) -> Window:
     """The one state to show. An SOS outranks everything; a silent device never hides a late
-    person."""
+    person, and is said beside them: it changes what a steward expects at the door."""
     if facts.sos_open:
         return Window.SOS
     if facts.sos_claimed:
         return Window.CLAIMED
     if facts.missed:
-        return Window.LATE
+        return Window.LATE_OFFLINE if facts.device_lost and facts.has_terminal else Window.LATE
     if not facts.has_terminal:
         return Window.NONE
     if not facts.watched:

@@ -126,5 +126,8 @@ class Fault(StrEnum):
     UNREADABLE_SOS = "unreadable_sos"
     UNKNOWN_NUMBER = "unknown_number"
     SMS_PROVIDER = "sms_provider"
+    STUCK = "stuck"
     BLIND = "blind"
     BROKEN_ALERT = "broken_alert"
+    LADDER_BROKEN = "ladder_broken"
+    """The ladder file can't be used (its last good edition is), or nobody stands on duty."""

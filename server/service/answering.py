@@ -76,7 +76,17 @@ def _act_on(tx: Tx, house: House, person: RowMapping, sms: Sms) -> str:
         journal.note(tx, "reply_not_understood", by=person["name"])
         effects.answer(tx, person, Template.NOT_UNDERSTOOD, nothing)
         return "not_understood"
-    chosen = replies.choose(reply, [replies.OpenAlert(a["id"], a["code"]) for a in open_alerts])
+    theirs = [replies.OpenAlert(a["id"], a["code"]) for a in open_alerts]
+    reply = replies.unglue(reply, theirs)
+    chosen = replies.choose(reply, theirs)
+    if chosen is replies.Miss.OLD_CODE and not alerts.was_told(
+        tx.conn, person["id"], reply.code or ""
+    ):  # a slip of the finger: "that matter is closed" would keep somebody from going
+        journal.note(tx, "reply_with_unknown_code", by=person["name"])
+        if not theirs:
+            effects.answer(tx, person, Template.NOT_UNDERSTOOD, nothing)
+            return "not_understood"
+        chosen = replies.Miss.SEVERAL_OPEN
     match chosen:
         case replies.Miss.NOTHING_OPEN:
             effects.answer(tx, person, Template.NOTHING_OPEN, nothing)
@@ -118,6 +128,7 @@ def event_for(action: replies.Action, actor: core.Actor) -> core.Event:
 def opted_out(tx: Tx, house: House, person: RowMapping) -> None:
     """This person can no longer be texted: a fault today, not a surprise in an emergency."""
     people.set_person(tx.conn, person["id"], opted_out_at=tx.now)
+    outbox.fail_queued(tx.conn, person["id"], "opted_out", tx.now)
     _unreachable(tx, house, person["id"], person["name"], "opted_out")
     for row in alerts.told_open(tx.conn, person["id"]):
         _failed(tx, house, row["id"], person["id"])

@@ -1,7 +1,7 @@
 """Saves a decision together with everything that follows from it: the one door to the outbox."""
 
 import math
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import RowMapping
@@ -9,6 +9,7 @@ from sqlalchemy import RowMapping
 from server.core import alerts as core
 from server.core.ladder import Person, Roster
 from server.core.messages import Subject, compose
+from server.core.risk import age_on
 from server.core.texts import WORDS
 from server.core.words import Delivery, Kind, Role, Template
 from server.database import Tx
@@ -22,17 +23,12 @@ HELP_TEXT_LIFE = timedelta(minutes=10)
 SOS_LANE, ROUND_LANE = 0, 1
 
 
-def age_on(birth: date, day: date) -> int:
-    """Full years of age on `day`."""
-    return day.year - birth.year - ((day.month, day.day) < (birth.month, birth.day))
-
-
 def roster_of(tx: Tx, row: RowMapping) -> Roster:
     """Who stands behind each target for this alert's door, now."""
     if row["building_id"] is None:
         return Roster()
     key = (row["building_id"], row["resident_id"])
-    return people.rosters(tx.conn, [key])[key]
+    return people.rosters(tx.conn, [key], tx.now)[key]
 
 
 def situation(tx: Tx, stored: alerts.Stored) -> core.Situation:
@@ -45,7 +41,8 @@ def subject_of(tx: Tx, stored: alerts.Stored) -> Subject:
     """What messages about this alert may say."""
     row = stored.row
     waited = int((tx.now - row["opened_at"]).total_seconds() // 60)
-    if row["resident_id"] is not None:
+    # A worklist speaks of the building and its flats, also when it is one resident's own.
+    if row["resident_id"] is not None and row["kind"] != Kind.MISSED:
         resident = people.resident(tx.conn, row["resident_id"])
         assert resident is not None
         return Subject(
@@ -157,7 +154,10 @@ def tell(
 def answer(
     tx: Tx, person: RowMapping, template: Template, subject: Subject, alert_id: int | None = None
 ) -> None:
-    """Queue a plain answer to a person's SMS (which code? too late, not understood …)."""
+    """Queue a plain answer to a person's SMS (which code? too late, not understood …), unless
+    they have asked us not to write."""
+    if person["opted_out_at"] is not None:
+        return
     outbox.enqueue(
         tx.conn,
         alert_id=alert_id,

@@ -6,8 +6,8 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from server.core.ladder import DEFAULT_LADDERS, Ladder
-from server.core.words import Kind
+from server.core.ladder import Ladder
+from server.ladders.keeping import LadderFile
 
 TOKEN_CHARACTERS = 22
 """128 bits in URL-safe base64."""
@@ -17,11 +17,16 @@ PLACEHOLDER = "*" * TOKEN_CHARACTERS
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """Public address, link key and ladders. Built once, in server/app.py."""
+    """Public address, link key and ladder file. Built once, in server/app.py."""
 
     public_url: str
     link_key: bytes = field(repr=False)
-    ladders: Mapping[Kind, Ladder] = field(default_factory=lambda: DEFAULT_LADDERS)
+    ladder_file: LadderFile = field(default_factory=LadderFile)
+
+    @property
+    def ladders(self) -> Mapping[str, Ladder]:
+        """The ladders in force now, by policy: an edit counts from the next alert on."""
+        return self.ladder_file.ladders
 
     def link(self) -> str:
         """A link as it is stored: its token is filled in only when the message leaves."""

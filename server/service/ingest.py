@@ -49,6 +49,9 @@ class SignalIn:
     bat: int | None = None
     mains: bool | None = None
     rssi: int | None = None
+    attempt: int = 1
+    held_ms: int = 0
+    """How long the gateway had it: while we were down, a press in time must not become late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +147,10 @@ def _occurred_at(s: SignalIn) -> datetime | None:
 
 
 def _seen_at(s: SignalIn, now: datetime) -> datetime:
-    return rounds.seen_at(now, _occurred_at(s), clock_ok=s.ts_ok, buffered=s.buffered)
+    reached_gateway_at = now - timedelta(milliseconds=s.held_ms)
+    # A second sending is no live event either: the first one may have met our own outage.
+    kept = s.buffered or s.attempt > 1
+    return rounds.seen_at(reached_gateway_at, _occurred_at(s), clock_ok=s.ts_ok, buffered=kept)
 
 
 def _journal_signals(tx: Tx, new: Sequence[_New]) -> None:
@@ -160,6 +166,8 @@ def _journal_signals(tx: Tx, new: Sequence[_New]) -> None:
                     "boot": n.signal.boot, "seq": n.signal.seq,
                     **({"late": True} if n.late else {}),
                     **({"test": True} if n.signal.test else {}),
+                    # Heard of while away: shown, and it ends nothing.
+                    **({"away": True} if n.terminal["state"] == "paused" else {}),
                 },
             }
             for n in new
@@ -202,11 +210,17 @@ def _signs_of_life(tx: Tx, house: House, new: Sequence[_New]) -> None:
         return
     community = people.community(tx.conn)
     assert community is not None, "a resident has a community"
+    # Every sign counts for its own round: a press after the deadline must not hide one before it.
+    signs = sorted(
+        (n.seen_at, n.terminal["resident_id"]) for n in new
+        if n.terminal["resident_id"] in seen and n.signal.type in SIGNS_OF_LIFE
+    )  # fmt: skip
     rows = []
     for resident_id, (at, row) in seen.items():
         due = row["next_due_at"]
-        if due is not None:
-            due = rounds.after_sign_of_life(community.plans, community.zone, due, at)
+        for each, whose in signs:
+            if due is not None and whose == resident_id:
+                due = rounds.after_sign_of_life(community.plans, community.zone, due, each)
         last = max(at, row["last_sign_at"] or at)
         rows.append({"r_id": resident_id, "next_due": due, "seen": last})
     signals.mark_signs(tx.conn, rows)

@@ -87,6 +87,8 @@ def heard(tx: Tx, gateway_id: str) -> None:
         return
     if tx.now - row["last_heard_at"] > gap:
         signals.set_gateway(tx.conn, gateway_id, tx.now, tx.now)
+        # Nobody could hear the devices meanwhile: our outage is not a thousand silent devices.
+        signals.heartbeats_anew(tx.conn, tx.now, HEARTBEATS_MISSED)
         journal.note(
             tx, "sight_regained", gateway=gateway_id,
             blind_from=row["last_heard_at"].isoformat(), blind_to=tx.now.isoformat(),

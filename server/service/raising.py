@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from server.core import alerts as core
+from server.core.ladder import Policy
 from server.core.words import Fault, Kind, Outcome, Role
 from server.database import Tx
 from server.service import effects
@@ -46,7 +47,7 @@ def sos(
             effects.situation(tx, open_now), core.PressedAgain(fall), tx.now
         )
         return effects.commit(tx, house, open_now, decision, presses=decision.alert.presses)
-    ladder = house.ladders[Kind.SOS] if resident_id is not None else None
+    ladder = house.ladders[Policy.SOS] if resident_id is not None else None
     stored = _open(
         tx,
         house,
@@ -70,25 +71,35 @@ def missed(
 ) -> alerts.Stored:
     """The worklist of one building for one round: new, or with flats added to the open one."""
     about = f"missed:{building_id}:{int(due_at.timestamp())}"
+    return _missed(
+        tx, house, about, items, Policy.MISSED, building_id=building_id, round_due_at=due_at
+    )
+
+
+def missed_alone(
+    tx: Tx, house: House, building_id: int, due_at: datetime, item: core.Item
+) -> alerts.Stored:
+    """A worklist of one resident of class A, with the fast ladder and the key holders."""
+    about = f"missed:resident:{item.resident_id}:{int(due_at.timestamp())}"
+    return _missed(
+        tx, house, about, [item], Policy.MISSED_HIGH_RISK, building_id=building_id,
+        resident_id=item.resident_id, round_due_at=due_at,
+    )  # fmt: skip
+
+
+def _missed(
+    tx: Tx, house: House, about: str, items: Sequence[core.Item], policy: Policy, **facts: Any
+) -> alerts.Stored:
     open_now = alerts.open_by_subject(tx.conn, [about]).get(about)
     if open_now is not None:
         event = core.AddItems(tuple(items))
         decision = core.decide(effects.situation(tx, open_now), event, tx.now)
         return effects.commit(tx, house, open_now, decision)
-    stored = _open(
-        tx,
-        house,
-        core.Alert(
-            kind=Kind.MISSED,
-            ladder=house.ladders[Kind.MISSED],
-            opened_at=tx.now,
-            items=tuple(items),
-        ),
-        {"flats": [i.flat_id for i in items]},
-        subject=about,
-        building_id=building_id,
-        round_due_at=due_at,
+    alert = core.Alert(
+        kind=Kind.MISSED, ladder=house.ladders[policy], opened_at=tx.now, items=tuple(items)
     )
+    why = {"flats": [i.flat_id for i in items], "policy": policy.value}
+    stored = _open(tx, house, alert, why, subject=about, **facts)
     assert stored is not None, "the subject was free in this very transaction"
     return stored
 

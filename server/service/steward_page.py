@@ -12,11 +12,11 @@ from sqlalchemy import RowMapping
 
 from server.core import alerts as core
 from server.core.messages import place
-from server.core.words import Kind, Outcome, Role, State
+from server.core.words import UNREACHED, Kind, Outcome, Role, State
 from server.database import Tx
 from server.service import acting, effects
 from server.service.house import House, digest_of
-from server.store import alerts, people
+from server.store import alerts, journal, outbox, people
 from server.tables import to_ms
 
 AFTER_THE_END = timedelta(hours=2)
@@ -72,10 +72,7 @@ def view(tx: Tx, token: str) -> dict[str, Any]:
         "opened_ms": to_ms(alert.opened_at), "now_ms": to_ms(tx.now), "code": stored.row["code"],
         "age": subject.age, "lives_alone": subject.lives_alone, "mine": mine,
         "cancelled_by_resident": alert.cancelled_by_resident,
-        "others": [
-            {"name": r.name, "state": "on_scene" if r.on_scene_at else "accepted"}
-            for r in alert.responders if not r.is_(page.actor)
-        ],
+        "others": _others(tx, page),
         "outcome": alert.outcome.value if alert.outcome else None,
         "resident": None, "access": None, "key_holders": None, "risks": None, "phone": None,
         "items": [
@@ -86,9 +83,43 @@ def view(tx: Tx, token: str) -> dict[str, Any]:
         "actions": [] if page.expired else _actions(alert, page.actor),
     }  # fmt: skip
     told_who = mine and not page.expired and alert.state is not State.RESOLVED
-    if told_who and alert.kind is Kind.SOS and stored.row["resident_id"] is not None:
+    if told_who and alert.kind is not Kind.FAULT and stored.row["resident_id"] is not None:
         shown.update(_way_in(tx, page))
     return shown
+
+
+def _others(tx: Tx, page: Page) -> list[dict[str, str]]:
+    """Everybody else: first who goes, then who was asked and what is known of that.
+
+    Names only, as the two stewards of a house know each other; no phone, no resident.
+    """
+    alert = page.stored.alert
+    going = [r for r in alert.responders if not r.is_(page.actor)]
+    others = [
+        {"name": r.name, "state": "on_scene" if r.on_scene_at else "accepted"} for r in going
+    ]
+    answered = {page.actor.person_id, *(r.person_id for r in alert.responders)}
+    if alert.state is State.RESOLVED:
+        return others
+    asked: dict[int, RowMapping] = {}
+    for message in outbox.for_alerts(tx.conn, [page.stored.id]):
+        if message["person_id"] not in answered and message["template"] in outbox.CALLS:
+            asked[message["person_id"]] = message
+    declined = _declined(tx, page.stored.id)
+    for message in asked.values():
+        failed = message["state"] in UNREACHED
+        state = "declined" if message["name"] in declined else "unreachable" if failed else "told"
+        others.append({"name": message["name"], "state": state})
+    return others
+
+
+def _declined(tx: Tx, alert_id: int) -> set[str]:
+    """Names of those who said that they can't go."""
+    return {
+        str(e["data"].get("by"))
+        for e in journal.for_alert(tx.conn, alert_id)
+        if e["kind"] == core.Reason.DECLINED.value
+    }
 
 
 def _way_in(tx: Tx, page: Page) -> dict[str, Any]:

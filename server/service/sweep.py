@@ -4,16 +4,16 @@ that a big round never holds the write lock from an SOS."""
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, RowMapping
 
 from server.core import alerts as core
-from server.core import rounds
+from server.core import risk, rounds
 from server.core.words import Fault
 from server.database import Tx
-from server.service import effects, presence, raising
+from server.service import absences, effects, presence, raising
 from server.service.house import House
 from server.store import alerts, journal, outbox, people, signals
 from server.tables import to_ms
@@ -51,7 +51,7 @@ def missed_rounds(tx: Tx, house: House) -> int:
     community = people.community(tx.conn)
     if community is None:
         return 0
-    overdue = signals.residents_overdue(tx.conn, tx.now, CHUNK)
+    overdue = _whole_buildings(signals.residents_overdue(tx.conn, tx.now, CHUNK))
     if not overdue:
         return 0
     following = rounds.next_deadline(community.plans, community.zone, tx.now)
@@ -60,23 +60,58 @@ def missed_rounds(tx: Tx, house: House) -> int:
         for o in rounds.occurrences(community.plans, community.zone, tx.now)
         if o.deadline <= tx.now
     )
-    by_building: defaultdict[int, list[core.Item]] = defaultdict(list)
+    by_building: defaultdict[int, list[RowMapping]] = defaultdict(list)
     for row in overdue:
-        by_building[row["building_id"]].append(
-            core.Item(row["id"], row["flat_id"], row["label"])
-        )
+        by_building[row["building_id"]].append(row)
     signals.set_next_due(tx.conn, [row["id"] for row in overdue], following)
-    for building_id, items in sorted(by_building.items()):
-        raising.missed(tx, house, building_id, latest, items)
-        journal.append(
-            tx,
-            [
-                {"kind": "missed", "building_id": building_id, "flat_id": i.flat_id,
-                 "data": {"due": latest.isoformat()}}
-                for i in items
-            ],
-        )  # fmt: skip
+    for building_id, rows in sorted(by_building.items()):
+        _missed_in(tx, house, building_id, latest, rows)
     return len(overdue)
+
+
+def _whole_buildings(rows: Sequence[RowMapping]) -> Sequence[RowMapping]:
+    """Of a full chunk, leave the last building to the next one: how many missed there at once
+    decides how they are looked for."""
+    last = rows[-1]["building_id"] if len(rows) == CHUNK else None
+    return [r for r in rows if r["building_id"] != last] or rows
+
+
+def _missed_in(
+    tx: Tx, house: House, building_id: int, due_at: datetime, rows: Sequence[RowMapping]
+) -> None:
+    """One building's missed round: class A each by themselves while they are few, the rest (or
+    all) on one worklist (docs/adr/0010)."""
+    high = [r for r in rows if r["risk_class"] == "A"]
+    alone = high if risk.apart(len(high), len(rows)) else []
+    listed = [r for r in rows if r not in alone]
+    for row in alone:
+        stored = raising.missed_alone(tx, house, building_id, due_at, _item(row))
+        _note_missed(tx, stored.id, due_at, [row])
+    if listed:
+        stored = raising.missed(tx, house, building_id, due_at, [_item(r) for r in listed])
+        _note_missed(tx, stored.id, due_at, listed)
+
+
+def _item(row: RowMapping) -> core.Item:
+    return core.Item(row["id"], row["flat_id"], row["label"])
+
+
+def _note_missed(tx: Tx, alert_id: int, due_at: datetime, rows: Sequence[RowMapping]) -> None:
+    journal.append(
+        tx,
+        [
+            {
+                "kind": "missed", "building_id": r["building_id"], "flat_id": r["flat_id"],
+                "alert_id": alert_id,
+                "data": {
+                    "due": due_at.isoformat(),
+                    **({"after_absence_until": r["absent_until"].isoformat()}
+                       if r["absent_until"] else {}),
+                },
+            }
+            for r in rows
+        ],
+    )  # fmt: skip
 
 
 def round_bells(tx: Tx, house: House) -> int:  # noqa: ARG001 (the form of all works)
@@ -131,10 +166,48 @@ def silent_devices(tx: Tx, house: House) -> int:
     return presence.silent_devices(tx, house, CHUNK)
 
 
-def what_is_due(conn: Connection, now: datetime, gap: timedelta) -> set[str]:
+def absences_over(tx: Tx, house: House) -> int:  # noqa: ARG001 (the form of all works)
+    """Watch up to CHUNK residents again whose absence is over; returns how many."""
+    return absences.end_those_over(tx, CHUNK)
+
+
+def ladder_file(tx: Tx, house: House) -> int:
+    """Show staff what is wrong with the ladders, while it is; they climb on either way."""
+    about = _ladder_faults(tx.conn, house, tx.now)
+    standing = _ladder_faults_open(tx.conn)
+    mended = [what for what, said in standing.items() if about.get(what) != said]
+    raising.fault_over(tx, house, Fault.LADDER_BROKEN, mended)
+    for what, detail in about.items():
+        if standing.get(what) != detail:
+            raising.fault(tx, house, Fault.LADDER_BROKEN, what, detail=detail)
+    return 0  # done in one go, whatever it found
+
+
+def _ladder_faults(conn: Connection, house: House, now: datetime) -> dict[str, str]:
+    """What ails the ladders: "file" (it can't be used), "duty" (nobody stands at their end)."""
+    found = {}
+    if problems := house.ladder_file.problems:
+        found["file"] = problems[0]
+    community = people.community(conn)
+    if community is not None and not people.duty_is_manned(conn, community.id, now):
+        found["duty"] = "nobody stands on duty: no ladder has a human at its end; add one"
+    return found
+
+
+def _ladder_faults_open(conn: Connection) -> dict[str, str]:
+    subjects = {raising.subject(Fault.LADDER_BROKEN, about): about for about in ("file", "duty")}
+    found = alerts.open_by_subject(conn, list(subjects))
+    return {subjects[s]: stored.row["detail"] for s, stored in found.items()}
+
+
+def what_is_due(conn: Connection, now: datetime, gap: timedelta, house: House) -> set[str]:
     """Names of the works that would find something, asked without the write lock: an idle ring
     must cost next to nothing."""
     due = set()
+    if _ladder_faults(conn, house, now) != _ladder_faults_open(conn):
+        due.add(ladder_file.__name__)
+    if people.residents_back(conn, now, 1):
+        due.add(absences_over.__name__)
     if alerts.steps_due(conn, now, 1):
         due.add(ladder_steps.__name__)
     if signals.residents_overdue(conn, now, 1):
@@ -157,7 +230,7 @@ def what_is_due(conn: Connection, now: datetime, gap: timedelta) -> set[str]:
 
 
 Work = Callable[[Tx, House], int]
-ALWAYS: tuple[Work, ...] = (ladder_steps, round_bells)
+ALWAYS: tuple[Work, ...] = (ladder_steps, absences_over, round_bells, ladder_file)
 WITH_SIGHT: tuple[Work, ...] = (missed_rounds, silent_devices)
 """Judging residents and devices needs eyes; the ladder climbs whether we see or not."""
 

@@ -205,6 +205,16 @@ def told_open(conn: Connection, person_id: int) -> list[RowMapping]:
     return list(conn.execute(query).mappings())
 
 
+def was_told(conn: Connection, person_id: int, code: str) -> bool:
+    """Whether this person was ever told of an alert with this code."""
+    query = (
+        select(ALERT.c.id)
+        .join(MESSAGE, MESSAGE.c.alert_id == ALERT.c.id)
+        .where(ALERT.c.code == code, MESSAGE.c.person_id == person_id)
+    )
+    return conn.execute(query.limit(1)).first() is not None
+
+
 def _code(conn: Connection, alert_id: int, now: datetime) -> str:
     """A code of four digits (more when busy) that no alert of the last 30 days carries."""
     for digits in (4, 5, 6):

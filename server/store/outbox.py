@@ -8,11 +8,11 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, func, select, update
 
 from server import tables as t
-from server.core.words import Channel, Delivery, Template
+from server.core.words import Channel, Delivery, State, Template
 from server.store.signals import insert
 
 MESSAGE, COMMAND, PERSON = t.table(t.Message), t.table(t.Command), t.table(t.Person)
-INBOUND = t.table(t.Inbound)
+INBOUND, ALERT = t.table(t.Inbound), t.table(t.Alert)
 
 PROGRESS = (
     Delivery.DELIVERED, Delivery.SENT, Delivery.SENDING, Delivery.QUEUED,
@@ -86,6 +86,22 @@ def set_message(conn: Connection, message_id: int, **values: Any) -> None:
     conn.execute(update(MESSAGE).where(MESSAGE.c.id == message_id).values(**values))
 
 
+def put_back(
+    conn: Connection, leased: RowMapping, state: Delivery, due_at: datetime | None
+) -> None:
+    """Make a leased message due again (None: never), unless the provider's word on it came first
+    or another worker has leased it since (`tries` is the lease's number)."""
+    conn.execute(
+        update(MESSAGE)
+        .where(
+            MESSAGE.c.id == leased["id"],
+            MESSAGE.c.state == Delivery.SENDING.value,
+            MESSAGE.c.tries == leased["tries"] + 1,
+        )
+        .values(state=state.value, due_at=due_at)
+    )
+
+
 def by_provider_id(conn: Connection, provider_id: str) -> RowMapping | None:
     """The message the provider calls by this id."""
     query = select(MESSAGE).where(MESSAGE.c.provider_id == provider_id)
@@ -108,6 +124,30 @@ def cancel_queued(conn: Connection, alert_id: int, now: datetime) -> None:
         )
         .values(state=Delivery.CANCELLED.value, due_at=None, updated_at=now)
     )
+
+
+def fail_queued(conn: Connection, person_id: int, error: str, now: datetime) -> None:
+    """What has not left for this person yet never will."""
+    conn.execute(
+        update(MESSAGE)
+        .where(MESSAGE.c.person_id == person_id, MESSAGE.c.state == Delivery.QUEUED.value)
+        .values(state=Delivery.FAILED.value, error=error, due_at=None, updated_at=now)
+    )
+
+
+def unwanted(conn: Connection, message_id: int) -> Delivery | None:
+    """What a leased message becomes instead of leaving: `failed` when the person has opted out
+    meanwhile, `cancelled` when it calls for help that is no longer needed. None: send it."""
+    template, state, opted_out_at = conn.execute(
+        select(MESSAGE.c.template, ALERT.c.state, PERSON.c.opted_out_at)
+        .join(PERSON, PERSON.c.id == MESSAGE.c.person_id)
+        .outerjoin(ALERT, ALERT.c.id == MESSAGE.c.alert_id)
+        .where(MESSAGE.c.id == message_id)
+    ).one()
+    if opted_out_at is not None:
+        return Delivery.FAILED
+    closed = state == State.RESOLVED and template in [c.value for c in CALLS]
+    return Delivery.CANCELLED if closed else None
 
 
 def for_alerts(conn: Connection, alert_ids: Collection[int]) -> Sequence[RowMapping]:

@@ -2,11 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import time
+from datetime import datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, RowMapping, select, update
+from sqlalchemy import Connection, RowMapping, or_, select, update
 
 from server import tables as t
 from server.core import ladder
@@ -45,21 +45,23 @@ def community(conn: Connection) -> CommunityFacts | None:
     return CommunityFacts(row) if row else None
 
 
-def _person(row: RowMapping) -> ladder.Person:
+def _person(row: RowMapping, at: datetime) -> ladder.Person:
+    absent = row["absent_until"] is not None and row["absent_until"] > at
     return ladder.Person(
         id=row["person_id"],
         name=row["name"],
         phone=row["phone"],
         lang=row["lang"],
         role=Role(row["role"]),
-        reachable=row["opted_out_at"] is None,
+        reachable=row["opted_out_at"] is None and not absent,
+        absent_until=row["absent_until"] if absent else None,
     )
 
 
 def rosters(
-    conn: Connection, wanted: Iterable[tuple[int, int | None]]
+    conn: Connection, wanted: Iterable[tuple[int, int | None]], at: datetime
 ) -> dict[tuple[int, int | None], ladder.Roster]:
-    """The roster for each (building id, resident id or None), in one query."""
+    """The roster for each (building id, resident id or None) as of `at`, in one query."""
     wanted = set(wanted)
     buildings = {b for b, _ in wanted}
     residents = {r for _, r in wanted if r is not None}
@@ -78,11 +80,11 @@ def rosters(
     duty: list[ladder.Person] = []
     for row in rows:
         if row["role"] == Role.DUTY:
-            duty.append(_person(row))
+            duty.append(_person(row, at))
         elif row["role"] == Role.KEY_HOLDER:
-            by_resident[row["resident_id"]].append(_person(row))
+            by_resident[row["resident_id"]].append(_person(row, at))
         else:
-            by_building[(row["building_id"], row["role"])].append(_person(row))
+            by_building[(row["building_id"], row["role"])].append(_person(row, at))
     return {
         (b, r): ladder.Roster(
             stewards=tuple(by_building[(b, Role.STEWARD)]),
@@ -113,6 +115,28 @@ def roles_of(conn: Connection, person_id: int) -> Sequence[RowMapping]:
     )
 
 
+def duty_is_manned(conn: Connection, community_id: int, now: datetime) -> bool:
+    """Whether anybody who is not absent and has not opted out stands on duty."""
+    query = (
+        select(ASSIGNMENT.c.id)
+        .join(PERSON, PERSON.c.id == ASSIGNMENT.c.person_id)
+        .where(
+            ASSIGNMENT.c.community_id == community_id,
+            ASSIGNMENT.c.role == Role.DUTY,
+            or_(ASSIGNMENT.c.absent_until.is_(None), ASSIGNMENT.c.absent_until <= now),
+            PERSON.c.opted_out_at.is_(None),
+        )
+        .limit(1)
+    )
+    return conn.execute(query).first() is not None
+
+
+def set_absent(conn: Connection, person_id: int, until: datetime | None) -> int:
+    """Pass a person over until then, in every role; returns in how many."""
+    statement = update(ASSIGNMENT).where(ASSIGNMENT.c.person_id == person_id)
+    return int(conn.execute(statement.values(absent_until=until)).rowcount)
+
+
 def set_person(conn: Connection, person_id: int, **values: Any) -> None:
     """Change a contact's row."""
     conn.execute(update(PERSON).where(PERSON.c.id == person_id).values(**values))
@@ -135,13 +159,44 @@ def resident(conn: Connection, resident_id: int) -> RowMapping | None:
     )
 
 
-def residents(conn: Connection, building: int | None = None) -> Sequence[RowMapping]:
-    """Residents with door and terminal, by building and label."""
+def resident_id_of(conn: Connection, given: str) -> int | None:
+    """The resident with this id, or behind the terminal of this name."""
+    if given.isdecimal() and len(given) < 16:
+        query = select(RESIDENT.c.id).where(RESIDENT.c.id == int(given))
+    else:
+        query = select(TERMINAL.c.resident_id).where(TERMINAL.c.id == given)
+    return conn.execute(query).scalar_one_or_none()
+
+
+def set_resident(conn: Connection, resident_id: int, **values: Any) -> None:
+    """Change a resident's row."""
+    conn.execute(update(RESIDENT).where(RESIDENT.c.id == resident_id).values(**values))
+
+
+def residents_back(conn: Connection, now: datetime, limit: int) -> Sequence[RowMapping]:
+    """Paused residents whose absence is over."""
+    return (
+        conn.execute(
+            select(RESIDENT)
+            .where(RESIDENT.c.absent_until <= now, RESIDENT.c.state == "paused")
+            .order_by(RESIDENT.c.absent_until, RESIDENT.c.id)
+            .limit(limit)
+        )
+        .mappings()
+        .all()
+    )
+
+
+def residents(
+    conn: Connection, building: int | None = None, *, resident_id: int | None = None
+) -> Sequence[RowMapping]:
+    """Residents with door and terminal, by building and label: all, a building's, or one."""
     query = (
         select(
             RESIDENT.c.id, RESIDENT.c.name, RESIDENT.c.birth_date, RESIDENT.c.living,
             RESIDENT.c.risk_class, RESIDENT.c.state, RESIDENT.c.next_due_at,
             RESIDENT.c.last_sign_at, RESIDENT.c.flat_id, RESIDENT.c.building_id,
+            RESIDENT.c.absent_until, RESIDENT.c.risks,
             FLAT.c.label, FLAT.c.floor, BUILDING.c.number.label("building_number"),
             TERMINAL.c.id.label("terminal_id"),
         )
@@ -152,7 +207,20 @@ def residents(conn: Connection, building: int | None = None) -> Sequence[RowMapp
     )  # fmt: skip
     if building is not None:
         query = query.where(BUILDING.c.number == building)
+    if resident_id is not None:
+        query = query.where(RESIDENT.c.id == resident_id)
     return conn.execute(query).mappings().all()
+
+
+def duty_phones(conn: Connection) -> list[str]:
+    """The care centre's telephones that can be texted."""
+    query = (
+        select(PERSON.c.phone)
+        .join(ASSIGNMENT, ASSIGNMENT.c.person_id == PERSON.c.id)
+        .where(ASSIGNMENT.c.role == Role.DUTY, PERSON.c.opted_out_at.is_(None))
+        .order_by(ASSIGNMENT.c.id)
+    )
+    return list(conn.execute(query).scalars())
 
 
 def key_holders(conn: Connection, resident_id: int) -> Sequence[RowMapping]:

@@ -5,7 +5,17 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, bindparam, func, select, update
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    RowMapping,
+    bindparam,
+    case,
+    cast,
+    func,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from server import tables as t
@@ -59,7 +69,12 @@ def mark_signs(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         conn.execute(
             update(RESIDENT)
             .where(RESIDENT.c.id == bindparam("r_id"))
-            .values(next_due_at=bindparam("next_due"), last_sign_at=bindparam("seen")),
+            .values(
+                next_due_at=bindparam("next_due"),
+                last_sign_at=bindparam("seen"),
+                # Back and heard of: the past absence explains nothing any more.
+                absent_until=case((RESIDENT.c.state == "paused", RESIDENT.c.absent_until)),
+            ),
             rows,
         )
 
@@ -98,6 +113,16 @@ def devices_overdue(conn: Connection, now: datetime, limit: int) -> Sequence[Row
     )
 
 
+def heartbeats_anew(conn: Connection, now: datetime, intervals: float) -> None:
+    """Give every device that is awaited `intervals` of its heartbeats from `now` on."""
+    ahead_ms = cast(TERMINAL.c.heartbeat_s * int(intervals * 1000), BigInteger)
+    conn.execute(
+        update(TERMINAL)
+        .where(TERMINAL.c.heartbeat_due_at.is_not(None))
+        .values(heartbeat_due_at=ahead_ms + t.to_ms(now))
+    )
+
+
 def set_device_lost(conn: Connection, terminal_id: str) -> None:
     """Mark a terminal silent; its next word wakes it again."""
     conn.execute(
@@ -113,7 +138,8 @@ def residents_overdue(conn: Connection, now: datetime, limit: int) -> Sequence[R
         conn.execute(
             select(
                 RESIDENT.c.id, RESIDENT.c.flat_id, RESIDENT.c.building_id,
-                RESIDENT.c.next_due_at, FLAT.c.label, BUILDING.c.number,
+                RESIDENT.c.next_due_at, RESIDENT.c.risk_class, RESIDENT.c.absent_until,
+                FLAT.c.label, BUILDING.c.number,
             )
             .join(FLAT, FLAT.c.id == RESIDENT.c.flat_id)
             .join(BUILDING, BUILDING.c.id == RESIDENT.c.building_id)
@@ -128,7 +154,11 @@ def residents_overdue(conn: Connection, now: datetime, limit: int) -> Sequence[R
 
 def set_next_due(conn: Connection, resident_ids: Collection[int], at: datetime) -> None:
     """The next deadline of residents who have just been judged."""
-    conn.execute(update(RESIDENT).where(RESIDENT.c.id.in_(resident_ids)).values(next_due_at=at))
+    conn.execute(
+        update(RESIDENT)
+        .where(RESIDENT.c.id.in_(resident_ids))
+        .values(next_due_at=at, absent_until=None)
+    )
 
 
 def quarantine(conn: Connection, topic: str, payload: bytes, reason: str, now: datetime) -> bool:

@@ -76,6 +76,17 @@ def open_counts(conn: Connection) -> dict[tuple[str, str], int]:
     return {(r[0], r[1]): r[2] for r in conn.execute(query)}
 
 
+def opened_since(conn: Connection, at: datetime) -> int:
+    """How often a desk was called on since `at`: each SOS and fault; the worklists of a round,
+    which come up together with one chime, are one. Tests aside."""
+    query = (
+        select(ALERT.c.kind, func.count())
+        .where(ALERT.c.opened_at > at, ALERT.c.test.is_(False))
+        .group_by(ALERT.c.kind)
+    )
+    return sum(min(n, 1) if kind == Kind.MISSED else n for kind, n in conn.execute(query))
+
+
 def round_progress(conn: Connection, deadline: datetime) -> tuple[int, int]:
     """(expected, checked): how many are watched in the round of this deadline, and how many of
     them have given their sign of life (their own deadline is a later one)."""

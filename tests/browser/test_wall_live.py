@@ -3,12 +3,15 @@
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import count
 from typing import Any
 
 import pytest
 from browser_house import House, house
 from dashboards_fake import NOW_MS, FakeReader, alert, flat_id, told
 from playwright.async_api import Browser, ConsoleMessage, Page, expect
+
+from xunlou.sample import guangdan
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -56,6 +59,23 @@ def sos_change(seq: int, **changes: Any) -> dict[str, Any]:
 def heartbeat(seq: int = 100, **changes: Any) -> dict[str, Any]:
     """A heartbeat at the time of the snapshot."""
     return {"now_ms": NOW_MS, "speed": 1.0, "seq": seq, "ingest_lag_ms": 500} | changes
+
+
+def sample_buildings() -> list[dict[str, Any]]:
+    """The sample community as a snapshot gives it, everybody checked in."""
+    numbers = count(1)
+    return [
+        {
+            "id": built.number, "number": built.number, "name": f"{built.number}栋",
+            "worst": "ok", "stairwells": list(built.stairwells),
+            "flats": [
+                {"id": next(numbers), "label": f.label, "floor": f.floor, "terminal": True,
+                 "stairwell": f.stairwell, "state": "checked"}
+                for f in built.flats
+            ],
+        }
+        for built in guangdan().buildings
+    ]  # fmt: skip
 
 
 async def test_an_sos_flips_its_window_and_brings_a_card(browser: Browser) -> None:
@@ -379,7 +399,8 @@ async def test_the_pulse_can_be_stilled(browser: Browser, way: str) -> None:
 
 
 async def test_51_buildings_fit_the_screen_without_scrolling(browser: Browser) -> None:
-    """At 1920×1080: all façades visible, wall 73 %, windows of one size, labels 22 px or more."""
+    """At 1920×1080: all façades visible and inside their plots, wall 73 %, one storey height for
+    all, one window width in a house, labels 22 px or more."""
     async with wall(browser, busy=True) as (_served, page):
         facts = await page.evaluate(
             """() => {
@@ -389,12 +410,18 @@ async def test_51_buildings_fit_the_screen_without_scrolling(browser: Browser) -
                 .map((w) => w.getBoundingClientRect());
               const facades = [...document.querySelectorAll('.building')].filter((b) =>
                 b.querySelector('.facade').getBoundingClientRect().top <
-                b.getBoundingClientRect().top - 0.5 || b.scrollWidth > b.clientWidth + 1);
+                b.getBoundingClientRect().top - 0.5 || b.scrollWidth > b.clientWidth + 1 ||
+                b.querySelector('.facade').getBoundingClientRect().width >
+                b.getBoundingClientRect().width);
               return {
                 count: boxes.length, right: Math.max(...boxes.map((b) => b.right)),
                 bottom: Math.max(...boxes.map((b) => b.bottom)), overflowing: facades.length,
-                widths: new Set(panes.map((p) => p.width.toFixed(1))).size,
-                width: panes[0].width, height: panes[0].height,
+                heights: new Set([...document.querySelectorAll('[data-flat]:not([data-state=sos])')]
+                  .map((w) => w.getBoundingClientRect().height.toFixed(1))).size,
+                widths: Math.max(...[...document.querySelectorAll('.facade')].map((f) => new Set(
+                  [...f.querySelectorAll('[data-flat]')].map((w) => w.offsetWidth)).size)),
+                width: Math.min(...panes.map((p) => p.width)),
+                height: Math.min(...panes.map((p) => p.height)),
                 label: parseFloat(getComputedStyle(document.querySelector('.label')).fontSize),
                 share: document.querySelector('.left').getBoundingClientRect().width / 1920,
               };
@@ -404,6 +431,7 @@ async def test_51_buildings_fit_the_screen_without_scrolling(browser: Browser) -
         assert facts["bottom"] <= 1080
         assert facts["right"] <= 1920 * 0.73
         assert facts["overflowing"] == 0
+        assert facts["heights"] == 1
         assert facts["widths"] == 1
         assert facts["width"] >= 16
         assert facts["height"] >= 11
@@ -411,10 +439,80 @@ async def test_51_buildings_fit_the_screen_without_scrolling(browser: Browser) -
         assert facts["share"] == pytest.approx(0.73, abs=0.005)
 
 
+@pytest.mark.parametrize(("width", "height"), [(1920, 1080), (1366, 768)])
+async def test_the_sample_community_fits_with_every_stairwell(
+    browser: Browser, width: int, height: int
+) -> None:
+    """51 houses of up to 8 storeys, 3 stairwells and 40 flats: no façade touches its neighbour,
+    none is a sliver of its plot, no window is too small to see."""
+    reader = FakeReader()
+    reader.data |= {"buildings": sample_buildings()}
+    async with house(reader) as served:
+        page = await browser.new_page(viewport={"width": width, "height": height})
+        await page.goto(f"{served.url}/wall")
+        await served.script.streams(1)
+        facts = await page.evaluate(
+            """() => {
+              const box = (e) => e.getBoundingClientRect();
+              const facades = [...document.querySelectorAll('.facade')].map(box);
+              const plots = [...document.querySelectorAll('.building')].map(box);
+              const panes = [...document.querySelectorAll('[data-flat]')].map(box);
+              return {
+                outside: facades.filter((f, i) => f.left < plots[i].left - 0.5
+                  || f.right > plots[i].right + 0.5 || f.top < plots[i].top - 0.5).length,
+                slimmest: Math.min(...facades.map((f, i) => f.width / plots[i].width)),
+                width: Math.min(...panes.map((p) => p.width)),
+                height: Math.min(...panes.map((p) => p.height)),
+                bottom: Math.max(...plots.map((p) => p.bottom)),
+                head: [...document.querySelectorAll('.top > *')].map(box)
+                  .filter((b) => b.right > innerWidth || b.bottom > box(
+                    document.querySelector('.top')).bottom).length,
+              };
+            }"""
+        )
+        await page.close()
+    small = width < 1500
+    assert facts["outside"] == 0
+    assert facts["head"] == 0, "the head of the wall stands in one row"
+    assert facts["bottom"] <= height
+    assert facts["slimmest"] >= 0.55
+    assert facts["width"] >= (8 if small else 12)
+    assert facts["height"] >= (6.5 if small else 11)
+
+
+async def test_late_and_offline_is_counted_as_late_and_looks_different(browser: Browser) -> None:
+    """The house says "late", the count is late's, the window carries both colours."""
+    async with wall(browser) as (served, page):
+        change = sos_change(101, kind="missed") | {
+            "flats": {str(FLAT): "late_offline"},
+            "buildings": {"11": "late"},
+        }
+        await served.script.send("change", change)
+        await expect(page.locator(f"{BUILDING} .word")).to_have_text("迟 1")
+        await expect(page.locator('tr[data-row="11"] [data-cell="late"]')).to_have_text("1")
+        paint = f"getComputedStyle(document.querySelector('{WINDOW}')).backgroundImage"
+        colours = await page.evaluate(paint)
+        assert "rgb(255, 176, 0)" in colours
+        assert "rgb(34, 184, 207)" in colours
+        await served.script.send("change", change | {"seq": 102, "flats": {str(FLAT): "checked"}})
+        await expect(page.locator('tr[data-row="11"] [data-cell="late"]')).to_have_text("0")
+
+
+async def test_the_load_of_the_desk_is_told_in_bands(browser: Browser) -> None:
+    """Alarms in ten minutes after EEMUA 191: one is normal, ten is a flood."""
+    async with wall(browser) as (served, page):
+        load = page.locator("#load")
+        for number, band in ((1, "calm"), (2, "busy"), (5, "excess"), (10, "flood")):
+            await served.script.send("heartbeat", heartbeat(alarms_10min=number))
+            await expect(load).to_have_attribute("data-band", band)
+            await expect(load).to_contain_text(f"{number} 条警报")
+
+
 async def test_a_flip_paints_and_never_lays_out(browser: Browser) -> None:
     """No state has a border, a generated box or another size than the next, and no length depends
     on a container: each of these once cost 240 ms of layout per flip on a wall of 51 houses."""
-    states = ["checked", "waiting", "late", "sos", "claimed", "offline", "away", "none"]
+    states = ["checked", "waiting", "late", "late_offline", "sos", "claimed"]
+    states += ["offline", "away", "none"]
     async with wall(browser) as (_served, page):
         shapes = await page.evaluate(
             """(states) => states.map((state) => {

@@ -1,13 +1,17 @@
-"""A real Mosquitto for each test that asks for one."""
+"""A real Mosquitto, or a whole watched town, for each test that asks for one."""
 
 import os
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from xunlou.broker import Broker, find_mosquitto
+
+if TYPE_CHECKING:
+    from town import Town
 
 BROKER_USERS = {
     "gateway": "gateway-password",
@@ -41,3 +45,12 @@ async def broker(tmp_path: Path) -> AsyncIterator[Broker]:
         yield running
     finally:
         await running.stop()
+
+
+@pytest.fixture
+async def town(tmp_path: Path) -> AsyncIterator["Town"]:
+    """A watched town on 14 March at 06:10, ten minutes after the morning's round."""
+    from town import a_town  # the whole server: not for the tests that need no town
+
+    async with a_town(tmp_path) as running:
+        yield running

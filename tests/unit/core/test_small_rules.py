@@ -70,7 +70,11 @@ WINDOWS = [
     ("away", {"watched": False}, Window.AWAY),
     ("no terminal", {"has_terminal": False, "watched": False}, Window.NONE),
     ("device silent", {"device_lost": True}, Window.OFFLINE),
-    ("late and device silent: late", {"device_lost": True, "missed": True}, Window.LATE),
+    ("late and device silent: late, and said so", {"device_lost": True, "missed": True},
+     Window.LATE_OFFLINE),
+    ("late, and the terminal was taken away",
+     {"device_lost": True, "missed": True, "has_terminal": False}, Window.LATE),
+    ("SOS over a silent device", {"device_lost": True, "sos_open": True}, Window.SOS),
     ("late and somebody goes for an SOS", {"missed": True, "sos_claimed": True}, Window.CLAIMED),
     ("SOS over everything", {"missed": True, "sos_open": True, "watched": False}, Window.SOS),
 ]

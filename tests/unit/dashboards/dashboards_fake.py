@@ -185,6 +185,48 @@ def busy_alerts() -> list[dict[str, Any]]:
     ]
 
 
+def detail(card: dict[str, Any]) -> dict[str, Any]:
+    """An alert as its own page gets it."""
+    steps = [
+        (["stewards"], "taken", None),
+        (["substitutes", "key_holders"], "next", NOW_MS + 46_000),
+        (["duty"], "later", None),
+    ]
+    return {
+        "version": 1,
+        "note": "",
+        "resolved_by": None,
+        "resolved_ms": None,
+        "resident_id": 9 if card["kind"] == "sos" else None,
+        "responders": [],
+        "detail": "",
+        "fall": False,
+        "now_ms": NOW_MS,
+        "timeline": [
+            {"seq": 1, "at_ms": NOW_MS - 74_000, "kind": "alert_opened", "data": {}},
+            {"seq": 2, "at_ms": NOW_MS - 73_000, "kind": "message_queued", "data": {}},
+            {"seq": 3, "at_ms": NOW_MS - 60_000, "kind": "declined", "data": {"by": "陈国栋"}},
+            {"seq": 4, "at_ms": NOW_MS - 60_000, "kind": "something_new", "data": {}},
+        ],
+        "ladder": None
+        if card["kind"] == "fault"
+        else {
+            "steps": [
+                {
+                    "targets": targets,
+                    "people": [{"name": "冯志强", "role": "substitute"}],
+                    "wait_s": 120,
+                    "state": state,
+                    "at_ms": at_ms,
+                }
+                for targets, state, at_ms in steps
+            ],
+            "lease_s": 480,
+            "on_scene_s": 1200,
+        },
+    } | card
+
+
 def snapshot(*, busy: bool = False, count: int = 51) -> dict[str, Any]:
     """The whole community; `busy` with one of everything that can be wrong."""
     buildings = [building(n) for n in range(1, count + 1)]
@@ -295,6 +337,8 @@ class FakeReader:
         self.refuse: str | None = None
         self.login_error: LoginError | None = None
         self.logouts = 0
+        self.alert_acts: list[tuple[str, int, str, dict[str, str]]] = []
+        self.looks: list[tuple[str, int, str]] = []
 
     async def snapshot(self) -> Mapping[str, Any]:
         return self.data
@@ -314,6 +358,28 @@ class FakeReader:
 
     async def logout(self, request: Request) -> None:  # noqa: ARG002
         self.logouts += 1
+
+    async def alert_detail(self, alert_id: int) -> Mapping[str, Any] | None:
+        found = [a for a in self.data["alerts"] if a["id"] == alert_id]
+        return detail(found[0]) if found else None
+
+    async def alert_act(
+        self, user: User, alert_id: int, action: str, fields: Mapping[str, str]
+    ) -> None:
+        if self.refuse:
+            raise ActionRefused(self.refuse)
+        self.alert_acts.append((user.name, alert_id, action, dict(fields)))
+
+    async def alert_access(
+        self, user: User, alert_id: int, reason: str
+    ) -> Mapping[str, Any] | None:
+        self.looks.append((user.name, alert_id, reason))
+        return {
+            "access_notes": "铁门,密码向门卫要。",
+            "risks": "用助行器",
+            "phone": "+8610000110301",
+            "key_holders": [{"name": "邓美玲", "phone": "+8610000110302", "where": "302 对门"}],
+        }
 
     async def steward_view(self, token: str) -> Mapping[str, Any] | None:
         return self.views.get(token)

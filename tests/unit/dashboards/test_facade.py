@@ -1,9 +1,12 @@
 """Claims about the drawing plan: every flat has one fixed place, and 51 houses fit the screen."""
 
+from collections import Counter
+
 import pytest
 from dashboards_fake import snapshot
 
 from dashboards.facade import Window, facade, grid_columns, place, skyline
+from xunlou.sample import guangdan
 
 
 def flat(number: int, label: str, floor: int, stairwell: str = "A") -> dict[str, object]:
@@ -35,6 +38,49 @@ def house(*flats: dict[str, object]) -> dict[str, object]:
 def test_place_is_the_label_without_its_floor(label: str, floor: int, expected: str) -> None:
     """A label that doesn't begin with its floor keeps its own column."""
     assert place(label, floor) == expected
+
+
+@pytest.mark.parametrize("stairwell", ["A", "1", "一单元"])
+@pytest.mark.parametrize("between", ["", "-"])
+def test_a_label_with_its_stairwell_stands_above_its_door(stairwell: str, between: str) -> None:
+    """A301, 1-301 and 一单元301 are door 01 of floor 3: two columns, not one for each label."""
+    flats = [
+        flat(floor * 10 + door, f"{stairwell}{between}{floor}0{door}", floor, stairwell)
+        for floor in (1, 2, 3)
+        for door in (1, 2)
+    ]
+    (well,) = facade(house(*flats)).stairwells[-1:]
+    assert [[w and w.flat_id for w in storey] for storey in well.storeys] == [
+        [31, 32],
+        [21, 22],
+        [11, 12],
+    ]
+
+
+def test_labels_that_say_nothing_of_the_door_are_ranked_on_their_landing() -> None:
+    """Flats numbered through the house give a façade of its true width, not a diagonal."""
+    flats = [flat(n, f"{n:03}", (n + 1) // 2) for n in range(1, 13)]
+    (well,) = facade(house(*flats)).stairwells
+    assert {len(storey) for storey in well.storeys} == {2}
+    assert [w and w.flat_id for w in well.storeys[-1]] == [1, 2]
+
+
+def test_two_flats_never_share_a_place() -> None:
+    """A301 and 301 on one landing are both drawn, whatever their labels share."""
+    plan = facade(house(flat(1, "A301", 3), flat(2, "301", 3)))
+    assert sorted(w.flat_id for w in plan.stairwells[0].storeys[0] if w) == [1, 2]
+
+
+def test_the_sample_community_is_drawn_at_its_true_width() -> None:
+    """51 houses of 1 to 3 stairwells: as many columns as its widest landings have doors."""
+    for number, built in enumerate(guangdan().buildings, 1):
+        flats = [
+            {"id": i, "label": f.label, "floor": f.floor, "stairwell": f.stairwell, "state": "none"}
+            for i, f in enumerate(built.flats)
+        ]
+        doors: Counter[tuple[str, int]] = Counter((f.stairwell, f.floor) for f in built.flats)
+        widest = {w: max(n for (s, _), n in doors.items() if s == w) for w, _ in doors}
+        assert facade(house(*flats)).columns == sum(widest.values()), number
 
 
 def test_a_missing_flat_leaves_a_gap_and_moves_nobody() -> None:

@@ -196,7 +196,8 @@ def all_pages(client: TestClient, reader: FakeReader) -> dict[str, str]:
     pages = {}
     states = [("open", False), ("accepted", True), ("on_scene", True), ("resolved", True)]
     for lang in ("zh", "en"):
-        for path in ("/wall", "/nowhere", "/crash", f"/s/{'x' * 22}"):
+        alerts = ("/alerts/5", "/alerts/7", "/alerts/8")
+        for path in ("/wall", *alerts, "/nowhere", "/crash", f"/s/{'x' * 22}"):
             pages[f"{path} {lang}"] = client.get(f"{path}?lang={lang}").text
         for kind in ("sos", "missed"):
             for state, mine in states:

@@ -1,0 +1,78 @@
+// The wall's voice: plays what the plan says is due, and shows honestly whether it could be heard.
+
+import { priority, SoundPlan } from "./sound_plan.js";
+import { put, slot, span, t } from "./text.js";
+
+const LOOK_MS = 200;
+const VOLUME = 0.5;
+
+export class Sound {
+  constructor({ clock, alerts, feedLost }) {
+    Object.assign(this, { clock, alerts, feedLost });
+    this.plan = new SoundPlan();
+    this.context = null;
+    this.lamp = document.getElementById("sound");
+    this.lamp.addEventListener("click", () => this.press());
+    setInterval(() => this.tick(), LOOK_MS);
+    this.tick();
+  }
+
+  // unarmed: nobody has made the shift-start test. blocked: the browser plays nothing.
+  state() {
+    if (this.context === null) return "unarmed";
+    if (this.context.state !== "running") return "blocked";
+    return this.plan.muted(performance.now()) ? "muted" : "armed";
+  }
+
+  press() {
+    if (this.state() === "unarmed" || this.state() === "blocked") this.arm();
+    else this.toggleMute();
+  }
+
+  // The shift-start test: a browser lets a page sound only after a click, and a person has to have
+  // heard it. Sounds the highest pattern once.
+  async arm() {
+    this.context ??= new AudioContext();
+    this.context.onstatechange = () => this.tick();
+    await this.context.resume();
+    this.play([{ at: 0, hz: 880, ms: 150 }, { at: 250, hz: 880, ms: 150 }, { at: 500, hz: 880, ms: 150 }]);
+    this.tick();
+  }
+
+  toggleMute() {
+    const now = performance.now();
+    if (this.state() === "muted") this.plan.unmute(now);
+    else if (this.state() === "armed") this.plan.mute(now);
+    this.tick();
+  }
+
+  tick() {
+    const alerts = this.alerts();
+    const sos = alerts.filter((a) => a.kind === "sos" && a.state === "open" && !a.test);
+    const level = priority(alerts, { now: this.clock.now(), feedLost: this.feedLost() });
+    const now = performance.now();
+    const beeps = this.plan.due(now, level, sos.map((alert) => alert.id));
+    if (beeps.length && this.context?.state === "running") this.play(beeps);
+    const state = this.state();
+    this.lamp.dataset.state = state;
+    put(slot(this.lamp, "words"), t(`live.sound.${state}`, { time: span(this.plan.mutedForMs(now)) }));
+  }
+
+  play(beeps) {
+    const start = this.context.currentTime + 0.02;
+    for (const beep of beeps) {
+      const tone = this.context.createOscillator();
+      const gain = this.context.createGain();
+      const from = start + beep.at / 1000;
+      const to = from + beep.ms / 1000;
+      tone.frequency.value = beep.hz;
+      gain.gain.setValueAtTime(0, from);
+      gain.gain.linearRampToValueAtTime(VOLUME, from + 0.015); // no click at the edges
+      gain.gain.setValueAtTime(VOLUME, to - 0.03);
+      gain.gain.linearRampToValueAtTime(0, to);
+      tone.connect(gain).connect(this.context.destination);
+      tone.start(from);
+      tone.stop(to);
+    }
+  }
+}

@@ -1,0 +1,66 @@
+"""Everything about one alert: its card, its timeline, and the ladder with what comes next.
+
+Read side; changes nothing. The resident's name is here because this is a detail view for staff; the
+way into the home is not, because each look at that is logged (service/acting.py).
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from server import views
+from server.core.ladder import Roster
+from server.store import alerts, journal, people
+from server.tables import to_ms
+
+Json = dict[str, Any]
+
+
+def detail(conn: Connection, alert_id: int, now: datetime) -> Json | None:
+    """The alert's card with `timeline` (journal entries, oldest first) and `ladder`; None when
+    there is no such alert."""
+    stored = alerts.load(conn, alert_id)
+    if stored is None:
+        return None
+    card = views.Cards(conn, [stored], now).cards[0]
+    timeline = [views.entry(e) for e in journal.for_alert(conn, alert_id)]
+    resident_id = stored.row["resident_id"]
+    resident = people.resident(conn, resident_id) if resident_id else None
+    return {
+        **card,
+        "resident": resident["name"] if resident else None,
+        "now_ms": to_ms(now),
+        "timeline": timeline,
+        "ladder": _ladder(conn, stored, now),
+    }
+
+
+def _ladder(conn: Connection, stored: alerts.Stored, now: datetime) -> Json | None:
+    """The frozen ladder, each step with the people who stand behind it today.
+
+    `state`: "taken", "next" (with `at_ms` while the alert waits for it) or "later".
+    """
+    alert = stored.alert
+    if alert.ladder is None:
+        return None
+    key = (stored.row["building_id"], stored.row["resident_id"])
+    known = people.rosters(conn, {key}, now) if key[0] is not None else {}
+    roster = known.get(key, Roster())
+    at_ms = to_ms(alert.next_step_at) if alert.next_step_at else None
+    last = len(alert.ladder.steps) - 1
+    steps = []
+    for index, step in enumerate(alert.ladder.steps):
+        is_next = at_ms is not None and index == min(alert.step, last)
+        steps.append(
+            {
+                "targets": [t.value for t in step.targets],
+                "people": [
+                    {"name": p.name, "role": p.role.value} for p in roster.people(step.targets)
+                ],
+                "wait_s": step.wait_s,
+                "state": "next" if is_next else "taken" if index < alert.step else "later",
+                "at_ms": at_ms if is_next else None,
+            }
+        )
+    return {"steps": steps, "lease_s": alert.ladder.lease_s, "on_scene_s": alert.ladder.on_scene_s}

@@ -1,0 +1,32 @@
+"""The ladder explained: who would be told, when, how."""
+
+from datetime import UTC
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, HTTPException, Query
+from pydantic import AwareDatetime
+
+from server.api.deps import RuntimeDep, StaffDep
+from server.core.words import Kind
+from server.service.acting import Unknown
+from server.service.explaining import explain
+
+router = APIRouter(prefix="/api/v1/ladder", tags=["ladder"])
+
+
+@router.get("/explain")
+async def explain_ladder(
+    runtime: RuntimeDep,
+    _staff: StaffDep,
+    resident: Annotated[str, Query(min_length=1, max_length=32, description="id, or terminal")],
+    at: Annotated[AwareDatetime | None, Query(description="ISO instant; now without it")] = None,
+    kind: Literal["sos", "missed"] = "sos",
+) -> dict[str, Any]:
+    """Who would be told of this resident at that time, step by step, and who is passed over."""
+    when = (at or runtime.clock.now()).astimezone(UTC)
+    try:
+        return await runtime.database.read(
+            lambda c: explain(c, runtime.house, resident, when, Kind(kind))
+        )
+    except Unknown as error:
+        raise HTTPException(404, str(error)) from error

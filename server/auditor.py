@@ -1,0 +1,145 @@
+"""Watches the watchman: outside the sweep, is anything overdue that should long have been done?
+
+While all is well it pings an address outside the house (XUNLOU_DEADMAN_URL), whose owner raises
+the alarm when the pings stop: a dead server can't say that it is dead. When something is stuck it
+rings the bell itself; if that does not help, it texts the duty phones past the outbox, and the
+pings stop too.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import httpx
+from sqlalchemy import Connection
+
+from server.channels.base import Ambiguous, Busy, Channel
+from server.core.words import Fault
+from server.database import Database
+from server.service import raising
+from server.service.house import House
+from server.store import overdue, people
+
+log = logging.getLogger(__name__)
+EVERY_S = 20.0
+PATIENCE = timedelta(seconds=60)
+"""So long may a due thing wait before somebody must know (real time)."""
+AGAIN = timedelta(minutes=10)
+"""The duty phones are not texted about the same trouble more often (real time)."""
+PING_TIMEOUT_S = 10.0
+WORDS = "【巡楼】系统可能卡住:{what}。请看值班屏,并用电话核实。Xunlou is stuck, please check."
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the audit found. `stuck` names what is overdue after the repair; `blind`: no gateway
+    is heard; `repaired`: something was overdue and no longer is."""
+
+    stuck: tuple[str, ...] = ()
+    blind: bool = False
+    repaired: bool = False
+
+    @property
+    def well(self) -> bool:
+        """Whether the outside may be told that all is well."""
+        return not self.stuck and not self.blind
+
+
+@dataclass(slots=True)
+class Auditor:
+    """Audits every 20 s until stopped. `ring` is the sweep's bell."""
+
+    database: Database
+    house: House
+    channel: Channel
+    ring: Callable[[], Awaitable[None]]
+    deadman_url: str = field(default="", repr=False)
+    every_s: float = EVERY_S
+    _duty: list[str] = field(default_factory=list)
+    _texted_at: datetime | None = None
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Audit again and again; an audit that fails is itself a reason not to ping."""
+        async with httpx.AsyncClient(timeout=PING_TIMEOUT_S) as client:
+            while not stop.is_set():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), self.every_s)
+                    return
+                verdict = await self.audit()
+                if verdict.well and self.deadman_url:
+                    await self._ping(client)
+
+    async def audit(self) -> Verdict:
+        """Look, repair, look again, and tell people what the repair did not mend."""
+        try:
+            found = await self._look()
+            if not found.stuck:
+                await self._settle(found)
+                return found
+            log.error("overdue: %s; ringing the bell", ", ".join(found.stuck))
+            await self.ring()
+            after = await self._look()
+            verdict = Verdict(after.stuck, after.blind, repaired=not after.stuck)
+            await self._settle(verdict)
+        except Exception:
+            # Whatever it is, people must hear of it: an auditor that can't look is an alarm.
+            log.exception("the audit failed")
+            verdict = Verdict(("audit",))
+        if verdict.stuck:
+            await self._text(verdict)
+        return verdict
+
+    async def _look(self) -> Verdict:
+        clock = self.database.clock
+        now = clock.now()
+
+        def look(conn: Connection) -> tuple[tuple[str, ...], bool, list[str]]:
+            stuck = overdue.stuck(conn, now - PATIENCE * clock.speed)
+            blind = overdue.blind(conn)
+            # Nobody is judged while we are blind, so then a round is late on purpose.
+            named = tuple(s for s in stuck if not (blind and s == overdue.ROUNDS))
+            return named, blind, people.duty_phones(conn)
+
+        stuck, blind, self._duty = await self.database.read(look)
+        return Verdict(stuck, blind)
+
+    async def _settle(self, verdict: Verdict) -> None:
+        """Open the fault that staff see, or close it."""
+        house = self.house
+        if verdict.stuck:
+            what = ", ".join(verdict.stuck)
+            await self.database.write(
+                lambda tx: raising.fault(tx, house, Fault.STUCK, "server", detail=what)
+            )
+        else:
+            is_open = await self.database.read(
+                lambda c: overdue.fault_open(c, raising.subject(Fault.STUCK, "server"))
+            )
+            if is_open:
+                await self.database.write(
+                    lambda tx: raising.fault_over(tx, house, Fault.STUCK, ["server"])
+                )
+
+    async def _text(self, verdict: Verdict) -> None:
+        """Past the outbox, which may be what is stuck; at most every ten minutes."""
+        clock = self.database.clock
+        now = clock.now()
+        if self._texted_at is not None and now < self._texted_at + AGAIN * clock.speed:
+            return
+        self._texted_at = now
+        body = WORDS.format(what="、".join(verdict.stuck))
+        for phone in self._duty:
+            try:
+                await asyncio.to_thread(self.channel.send, phone, body, 0)
+            except (Busy, Ambiguous):
+                log.exception("the duty phone could not be texted")
+
+    async def _ping(self, client: httpx.AsyncClient) -> None:
+        try:
+            (await client.get(self.deadman_url)).raise_for_status()
+        except httpx.HTTPError as error:
+            # The address may hold a secret: name the error, not the address.
+            log.warning("the dead-man address did not answer: %s", type(error).__name__)

@@ -1,0 +1,74 @@
+"""Foresight: who would be told of an alert, when, and who would be passed over and why. Pure.
+
+It walks the ladder as `alerts.climb` does while nobody accepts, and must never decide anything:
+a test compares the two.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from server.core.ladder import Ladder, Person, Roster, Target
+
+
+class Why(StrEnum):
+    """Why a step passes somebody over."""
+
+    ABSENT = "absent"
+    OPTED_OUT = "opted_out"
+
+
+@dataclass(frozen=True, slots=True)
+class PassedOver:
+    """Somebody whom a step names and does not tell. `until`: of an absence."""
+
+    person: Person
+    why: Why
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """One step foreseen. `nobody`: targets behind which no one stands at all."""
+
+    index: int
+    at: datetime
+    wait_s: int
+    targets: tuple[Target, ...]
+    told: tuple[Person, ...]
+    passed_over: tuple[PassedOver, ...]
+    nobody: tuple[Target, ...]
+
+
+def foresee(
+    ladder: Ladder, roster_at: Callable[[datetime], Roster], opened_at: datetime
+) -> tuple[Rung, ...]:
+    """The steps of an alert opened at `opened_at` that nobody answers; the last is then repeated
+    every `wait_s`. `roster_at` gives the people as they stand at an instant, because absences end
+    while a ladder climbs."""
+    rungs: list[Rung] = []
+    at = opened_at
+    for index, step in enumerate(ladder.steps):
+        roster = roster_at(at)
+        told = roster.people(step.targets)
+        rungs.append(
+            Rung(
+                index, at, step.wait_s, step.targets, told,
+                _passed_over(roster, step.targets),
+                tuple(t for t in step.targets if not roster.behind(t)),
+            )
+        )  # fmt: skip
+        if told:  # a step with nobody to tell is passed at once
+            at += timedelta(seconds=step.wait_s)
+    return tuple(rungs)
+
+
+def _passed_over(roster: Roster, targets: tuple[Target, ...]) -> tuple[PassedOver, ...]:
+    found: dict[int, PassedOver] = {}
+    for target in targets:
+        for person in roster.behind(target):
+            if not person.reachable:
+                why = Why.OPTED_OUT if person.absent_until is None else Why.ABSENT
+                found[person.id] = PassedOver(person, why, person.absent_until)
+    return tuple(found.values())

@@ -1,0 +1,118 @@
+"""Planned absences: of residents, who are then not awaited, and of those who are told.
+
+Every absence has an end. A resident is paused until then, and watched again without anybody's
+doing; a press for help always counts, away or not.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import RowMapping
+
+from server.core import rounds
+from server.database import Tx
+from server.service.acting import Refused, Unknown
+from server.store import journal, people
+from server.store.people import CommunityFacts
+
+LONGEST = timedelta(days=90)
+
+
+class BadEnd(ValueError):
+    """An absence without an end, or with one that can't be; the words say what to send."""
+
+
+def end_of(until: datetime | None, now: datetime) -> datetime:
+    """The end of an absence, checked. Raises BadEnd: nobody is forgotten for want of a date."""
+    if until is None:
+        raise BadEnd("say until when: `until` is an instant like 2026-03-20T18:00:00+08:00")
+    if until <= now:
+        raise BadEnd(f"{until.isoformat()} is past; send an end that is still to come")
+    if until - now > LONGEST:
+        raise BadEnd(f"an absence is at most {LONGEST.days} days; send an earlier end, "
+                     "and prolong it when the time has come")  # fmt: skip
+    return until.astimezone(UTC)
+
+
+def begin(tx: Tx, resident_id: int, until: datetime | None, *, who: str, why: str) -> None:
+    """Await a resident no more until then. Again: the end is moved.
+
+    Raises Unknown, BadEnd, or Refused for somebody whom we no longer watch at all.
+    """
+    row = _resident(tx, resident_id)
+    end = end_of(until, tx.now)
+    if row["state"] not in ("active", "paused"):
+        raise Refused(f"resident {resident_id} is {row['state']}; nobody is awaited there")
+    people.set_resident(
+        tx.conn, resident_id, state="paused", absent_until=end, next_due_at=None
+    )
+    journal.note(
+        tx, "resident_away", building_id=row["building_id"], flat_id=row["flat_id"],
+        until=end.isoformat(), by=who, why=why,
+    )  # fmt: skip
+
+
+def end_early(tx: Tx, resident_id: int, *, who: str) -> None:
+    """The resident is back before the time. Nothing happens when they were not away."""
+    row = _resident(tx, resident_id)
+    if row["state"] == "paused":
+        _watch_again(tx, _community(tx), row, tx.now, who)
+
+
+def end_those_over(tx: Tx, limit: int) -> int:
+    """Watch again up to `limit` residents whose absence is over; returns how many."""
+    over = people.residents_back(tx.conn, tx.now, limit)
+    for row in over:
+        _watch_again(tx, _community(tx), row, row["absent_until"], "system")
+    return len(over)
+
+
+def _watch_again(
+    tx: Tx, community: CommunityFacts, row: RowMapping, since: datetime, who: str
+) -> None:
+    """Awaited from the first deadline after `since` on (which may have passed while we stood
+    still), unless they have checked in for it already."""
+    plans, zone = community.plans, community.zone
+    due = rounds.next_deadline(plans, zone, since)
+    if row["last_sign_at"] is not None:
+        due = rounds.after_sign_of_life(plans, zone, due, row["last_sign_at"])
+    people.set_resident(
+        tx.conn, row["id"], state="active", absent_until=since, next_due_at=due
+    )
+    journal.note(
+        tx, "resident_back", building_id=row["building_id"], flat_id=row["flat_id"],
+        since=since.isoformat(), next_due=due.isoformat(), by=who,
+    )  # fmt: skip
+
+
+def person_away(tx: Tx, person_id: int, until: datetime | None, *, who: str, why: str) -> None:
+    """Pass a steward, key holder … over until then; substitutes stand in. Raises Unknown, BadEnd.
+
+    Alerts that are open ask others from their next step on.
+    """
+    end = end_of(until, tx.now)
+    _set_person(tx, person_id, end)
+    journal.note(tx, "person_away", person_id=person_id, until=end.isoformat(), by=who, why=why)
+
+
+def person_back(tx: Tx, person_id: int, *, who: str) -> None:
+    """Ask this person again from now on. Raises Unknown."""
+    _set_person(tx, person_id, None)
+    journal.note(tx, "person_back", person_id=person_id, by=who)
+
+
+def _set_person(tx: Tx, person_id: int, until: datetime | None) -> None:
+    if people.set_absent(tx.conn, person_id, until) == 0:
+        raise Unknown(f"person {person_id} stands on no step of a ladder; check the register")
+
+
+def _resident(tx: Tx, resident_id: int) -> RowMapping:
+    row = people.resident(tx.conn, resident_id)
+    if row is None:
+        raise Unknown(f"there is no resident {resident_id}")
+    return row
+
+
+def _community(tx: Tx) -> CommunityFacts:
+    community = people.community(tx.conn)
+    assert community is not None, "a resident has a community"
+    return community

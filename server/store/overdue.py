@@ -1,0 +1,36 @@
+"""What should have been done by now and was not. Asked by the auditor, outside the sweep."""
+
+from datetime import datetime
+
+from sqlalchemy import Connection, select
+
+from server import tables as t
+from server.core.words import Fault, State
+
+ALERT, RESIDENT, MESSAGE = t.table(t.Alert), t.table(t.Resident), t.table(t.Message)
+STEPS, ROUNDS, MESSAGES = "steps", "rounds", "messages"
+
+
+def stuck(conn: Connection, before: datetime) -> tuple[str, ...]:
+    """Which kinds of work have something that was due before `before`."""
+    looks = {
+        STEPS: select(ALERT.c.id).where(ALERT.c.next_step_at < before),
+        ROUNDS: select(RESIDENT.c.id).where(
+            RESIDENT.c.next_due_at < before, RESIDENT.c.state == "active"
+        ),
+        MESSAGES: select(MESSAGE.c.id).where(MESSAGE.c.due_at < before),
+    }
+    return tuple(
+        name for name, look in looks.items() if conn.execute(look.limit(1)).first() is not None
+    )
+
+
+def fault_open(conn: Connection, subject: str) -> bool:
+    """Whether there is an unresolved fault on this subject."""
+    query = select(ALERT.c.id).where(ALERT.c.subject == subject, ALERT.c.state != State.RESOLVED)
+    return conn.execute(query).first() is not None
+
+
+def blind(conn: Connection) -> bool:
+    """Whether staff have been told that no gateway is heard."""
+    return fault_open(conn, f"fault:{Fault.BLIND.value}:gateway")

@@ -1,0 +1,141 @@
+"""What the benchmarks share: a whole house of real processes, a provider that only takes the
+time, and one JSON line at the end.
+
+Machines are noisy and shared, so no figure stands alone: each comes with a ceiling measured in
+the same run, and the ratio to it.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import platform
+import tempfile
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+import paho.mqtt.client as paho
+
+from xunlou.broker import make_broker
+from xunlou.embedded import Embedded, Place, free_port, prepare, terminal_users
+from xunlou.keys import Keys
+from xunlou.sample import guangdan, terminal_password
+from xunlou.supervise import Supervisor
+
+
+def percentile(values: Sequence[float], part: float) -> float:
+    """The value below which `part` (0 to 1) of the values lie; nearest rank."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(part * len(ordered)))]
+
+
+def emit(**figures: Any) -> None:
+    """Print one JSON line, with the machine it was measured on."""
+    machine = {"cores": os.cpu_count(), "python": platform.python_version()}
+    rounded = {k: round(v, 3) if isinstance(v, float) else v for k, v in figures.items()}
+    print(json.dumps({**rounded, **machine}), flush=True)  # noqa: T201 (its one output)
+
+
+@dataclass
+class Sink:
+    """Stands where the SMS provider is: notes when each request's body is here, and says yes."""
+
+    arrived: dict[str, list[float]] = field(default_factory=dict)
+    """Alert code → the instants (perf_counter) at which an SMS with it came."""
+    count: int = 0
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @contextlib.asynccontextmanager
+    async def serving(self) -> AsyncIterator[str]:
+        """Listen on a free port; yields the URL."""
+        server = await asyncio.start_server(self._client, "127.0.0.1", 0)
+        async with server:
+            yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+    async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode()
+                length = next(
+                    int(line.split(":")[1])
+                    for line in head.splitlines()
+                    if line.lower().startswith("content-length:")
+                )
+                body = await reader.readexactly(length)
+                now = time.perf_counter()
+                self.count += 1
+                text = parse_qs(body.decode()).get("Body", [""])[0]
+                self.arrived.setdefault(text, []).append(now)
+                self.changed.set()
+                answer = json.dumps({"sid": f"SM{self.count:032x}", "status": "queued"}).encode()
+                writer.write(
+                    b"HTTP/1.1 201 Created\r\nContent-Type: application/json\r\n"
+                    b"Content-Length: %d\r\n\r\n%s" % (len(answer), answer)
+                )
+                await writer.drain()
+        writer.close()
+
+    async def until(self, total: int, timeout_s: float) -> None:
+        """Wait until so many requests have come in all. Raises TimeoutError."""
+        async with asyncio.timeout(timeout_s):
+            while self.count < total:
+                self.changed.clear()
+                await self.changed.wait()
+
+
+@dataclass
+class House:
+    """Broker, server and gateway as they run in the embedded edition."""
+
+    place: Place
+    sink: Sink
+    terminals: list[str]
+    senders: list[paho.Client] = field(default_factory=list)
+
+    def client(self, terminal: str) -> paho.Client:
+        """A connected MQTT client of this terminal with a network thread of its own."""
+        client = paho.Client(
+            paho.CallbackAPIVersion.VERSION2, client_id=f"{terminal}-bench", clean_session=True
+        )
+        client.username_pw_set(
+            terminal, terminal_password(self.place.keys.terminal_secret, terminal)
+        )
+        client.max_inflight_messages_set(1000)
+        client.connect("127.0.0.1", self.place.mqtt_port)
+        client.loop_start()
+        while not client.is_connected():
+            time.sleep(0.005)
+        return client
+
+
+@contextlib.asynccontextmanager
+async def a_house(*, broker_only: bool = False) -> AsyncIterator[House]:
+    """The embedded edition in a temporary directory, with the sample community; or its broker
+    alone, for a ceiling."""
+    sink = Sink()
+    with tempfile.TemporaryDirectory(prefix="xunlou-bench-") as folder:
+        async with sink.serving() as url:
+            keys = Keys.fresh()
+            sms = {
+                "TWILIO_ACCOUNT_SID": keys.sms_account,
+                "TWILIO_AUTH_TOKEN": keys.sms_token,
+                "TWILIO_FROM_NUMBER": "+8610000000001",
+                "TWILIO_API_BASE_URL": url,
+            }
+            community = guangdan()
+            place = Place(Path(folder), free_port(), free_port(), keys, sms=sms)
+            await asyncio.to_thread(prepare, place, community)
+            terminals = [r.terminal_id for _, _, r in community.flats_with_residents()]
+            async with Supervisor(Path(folder) / "log") as supervisor:
+                if broker_only:
+                    users = terminal_users(place)
+                    await make_broker(
+                        place.directory / "broker", place.mqtt_port, users, supervisor
+                    ).start()
+                else:
+                    await Embedded(place, supervisor).start()
+                yield House(place, sink, terminals)

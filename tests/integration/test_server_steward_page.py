@@ -1,0 +1,222 @@
+"""The page behind the link in a steward's SMS: looking is free, the way in is for who goes."""
+
+import asyncio
+from datetime import datetime, timedelta
+
+import httpx
+import pytest
+from town import GZ, HEAD, SECOND, Town, page_in
+
+RESIDENT, HEADS_NAME, SECONDS_NAME = "何桂芳", "邝彩霞", "罗少芬"
+KEY_HOLDER = "黎美珠"
+WAY_IN = "铁门"
+
+
+async def looked(town: Town, path: str) -> str:
+    """What the page says."""
+    answer = await town.phones.get(f"{town.url}{path}")
+    assert answer.status_code == 200, answer.status_code
+    return answer.text
+
+
+async def tapped(town: Town, path: str, action: str, **form: object) -> httpx.Response:
+    """A button on the page; no redirect is followed."""
+    answer = await town.phones.post(f"{town.url}{path}/{action}", data=form)
+    await town.settled()
+    return answer
+
+
+async def asked(town: Town) -> str:
+    """A press; the page that the second steward's SMS leads to, before anybody has accepted."""
+    await town.press()
+    path = page_in(await town.expect_sms(SECOND, "SOS"))
+    await town.expect_sms(HEAD, "求助")
+    return path
+
+
+async def going(town: Town) -> str:
+    """A press that the building head has accepted; the page in their confirmation."""
+    await asked(town)
+    await town.reply(HEAD, "1")
+    path = page_in(await town.expect_sms(HEAD, "已记您"))
+    await town.forget_sms()
+    return path
+
+
+async def looks(town: Town) -> list[str]:
+    """Who has looked at a way in, in order."""
+    return [e["data"]["by"] for e in await town.journal() if e["kind"] == "access_looked_at"]
+
+
+async def test_looking_changes_nothing(town: Town) -> None:
+    """Robots and curious fingers open links: the alert, the messages and the record of events stay
+    as they were, however often the page is opened."""
+    path = await asked(town)
+    alert, journal = await town.sos(), await town.journal()
+    for _ in range(3):
+        await looked(town, path)
+        await town.phones.head(f"{town.url}{path}")
+    assert await town.sos() == alert
+    assert await town.journal() == journal
+    await town.no_more_sms()
+
+
+async def test_before_accepting_no_name_and_no_way_in(town: Town) -> None:
+    """Who has not said "I am going" sees the door, the age and the need, and neither name, way in,
+    nor key holder; after it all three, and the look is on record with their name."""
+    path = await asked(town)
+    text = await looked(town, path)
+    assert "301" in text
+    assert not [w for w in (RESIDENT, WAY_IN, KEY_HOLDER) if w in text]
+    assert await looks(town) == []
+    assert (await tapped(town, path, "accept")).status_code == 303
+    text = await looked(town, path)
+    assert [w for w in (RESIDENT, WAY_IN, KEY_HOLDER) if w not in text] == []
+    seen = await looks(town)
+    assert seen
+    assert set(seen) == {SECONDS_NAME}
+
+
+async def test_the_errand_by_taps(town: Town) -> None:
+    """Accept, at the door, safe, each by one tap; each tap twice is as good as once; the head hears
+    that somebody goes and how it ended, once each."""
+    path = await asked(town)
+    for action, state in (("accept", "accepted"), ("on_scene", "on_scene"),
+                          ("resolve:safe", "resolved")):  # fmt: skip
+        for _ in range(2):
+            await tapped(town, path, action)
+        assert (await town.sos())["state"] == state
+    alert = await town.sos()
+    assert (alert["outcome"], alert["resolved_by"]) == ("safe", SECONDS_NAME)
+    (going_, ended) = await town.phone(HEAD)
+    assert "前往" in going_
+    assert "已了结" in ended
+    await town.expect_sms(SECOND, "Noted")
+    await town.no_more_sms()
+    assert [c["cmd"] for c in await town.commands()] == ["help_coming", "resolved"]
+
+
+async def test_two_taps_in_the_same_moment(town: Town) -> None:
+    """Two taps at once make one promise."""
+    path = await asked(town)
+    answers = await asyncio.gather(*(tapped(town, path, "accept") for _ in range(3)))
+    assert {a.status_code for a in answers} == {303}
+    assert len((await town.sos())["responders"]) == 1
+    await town.expect_sms(SECOND, "Noted")
+    await town.expect_sms(HEAD, SECONDS_NAME)
+    await town.no_more_sms()
+
+
+async def test_cannot_go(town: Town) -> None:
+    """A tap on "can't" calls the next at once and leaves this steward in peace."""
+    path = await asked(town)
+    await tapped(town, path, "decline")
+    await town.expect_sms("+8610012000101", "求助")
+    await town.expect_sms("+8610011000200", "求助")
+    await town.expect_sms(HEAD, "求助")
+    await town.no_more_sms()
+
+
+async def test_nobody_opens(town: Town) -> None:
+    """At the door and nobody opens: those with a key are called now; the steward stays at the door
+    and can still say how it ended."""
+    path = await going(town)
+    await tapped(town, path, "no_answer")
+    assert (await town.sos())["state"] == "on_scene"
+    await town.expect_sms("+8610011000200", "求助")
+    await town.expect_sms("+8610012000101", "求助")
+    await tapped(town, path, "resolve:ambulance")
+    assert (await town.sos())["outcome"] == "ambulance"
+
+
+async def test_the_other_steward_sees_who_goes(town: Town) -> None:
+    """While the head is on the way the other's page says who goes, gives no way in, and may still
+    join; closing it is not theirs."""
+    path = await asked(town)
+    await town.reply(HEAD, "1")
+    text = await looked(town, path)
+    assert HEADS_NAME in text
+    assert RESIDENT not in text
+    assert WAY_IN not in text
+    assert f"{path}/accept" in text
+    assert "resolve" not in text
+    await tapped(town, path, "accept")
+    assert RESIDENT in await looked(town, path)
+    assert (await town.sos())["responder"]["name"] == HEADS_NAME
+
+
+@pytest.mark.parametrize(("hours", "status"), [(11.9, 200), (12.1, 410)])
+async def test_a_link_of_an_open_alert_lasts_twelve_hours(
+    town: Town, hours: float, status: int
+) -> None:
+    """A link works through the shift; after twelve hours it opens nothing, and a tap on an old page
+    changes nothing."""
+    path = await going(town)
+    await town.reply(HEAD, "2")
+    town.hand.at_s += hours * 3600
+    answer = await town.phones.get(f"{town.url}{path}")
+    assert answer.status_code == status
+    assert (RESIDENT in answer.text) is (status == 200)
+    await tapped(town, path, "resolve:safe")
+    assert ((await town.sos())["state"] == "resolved") is (status == 200)
+
+
+async def test_the_way_in_is_gone_with_the_end(town: Town) -> None:
+    """Once it is over the page says so and shows no home any more; two hours later it is gone."""
+    path = await going(town)
+    await tapped(town, path, "resolve:safe")
+    text = await looked(town, path)
+    assert not [w for w in (RESIDENT, WAY_IN, KEY_HOLDER) if w in text]
+    town.hand.at_s += 2 * 3600 + 1
+    assert (await town.phones.get(f"{town.url}{path}")).status_code == 410
+
+
+@pytest.mark.parametrize("token", ["A" * 22, "short", "x" * 500, "../../wall", "%00" * 9])
+async def test_a_link_nobody_was_sent(town: Town, token: str) -> None:
+    """A guessed link opens nothing, and pressing its buttons does nothing."""
+    assert (await town.phones.get(f"{town.url}/s/{token}")).status_code in (404, 303, 307)
+    assert (await town.phones.post(f"{town.url}/s/{token}/accept")).status_code in (404, 405)
+
+
+async def test_an_action_that_is_none(town: Town) -> None:
+    """A button that the page never had is not found and changes nothing."""
+    path = await going(town)
+    alert = await town.sos()
+    assert (await tapped(town, path, "resolve:nonsense")).status_code == 404
+    assert await town.sos() == alert
+
+
+async def test_the_page_is_kept_nowhere(town: Town) -> None:
+    """The page of a home is stored by no browser, listed by no robot, framed by no other site, and
+    its address is handed to nobody; also where a link opens nothing."""
+    path = await going(town)
+    for where in (path, "/s/" + "A" * 22):
+        headers = (await town.phones.get(f"{town.url}{where}")).headers
+        assert headers["cache-control"] == "no-store"
+        assert headers["referrer-policy"] == "no-referrer"
+        assert "noindex" in headers["x-robots-tag"]
+        assert "frame-ancestors 'none'" in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
+
+
+async def test_ticking_off_a_worklist(town: Town) -> None:
+    """On the round's page a steward ticks the doors that are well; the others stay on the list,
+    and a tick twice is one tick."""
+    await town.gateway_lives()
+    await town.watch_until(datetime(2026, 3, 14, 19, 5, tzinfo=GZ) + timedelta(minutes=1))
+    (worklist,) = await town.alerts(kind="missed", building=11)
+    await town.forget_sms()
+    await town.reply(HEAD, f"1 {worklist['code']}")
+    path = page_in(await town.expect_sms(HEAD, "11栋"))
+    text = await looked(town, path)
+    assert RESIDENT not in text
+    assert WAY_IN not in text
+    ids = [i["resident_id"] for i in worklist["items"]]
+    for _ in range(2):
+        await tapped(town, path, "resolve:safe", resident_id=[str(i) for i in ids[:2]])
+    (worklist,) = await town.alerts(kind="missed", building=11)
+    done = [i["resident_id"] for i in worklist["items"] if i["state"] == "safe"]
+    assert (sorted(done), worklist["state"]) == (sorted(ids[:2]), "accepted")
+    await tapped(town, path, "resolve:safe", resident_id=[str(i) for i in ids])
+    (worklist,) = await town.alerts(kind="missed", building=11)
+    assert worklist["state"] == "resolved"

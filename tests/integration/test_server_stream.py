@@ -1,0 +1,194 @@
+"""The live feed on a real port: what happens is on the wall within a second, and nothing is lost
+between two looks."""
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+from town import Town
+
+from server import feed
+
+WITHIN_S = 1.0
+
+
+@dataclass
+class Event:
+    """One server-sent event."""
+
+    kind: str
+    data: dict[str, Any]
+    id: int | None
+
+
+class Stream:
+    """An open stream, read event by event."""
+
+    def __init__(self, answer: httpx.Response) -> None:
+        self._lines = answer.aiter_lines()
+
+    async def next(self) -> Event:
+        """The next event. Raises StopAsyncIteration at the end of the stream."""
+        fields: dict[str, str] = {}
+        while True:
+            line = await anext(self._lines)
+            if not line and "data" in fields:
+                number = int(fields["id"]) if "id" in fields else None
+                return Event(fields["event"], json.loads(fields["data"]), number)
+            name, _, value = line.partition(":")
+            if name:
+                fields[name] = value.strip()
+
+    async def end(self) -> None:
+        """Read until the server ends the stream."""
+        async for _ in self._lines:
+            pass
+
+    async def until(self, kind: str, timeout_s: float = 5.0) -> Event:
+        """The next event of this kind."""
+        async with asyncio.timeout(timeout_s):
+            while (event := await self.next()).kind != kind:
+                pass
+        return event
+
+    async def change_with(self, entry: str) -> Event:
+        """The next change in which this happened."""
+        while True:
+            event = await self.until("change")
+            if entry in [e["kind"] for e in event.data["entries"]]:
+                return event
+
+
+@contextlib.asynccontextmanager
+async def listening(town: Town, after: int | None = None) -> AsyncIterator[Stream]:
+    """A listener whose stream is open."""
+    query = {} if after is None else {"after": str(after)}
+    async with town.api.stream("GET", "/api/v1/stream", params=query) as answer:
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        stream = Stream(answer)
+        first = await stream.next()
+        assert first.kind == "heartbeat", "a listener hears at once that we live"
+        yield stream
+
+
+async def seq(town: Town) -> int:
+    """The journal's last number."""
+    return int((await town.api.get("/api/v1/snapshot")).json()["seq"])
+
+
+async def test_a_press_is_on_the_wall_within_a_second(town: Town) -> None:
+    """Two walls are open; somebody presses; both show it within a second, with the window, the
+    building, the alert and the counts as they now are."""
+    async with listening(town) as one, listening(town) as two:
+        pressed = time.monotonic()
+        await town.press()
+        seen = [await s.change_with("alert_opened") for s in (one, two)]
+        assert time.monotonic() - pressed < WITHIN_S
+        alert = await town.sos()
+        for event in seen:
+            (card,) = (a for a in event.data["alerts"] if a["id"] == alert["id"])
+            assert (card["kind"], card["resident"]) == ("sos", "何桂芳")
+            assert "sos" in event.data["flats"].values()
+            assert event.data["buildings"][str(alert["building_id"])] == "sos"
+            assert event.data["counts"]["sos"] == 1
+            assert event.id == event.data["seq"] == event.data["entries"][-1]["seq"]
+
+
+async def test_the_end_of_an_alert_is_shown_once(town: Town) -> None:
+    """A resolved alert comes once more, as resolved, so that the wall can take it away."""
+    await town.press()
+    alert = await town.sos()
+    await town.settled()
+    async with listening(town, await seq(town)) as stream:
+        await town.act(alert["id"], "resolve", outcome="safe")
+        event = await stream.change_with("resolved")
+    (card,) = event.data["alerts"]
+    assert (card["state"], card["actions"]) == ("resolved", [])
+    assert event.data["counts"]["sos"] == 0
+
+
+async def test_heartbeats(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While nothing happens the wall still hears that we live, and how fresh the terminals' side
+    is; only so can it tell calm from blindness."""
+    monkeypatch.setattr(feed, "HEARTBEAT_S", 0.05)
+    monkeypatch.setattr(feed, "LOOK_S", 0.05)
+    await town.gateway_lives()
+    async with listening(town) as stream:
+        event = await stream.until("heartbeat", timeout_s=10)
+    assert event.data["speed"] == 1.0
+    assert event.data["ingest_lag_ms"] == 0
+    assert event.data["now_ms"] == int(town.hand.at_s * 1000)
+
+
+async def test_resuming_replays_just_what_was_missed(town: Town) -> None:
+    """A wall that lost its line names the last number it saw and gets all that came after, each
+    entry once and in order, before anything new."""
+    await town.press()
+    await town.settled()
+    before = await seq(town)
+    await town.act((await town.sos())["id"], "accept")
+    await town.press("checkin", "gd-11-304")
+    missed = [e["seq"] for e in await town.journal() if e["seq"] > before]
+    got: list[int] = []
+    async with listening(town, before) as stream:
+        while len(got) < len(missed):
+            got += [e["seq"] for e in (await stream.until("change")).data["entries"]]
+        assert got == missed
+        await town.press("checkin", "gd-11-303")
+        event = await stream.until("change")
+        assert event.data["entries"][0]["seq"] == missed[-1] + 1
+
+
+@pytest.mark.parametrize("where", ["ahead", "far behind"])
+async def test_a_gap_is_told_never_hidden(
+    town: Town, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wall that is too far behind, or ahead of us (we were restored from a backup), is told to
+    load everything anew; then it goes on with what is new."""
+    monkeypatch.setattr(feed, "MOST_BEHIND", 1)
+    await town.press()
+    await town.settled()
+    after = await seq(town) + 1000 if where == "ahead" else 0
+    async with listening(town, after) as stream:
+        assert (await stream.next()).kind == "reset"
+        await town.press("checkin", "gd-11-303")
+        await stream.change_with("signal")
+
+
+async def test_a_stop_ends_every_stream_at_once(town: Town) -> None:
+    """The server stops: open walls are let go within a second, and do not hold it up."""
+    async with listening(town) as stream:
+        stopped = time.monotonic()
+        town.runtime.stop.set()
+        async with asyncio.timeout(WITHIN_S):
+            await stream.end()
+        assert time.monotonic() - stopped < WITHIN_S
+
+
+async def test_the_snapshot_and_its_number_agree(town: Town) -> None:
+    """What the snapshot shows is true for its number: while presses keep coming, snapshot plus the
+    changes after its number is the whole truth."""
+    terminals = [f"gd-11-{flat}" for flat in ("301", "303", "304", "501", "503", "504")]
+    pressing = asyncio.gather(*(town.press(terminal=t) for t in terminals))
+    snapshots = [(await town.api.get("/api/v1/snapshot")).json() for _ in range(5)]
+    await pressing
+    await town.settled()
+    everything = {a["id"] for a in await town.alerts(kind="sos")}
+    assert len(everything) == len(terminals)
+    journal = await town.journal()
+    for snapshot in snapshots:
+        shown = {a["id"] for a in snapshot["alerts"]}
+        later = {
+            e["alert_id"] for e in journal
+            if e["seq"] > snapshot["seq"] and e["kind"] == "alert_opened"
+        }  # fmt: skip
+        assert shown | later == everything
+        assert not shown & later
+        assert snapshot["counts"]["sos"] == len(shown)

@@ -1,0 +1,93 @@
+"""Claims about what staff and stewards read: who else was told, the desk's load, one alert."""
+
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from town import GRANNY, HEAD, SECOND, Town, a_town
+
+
+@pytest.fixture
+async def town(tmp_path: Path) -> AsyncIterator[Town]:
+    """A watched town on the morning of 14 March."""
+    async with a_town(tmp_path) as running:
+        yield running
+
+
+async def others(town: Town, number: str) -> str:
+    """The part of this steward's page that says who else was told, as text."""
+    (link,) = re.findall(r"https?://\S+/s/[\w-]+", " ".join(await town.phone(number)))[-1:]
+    async with httpx.AsyncClient() as client:
+        page = (await client.get(link)).raise_for_status().text
+    found = re.search(r'<ul class="others">(.*?)</ul>', page, re.S)
+    return re.sub(r"<[^>]+>|\s+", " ", found[1]) if found else ""
+
+
+async def detail(town: Town) -> dict[str, Any]:
+    """The one SOS, whole."""
+    answer = await town.api.get(f"/api/v1/alerts/{(await town.sos())['id']}")
+    whole: dict[str, Any] = answer.raise_for_status().json()
+    return whole
+
+
+async def test_a_steward_sees_that_the_other_was_told_and_has_not_answered(town: Town) -> None:
+    """Silence is told in words: the other steward was told; no phone number stands there."""
+    await town.press()
+    await town.forget_sms()
+    await town.reply(HEAD, "1")
+    words = await others(town, HEAD)
+    assert "已通知" in words or "told" in words.lower()
+    assert "+86" not in words
+
+
+async def test_a_steward_sees_that_the_other_cannot_come(town: Town) -> None:
+    """A "0" of the other one is shown as such, not as silence."""
+    await town.press()
+    await town.forget_sms()
+    await town.reply(SECOND, "0")
+    await town.forget_sms()
+    await town.reply(HEAD, "1")
+    assert "去不了" in await others(town, HEAD)
+
+
+async def test_the_load_counts_the_alarms_of_ten_minutes(town: Town) -> None:
+    """Two presses for one emergency are one alarm; after ten minutes it is none."""
+
+    async def load() -> int:
+        return int((await town.api.get("/api/v1/snapshot")).json()["alarms_10min"])
+
+    assert await load() == 0
+    await town.press()
+    await town.press()
+    assert await load() == 1
+    town.hand.at_s += 601
+    assert await load() == 0
+
+
+async def test_an_alert_has_its_ladder_with_what_comes_next(town: Town) -> None:
+    """First both stewards, taken; the next step with its time; the rest later; then climbing."""
+    await town.press()
+    await town.settled()
+    first = await detail(town)
+    assert [s["state"] for s in first["ladder"]["steps"]] == ["taken", "next", "later"]
+    assert first["ladder"]["steps"][1]["at_ms"] == first["next_step"]["at_ms"]
+    assert len(first["ladder"]["steps"][0]["people"]) == 2
+    assert first["resident"]
+    await town.move(121)
+    second = await detail(town)
+    assert [s["state"] for s in second["ladder"]["steps"]] == ["taken", "taken", "next"]
+    assert (await town.api.get("/api/v1/alerts/4711")).status_code == 404
+
+
+async def test_the_access_notes_are_not_in_the_detail(town: Town) -> None:
+    """The way in needs a logged look; the alert's own body does not carry it."""
+    await town.press()
+    whole = str(await detail(town))
+    answer = await town.api.get(
+        f"/api/v1/residents/{(await town.sos())['resident_id']}/access", params={"reason": "test"}
+    )
+    assert answer.json()["access_notes"] not in whole
+    assert GRANNY in whole

@@ -1,0 +1,332 @@
+"""What must hold after every commit and at the end, judged from the rows and from the true story.
+
+Reads with plain SQL through a connection of its own, so that a mistake in server/store cannot hide
+itself here.
+"""
+
+import json
+import sqlite3
+from collections import Counter
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from server.core import rounds
+from server.core.messages import segments
+from server.core.words import OUTCOMES_OF_PEOPLE, SIGNS_OF_LIFE, Kind, Outcome, State
+from server.service.house import PLACEHOLDER
+from server.store.outbox import CALLS
+from tests.simulation.engine import Violation, World
+from tests.simulation.homes import Gateway, Homes
+from tests.simulation.people import People
+from tests.simulation.plan import Plan
+from tests.simulation.provider import Provider, Sms
+from tests.simulation.servers import GAP_S, SETTLE_S, Servers
+
+SLACK_S = 4.0
+"""The sweep's second, its transactions, and the other server's turn."""
+LONGEST_WAIT_S = 60 * 60 + 5
+STALE_CALL_S = 60.0
+CODE_REST_MS = 30 * 86_400_000
+RANK = {"queued": 0, "sending": 1, "sent": 2, "delivered": 3, "undelivered": 3, "failed": 3,
+        "cancelled": 3}  # fmt: skip
+
+
+def insist(holds: bool, rule: str, **facts: object) -> None:
+    """Raise Violation with the rule's words and the facts when it does not hold."""
+    if not holds:
+        raise Violation(f"{rule}: " + ", ".join(f"{k}={v}" for k, v in facts.items()))
+
+
+class Checks:
+    """The invariants of one simulated town."""
+
+    def __init__(
+        self, world: World, plan: Plan, path: Path, servers: Servers, provider: Provider,
+        people: People, gateway: Gateway, homes: Homes,
+    ) -> None:
+        self.world, self.plan, self.servers, self.provider = world, plan, servers, provider
+        self.people, self.gateway, self.homes = people, gateway, homes
+        self.db = sqlite3.connect(path, isolation_level=None)
+        self.db.row_factory = sqlite3.Row
+        self.seq = self._one("SELECT coalesce(max(seq), 0) FROM journal")
+        self.signal_id = 0
+        self.alerts: dict[int, dict[str, Any]] = {
+            r["id"]: dict(r) for r in self._rows("SELECT * FROM alert")
+        }
+        self.states: dict[int, str] = {}
+        self.judged: Counter[tuple[int, str]] = Counter()
+        self.opted_out: dict[str, float] = {}
+        self.commits = 0
+        servers.after_commit.append(self.after_commit)
+        provider.on_send, provider.on_accept = self.on_send, self.on_accept
+        homes.on_receipt = self.on_receipt
+        gateway.command = self.on_command
+
+    def _rows(self, sql: str, *args: object) -> list[sqlite3.Row]:
+        return self.db.execute(sql, args).fetchall()
+
+    def _one(self, sql: str, *args: object) -> Any:
+        return self.db.execute(sql, args).fetchone()[0]
+
+    # after every commit
+
+    def after_commit(self, _woken: set[str]) -> None:
+        """Everything that one transaction can have broken."""
+        self.commits += 1
+        entries = self._rows("SELECT * FROM journal WHERE seq > ? ORDER BY seq", self.seq)
+        for entry in entries:
+            insist(entry["seq"] > self.seq, "the journal's numbers rise", seq=entry["seq"])
+            self.seq = entry["seq"]
+            if entry["kind"] == "missed":
+                self._judged(entry)
+        insist(self._one("SELECT coalesce(max(seq), 0) FROM journal") == self.seq,
+               "the journal is only ever added to", seq=self.seq)  # fmt: skip
+        self._signals()
+        self._alerts({e["alert_id"] for e in entries})
+        self._messages()
+        for row in self._rows("SELECT phone, opted_out_at FROM person"):
+            if row["opted_out_at"] is None:
+                self.opted_out.pop(row["phone"], None)
+            else:
+                self.opted_out.setdefault(row["phone"], self.world.now_s)
+
+    def _signals(self) -> None:
+        """A press that is stored has an open alert in the same transaction."""
+        for row in self._rows("SELECT * FROM signal WHERE id > ? ORDER BY id", self.signal_id):
+            self.signal_id = row["id"]
+            if row["type"] in ("sos", "fall"):
+                found = self._one(
+                    "SELECT count(*) FROM alert a JOIN terminal t ON t.resident_id = a.resident_id"
+                    " WHERE t.id = ? AND a.kind = 'sos' AND a.state <> 'resolved'",
+                    row["terminal_id"],
+                )
+                insist(found == 1, "a stored SOS has one open alert", press=tuple(row)[:4])
+
+    def _alerts(self, journalled: set[int]) -> None:
+        rows = self._rows("SELECT * FROM alert WHERE state <> 'resolved' OR resolved_at >= ?",
+                          int(self.world.server_s * 1000) - 2000)  # fmt: skip
+        for row in rows:
+            before = self.alerts.get(row["id"])
+            if before is not None and before["version"] == row["version"]:
+                continue
+            now = dict(row)
+            self.alerts[row["id"]] = now
+            insist(row["id"] in journalled, "every change of an alert is journalled",
+                   alert=row["id"], state=row["state"], kind=row["kind"], subject=row["subject"],
+                   version=row["version"], before=before and before["version"])  # fmt: skip
+            if before is None:
+                self._code_is_new(now)
+            else:
+                insist(before["state"] != "resolved", "a closed alert stays closed",
+                       alert=row["id"])  # fmt: skip
+            if row["state"] == State.RESOLVED:
+                self._closed(now)
+            elif row["kind"] != Kind.FAULT:
+                self._watched(now)
+
+    def _code_is_new(self, row: dict[str, Any]) -> None:
+        if not row["code"]:
+            insist(row["kind"] == Kind.FAULT, "an alert has a code", alert=row["id"])
+            return
+        same = self._one(
+            "SELECT count(*) FROM alert WHERE code = ? AND id <> ? AND opened_at > ?",
+            row["code"], row["id"], row["opened_at"] - CODE_REST_MS,
+        )  # fmt: skip
+        insist(same == 0, "a code rests 30 days", alert=row["id"], code=row["code"])
+
+    def _watched(self, row: dict[str, Any]) -> None:
+        """An open alert has a next step, soon; a new SOS has told somebody."""
+        insist(row["next_step_at"] is not None, "an open alert has a next step", alert=row["id"])
+        wait_s = row["next_step_at"] / 1000 - self.world.server_s
+        most = 20 * 60 if row["kind"] == Kind.SOS else LONGEST_WAIT_S
+        insist(wait_s <= most + 1, "the next step is soon", alert=row["id"], wait_s=wait_s)
+        told = self._one("SELECT count(*) FROM message WHERE alert_id = ?", row["id"])
+        last = len(json.loads(row["ladder"])["steps"])
+        insist(told > 0 or row["step"] >= last, "somebody is told, or the ladder is exhausted",
+               alert=row["id"])  # fmt: skip
+
+    def _closed(self, row: dict[str, Any]) -> None:
+        if row["kind"] == Kind.FAULT:
+            return
+        by_person = row["outcome"] in OUTCOMES_OF_PEOPLE
+        if by_person:
+            insist(row["resolved_by"] in self.people.closed_by,
+                   "who closed an alert has said so", alert=row["id"], by=row["resolved_by"])
+            return  # fmt: skip
+        insist(row["kind"] == Kind.MISSED and row["outcome"] == Outcome.CHECKED_IN,
+               "an SOS is closed by a person's outcome only", alert=row["id"],
+               outcome=row["outcome"])  # fmt: skip
+        for item in self._rows("SELECT * FROM alert_item WHERE alert_id = ?", row["id"]):
+            seen = self._rows(
+                "SELECT s.type FROM signal s JOIN terminal t ON t.id = s.terminal_id"
+                " WHERE t.resident_id = ? AND s.received_at >= ?",
+                item["resident_id"], row["opened_at"],
+            )  # fmt: skip
+            insist(any(s["type"] in SIGNS_OF_LIFE for s in seen),
+                   "a worklist closes itself only when everybody on it was heard",
+                   alert=row["id"], resident=item["resident_id"])  # fmt: skip
+
+    def _messages(self) -> None:
+        for row in self._rows("SELECT id, state, provider_id FROM message"
+                              " WHERE due_at IS NOT NULL OR updated_at >= ? OR id > ?",
+                              int(self.world.server_s * 1000) - 1000,
+                              max(self.states, default=0)):  # fmt: skip
+            before, now = self.states.get(row["id"]), row["state"]
+            self.states[row["id"]] = now
+            if before == now:
+                continue
+            insist(before is None or RANK[now] >= RANK[before] or RANK[before] <= 1,
+                   "a message never goes back", message=row["id"], before=before, now=now)
+            if now in ("sent", "delivered"):
+                insist(self.provider.has(row), "what is called sent has left", message=row["id"])
+
+    def _judged(self, entry: sqlite3.Row) -> None:
+        """Not blind, not twice, and not somebody who had been heard in time."""
+        now_s, due = entry["at"] / 1000, json.loads(entry["data"])["due"]
+        flat = entry["flat_id"]
+        self.judged[(flat, due)] += 1
+        insist(self.judged[(flat, due)] == 1, "each resident is judged once a round",
+               flat=flat, due=due)  # fmt: skip
+        silent_s = now_s - self.gateway.last_contact_s
+        insist(silent_s <= GAP_S + POLL_SLACK_S, "nobody is judged while we are blind",
+               flat=flat, silent_s=round(silent_s, 1))  # fmt: skip
+        settled_s = now_s - self.gateway.resumed_s
+        insist(settled_s >= SETTLE_S - 0.1, "after blindness the queue comes in first",
+               flat=flat, settled_s=round(settled_s, 1))  # fmt: skip
+        deadline = datetime.fromisoformat(due)
+        o = next(o for o in rounds.occurrences(self.servers.plans, self.plan.zone, deadline)
+                 if deadline in (o.deadline, o.due_at))  # fmt: skip
+        insist(now_s >= o.deadline.timestamp(), "nobody is judged before the deadline", flat=flat)
+        for s in self._rows(
+            "SELECT s.* FROM signal s JOIN terminal t ON t.id = s.terminal_id"
+            " JOIN resident r ON r.id = t.resident_id WHERE r.flat_id = ? AND s.received_at >= ?",
+            flat, int(o.opens_at.timestamp() * 1000),
+        ):  # fmt: skip
+            press = self.homes.presses[(s["terminal_id"], s["boot"], s["seq"])]
+            dated = press.ts_ok or s["received_at"] / 1000 - press.pressed_s < 1
+            at = datetime.fromtimestamp(press.pressed_s, o.opens_at.tzinfo)
+            # The last seconds are the network's: a live press is dated by its arrival.
+            in_time = o.opens_at <= at < o.deadline - timedelta(seconds=5)
+            heard = s["type"] in SIGNS_OF_LIFE and dated and s["received_at"] < entry["at"]
+            insist(not (heard and in_time),
+                   "who was heard in time is not called missed", flat=flat, due=due,
+                   press=(s["terminal_id"], s["boot"], s["seq"]), pressed=at.isoformat())
+
+    # at the edges
+
+    def on_send(self, phone: str, body: str, reference: int) -> None:
+        """Asked by the provider just before it takes a message."""
+        insist(segments(body) == 1, "an SMS is one segment", body=body)
+        insist(PLACEHOLDER not in body, "a link is filled in", message=reference)
+        known_s = self.opted_out.get(phone)
+        insist(known_s is None or self.world.now_s - known_s < 1.0,
+               "nothing is sent to who has opted out", phone=phone, message=reference)
+        row = self._rows("SELECT m.template, a.resolved_at, a.id FROM message m JOIN alert a"
+                         " ON a.id = m.alert_id WHERE m.id = ?", reference)  # fmt: skip
+        if row and row[0]["template"] in [c.value for c in CALLS] and row[0]["resolved_at"]:
+            stale_s = self.world.server_s - row[0]["resolved_at"] / 1000
+            insist(stale_s < STALE_CALL_S, "nobody is called to a closed alert",
+                   alert=row[0]["id"], message=reference, stale_s=round(stale_s))  # fmt: skip
+
+    def on_accept(self, _sms: Sms) -> None:
+        """No more second copies than could not be avoided."""
+        extra = sum(len(copies) - 1 for copies in self.provider.doubled())
+        insist(extra <= self.provider.excuses, "a second copy needs an excuse", extra=extra,
+               excuses=self.provider.excuses, crashes=self.servers.crashes,
+               messages=[c[0].reference for c in self.provider.doubled()])  # fmt: skip
+
+    def on_receipt(self, receipt: Any) -> None:
+        """A receipt is true: the row is there."""
+        found = self._one(
+            "SELECT count(*) FROM signal WHERE terminal_id = ? AND boot = ? AND seq = ?",
+            receipt.t, receipt.boot, receipt.seq,
+        )  # fmt: skip
+        insist(found == 1, "a receipt is given after the commit", receipt=receipt)
+
+    def on_command(self, _terminal: str, payload: dict[str, Any]) -> None:
+        """`help_coming` only after a person accepted."""
+        if payload["cmd"] == "help_coming":
+            number = int(payload["cmd_id"][2:])
+            alert = self._one("SELECT alert_id FROM command WHERE id = ?", number)
+            said = self._one("SELECT count(*) FROM journal WHERE alert_id = ? AND kind IN"
+                             " ('accepted', 'arrived', 'joined', 'declined')", alert)  # fmt: skip
+            insist(said > 0, "help is announced only when somebody comes", alert=alert)
+
+    # every few minutes
+
+    def on_time(self) -> None:
+        """Nothing that is due waits while a server runs."""
+        running = [p.up_since_s for p in self.servers.processes if p.runs]
+        if running:
+            now_s, since_s = self.world.server_s, min(running)
+            if now_s - since_s > SLACK_S:
+                oldest = (now_s - SLACK_S) * 1000
+                for table, column, more in (
+                    ("alert", "next_step_at", ""), ("message", "due_at", "AND lane = 0"),
+                ):  # fmt: skip
+                    late = self._rows(
+                        f"SELECT id, {column} AS due FROM {table} WHERE {column} < ? {more}", oldest
+                    )
+                    insist(not late or (table == "message" and self._slow()),
+                           f"no {table} waits past its time", ids=[r["id"] for r in late],
+                           late_s=[round(now_s - r["due"] / 1000, 1) for r in late])
+                sight_s = max(self.gateway.sight_s(), since_s)
+                if now_s - sight_s > SLACK_S:
+                    late = self._rows(
+                        "SELECT id, next_due_at FROM resident WHERE state = 'active'"
+                        " AND next_due_at < ?", oldest,
+                    )  # fmt: skip
+                    insist(not late, "a missed round is noticed in time", late=len(late))
+        self.world.after(self.world.between(2, 120), self.on_time)
+
+    def _slow(self) -> bool:
+        """Whether a provider that hangs explains a wait in the outbox."""
+        return any(t.name == "send" for p in self.servers.processes for t in p.tasks)
+
+    def at_rest(self) -> None:
+        """At the end, after hours in which nothing broke any more."""
+        waiting = self._rows("SELECT id, state FROM message WHERE due_at < ?",
+                             int((self.world.server_s - 60) * 1000))  # fmt: skip
+        insist(not waiting, "every message has left or failed", waiting=[tuple(r) for r in waiting])
+        lost = self._rows("SELECT id, state FROM message WHERE state IN ('queued', 'sending')"
+                          " AND due_at IS NULL")  # fmt: skip
+        insist(not lost, "no message is forgotten on its way", lost=[tuple(r) for r in lost])
+        for terminal in self.homes.terminals:
+            old = [p for p in terminal.pending.values() if self.world.server_s - p.pressed_s > 900]
+            insist(not old, "every press has its receipt", terminal=terminal.id, pending=old)
+        for key, press in self.homes.presses.items():
+            if press.type in ("sos", "fall") and self.world.server_s - press.pressed_s > 900:
+                found = self._one("SELECT count(*) FROM signal WHERE terminal_id = ? AND boot = ?"
+                                  " AND seq = ?", *key)  # fmt: skip
+                insist(found == 1, "no SOS is lost", press=key)
+        for row in self._rows("SELECT id, state, step FROM alert WHERE kind = 'sos'"):
+            reached = self._one("SELECT count(*) FROM message WHERE alert_id = ? AND state IN"
+                                " ('sent', 'delivered')", row["id"])  # fmt: skip
+            insist(row["state"] != "open" or reached > 0 or row["step"] >= 3,
+                   "an SOS has told somebody, or is red", alert=row["id"])  # fmt: skip
+        self._rounds_complete()
+
+    def _rounds_complete(self) -> None:
+        """Whoever gave no sign of life in a round was judged missed in it."""
+        if self.servers.crashes or self.plan.jumps_a_day or self.plan.stalls_a_day:
+            return
+        first = self.plan.start.date()
+        for offset in range(self.plan.days):
+            for p in self.servers.plans:
+                o = rounds.occurrence(p, first + timedelta(days=offset), self.plan.zone)
+                for terminal in self.homes.terminals:
+                    seen = [
+                        x for x in self.homes.presses.values()
+                        if x.terminal == terminal.id and x.type in SIGNS_OF_LIFE
+                        and o.opens_at.timestamp() - 1 <= x.pressed_s
+                        and x.pressed_s <= o.deadline.timestamp() + 7200
+                    ]  # fmt: skip
+                    flat = self._one("SELECT r.flat_id FROM resident r JOIN terminal t"
+                                     " ON t.resident_id = r.id WHERE t.id = ?", terminal.id)
+                    judged = self.judged[(flat, o.deadline.isoformat())]
+                    insist(bool(seen) or judged == 1, "who is silent in a round is looked for",
+                           terminal=terminal.id, due=o.deadline.isoformat())
+
+
+POLL_SLACK_S = 1.0

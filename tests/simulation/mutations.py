@@ -1,0 +1,100 @@
+"""Mistakes that must be caught: each breaks one rule of the server, and some invariant must notice.
+
+A simulation that cannot fail proves nothing.
+"""
+
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from unittest import mock
+
+from server.channels.base import Sent
+from server.core import alerts as core
+from server.core.words import Outcome, Role
+from server.outbox import Worker
+from server.service import ingest, sweep
+from server.store import alerts, outbox
+from tests.simulation.provider import Provider
+
+
+def record_before_send() -> AbstractContextManager[Any]:
+    """Marked as sent, and only then sent: a crash between loses the message for good."""
+    real = Worker._send
+
+    async def send(self: Worker, message: Any) -> None:
+        await self._record(message, Sent("SM-soon"))
+        await real(self, message)
+
+    return mock.patch.object(Worker, "_send", send)
+
+
+def ignore_the_lookup() -> AbstractContextManager[Any]:
+    """After a crash or a time-out the message is simply sent again."""
+    return mock.patch.object(Provider, "find", lambda *_args: None)  # noqa: PT008
+
+
+def lease_nothing() -> AbstractContextManager[Any]:
+    """A leased message stays due, so that the next worker takes it too."""
+    real = outbox.lease
+
+    def lease(conn: Any, lanes: Any, now: Any, _until: Any, limit: int) -> Any:
+        rows = real(conn, lanes, now, now, limit)
+        for row in rows:
+            outbox.set_message(conn, row["id"], state=row["state"])
+        return rows
+
+    return mock.patch.object(outbox, "lease", lease)
+
+
+def close_on_cancel() -> AbstractContextManager[Any]:
+    """The resident's *cancel* closes the alert."""
+
+    def cancelled(s: core.Situation) -> core.Decision:
+        nobody = core.Actor(None, "the resident", Role.OPERATOR)
+        return core.decide(s, core.Resolve(nobody, Outcome.FALSE_ALARM), s.alert.opened_at)
+
+    return mock.patch.object(core, "_on_cancelled", cancelled)
+
+
+def judge_blindly() -> AbstractContextManager[Any]:
+    """Our own outage is taken for the residents' silence."""
+    return mock.patch.object(sweep, "blind", lambda _tx, _house: False)  # noqa: PT008
+
+
+def trust_an_acceptance_for_ever() -> AbstractContextManager[Any]:
+    """Who said yes is never asked again whether they arrived."""
+    real = core._on_accept
+
+    def accept(*args: Any) -> core.Decision:
+        decision = real(*args)
+        if decision.reason is not core.Reason.ACCEPTED:
+            return decision
+        return replace(decision, alert=replace(decision.alert, next_step_at=None))
+
+    return mock.patch.object(core, "_on_accept", accept)
+
+
+def sweep_late() -> AbstractContextManager[Any]:
+    """Steps are taken half a minute after their time."""
+    real = alerts.steps_due
+    wait = timedelta(seconds=30)
+    return mock.patch.object(alerts, "steps_due", lambda c, now, n: real(c, now - wait, n))
+
+
+def reuse_codes() -> AbstractContextManager[Any]:
+    """Codes are not looked up before they are given."""
+    return mock.patch.object(
+        alerts, "_code", lambda _c, alert_id, _now: str(1000 + alert_id * 7919 % 9000)
+    )
+
+
+def date_by_arrival() -> AbstractContextManager[Any]:
+    """A press that waited through our outage counts from when it reached us."""
+    return mock.patch.object(ingest, "_seen_at", lambda _signal, now: now)
+
+
+ALL = (
+    record_before_send, ignore_the_lookup, lease_nothing, close_on_cancel, judge_blindly,
+    trust_an_acceptance_for_ever, sweep_late, reuse_codes, date_by_arrival,
+)  # fmt: skip

@@ -1,0 +1,192 @@
+"""Stewards, duty and staff: they answer in time, late, never, wrongly, twice, or opt out.
+
+Every act is written into `World`-wide ledgers before it is carried out, so that the invariants can
+ask whether a person really said what the database claims.
+"""
+
+import re
+from collections import defaultdict
+from typing import Any
+
+from server.core import alerts as core
+from server.core.words import Outcome
+from server.database import Tx
+from server.service import acting, answering, steward_page
+from tests.simulation.engine import World
+from tests.simulation.plan import Plan
+from tests.simulation.servers import Door, Servers
+
+CODE = re.compile(r"(?:代码|code )([0-9]{4,6})")
+LINK = re.compile(r"/s/([A-Za-z0-9_-]{22})")
+CALLS = ("求助", "跌倒", "SOS", "FALL", "未报平安", "without a check-in")
+YES = ("1", " 1 ", "１", "收到", "ok.", "1")
+RUBBISH = ("???", "什么", "在吗", "12", "7 7777")
+
+
+class People:
+    """Everybody with a telephone, and the operator at the desk."""
+
+    def __init__(self, world: World, plan: Plan, servers: Servers) -> None:
+        self.world, self.plan, self.servers = world, plan, servers
+        self.closed_by: set[str] = set()
+        """Names of people who ever said that something is over."""
+        self.names = {p.phone: p.name for p in self._everybody()}
+        self._answered: set[tuple[str, str]] = set()
+        self._serial = 0
+        self._stopped: set[str] = set()
+        self.lost: defaultdict[str, int] = defaultdict(int)
+
+    def _everybody(self) -> Any:
+        for building in self.plan.community.buildings:
+            yield from (s.person for s in building.stewards)
+            yield from (f.resident.key_holder.person for f in building.flats
+                        if f.resident and f.resident.key_holder)  # fmt: skip
+        yield from self.plan.community.duty
+
+    def receive(self, phone: str, body: str) -> None:
+        """An SMS arrives on a phone."""
+        world = self.world
+        match = CODE.search(body)
+        if match is None or not any(word in body for word in CALLS) or "已" in body[:12]:
+            return
+        code, key = match[1], (phone, match[1])
+        persona = self.plan.personas.get(phone, "slow")
+        if world.calm:
+            persona = "prompt"
+        if key in self._answered or persona == "silent":
+            return
+        self._answered.add(key)
+        link = LINK.search(body)
+        wait = {"prompt": (10, 90), "slow": (120, 900)}.get(persona, (15, 300))
+        at = world.between(*wait)
+        if persona == "stops" and world.rng.random() < self.plan.stops:
+            world.after(at, self.stop, phone)
+            return
+        if persona == "declines" and world.rng.random() < 0.6:
+            world.after(at, self.say, phone, f"0 {code}")
+            return
+        if persona == "wrong":
+            world.after(at * 0.5, self.say, phone, world.rng.choice((*RUBBISH, "1 0000")))
+        first = f"1 {code}" if world.rng.random() < 0.7 else world.rng.choice(YES)
+        if link and world.rng.random() < 0.25:
+            world.after(at, self.page, phone, link[1], "accept")
+        else:
+            world.after(at, self.say, phone, first)
+            if persona == "twice":
+                world.after(at + world.between(0, 5), self.say, phone, first)
+        if persona == "careless" and world.rng.random() < 0.5:
+            return  # says yes and never comes
+        at += world.between(60, 600)
+        if world.rng.random() < 0.8:
+            world.after(at, self.say, phone, f"2 {code}")
+        at += world.between(60, 900)
+        if link and world.rng.random() < 0.25:
+            word = world.rng.choice(("resolve:safe", "resolve:ambulance", "no_answer"))
+            world.after(at, self.page, phone, link[1], word)
+        else:
+            world.after(at, self.say, phone, f"3 {code}")
+
+    def say(self, phone: str, body: str) -> None:
+        """A person sends an SMS; the provider calls us, sometimes twice, again after an error."""
+        self._serial += 1
+        if body.strip()[:1] == "3":
+            self.closed_by.add(self.names[phone])
+        self.world.tell("people", f"{self.names[phone]} says {body!r}")
+        sms = answering.Sms(f"IN{self._serial:06}", phone, body)
+        self.world.after(self.world.between(0.2, 5), self._inbound, sms, 3)
+        if self.world.chance(self.plan.callback_twice):
+            self.world.after(self.world.between(0.2, 60), self._inbound, sms, 1)
+
+    def stop(self, phone: str) -> None:
+        """STOP; the provider refuses from this moment on. Some come back."""
+        self.servers.provider.stopped.add(phone)
+        self.say(phone, "STOP")
+        if self.world.rng.random() < 0.7:
+            self.world.after(self.world.between(600, 14400), self.start, phone)
+
+    def start(self, phone: str) -> None:
+        """START again."""
+        self.servers.provider.stopped.discard(phone)
+        self.say(phone, "START")
+
+    def _call(self, name: str, use_case: Any, done: Any, failed: Any) -> None:
+        alive = self.servers.alive
+        process = self.world.rng.choice(alive or self.servers.processes)
+        door = Door(self.servers)
+
+        async def request() -> Any:
+            return await door.write(use_case, urgent=True)
+
+        process.request(request(), name, done, failed)
+
+    def _inbound(self, sms: answering.Sms, tries: int) -> None:
+        house = self.servers.house
+
+        def again() -> None:
+            if tries > 1:
+                self.world.after(self.world.between(10, 60), self._inbound, sms, tries - 1)
+            else:
+                self.lost[sms.phone] += 1
+                self.world.tell("provider", f"gives up on {sms.provider_id}")
+
+        self._call(
+            "a reply", lambda tx: answering.take_reply(tx, house, sms), lambda _r: None, again
+        )
+
+    def status(self, message_id: int, state: str, error: str | None, tries: int = 2) -> None:
+        """The provider's word on a message."""
+        house = self.servers.house
+        word = answering.PROVIDER_STATES[state]
+
+        def again() -> None:
+            if tries > 1:
+                self.world.after(15, self.status, message_id, state, error, tries - 1)
+
+        self._call(
+            "a receipt", lambda tx: answering.take_delivery(tx, house, message_id, word, error),
+            lambda _r: None, again,
+        )  # fmt: skip
+
+    def page(self, phone: str, token: str, action: str) -> None:
+        """A press on the steward's page."""
+        house, name = self.servers.house, self.names[phone]
+        if action.startswith("resolve"):
+            self.closed_by.add(name)
+        self.world.tell("people", f"{name} presses {action}")
+
+        def act(tx: Tx) -> None:
+            try:
+                steward_page.act(tx, house, token, action)
+            except (acting.Refused, acting.Unknown) as error:
+                self.world.tell("people", f"{name} is told: {error}")
+
+        self._call("the page", act, lambda _r: None, lambda: None)
+
+    def desk(self) -> None:
+        """The operator looks at what has been open for long, and sees to it."""
+        world, house = self.world, self.servers.house
+        patience = 1200 if world.calm else 2400
+        since = int((world.server_s - patience) * 1000)
+        rows = self.servers.raw.execute(
+            "SELECT id, kind FROM alert WHERE state <> 'resolved' AND kind <> 'fault'"
+            " AND opened_at < ? ORDER BY id", (since,)
+        ).fetchall()  # fmt: skip
+        actor = acting.operator("operator")
+        for alert_id, kind in rows:
+            if world.rng.random() < 0.5 and not world.calm:
+                continue
+            self.closed_by.add(actor.name)
+            outcome = world.rng.choice((Outcome.SAFE, Outcome.HELPED, Outcome.AMBULANCE))
+            event: core.Event = core.Resolve(actor, outcome)
+            if world.chance(0.3):
+                event = world.rng.choice((core.Accept(actor), core.Escalate(actor)))
+            world.tell("desk", f"{type(event).__name__} of {kind} alert {alert_id}")
+
+            def act(tx: Tx, a: int = alert_id, e: core.Event = event) -> None:
+                try:
+                    acting.act(tx, house, a, e, actor)
+                except acting.Refused as error:
+                    world.tell("desk", f"is told: {error}")
+
+            self._call("the desk", act, lambda _r: None, lambda: None)
+        world.after(world.between(300, 900), self.desk)

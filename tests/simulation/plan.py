@@ -1,0 +1,132 @@
+"""From a seed to a small community and the list of what will go wrong there."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from random import Random
+from zoneinfo import ZoneInfo
+
+from xunlou.community import (
+    Building,
+    Community,
+    Flat,
+    KeyHolder,
+    Person,
+    Resident,
+    Round,
+    Steward,
+)
+
+PLACES = (
+    ("Asia/Shanghai", date(2026, 3, 14)),
+    ("Asia/Shanghai", date(2026, 3, 14)),
+    ("Asia/Kolkata", date(2026, 6, 1)),
+    ("Europe/Berlin", date(2026, 3, 28)),  # the night without 02:30 is the second
+    ("Europe/Berlin", date(2026, 3, 29)),
+    ("Europe/Berlin", date(2026, 10, 25)),  # the night with 02:30 twice
+)
+USUAL = (Round("morning", "04:30", "05:45", "06:00"), Round("evening", "17:30", "18:45", "19:00"))
+NIGHTLY = (Round("morning", "00:40", "02:15", "02:30"), USUAL[1])
+PERSONAS = ("prompt", "prompt", "slow", "silent", "wrong", "twice", "declines", "careless", "stops")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How rough the days of one seed are. Probabilities are per occasion unless named a day."""
+
+    seed: int
+    zone: ZoneInfo
+    start: datetime
+    days: int
+    community: Community
+    servers: int
+    sos_a_day: float
+    forgets: float
+    offline: float
+    late_network: float
+    crash_send: float
+    crash_other: float
+    crashes_a_day: float
+    stalls_a_day: float
+    jumps_a_day: float
+    gateway_outages_a_day: float
+    provider_outages_a_day: float
+    busy: float
+    timeout: float
+    lookup_lag: float
+    undelivered: float
+    callback_lost: float
+    callback_twice: float
+    stops: float
+    personas: dict[str, str]
+
+
+def plan(seed: int, days: int = 1) -> Plan:
+    """The plan of a seed; each kind of trouble is on in about half of the seeds."""
+    rng = Random(f"plan:{seed}")
+    tz, day = rng.choice(PLACES)
+    zone = ZoneInfo(tz)
+    rounds = NIGHTLY if tz == "Europe/Berlin" else USUAL
+    town = community(tz, rounds)
+
+    def maybe(high: float, odds: float = 0.5) -> float:
+        on, much = rng.random() < odds, rng.random()
+        return high * much if on else 0.0
+
+    quiet = rng.random() < 0.15  # a seed without any fault: nothing may be sent twice at all
+    rough = 0.0 if quiet else 1.0
+    people = sorted({s.person.phone for b in town.buildings for s in b.stewards}
+                    | {p.phone for p in town.duty})  # fmt: skip
+    return Plan(
+        seed=seed, zone=zone, start=datetime.combine(day, datetime.min.time(), zone), days=days,
+        community=town, servers=rng.choice((1, 2, 2)), sos_a_day=rng.uniform(1.5, 4),
+        forgets=rng.uniform(0.03, 0.15), offline=rough * maybe(0.15),
+        late_network=rough * maybe(0.3), crash_send=rough * maybe(0.12),
+        crash_other=rough * maybe(0.006), crashes_a_day=rough * maybe(6),
+        stalls_a_day=rough * maybe(4, 0.3), jumps_a_day=rough * maybe(3, 0.3),
+        gateway_outages_a_day=rough * maybe(5), provider_outages_a_day=rough * maybe(5),
+        busy=rough * maybe(0.2), timeout=rough * maybe(0.15), lookup_lag=rough * maybe(20, 0.3),
+        undelivered=rough * maybe(0.2), callback_lost=rough * maybe(0.3),
+        callback_twice=rough * maybe(0.3), stops=maybe(0.15),
+        personas={p: rng.choice(PERSONAS) for p in people},
+    )  # fmt: skip
+
+
+def community(tz: str, rounds: tuple[Round, ...]) -> Community:
+    """Three buildings with four residents each; each building's substitute is a neighbour."""
+    stewards = {
+        n: (
+            Steward(Person(f"甲{n}", f"+861000{n}000101"), 1),
+            Steward(Person(f"Yi{n}", f"+861000{n}000102", "en" if n == 2 else "zh"), 2),
+        )
+        for n in (1, 2, 3)
+    }
+    buildings = tuple(
+        Building(n, 4, ("",), tuple(_flat(n, f) for f in (1, 2, 3, 4)), stewards[n],
+                 stewards[n % 3 + 1][0].person)
+        for n in (1, 2, 3)
+    )  # fmt: skip
+    duty = (Person("值班", "+8610000000901"),)
+    return Community("模拟", tz, rounds, buildings, duty)
+
+
+def _flat(building: int, floor: int) -> Flat:
+    holder = Person(f"邻{building}{floor}", f"+861000{building}00020{floor}")
+    key = KeyHolder(holder, "neighbour", "玄关") if floor % 2 else None
+    resident = Resident(
+        name=f"住{building}{floor}", sex="f", birth_date=date(1940, floor, building),
+        living="alone" if floor > 2 else "couple", health_flag=floor == 4, risk_class="A",
+        terminal_id=f"sim-{building}-{floor}01", profile="regular", access_notes="敲三下",
+        key_holder=key,
+    )  # fmt: skip
+    return Flat(f"{floor}01", floor, "", resident)
+
+
+def moments(rng: Random, a_day: float, days: int) -> list[float]:
+    """Seconds from the start at which something rare happens, `a_day` times a day on average."""
+    found, at = [], 0.0
+    while a_day > 0:
+        at += rng.expovariate(a_day / 86400)
+        if at > timedelta(days=days).total_seconds():
+            break
+        found.append(at)
+    return found

@@ -1,0 +1,125 @@
+"""Classes of risk, who stands in for whom, and that the explanation is what then happens."""
+
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+
+import pytest
+
+from server.core.alerts import StepDue
+from server.core.explain import Why, foresee
+from server.core.ladder import DEFAULT_LADDERS, SOS_LADDER, Policy, Roster, Target
+from server.core.risk import age_on, apart, risk_class
+from tests.unit.core.people import DUTY, HE, LIN, MAI, ROSTER, SU, T0, Story, later, told
+
+BACK = T0 + timedelta(minutes=3)
+LIN_AWAY = replace(LIN, reachable=False, absent_until=BACK)
+HE_AWAY = replace(HE, reachable=False, absent_until=BACK)
+SU_GONE = replace(SU, reachable=False)
+
+
+@pytest.mark.parametrize(
+    ("age", "living", "frail", "wanted"),
+    [
+        (90, "family", False, "A"), (89, "family", False, "B"), (80, "alone", False, "A"),
+        (79, "alone", False, "B"), (65, "alone", True, "A"), (80, "couple", False, "B"),
+        (70, "couple", True, "B"), (79, "couple", False, "C"), (66, "family", False, "C"),
+    ],
+)  # fmt: skip
+def test_one_reason_makes_b_and_two_or_ninety_years_make_a(
+    age: int, living: str, frail: bool, wanted: str
+) -> None:
+    """The rule at its edges: 80 years, alone, frail; any two with *alone*, or 90, are class A."""
+    assert risk_class(age, living, frail) == wanted
+
+
+def test_somebody_born_on_29_february_is_older_on_1_march() -> None:
+    """A year is full on the day, and in a common year on 1 March."""
+    born = date(1944, 2, 29)
+    assert [age_on(born, date(2026, 2, 28)), age_on(born, date(2026, 3, 1))] == [81, 82]
+
+
+@pytest.mark.parametrize(
+    ("high", "missed", "by_themselves"),
+    [(0, 1, False), (1, 1, True), (3, 5, True), (4, 4, False), (2, 6, False), (0, 0, False)],
+)
+def test_few_are_persons_and_many_are_a_walk(high: int, missed: int, by_themselves: bool) -> None:
+    """Up to three of class A, among up to five silent doors, are each looked for by themselves."""
+    assert apart(high, missed) is by_themselves
+
+
+def test_the_high_risk_ladder_is_faster_and_knows_who_has_a_key() -> None:
+    """Class A is with the care centre before the ordinary list has left the stewards."""
+    fast = DEFAULT_LADDERS[Policy.MISSED_HIGH_RISK]
+    slow = DEFAULT_LADDERS[Policy.MISSED]
+    assert sum(s.wait_s for s in fast.steps[:-1]) < slow.steps[0].wait_s
+    assert any(Target.KEY_HOLDERS in s.targets for s in fast.steps)
+
+
+@pytest.mark.parametrize(
+    ("roster", "names"),
+    [
+        (ROSTER, [LIN, HE]),
+        (replace(ROSTER, stewards=(LIN_AWAY, HE)), [HE, SU]),
+        (replace(ROSTER, stewards=(LIN_AWAY, HE_AWAY)), [SU]),
+        (replace(ROSTER, stewards=(LIN_AWAY, HE), substitutes=(SU_GONE,)), [HE]),
+        (replace(ROSTER, stewards=(replace(LIN, reachable=False), HE)), [HE]),
+    ],
+    ids=["both there", "one away", "both away", "away, and nobody can stand in", "opted out"],
+)
+def test_a_substitute_stands_in_for_a_steward_who_is_away(
+    roster: Roster, names: list[object]
+) -> None:
+    """Two are told: an absence is filled. An opt-out is no absence, but a fault to be mended."""
+    assert list(roster.people((Target.STEWARDS,))) == names
+
+
+def at_steps(roster: Roster) -> list[tuple[datetime, list[str]]]:
+    """What really happens when nobody answers: instants and names, by the alert's own rules."""
+    story = Story(roster)
+    seen = [(T0, [n for n, _ in told(story.last)])]
+    while not story.alert.exhausted:
+        due = story.alert.next_step_at
+        assert due is not None
+        decision = story.after((due - T0).total_seconds(), StepDue())
+        seen.append((due, [n for n, _ in told(decision)]))
+    return seen
+
+
+@pytest.mark.parametrize(
+    "roster",
+    [
+        ROSTER,
+        replace(ROSTER, stewards=(LIN_AWAY, HE)),
+        replace(ROSTER, stewards=()),
+        replace(ROSTER, stewards=(), substitutes=(), key_holders=()),
+        Roster(duty=(DUTY,)),
+    ],
+    ids=["all", "one away", "no stewards", "only duty", "duty alone"],
+)
+def test_what_is_explained_is_what_happens(roster: Roster) -> None:
+    """The foreseen instants and people are those of the alert's own decisions."""
+    foreseen: dict[datetime, list[str]] = {}
+    for rung in foresee(SOS_LADDER, lambda _at: roster, T0):
+        foreseen.setdefault(rung.at, []).extend(p.name for p in rung.told)
+    assert list(foreseen.items()) == at_steps(roster)
+
+
+def test_an_absence_that_ends_while_the_ladder_climbs_is_seen() -> None:
+    """Each step is explained with the people of its own minute."""
+    away = replace(ROSTER, stewards=(LIN_AWAY, HE))
+    rungs = foresee(SOS_LADDER, lambda at: away if at < BACK else ROSTER, later(0))
+    assert [[o.person.name for o in r.passed_over] for r in rungs] == [[LIN.name], [LIN.name], []]
+    assert rungs[0].passed_over[0].until == BACK
+    assert LIN not in rungs[1].told
+
+
+def test_each_who_is_passed_over_has_a_reason() -> None:
+    """Absent (until when), or opted out; and a target behind which nobody stands is named."""
+    roster = replace(ROSTER, stewards=(LIN_AWAY, HE), substitutes=(SU_GONE,), key_holders=())
+    first, second, third = foresee(SOS_LADDER, lambda _at: roster, T0)
+    assert [(o.person.name, o.why) for o in first.passed_over] == [
+        (LIN.name, Why.ABSENT), (SU.name, Why.OPTED_OUT),
+    ]  # fmt: skip
+    assert second.nobody == (Target.KEY_HOLDERS,)
+    assert MAI not in second.told
+    assert (third.passed_over, third.nobody) == ((), ())
