@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
-from datetime import timedelta
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
@@ -14,6 +16,8 @@ from server.service.presence import GATEWAY_GAP
 log = logging.getLogger(__name__)
 EVERY_S = 1.0
 LEAST_S = 0.05
+JUMP = timedelta(seconds=60)
+"""A clock that gains so much between two rings has been set, not run."""
 MOST_CHUNKS = 500
 """Bounds one ring's work: the rest is taken at the next ring, a second later."""
 
@@ -21,9 +25,14 @@ MOST_CHUNKS = 500
 class Sweeper:
     """Asks at each ring what is due. A work that fails stops none of the others."""
 
-    def __init__(self, database: Database, house: House) -> None:
+    def __init__(
+        self, database: Database, house: House, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`monotonic`: seconds that never jump, against which the clock is held."""
         self._database = database
         self._house = house
+        self._monotonic = monotonic
+        self._last_ring: tuple[datetime, float] | None = None
         self._running = asyncio.Lock()
 
     async def ring(self) -> None:
@@ -34,6 +43,9 @@ class Sweeper:
             house, clock = self._house, self._database.clock
             try:
                 now, gap = clock.now(), GATEWAY_GAP * clock.speed
+                ahead = self._clock_ran_ahead(now)
+                if ahead is not None:
+                    await self._database.write(lambda tx: sweep.clock_jumped(tx, house, ahead))
                 due = await self._database.read(lambda c: sweep.what_is_due(c, now, gap, house))
                 for work in sweep.ALWAYS:
                     if work.__name__ in due:
@@ -48,6 +60,16 @@ class Sweeper:
                 return
             for work in judged:
                 await self._all_of(work)
+
+    def _clock_ran_ahead(self, now: datetime) -> timedelta | None:
+        """By how much the clock has jumped forward since the last ring; None when it has not."""
+        passed_s = self._monotonic()
+        before, self._last_ring = self._last_ring, (now, passed_s)
+        if before is None:
+            return None
+        speed = self._database.clock.speed
+        ahead = (now - before[0]) - timedelta(seconds=passed_s - before[1]) * speed
+        return ahead if ahead > JUMP * speed else None
 
     async def _all_of(self, work: sweep.Work) -> None:
         house = self._house

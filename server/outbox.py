@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import RowMapping
+from sqlalchemy import Connection, RowMapping
 
 from server.channels.base import Ambiguous, Busy, Channel, Refused, Sent
 from server.core.words import Delivery
@@ -26,7 +26,11 @@ log = logging.getLogger(__name__)
 LEASE = timedelta(seconds=30)
 """Longer than the channel's own time-out, so that a living sender is never overtaken."""
 BACKOFF_S = (1, 2, 4, 8, 15)
-AT_ONCE = 8
+AT_ONCE, URGENT_AT_ONCE = 8, 32
+"""Sends under way in a lane. The SOS lane has more, so that a provider that hangs on some holds up
+none of the others."""
+CLOCKS_APART = timedelta(minutes=10)
+"""How far the provider's clock may be from ours when we look a message up."""
 
 
 class Worker:
@@ -39,7 +43,9 @@ class Worker:
         self._house = house
         self._channel = channel
         self._lanes = tuple(lanes)
-        self._threads = ThreadPoolExecutor(AT_ONCE, f"send-{lanes[0]}")
+        self._slots = URGENT_AT_ONCE if 0 in lanes else AT_ONCE
+        self._threads = ThreadPoolExecutor(self._slots, f"send-{lanes[0]}")
+        self._under_way: set[asyncio.Task[None]] = set()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Send whatever is due until `stop`; what is under way is finished and recorded."""
@@ -47,18 +53,42 @@ class Worker:
             while not stop.is_set():
                 rung.clear()
                 try:
-                    if await self.drain():
+                    if await self._begin(rung):
                         continue
                 except Exception:
                     log.exception("the outbox could not be drained; trying again")
                 await _either(rung, stop, timeout_s=1.0)
+        if self._under_way:
+            await asyncio.wait(self._under_way)
         self._threads.shutdown(wait=False)
 
+    async def _begin(self, rung: asyncio.Event) -> int:
+        """Begin sending as many as there are free slots; returns how many. Nobody waits for the
+        slowest of a lot: each send frees its own slot, and rings when it does."""
+        lot = await self._lot(self._slots - len(self._under_way))
+        for message in lot:
+            task = asyncio.create_task(self._send(message))
+            self._under_way.add(task)
+            task.add_done_callback(lambda done: self._ended(done, rung))
+        return len(lot)
+
+    def _ended(self, task: asyncio.Task[None], rung: asyncio.Event) -> None:
+        self._under_way.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            # The lease runs out and the message comes back, to be looked up.
+            log.error("a message could not be recorded", exc_info=task.exception())
+        rung.set()
+
     async def drain(self) -> int:
-        """Send one lot; returns how many there were."""
-        lot = await self._database.write(self._lease, urgent=self._urgent)
+        """Send one lot and wait for all of it; returns how many there were."""
+        lot = await self._lot(self._slots)
         await self._together([self._send(message) for message in lot])
         return len(lot)
+
+    async def _lot(self, most: int) -> Sequence[RowMapping]:
+        if most < 1:
+            return []
+        return await self._database.write(lambda tx: self._lease(tx, most), urgent=self._urgent)
 
     # The two places that need an event loop; tests/simulation drives this class without one.
 
@@ -72,19 +102,20 @@ class Worker:
     def _urgent(self) -> bool:
         return 0 in self._lanes
 
-    def _lease(self, tx: Tx) -> Sequence[RowMapping]:
+    def _lease(self, tx: Tx, most: int) -> Sequence[RowMapping]:
         if outbox.next_due(tx.conn, self._lanes) is None:
             return []
-        return outbox.lease(tx.conn, self._lanes, tx.now, tx.now + tx.real(LEASE), AT_ONCE)
+        return outbox.lease(tx.conn, self._lanes, tx.now, tx.now + tx.real(LEASE), most)
 
     async def _send(self, message: RowMapping) -> None:
         body = self._words(message)
         try:
             result: Sent | Refused | None = None
             if message["state"] == Delivery.SENDING.value:
-                result = await self._in_thread(
+                found = await self._in_thread(
                     self._channel.find, message["phone"], body, _since(message)
                 )
+                result = await self._ours(message, found)
                 if result is None and await self._dropped(message):
                     return
             if result is None:
@@ -100,6 +131,16 @@ class Worker:
                 await self._again(message, state=Delivery(message["state"]))
         else:
             await self._record(message, result)
+
+    async def _ours(self, message: RowMapping, found: Sequence[Sent]) -> Sent | None:
+        """The one of the provider's copies that is this message's: the same words may have gone
+        to this phone before, as another message with an id of its own."""
+
+        def unclaimed(conn: Connection) -> Sent | None:
+            claimed = outbox.claimed(conn, [s.provider_id for s in found], message["id"])
+            return next((s for s in found if s.provider_id not in claimed), None)
+
+        return await self._database.read(unclaimed) if found else None
 
     async def _dropped(self, message: RowMapping) -> bool:
         """Whether a message that surely has not left is no longer to leave: it may have waited
@@ -148,7 +189,7 @@ class Worker:
 
 def _since(message: RowMapping) -> datetime:
     created: datetime = message["created_at"]
-    return created - timedelta(seconds=5)
+    return created - CLOCKS_APART
 
 
 async def _either(*events: asyncio.Event, timeout_s: float) -> None:

@@ -60,6 +60,10 @@ async def status(
     if state is None:
         return
     error = form.get("ErrorCode") or None
+    copy = form.get("MessageSid")
     await runtime.database.write(
-        lambda tx: answering.take_delivery(tx, runtime.house, m, state, error), urgent=True
+        lambda tx: answering.take_delivery(
+            tx, runtime.house, m, state, error, provider_id=copy
+        ),
+        urgent=True,
     )

@@ -39,8 +39,9 @@ class Channel(Protocol):
         """
         ...
 
-    def find(self, phone: str, body: str, since: datetime) -> Sent | None:
-        """The message with these words to this phone since `since`, if the provider has it.
+    def find(self, phone: str, body: str, since: datetime) -> list[Sent]:
+        """The messages with these words to this phone since `since` that the provider has, newest
+        first.
 
         Raises Busy when the provider can't be asked.
         """

@@ -63,15 +63,16 @@ class TwilioSms:
             raise Ambiguous("no answer from Twilio") from error
         return Sent(str(message.sid))
 
-    def find(self, phone: str, body: str, since: datetime) -> Sent | None:
+    def find(self, phone: str, body: str, since: datetime) -> list[Sent]:
         """Look a message up at Twilio. Raises Busy when Twilio can't be asked."""
+        found = []
         try:
             # Twilio's own date filter knows only days, and only messages that have left already;
             # the list is newest first, so recipient, words and our own `since` are enough.
             for message in self._client.messages.list(to=phone, limit=50):
                 created = message.date_created
                 if message.body == body and (created is None or created >= since):
-                    return Sent(str(message.sid))
+                    found.append(Sent(str(message.sid)))
         except (TwilioRestException, requests.RequestException) as error:
             raise Busy("Twilio can't be asked") from error
-        return None
+        return found

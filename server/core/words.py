@@ -127,6 +127,8 @@ class Fault(StrEnum):
     UNKNOWN_NUMBER = "unknown_number"
     SMS_PROVIDER = "sms_provider"
     STUCK = "stuck"
+    CLOCK_JUMPED = "clock_jumped"
+    MANY_WRONG_REPLIES = "many_wrong_replies"
     BLIND = "blind"
     BROKEN_ALERT = "broken_alert"
     LADDER_BROKEN = "ladder_broken"

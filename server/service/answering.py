@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 from sqlalchemy import RowMapping
 
@@ -24,6 +25,7 @@ PROVIDER_STATES: Mapping[str, Delivery] = {
     "read": Delivery.DELIVERED, "undelivered": Delivery.UNDELIVERED, "failed": Delivery.FAILED,
     "canceled": Delivery.FAILED,
 }  # fmt: skip
+MOST_WRONG, WRONG_WITHIN = 5, timedelta(hours=1)
 OPT_OUT_WORDS = frozenset({"stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke",
                            "optout"})  # fmt: skip
 OPT_IN_WORDS = frozenset({"start", "unstop"})
@@ -73,9 +75,7 @@ def _act_on(tx: Tx, house: House, person: RowMapping, sms: Sms) -> str:
     nothing = Subject(building=0)
     reply = replies.understand(sms.body)
     if reply is None:
-        journal.note(tx, "reply_not_understood", by=person["name"])
-        effects.answer(tx, person, Template.NOT_UNDERSTOOD, nothing)
-        return "not_understood"
+        return _not_understood(tx, house, person)
     theirs = [replies.OpenAlert(a["id"], a["code"]) for a in open_alerts]
     reply = replies.unglue(reply, theirs)
     chosen = replies.choose(reply, theirs)
@@ -84,8 +84,7 @@ def _act_on(tx: Tx, house: House, person: RowMapping, sms: Sms) -> str:
     ):  # a slip of the finger: "that matter is closed" would keep somebody from going
         journal.note(tx, "reply_with_unknown_code", by=person["name"])
         if not theirs:
-            effects.answer(tx, person, Template.NOT_UNDERSTOOD, nothing)
-            return "not_understood"
+            return _not_understood(tx, house, person)
         chosen = replies.Miss.SEVERAL_OPEN
     match chosen:
         case replies.Miss.NOTHING_OPEN:
@@ -110,6 +109,21 @@ def _act_on(tx: Tx, house: House, person: RowMapping, sms: Sms) -> str:
         actor = core.Actor(person["id"], person["name"], Role.SUBSTITUTE)
     acting.act(tx, house, chosen, event_for(reply.action, actor), actor)
     return reply.action.value
+
+
+def _not_understood(tx: Tx, house: House, person: RowMapping) -> str:
+    """Answer with the four digits; after five such replies in an hour a person takes over."""
+    journal.note(tx, "reply_not_understood", by=person["name"])
+    before = outbox.count_inbound(
+        tx.conn, person["id"], "not_understood", tx.now - WRONG_WITHIN
+    )
+    if before + 1 >= MOST_WRONG:
+        raising.fault(
+            tx, house, Fault.MANY_WRONG_REPLIES, str(person["id"]), detail=person["name"]
+        )
+    else:
+        effects.answer(tx, person, Template.NOT_UNDERSTOOD, Subject(building=0))
+    return "not_understood"
 
 
 def event_for(action: replies.Action, actor: core.Actor) -> core.Event:
@@ -154,16 +168,25 @@ def _failed(tx: Tx, house: House, alert_id: int, person_id: int) -> None:
 
 
 def take_delivery(
-    tx: Tx, house: House, message_id: int, state: Delivery, error: str | None = None
+    tx: Tx,
+    house: House,
+    message_id: int,
+    state: Delivery,
+    error: str | None = None,
+    *,
+    provider_id: str | None = None,
 ) -> None:
     """The provider's word on one of our messages: in any order, repeated, or late.
 
     A message never goes back (a late `sent` after `delivered` is ignored). A failure moves the
-    ladder at once where nobody else was reached.
+    ladder at once where nobody else was reached. `provider_id`: which copy the word is about.
     """
     row = outbox.by_id(tx.conn, message_id)
     if row is None or RANK[state] <= RANK.get(Delivery(row["state"]), 9):
         return
+    ours = row["provider_id"]
+    if state in UNREACHED and provider_id is not None and ours not in (None, provider_id):
+        return  # another copy of it failed; the one we count on may still arrive
     outbox.set_message(
         tx.conn, message_id, state=state.value, error=error, due_at=None, updated_at=tx.now,
         **({"sent_at": tx.now} if row["sent_at"] is None and state not in UNREACHED else {}),

@@ -114,6 +114,20 @@ def _note_missed(tx: Tx, alert_id: int, due_at: datetime, rows: Sequence[RowMapp
     )  # fmt: skip
 
 
+def clock_jumped(tx: Tx, house: House, ahead: timedelta) -> None:
+    """Our clock was set forward: nobody is silent for that. Whoever became overdue by it gets the
+    next deadline, devices get their intervals anew, and staff are told to look."""
+    community = people.community(tx.conn)
+    held = 0
+    if community is not None:
+        following = rounds.next_deadline(community.plans, community.zone, tx.now)
+        held = signals.spare_overdue(tx.conn, tx.now, following)
+    signals.heartbeats_anew(tx.conn, tx.now, presence.HEARTBEATS_MISSED)
+    seconds = int(ahead.total_seconds())
+    raising.fault(tx, house, Fault.CLOCK_JUMPED, "server", detail=f"+{seconds} s, {held}")
+    journal.note(tx, "clock_jumped", seconds=seconds, residents_not_judged=held)
+
+
 def round_bells(tx: Tx, house: House) -> int:  # noqa: ARG001 (the form of all works)
     """Open the round whose window has come, and chime on the terminals of those still awaited
     when its prompt time has: the resident is reminded before anybody else is told."""

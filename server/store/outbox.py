@@ -81,6 +81,14 @@ def next_due(conn: Connection, lanes: Collection[int]) -> datetime | None:
     return conn.execute(column.order_by(MESSAGE.c.due_at).limit(1)).scalar_one_or_none()
 
 
+def claimed(conn: Connection, provider_ids: Collection[str], but: int) -> set[str]:
+    """Those of the provider's ids that messages other than `but` carry."""
+    query = select(MESSAGE.c.provider_id).where(
+        MESSAGE.c.provider_id.in_(provider_ids), MESSAGE.c.id != but
+    )
+    return set(conn.execute(query).scalars())
+
+
 def set_message(conn: Connection, message_id: int, **values: Any) -> None:
     """Change one message's row."""
     conn.execute(update(MESSAGE).where(MESSAGE.c.id == message_id).values(**values))
@@ -247,6 +255,16 @@ def add_inbound(conn: Connection, row: Mapping[str, Any]) -> bool:
         insert(conn, INBOUND).values(**row).on_conflict_do_nothing().returning(INBOUND.c.phone)
     )
     return conn.execute(statement).first() is not None
+
+
+def count_inbound(conn: Connection, person_id: int, meaning: str, since: datetime) -> int:
+    """How many SMS of this meaning a person has sent us since `since`."""
+    query = select(func.count()).select_from(INBOUND).where(
+        INBOUND.c.person_id == person_id,
+        INBOUND.c.meaning == meaning,
+        INBOUND.c.received_at >= since,
+    )
+    return int(conn.execute(query).scalar_one())
 
 
 def set_inbound(conn: Connection, provider_id: str, **values: Any) -> None:

@@ -211,6 +211,16 @@ def set_gateway(conn: Connection, gateway_id: str, heard: datetime, resumed: dat
     )
 
 
+def spare_overdue(conn: Connection, now: datetime, following: datetime) -> int:
+    """Give residents whose deadline has passed the `following` one, unjudged; returns how many."""
+    changed = conn.execute(
+        update(RESIDENT)
+        .where(RESIDENT.c.next_due_at <= now, RESIDENT.c.state == "active")
+        .values(next_due_at=following)
+    )
+    return int(changed.rowcount)
+
+
 def open_round(
     conn: Connection, community_id: int, name: str, due_at: datetime, now: datetime
 ) -> bool:

@@ -30,6 +30,7 @@ async def test_all_is_well_while_nothing_is_overdue(tmp_path: Path) -> None:
     """A step that is not yet due, or due a moment ago, worries nobody."""
     async with a_town(tmp_path) as town:
         await town.press()
+        await town.settled()
         town.hand.at_s += 170  # due at 120 s: overdue by 50, under a minute
         verdict = await auditor(town).audit()
         assert (verdict.stuck, verdict.well) == ((), True)
@@ -77,6 +78,7 @@ async def test_what_was_stuck_and_moves_again_is_closed_as_restored(tmp_path: Pa
     """The fault goes when the work is done."""
     async with a_town(tmp_path) as town:
         await town.press()
+        await town.settled()
         town.hand.at_s += 181
         await auditor(town).audit()
         assert await town.faults() == ["stuck"]
@@ -123,6 +125,7 @@ async def test_the_outside_is_pinged_only_while_all_is_well(tmp_path: Path) -> N
         task = asyncio.create_task(watch.run(stop))
         await asyncio.wait_for(heard.wait(), 5)
         await town.press()
+        await town.settled()
         town.hand.at_s += timedelta(minutes=4).total_seconds()
         async with asyncio.timeout(5):
             while await town.faults() != ["stuck"]:

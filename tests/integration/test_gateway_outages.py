@@ -296,4 +296,7 @@ async def test_commands_wait_for_the_server_to_come_back(broker: Broker) -> None
         double.commands = [{"cmd_id": "c-1", "t": T, "payload": command}]
         double.status = 200
         await double.until(lambda: double.done == ["c-1"], "done")
-        assert (f"xunlou/v1/t/{T}/cmd", command) in terminal.heard
+        # `done` follows the broker's word, which may come before the terminal's copy.
+        await terminal.until(
+            lambda: (f"xunlou/v1/t/{T}/cmd", command) in terminal.heard, "the command"
+        )

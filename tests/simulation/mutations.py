@@ -31,7 +31,7 @@ def record_before_send() -> AbstractContextManager[Any]:
 
 def ignore_the_lookup() -> AbstractContextManager[Any]:
     """After a crash or a time-out the message is simply sent again."""
-    return mock.patch.object(Provider, "find", lambda *_args: None)  # noqa: PT008
+    return mock.patch.object(Provider, "find", lambda *_args: [])  # noqa: PT008
 
 
 def lease_nothing() -> AbstractContextManager[Any]:

@@ -4,7 +4,7 @@ It keeps the truth that the invariants are judged by: what really left, how ofte
 """
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -88,12 +88,12 @@ class Provider:
         self._hidden.remove((phone, body))
         self._accept(phone, body, reference)
 
-    def find(self, phone: str, body: str, since: datetime) -> Sent | None:
+    def find(self, phone: str, body: str, since: datetime) -> list[Sent]:
         """As twilio's list of messages, newest first; it may lag."""
         self.latency_s = self.world.between(0.05, 0.6)
         if self.world.now_s < self.down_until_s:
             raise Busy("can't be asked")
-        found = None
+        found = []
         for sms in reversed(self.sent):
             if (sms.phone, sms.body) != (phone, body):
                 continue
@@ -103,10 +103,10 @@ class Provider:
                 # Our clock ran away from the provider's since: its date lies before ours.
                 self.excuses += self.world.skew_s > 0
             else:
-                found = Sent(sms.sid)
-                break
-        if found is None:
-            self.excuses += self._hidden.count((phone, body))
+                found.append(Sent(sms.sid))
+        # What it has taken and does not show yet may be the very copy that is looked for, also
+        # when it shows another message of the same words.
+        self.excuses += self._hidden.count((phone, body))
         return found
 
     def _accept(self, phone: str, body: str, reference: int) -> Sms:
@@ -146,6 +146,20 @@ class Provider:
         self.down_how = self.world.rng.choice(("refused", "503", "hangs"))
         self.down_until_s = self.world.now_s + minutes * 60
         self.world.tell("provider", f"is down for {minutes} min ({self.down_how})")
+
+    def extra_copies(self, claimed: Mapping[str, int]) -> int:
+        """Copies beyond one a message. `claimed`: the provider's id → the message that counts on
+        it; two messages of the same words to one phone may each count on the other's copy."""
+        kept: dict[tuple[str, str], set[int]] = {}
+        for sms in self.sent:
+            owner = claimed.get(sms.sid, sms.reference)
+            kept.setdefault((sms.phone, sms.body), set()).update((owner, sms.reference))
+        return len(self.sent) - sum(
+            min(len(owners), self._copies(key)) for key, owners in kept.items()
+        )
+
+    def _copies(self, key: tuple[str, str]) -> int:
+        return sum((s.phone, s.body) == key for s in self.sent)
 
     def doubled(self) -> list[list[Sms]]:
         """Messages that left more than once."""

@@ -144,7 +144,8 @@ class Servers:
             lane: SteppedWorker(process, door, self.house, self.provider, [lane])
             for lane in (SOS_LANE, ROUND_LANE)
         }
-        self._parts[process.name] = (jobs.Sweeper(door, self.house), workers)
+        sweeper = jobs.Sweeper(door, self.house, lambda: self.world.now_s)
+        self._parts[process.name] = (sweeper, workers)
         self._busy = {b for b in self._busy if b[0] != process.name}
         self._planned = {k: v for k, v in self._planned.items() if k[0] != process.name}
         self.world.tell(process.name, "starts")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.core.replies import Action, Miss, OpenAlert, Reply, choose, understand
+from server.core.replies import Action, Miss, OpenAlert, Reply, choose, understand, unglue
 
 A, V, S, D = Action.ACCEPT, Action.ARRIVE, Action.SAFE, Action.DECLINE
 SAID = [
@@ -31,6 +31,18 @@ def test_no_text_whatever_breaks_it(text: str) -> None:
     """Any text has a meaning or none, and a code is always four to six plain digits."""
     reply = understand(text)
     assert reply is None or reply.code is None or (reply.code.isascii() and reply.code.isdigit())
+
+
+GLUED = [("14031", Reply(A, "4031")), ("24031", Reply(V, "4031")), ("4031", Reply(A, "4031")),
+         ("54031", Reply(A, "54031")), ("1", Reply(A))]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "meaning"), GLUED, ids=[t for t, _ in GLUED])
+def test_a_digit_glued_to_a_known_code_is_understood(text: str, meaning: Reply) -> None:
+    """`14031` is "1 4031" when 4031 is one of theirs, and stays a code of its own otherwise."""
+    reply = understand(text)
+    assert reply is not None
+    assert unglue(reply, [OpenAlert(7, "4031")]) == meaning
 
 
 ONE = [OpenAlert(7, "4031")]
