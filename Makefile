@@ -10,7 +10,7 @@ ARGS ?=
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check docs lock clean
+.PHONY: help setup demo test check docs lock clean simulate bench
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,11 +44,12 @@ lock: ## Write requirements.lock anew (needs uv)
 	uv pip compile pyproject.toml --group demo --group dev --python-version 3.11 --universal \
 	  --generate-hashes --no-header --no-emit-index-url --no-annotate -o requirements.lock
 
-ifneq ($(wildcard tests/bench),)
-.PHONY: bench
-bench: setup
-	@$(BIN)/python -m pytest tests/bench $(ARGS)
-endif
+simulate: setup ## Live through days that no run has seen before (two minutes)
+	@SIM_SEEDS=fresh $(BIN)/python -m pytest -q tests/simulation/test_simulation.py -k many_days
+
+bench: setup ## Measure; one JSON line each (docs/performance.md)
+	@$(BIN)/python -m tests.bench.sos
+	@$(BIN)/python -m tests.bench.ingest
 
 clean: ## Remove what can be made again; never data/
 	rm -rf .venv .demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
