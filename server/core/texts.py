@@ -87,7 +87,7 @@ EN: Mapping[Template, Wordings] = {
     ),
     Template.OTHER_GOES: (
         "Xunlou: {about} is going to {place}. You may go too: reply 1. code {code}",
-        "Xunlou: {about} goes to {place}. code {code}",
+        "Xunlou: {about} is going to {place}. code {code}",
         "Xunlou: somebody is going to {place}. code {code}",
     ),
     Template.CANCELLED: ("Xunlou: {place} pressed cancel. Please still look. code {code}",),
