@@ -88,7 +88,7 @@ class Flat(SQLModel, table=True):
 
 
 class Person(SQLModel, table=True):
-    """Somebody with a phone: steward, substitute, key holder or duty."""
+    """Somebody with a phone: a steward, a key holder, a daughter, the desk on duty …"""
 
     id: int | None = _id()
     name: str
@@ -99,13 +99,14 @@ class Person(SQLModel, table=True):
 
 
 class Assignment(SQLModel, table=True):
-    """Who stands behind which target: role `steward` (position 1, 2) and `substitute` for a
-    building, `key_holder` for a resident, `duty` for the community. Until `absent_until` they are
-    passed over."""
+    """Who stands behind which target: `steward` (position 1, 2) and `substitute` for a building;
+    `key_holder`, `befriender` and `family` for a resident; `duty`, `street` and `district` for the
+    community. Until `absent_until` they are passed over."""
 
     __table_args__ = (
-        Index("ix_assignment_duty", "community_id", sqlite_where=text("role = 'duty'"),
-              postgresql_where=text("role = 'duty'")),
+        Index("ix_assignment_office", "community_id",
+              sqlite_where=text("community_id IS NOT NULL"),
+              postgresql_where=text("community_id IS NOT NULL")),
     )
     id: int | None = _id()
     person_id: int = Field(foreign_key="person.id", index=True)

@@ -6,12 +6,12 @@ step is taken, so that a new phone number or an absence counts at once.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from server.core.words import Role
+from server.core.words import Channel, Role
 
 
 class Policy(StrEnum):
@@ -23,20 +23,33 @@ class Policy(StrEnum):
 
 
 class Target(StrEnum):
-    """Whom a step can name."""
+    """Whom a step can name. `steward_1` is the senior one, the building's head (楼长)."""
 
     STEWARDS = "stewards"
+    STEWARD_1 = "steward_1"
+    STEWARD_2 = "steward_2"
     SUBSTITUTES = "substitutes"
     KEY_HOLDERS = "key_holders"
+    BEFRIENDERS = "befrienders"
+    FAMILY = "family"
     DUTY = "duty"
+    STREET = "street"
+    DISTRICT = "district"
+
+
+STEWARDS = frozenset({Target.STEWARDS, Target.STEWARD_1, Target.STEWARD_2})
+OFFICES = frozenset({Target.DUTY, Target.STREET, Target.DISTRICT})
+"""Desks, not neighbours: they are told that nobody has come, and send somebody."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Tell `targets`, then wait `wait_s` seconds for a person before the next step."""
+    """Tell `targets` by each of `channels`, then wait `wait_s` seconds for a person before the
+    next step."""
 
     targets: tuple[Target, ...]
     wait_s: int
+    channels: tuple[Channel, ...] = (Channel.SMS,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +71,18 @@ class Ladder:
             raise ValueError("a ladder needs at least one step; add one that tells `duty`")
         if Target.DUTY not in self.steps[-1].targets:
             raise ValueError("the last step must tell `duty`: no ladder may end without a human")
+        if not all(step.channels for step in self.steps):
+            raise ValueError("every step needs a channel; write `sms` or `voice`")
         if min(self.lease_s, self.on_scene_s, *(step.wait_s for step in self.steps)) < 1:
             raise ValueError("every time of a ladder is in seconds and at least 1")
 
     def to_json(self) -> dict[str, Any]:
         """The form that is frozen into an alert's row."""
         return {
-            "steps": [{"targets": list(s.targets), "wait_s": s.wait_s} for s in self.steps],
+            "steps": [
+                {"targets": list(s.targets), "wait_s": s.wait_s, "channels": list(s.channels)}
+                for s in self.steps
+            ],
             "lease_s": self.lease_s,
             "on_scene_s": self.on_scene_s,
             "version": self.version,
@@ -75,7 +93,11 @@ class Ladder:
         """The inverse of `to_json`. Raises KeyError or ValueError on a form it does not know."""
         return Ladder(
             steps=tuple(
-                Step(tuple(Target(t) for t in s["targets"]), int(s["wait_s"]))
+                Step(
+                    tuple(Target(t) for t in s["targets"]),
+                    int(s["wait_s"]),
+                    tuple(Channel(c) for c in s.get("channels", [Channel.SMS])),  # as above
+                )
                 for s in data["steps"]
             ),
             lease_s=int(data["lease_s"]),
@@ -147,6 +169,10 @@ class Roster:
     substitutes: tuple[Person, ...] = ()
     key_holders: tuple[Person, ...] = ()
     duty: tuple[Person, ...] = ()
+    befrienders: tuple[Person, ...] = ()
+    family: tuple[Person, ...] = ()
+    street: tuple[Person, ...] = ()
+    district: tuple[Person, ...] = ()
 
     def people(self, targets: tuple[Target, ...]) -> tuple[Person, ...]:
         """Everyone the targets name who can be reached, each once, in the order named."""
@@ -160,15 +186,30 @@ class Roster:
     def behind(self, target: Target) -> tuple[Person, ...]:
         """Who stands behind a target, reachable or not. While a steward is away the substitutes
         stand with the other one: there are always to be two."""
-        people: tuple[Person, ...] = getattr(self, target.value)
-        if target is Target.STEWARDS and any(p.absent_until is not None for p in people):
+        match target:
+            case Target.STEWARD_1:
+                people = self.stewards[:1]
+            case Target.STEWARD_2:
+                people = self.stewards[1:2]
+            case _:
+                people = getattr(self, target.value)
+        if target in STEWARDS and any(p.absent_until is not None for p in people):
             return people + self.substitutes
         return people
 
     def everyone(self) -> tuple[Person, ...]:
-        """All four groups, reachable or not, each person once."""
+        """All groups, reachable or not, each person once."""
         chosen: dict[int, Person] = {}
-        for group in (self.stewards, self.substitutes, self.key_holders, self.duty):
-            for person in group:
+        for group in fields(self):
+            for person in getattr(self, group.name):
                 chosen.setdefault(person.id, person)
         return tuple(chosen.values())
+
+    def without(self, person_id: int | None) -> "Roster":
+        """The same, but for one neighbour who can't go. A desk stays a desk."""
+        kept = {
+            group.name: tuple(p for p in getattr(self, group.name) if p.id != person_id)
+            for group in fields(self)
+            if group.name not in OFFICES
+        }
+        return replace(self, **kept)

@@ -68,7 +68,11 @@ class Role(StrEnum):
     STEWARD = "steward"
     SUBSTITUTE = "substitute"
     KEY_HOLDER = "key_holder"
+    BEFRIENDER = "befriender"
+    FAMILY = "family"
     DUTY = "duty"
+    STREET = "street"
+    DISTRICT = "district"
     OPERATOR = "operator"
 
 
@@ -91,6 +95,7 @@ class Channel(StrEnum):
     """How a person is told."""
 
     SMS = "sms"
+    VOICE = "voice"
 
 
 class Template(StrEnum):

@@ -136,6 +136,7 @@ def tell(
         role=person.role.value,
         step=effect.step,
         attempt=effect.attempt,
+        channel=effect.channel.value,
         template=effect.template.value,
         lane=SOS_LANE if stored.alert.kind is Kind.SOS else ROUND_LANE,
         phone=person.phone,

@@ -27,7 +27,7 @@ def enqueue(conn: Connection, **row: Any) -> int | None:
     """Put one message into the outbox; None when this decision's message is there already."""
     statement = (
         insert(conn, MESSAGE)
-        .values(channel=Channel.SMS.value, state=Delivery.QUEUED.value, tries=0, **row)
+        .values(**{"channel": Channel.SMS.value, **row}, state=Delivery.QUEUED.value, tries=0)
         .on_conflict_do_nothing()
         .returning(MESSAGE.c.id)
     )

@@ -18,6 +18,11 @@ RESIDENT, FLAT, BUILDING = t.table(t.Resident), t.table(t.Flat), t.table(t.Build
 COMMUNITY, TERMINAL = t.table(t.Community), t.table(t.Terminal)
 
 
+OFFICES = frozenset({Role.DUTY, Role.STREET, Role.DISTRICT})
+"""Roles that stand behind the whole community."""
+OF_A_RESIDENT = frozenset({Role.KEY_HOLDER, Role.BEFRIENDER, Role.FAMILY})
+
+
 def plan_from_json(data: dict[str, Any]) -> Plan:
     """A round's plan as the community's row holds it: times "HH:MM", grace in seconds."""
     return Plan(
@@ -71,26 +76,29 @@ def rosters(
         .where(
             ASSIGNMENT.c.building_id.in_(buildings)
             | ASSIGNMENT.c.resident_id.in_(residents)
-            | (ASSIGNMENT.c.role == Role.DUTY)
+            | ASSIGNMENT.c.community_id.is_not(None)  # the desks; the form its index has
         )
         .order_by(ASSIGNMENT.c.position, ASSIGNMENT.c.id)
     ).mappings()
-    by_building: defaultdict[tuple[int, str], list[ladder.Person]] = defaultdict(list)
-    by_resident: defaultdict[int, list[ladder.Person]] = defaultdict(list)
-    duty: list[ladder.Person] = []
+    behind: defaultdict[tuple[str, int | None], list[ladder.Person]] = defaultdict(list)
     for row in rows:
-        if row["role"] == Role.DUTY:
-            duty.append(_person(row, at))
-        elif row["role"] == Role.KEY_HOLDER:
-            by_resident[row["resident_id"]].append(_person(row, at))
-        else:
-            by_building[(row["building_id"], row["role"])].append(_person(row, at))
+        role = row["role"]
+        door = row["resident_id"] if role in OF_A_RESIDENT else row["building_id"]
+        behind[role, None if role in OFFICES else door].append(_person(row, at))
+
+    def stands(role: Role, door: int | None = None) -> tuple[ladder.Person, ...]:
+        return tuple(behind[role, door]) if door is not None or role in OFFICES else ()
+
     return {
         (b, r): ladder.Roster(
-            stewards=tuple(by_building[(b, Role.STEWARD)]),
-            substitutes=tuple(by_building[(b, Role.SUBSTITUTE)]),
-            key_holders=tuple(by_resident[r]) if r is not None else (),
-            duty=tuple(duty),
+            stewards=stands(Role.STEWARD, b),
+            substitutes=stands(Role.SUBSTITUTE, b),
+            key_holders=stands(Role.KEY_HOLDER, r),
+            befrienders=stands(Role.BEFRIENDER, r),
+            family=stands(Role.FAMILY, r),
+            duty=stands(Role.DUTY),
+            street=stands(Role.STREET),
+            district=stands(Role.DISTRICT),
         )
         for b, r in wanted
     }

@@ -50,7 +50,7 @@ CASES = [
     ("wait: 2 min", "wait: 25 h", "is 25 h; write from 1 s to 24 h"),
     ("wait: 2 min", "wait: 16 min", "duty hears of an SOS only after 18 min; shorten"),
     ("tell: [stewards]", "tell: [steward]", "nobody is called 'steward'; write stewards"),
-    ("tell: [stewards]", "tell: [xyz]", "write one of stewards, substitutes, key_holders, duty"),
+    ("tell: [stewards]", "tell: [xyz]", "write one of stewards, steward_1, "),
     ("tell: [stewards]", "tell: [{}]", "nobody is called '?'"),
     ("tell: [stewards]", "tell: []", "tell must be a list of people; write tell: [stewards]"),
     ("tell: [stewards]", "tell: stewards", "tell must be a list of people"),
