@@ -1,13 +1,15 @@
 """Every word a person reads on a screen, from one catalogue in two languages.
 
-`i18n/zh.json` is written first; `i18n/en.json` carries the same keys (a test holds them equal).
-Never put user-facing words into a template or a script.
+`i18n/zh/*.po` is written first; `i18n/en/*.po` carries the same keys in the same order (a test
+holds them equal). One file a group of pages; any gettext editor opens them. Never put user-facing
+words into a template or a script.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, Literal, cast
+from typing import Final, Literal
+
+from babel.messages.pofile import read_po
 
 Lang = Literal["zh", "en"]
 
@@ -18,7 +20,17 @@ _FOLDER = Path(__file__).parent / "i18n"
 
 
 def _load(lang: Lang) -> dict[str, str]:
-    return cast(dict[str, str], json.loads((_FOLDER / f"{lang}.json").read_text("utf-8")))
+    """All words of a language. Raises ValueError where a key is twice, or a file is broken."""
+    words: dict[str, str] = {}
+    for path in sorted((_FOLDER / lang).glob("*.po")):
+        with path.open("rb") as file:
+            for message in read_po(file, abort_invalid=True):
+                key = str(message.id)
+                if key in words:
+                    raise ValueError(f"{path.name}: {key} is there twice; keep one of them")
+                if key:
+                    words[key] = str(message.string)
+    return words
 
 
 CATALOGUE: Final[dict[Lang, dict[str, str]]] = {lang: _load(lang) for lang in LANGS}
