@@ -10,7 +10,7 @@ from typing import Final, Literal, NoReturn
 
 import pytest
 
-Part = Literal["mosquitto", "mosquitto_pub", "chromium", "cjk_fonts"]
+Part = Literal["mosquitto", "mosquitto_pub", "mosquitto_passwd", "chromium", "cjk_fonts"]
 
 # /usr/sbin is not on an ordinary user's PATH.
 _PATH: Final = os.pathsep.join(
@@ -19,11 +19,13 @@ _PATH: Final = os.pathsep.join(
 _PROGRAMS: Final[dict[Part, tuple[str, ...]]] = {
     "mosquitto": ("mosquitto",),
     "mosquitto_pub": ("mosquitto_pub",),
+    "mosquitto_passwd": ("mosquitto_passwd",),
     "chromium": ("chromium", "chromium-browser", "google-chrome"),
 }
 _PACKAGES: Final[dict[Part, str]] = {
     "mosquitto": "mosquitto",
     "mosquitto_pub": "mosquitto-clients",
+    "mosquitto_passwd": "mosquitto",
     "chromium": "chromium",
     "cjk_fonts": "fonts-noto-cjk",
 }

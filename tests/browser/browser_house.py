@@ -6,17 +6,15 @@ refuses the next one. Real port, real HTTP, no server package behind it.
 
 import asyncio
 import json
-import os
-import shutil
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import pytest
 import uvicorn
 from dashboards_fake import FakeReader
 from fastapi import FastAPI, Request
+from parts import require
 from playwright.async_api import Browser, async_playwright
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
@@ -133,11 +131,7 @@ async def house(reader: FakeReader, times_ms: dict[str, int] | None = None) -> A
 @asynccontextmanager
 async def chromium() -> AsyncIterator[Browser]:
     """The system's Chromium. Without one: skipped here, a failure where CI promised one."""
-    path = shutil.which("chromium") or shutil.which("google-chrome")
-    if path is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("Chromium is missing on CI: apt-get install chromium fonts-noto-cjk")
-        pytest.skip("no Chromium on this machine: apt-get install chromium fonts-noto-cjk")
+    path = require("chromium")
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGS)
         try:

@@ -10,7 +10,6 @@ from typing import Any
 
 import paho.mqtt.client as paho
 import uvicorn
-from conftest import BROKER_USERS, free_port
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from paho.mqtt.enums import CallbackAPIVersion
@@ -18,8 +17,14 @@ from paho.mqtt.enums import CallbackAPIVersion
 from gateway.app import run
 from gateway.counters import Counters
 from gateway.settings import GatewaySettings
+from xunlou.embedded import free_port
 
 TOKEN = "test-token"
+BROKER_USERS = {
+    "gateway": "gateway-password",
+    "gd-11-301": "password-301",
+    "gd-11-302": "password-302",
+}
 _SERIAL = itertools.count()  # two clients of one id would kick each other out
 
 

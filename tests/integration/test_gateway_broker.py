@@ -3,14 +3,13 @@
 import asyncio
 import os
 import pwd
-import shutil
 import stat
 import tempfile
 from pathlib import Path
 
 import pytest
-from conftest import BROKER_USERS, free_port, require_mosquitto
-from gateway_kit import ServerDouble, Terminal, gateway_running, make_settings
+from gateway_kit import BROKER_USERS, ServerDouble, Terminal, gateway_running, make_settings
+from parts import require
 
 from xunlou.amqtt_broker import allowed
 from xunlou.broker import (
@@ -23,6 +22,7 @@ from xunlou.broker import (
     make_broker,
 )
 from xunlou.broker_files import hash_password, write_broker_files
+from xunlou.embedded import free_port
 
 T = "gd-11-301"
 
@@ -35,11 +35,11 @@ async def test_only_the_right_password_gets_in(broker: Broker) -> None:
     assert not await login_works(broker.port, T, "")
 
 
-@pytest.mark.skipif(shutil.which("mosquitto_passwd") is None, reason="no mosquitto_passwd here")
 def test_our_hash_has_the_form_of_mosquittos_own(tmp_path: Path) -> None:
     """Same scheme, iterations, salt and hash length as mosquitto_passwd writes."""
     theirs = tmp_path / "theirs"
-    assert os.system(f"mosquitto_passwd -b -c {theirs} someone word") == 0
+    program = require("mosquitto_passwd")
+    assert os.system(f"{program} -b -c {theirs} someone word") == 0
     kind, iterations, salt, digest = theirs.read_text().strip().split(":")[1].split("$")[1:]
     ours = hash_password("word").split("$")[1:]
     assert ours[:2] == [kind, iterations]
@@ -90,7 +90,7 @@ async def test_files_are_private_and_the_listener_is_local(broker: Broker) -> No
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can switch accounts")
 async def test_as_root_the_broker_runs_under_its_own_account_where_it_can() -> None:
     """A reachable data directory: not root, the files its own, and still a child that dies."""
-    require_mosquitto()
+    require("mosquitto")
     with tempfile.TemporaryDirectory(dir="/tmp") as name:
         os.chmod(name, 0o755)
         running = Broker(Path(name) / "broker", free_port(), BROKER_USERS)
@@ -107,7 +107,7 @@ async def test_as_root_the_broker_runs_under_its_own_account_where_it_can() -> N
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can switch accounts")
 async def test_as_root_in_a_closed_directory_it_stays_root_and_says_so(tmp_path: Path) -> None:
     """Where Mosquitto's account can't get in, it works all the same, with a warning."""
-    require_mosquitto()
+    require("mosquitto")
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     running = Broker(closed / "broker", free_port(), BROKER_USERS)
@@ -190,7 +190,7 @@ def test_amqtts_rules_are_the_access_lists() -> None:
 
 def test_mosquitto_is_found_outside_path(monkeypatch: pytest.MonkeyPatch) -> None:
     """/usr/sbin is not on an ordinary user's PATH; the broker is found there all the same."""
-    require_mosquitto()
+    require("mosquitto")
     if not Path("/usr/sbin/mosquitto").exists():
         pytest.skip("mosquitto lives elsewhere on this machine")
     monkeypatch.setenv("PATH", "/nonexistent")
@@ -199,7 +199,7 @@ def test_mosquitto_is_found_outside_path(monkeypatch: pytest.MonkeyPatch) -> Non
 
 async def test_the_supervised_broker_leaves_no_process_behind(tmp_path: Path) -> None:
     """After stop() the pid is gone and the port is free."""
-    require_mosquitto()
+    require("mosquitto")
     running = Broker(tmp_path / "b", free_port(), BROKER_USERS)
     await running.start()
     pid = running.pid

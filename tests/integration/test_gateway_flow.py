@@ -2,13 +2,20 @@
 
 import asyncio
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import BROKER_USERS
-from gateway_kit import ServerDouble, Tap, Terminal, Watch, gateway_running, make_settings
+from gateway_kit import (
+    BROKER_USERS,
+    ServerDouble,
+    Tap,
+    Terminal,
+    Watch,
+    gateway_running,
+    make_settings,
+)  # fmt: skip
+from parts import require
 
 from xunlou.broker import Broker
 
@@ -187,9 +194,7 @@ async def test_a_hung_sos_post_does_not_hold_up_the_next_persons(broker: Broker)
 
 async def test_a_press_from_the_command_line_tool_is_carried(broker: Broker) -> None:
     """mosquitto_pub, a client of another make, is heard like any terminal."""
-    program = shutil.which("mosquitto_pub")
-    if program is None:
-        pytest.skip("mosquitto_pub is not installed (apt install mosquitto-clients)")
+    program = require("mosquitto_pub")
     double = ServerDouble()
     async with double.serving(), gateway_running(make_settings(double.url, broker.port)):
         process = await asyncio.create_subprocess_exec(
