@@ -15,19 +15,20 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 import uvicorn
 
+from firmware_sim import casting, control, manifest, runner, scenario
 from firmware_sim import clock as clocks
-from firmware_sim import control, manifest, runner, scenario
 from firmware_sim.clock import Clock
 from firmware_sim.flash import FileBank, FlashBank, MemoryBank
 from firmware_sim.fleet import Fleet
 from firmware_sim.line import Broker, MqttVersion
 from firmware_sim.node import Summary
 from firmware_sim.residents import Residents
+from firmware_sim.story import Scenario, Step
 from firmware_sim.world import HttpWorld
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 BOOT_EPOCH_S: Final = 1_700_000_000
 FILES_BESIDE_LINES: Final = 256
 STOP_S: Final = 1
+SIDE_BY_SIDE: Final = 8
+"""Scenarios at once. Each looks many times a second, from the process that also runs the fleet."""
 log = logging.getLogger(__name__)
 
 
@@ -55,8 +58,8 @@ class TwilioSettings:
 class SimConfig:
     """Everything a run needs. `duration_s` is real; rates are per virtual hour.
 
-    A scenario ends the run, unless `stay` is set. While one is given the phones answer nothing
-    by themselves: its stewards would otherwise act twice.
+    Scenarios are played side by side and end the run, unless `stay` is set. While one is given the
+    phones answer nothing by themselves: its stewards would otherwise act twice.
 
     Without `flash_file` terminals forget at the end of the process, and count boots from the
     wall clock so that the server does not take a new run's presses for repeats.
@@ -73,12 +76,12 @@ class SimConfig:
     phones_host: str = "127.0.0.1"
     phones_port: int = 8001
     twilio: TwilioSettings | None = None  # None: no page of phones, no control
-    scenario: Path | None = None
+    scenarios: tuple[Path, ...] = ()
     stay: bool = False
     server_url: str = "http://127.0.0.1:8000"
     api_token: str = field(default="", repr=False)
     duration_s: float | None = None
-    connected_within_s: float = 60.0  # a scenario begins when the fleet is connected
+    connected_within_s: float = 60.0  # scenarios begin when the fleet is connected
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +89,13 @@ class SimResult:
     """What a run came to; `ok` is False when a scenario's step failed."""
 
     summary: Summary
-    scenario: tuple[runner.Result, ...] = ()
+    steps: tuple[dict[str, Any], ...] = ()
+    """Of all scenarios, as /sim/scenario tells them."""
 
     @property
     def ok(self) -> bool:
-        """Whether every step of the scenario held, if there was one."""
-        return all(result.ok for result in self.scenario)
+        """Whether every step of every scenario held."""
+        return all(step["ok"] for step in self.steps)
 
 
 class _Server(uvicorn.Server):
@@ -109,17 +113,17 @@ async def run(
     clock: Clock | None = None,
     report: runner.Reporter | None = None,
 ) -> SimResult:
-    """Run until `stop` is set, `duration_s` is over, or the scenario has been played.
+    """Run until `stop` is set, `duration_s` is over, or the scenarios have been played.
 
     `report` hears each step of a scenario as it ends.
 
-    Raises manifest.ManifestError, scenario.ScenarioError, clock.ClockSettingError for settings,
-    and OSError when the phones' port is taken.
+    Raises manifest.ManifestError, scenario.ScenarioError, casting.NoSuchPart and
+    clock.ClockSettingError for settings, and OSError when the phones' port is taken.
     """
     stop = stop or asyncio.Event()
     clock = clock or clocks.from_env(os.environ)
     town = manifest.load(config.fleet_file)
-    story = None if config.scenario is None else scenario.load(config.scenario)
+    stories = tuple(scenario.load(path) for path in config.scenarios)
     allow_files(len(town.terminals) + FILES_BESIDE_LINES)
     fleet = Fleet(
         town.terminals,
@@ -129,14 +133,14 @@ async def run(
         seed=config.seed,
         connects_per_s=config.connects_per_s,
     )
-    residents = Residents(town, fleet, config.seed, config.sos_per_hour)
-    played: list[runner.Result] = []
-    progress = control.Progress(playing=story is not None)
+    cast = casting.terminals_of(town, stories)
+    residents = Residents(town, fleet, config.seed, config.sos_per_hour, cast=cast)
+    progress = control.Progress(playing=bool(stories))
 
-    def heard(step: scenario.Step, result: runner.Result) -> None:
-        progress.report(step, result)
+    def heard(story: Scenario, step: Step, result: runner.Result) -> None:
+        progress.report(story, step, result)
         if report is not None:
-            report(step, result)
+            report(story, step, result)
 
     await fleet.start()
     async with contextlib.AsyncExitStack() as stack:
@@ -146,14 +150,14 @@ async def run(
             app = _phones_app(config, config.twilio, town, clock)
             app.include_router(control.router(fleet, residents, progress))
             await stack.enter_async_context(_serving(app, config))
-        if story is not None:
-            played = await _play(config, town, clock, fleet, story, stop, heard)
+        if stories:
+            await _play(config, town, clock, fleet, stories, stop, heard)
             progress.playing = False
-        if story is None or config.stay:
+        if not stories or config.stay:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), config.duration_s)
         summary = fleet.summary()
-    return SimResult(summary, tuple(played))
+    return SimResult(summary, tuple(progress.steps))
 
 
 def allow_files(count: int) -> None:
@@ -191,7 +195,7 @@ def _phones_app(
             ),
             speed=clock.speed,
             seed=config.seed,
-            auto_answer=twilio.auto_answer and config.scenario is None,
+            auto_answer=twilio.auto_answer and not config.scenarios,
             tz=town.tz.key,
         )
     )
@@ -239,11 +243,11 @@ async def _play(
     town: manifest.Manifest,
     clock: Clock,
     fleet: Fleet,
-    story: scenario.Scenario,
+    stories: tuple[Scenario, ...],
     stop: asyncio.Event,
-    report: runner.Reporter | None,
-) -> list[runner.Result]:
-    """The scenario, unless `stop` comes first."""
+    report: runner.Reporter,
+) -> None:
+    """All scenarios side by side, unless `stop` comes first."""
     started_s = time.monotonic()
     try:
         await fleet.until(
@@ -263,10 +267,25 @@ async def _play(
             server_url=config.server_url,
             api_token=config.api_token,
         )
-        playing = asyncio.create_task(runner.play(story, world, report))
+
+        seats = asyncio.Semaphore(SIDE_BY_SIDE)
+
+        async def one(story: Scenario) -> None:
+            async with seats:
+                await runner.play(story, world, report)
+
+        async def all_of_them() -> None:
+            async with asyncio.TaskGroup() as group:
+                # The longest first: what waits for a round must not begin after it.
+                for story in sorted(stories, key=lambda s: -s.steps[-1].at_s):
+                    group.create_task(one(story))
+
+        playing = asyncio.create_task(all_of_them())
         stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait({playing, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (playing, stopping):
-            task.cancel()
-        await asyncio.gather(playing, stopping, return_exceptions=True)
-        return [] if playing.cancelled() else playing.result()
+        await asyncio.wait((playing, stopping), return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not playing.done():
+            playing.cancel()
+            await asyncio.wait((playing,))
+            return
+        playing.result()

@@ -16,7 +16,8 @@ from firmware_sim.fleet import Fleet
 from firmware_sim.node import UnknownTerminalError
 from firmware_sim.residents import Residents
 from firmware_sim.runner import Result
-from firmware_sim.scenario import Step
+from firmware_sim.story import Scenario, Step
+from firmware_sim.trouble_api import router as trouble_router
 from firmware_sim.wire import Kind
 
 
@@ -25,12 +26,6 @@ class PressRequest(BaseModel):
 
     kind: Literal["sos", "checkin", "test", "fall", "sos_cancel", "tamper"]
     test: bool = False
-
-
-class SwitchRequest(BaseModel):
-    """On or off."""
-
-    on: bool
 
 
 def terminal_view(fleet: Fleet, terminal: str) -> dict[str, Any]:
@@ -79,20 +74,19 @@ def terminal_view(fleet: Fleet, terminal: str) -> dict[str, Any]:
 
 @dataclass(slots=True)
 class Progress:
-    """How far a scenario has come. Without one it is done from the start."""
+    """How far the scenarios have come. Without any they are done from the start."""
 
     playing: bool = False
     steps: list[dict[str, Any]] = field(default_factory=list)
 
-    def report(self, step: Step, result: Result) -> None:
+    def report(self, story: Scenario, step: Step, result: Result) -> None:
         """Note how a step went."""
-        self.steps.append({"title": step.title, **asdict(result)})
+        self.steps.append({"scenario": story.name, "title": step.title, **asdict(result)})
 
 
 def router(fleet: Fleet, residents: Residents, progress: Progress) -> APIRouter:
     """The endpoints, to be included in the phones' application."""
     api = APIRouter(prefix="/sim")
-
     def known(terminal: str) -> str:
         try:
             fleet.entry(terminal)
@@ -133,23 +127,9 @@ def router(fleet: Fleet, residents: Residents, progress: Progress) -> APIRouter:
         identity = {"boot": ref.boot if ref else None, "seq": ref.seq if ref else None}
         return {"terminal": view, "t": terminal, **identity}
 
-    @api.post("/terminals/{terminal}/{what}")
-    async def switch(
-        terminal: str, what: Literal["mains", "power", "network"], wanted: SwitchRequest
-    ) -> dict[str, Any]:
-        """Mains, power (battery too) or network, on or off."""
-        known(terminal)
-        actions = {
-            "mains": fleet.set_mains,
-            "power": fleet.set_power,
-            "network": fleet.set_network,
-        }
-        actions[what](terminal, wanted.on)
-        return terminal_view(fleet, terminal)
-
     @api.get("/scenario")
     async def scenario() -> dict[str, Any]:
-        """The steps played so far, and whether the scenario goes on."""
+        """The steps played so far, and whether a scenario goes on."""
         ok = all(step["ok"] for step in progress.steps)
         return {"playing": progress.playing, "ok": ok, "steps": progress.steps}
 
@@ -159,4 +139,5 @@ def router(fleet: Fleet, residents: Residents, progress: Progress) -> APIRouter:
         residents.quiet = on
         return {"quiet": on, "waiting": len(set(fleet.waiting()))}
 
+    api.include_router(trouble_router(fleet))
     return api

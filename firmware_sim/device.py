@@ -16,7 +16,7 @@ from typing import Final, assert_never
 
 from firmware_sim import outputs as out
 from firmware_sim import wire
-from firmware_sim.battery import LOW_AT, Battery
+from firmware_sim.battery import LOW_AT, LOW_CLEARED_AT, Battery
 from firmware_sim.commands import heartbeat, on_command, on_config, status_online
 from firmware_sim.flash import FlashImage, Led
 from firmware_sim.presses import mains_changed, pressed, send
@@ -104,6 +104,16 @@ def _dispatch(state: State, event: out.Input, now_ms: int) -> Stepped:
             return on_config(state, payload)
         case out.MainsChanged(present):
             return mains_changed(state, present, now_ms)
+        case out.ClockMoved(by_ms):
+            if by_ms is None:
+                return Stepped(replace(state, clock_ok=False), ())
+            return Stepped(replace(state, skew_ms=state.skew_ms + by_ms), ())
+        case out.BatterySet(level_pct):
+            low_told = state.battery.low_told and level_pct <= LOW_CLEARED_AT
+            battery = replace(
+                state.battery, level_pct=level_pct, since_ms=now_ms, low_told=low_told
+            )
+            return Stepped(replace(state, battery=battery), ())
         case out.ServerStateArrived(payload):
             return _server_state(state, payload, now_ms)
         case _:

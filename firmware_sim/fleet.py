@@ -20,6 +20,7 @@ from typing import Final
 from firmware_sim import device, wire
 from firmware_sim import outputs as out
 from firmware_sim.battery import Battery
+from firmware_sim.chip import PowerCut
 from firmware_sim.clock import Clock
 from firmware_sim.connector import Connector
 from firmware_sim.flash import FlashBank, FlashImage, MemoryBank
@@ -29,6 +30,7 @@ from firmware_sim.manifest import TerminalEntry
 from firmware_sim.node import Node, Summary, UnknownTerminalError
 from firmware_sim.state import State, Stepped, Traits
 from firmware_sim.timers import Timers
+from firmware_sim.weather import CLEAR
 from firmware_sim.wire import Kind, Ref
 
 REBOOT_MS: Final = 3_000
@@ -109,16 +111,16 @@ class Fleet:
         """Press; the new event's identity, or None when nothing came of it (dark, no alarm)."""
         stored = [
             output.ref
-            for output in self._apply(self._node(terminal), out.Pressed(kind, test))
+            for output in self.apply(self.node(terminal), out.Pressed(kind, test))
             if isinstance(output, out.Stored)
         ]
         return stored[0] if stored else None
 
     def set_mains(self, terminal: str, present: bool) -> None:
         """The plug's power comes or goes; a dark terminal starts when it comes."""
-        node = self._node(terminal)
+        node = self.node(terminal)
         if node.state is not None:
-            self._apply(node, out.MainsChanged(present))
+            self.apply(node, out.MainsChanged(present))
         elif present:
             battery = node.battery or Battery()
             node.battery = battery.switched(True, self.clock.now_ms())
@@ -126,7 +128,7 @@ class Fleet:
 
     def set_power(self, terminal: str, on: bool) -> None:
         """Everything off at once, battery too, or on again: RAM is lost, flash is not."""
-        node = self._node(terminal)
+        node = self.node(terminal)
         if on and node.state is None:
             self._power_on(node)
         elif not on and node.state is not None:
@@ -134,7 +136,7 @@ class Fleet:
 
     def set_network(self, terminal: str, up: bool) -> None:
         """Cut the terminal's line without a word, or let it connect again."""
-        node = self._node(terminal)
+        node = self.node(terminal)
         if node.network_up == up:
             return
         node.network_up = up
@@ -152,7 +154,7 @@ class Fleet:
 
     def entry(self, terminal: str) -> TerminalEntry:
         """The manifest's entry of one terminal."""
-        return self._node(terminal).entry
+        return self.node(terminal).entry
 
     @property
     def connected(self) -> int:
@@ -161,11 +163,11 @@ class Fleet:
 
     def state(self, terminal: str) -> State | None:
         """The terminal's own state; None while it is dark."""
-        return self._node(terminal).state
+        return self.node(terminal).state
 
     def heard(self, terminal: str) -> tuple[tuple[int, out.Say], ...]:
         """The last sentences spoken in that flat, with their virtual times."""
-        return tuple(self._node(terminal).heard)
+        return tuple(self.node(terminal).heard)
 
     def waiting(self) -> Iterator[Identity]:
         """Identities in flash that have no receipt yet, also of dark terminals."""
@@ -197,7 +199,8 @@ class Fleet:
 
     # ---- driving ----
 
-    def _node(self, terminal: str) -> Node:
+    def node(self, terminal: str) -> Node:
+        """What the driver holds of one terminal. Raises UnknownTerminalError."""
         try:
             return self._nodes[terminal]
         except KeyError:
@@ -223,24 +226,29 @@ class Fleet:
         node.state = None
         self._changed.set()
 
-    def _apply(self, node: Node, event: out.Input) -> tuple[out.Output, ...]:
-        """One input to one terminal; the outputs, already carried out."""
+    def apply(self, node: Node, event: out.Input) -> tuple[out.Output, ...]:
+        """One input to one terminal; the outputs that were carried out."""
         if node.state is None or not self._running:
             return ()
         before = node.state.connected
         stepped = device.step(node.state, event, self.clock.now_ms())
         self._connected += stepped.state.connected - before
-        self._carry_out(node, stepped)
-        return stepped.outputs
+        return self._carry_out(node, stepped)
 
-    def _carry_out(self, node: Node, stepped: Stepped) -> None:
+    def _carry_out(self, node: Node, stepped: Stepped) -> tuple[out.Output, ...]:
         node.state = stepped.state
-        for output in stepped.outputs:
-            self._carry_out_one(node, output)
+        for number, output in enumerate(stepped.outputs):
+            try:
+                self._carry_out_one(node, output)
+            except PowerCut:
+                self.faults["power cut in a store"] += 1
+                self._power_off(node)
+                return stepped.outputs[:number]
             for watcher in self._watchers:
                 watcher(node.entry.id, output)
         self._schedule(node)
         self._changed.set()
+        return stepped.outputs
 
     def _carry_out_one(self, node: Node, output: out.Output) -> None:
         t, now_ms = node.entry.id, self.clock.now_ms()
@@ -253,7 +261,7 @@ class Fleet:
                     log.exception("flash of %s can't be written", t)
                     self.faults["flash write"] += 1
             case out.Publish():
-                self._publish(node, output, now_ms)
+                self._through_air(node, lambda: self._publish(node, output))
             case out.Say():
                 node.heard.append((now_ms, output))
             case out.Stored(ref, kind, test):
@@ -272,11 +280,22 @@ class Fleet:
             case out.SetLed() | out.Chime() | out.Buzz():
                 pass  # to be seen in the state; a watcher may want the moment
 
-    def _publish(self, node: Node, message: out.Publish, now_ms: int) -> None:
+    def _through_air(self, node: Node, carry: Callable[[], None]) -> None:
+        """Let a message pass the terminal's weather: now, later, twice or never."""
+        if node.weather is CLEAR:
+            carry()
+            return
+        arrivals = node.weather.fate(self._random)
+        self.faults["lost in the air"] += not arrivals
+        for after_ms in arrivals:
+            self.timers.at_ms(self.clock.now_ms() + after_ms, carry)
+
+    def _publish(self, node: Node, message: out.Publish) -> None:
         if node.line is None or not node.line.publish(message):
             self.faults["publish refused"] += 1
             return
         if message.ref is not None and message.kind is not None:
+            now_ms = self.clock.now_ms()
             self.ledger.sent(node.entry.id, message.ref, message.kind, now_ms)
 
     def _schedule(self, node: Node) -> None:
@@ -294,7 +313,7 @@ class Fleet:
             return  # an earlier wish took its place
         node.due_ms = None
         if node.state is not None:
-            self._apply(node, out.Tick())
+            self.apply(node, out.Tick())
 
     # ---- lines ----
 
@@ -309,7 +328,9 @@ class Fleet:
         events = LineEvents(
             up=lambda: self._line_up(node),
             down=lambda reason: self._line_down(node, reason),
-            message=lambda topic, payload: self._message(node, topic, payload),
+            message=lambda topic, payload: self._through_air(
+                node, lambda: self._message(node, topic, payload)
+            ),
         )
         will = device.will(node.state)
         entry = node.entry
@@ -320,28 +341,28 @@ class Fleet:
 
     def _line_up(self, node: Node) -> None:
         self._connector.reached(node.entry.id)
-        self._apply(node, out.Connected())
+        self.apply(node, out.Connected())
 
     def _line_down(self, node: Node, reason: str) -> None:
         node.line = None
         self.faults[f"line: {reason}"[:80]] += 1
-        self._apply(node, out.Disconnected())
+        self.apply(node, out.Disconnected())
         self._connector.want_again(node.entry.id)
 
     def _hang_up(self, node: Node) -> None:
         if node.line is not None:
             node.line.drop()
             node.line = None
-        self._apply(node, out.Disconnected())
+        self.apply(node, out.Disconnected())
 
     def _message(self, node: Node, topic: str, payload: bytes) -> None:
         leaf = topic.removeprefix(f"{wire.PREFIX}/t/{node.entry.id}/")
         if leaf == "cmd":
-            self._apply(node, out.CommandArrived(payload))
+            self.apply(node, out.CommandArrived(payload))
         elif leaf == "cfg":
-            self._apply(node, out.ConfigArrived(payload))
+            self.apply(node, out.ConfigArrived(payload))
         elif topic == wire.SERVER_STATE_TOPIC:
-            self._apply(node, out.ServerStateArrived(payload))
+            self.apply(node, out.ServerStateArrived(payload))
 
     def _keep_alive(self) -> None:
         """A tenth of the lines each second: pings are spread and none waits over ten."""

@@ -141,6 +141,15 @@ class Line:
         self._over = True
         self._client.drop()
 
+    def freeze(self) -> None:
+        """Half-open: the socket stands and nothing passes any more, pings neither. The broker
+        finds out after one and a half keepalives; what we publish is lost until `drop`."""
+        self._over = True
+        sock = self._client.socket()
+        if sock is not None:
+            self._loop.remove_reader(sock)
+            self._loop.remove_writer(sock)
+
     # ---- sockets ----
 
     def _on_socket_open(self, _client: mqtt.Client, _data: object, sock: Any) -> None:

@@ -16,6 +16,7 @@ from firmware_sim.ledger import Figures
 from firmware_sim.line import Line
 from firmware_sim.manifest import TerminalEntry
 from firmware_sim.state import State, Traits
+from firmware_sim.weather import CLEAR, Weather
 
 HEARD_LINES: Final = 20
 
@@ -35,6 +36,7 @@ class Node:
     battery: Battery | None = None
     line: Line | None = None
     network_up: bool = True
+    weather: Weather = CLEAR
     due_ms: int | None = None
     heard: deque[tuple[int, out.Say]] = field(default_factory=lambda: deque(maxlen=HEARD_LINES))
 

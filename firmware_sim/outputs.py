@@ -40,6 +40,20 @@ class MainsChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class ClockMoved:
+    """The terminal's own clock has jumped by `by_ms`; None: it no longer knows the time."""
+
+    by_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class BatterySet:
+    """The backup battery was changed, or is worse than it was: its level in per cent."""
+
+    level_pct: float
+
+
+@dataclass(frozen=True, slots=True)
 class CommandArrived:
     """Bytes on the cmd topic."""
 
@@ -70,6 +84,8 @@ Input = (
     | Disconnected
     | Pressed
     | MainsChanged
+    | ClockMoved
+    | BatterySet
     | CommandArrived
     | ConfigArrived
     | ServerStateArrived

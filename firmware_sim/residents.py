@@ -24,13 +24,15 @@ CATCH_UP_MS: Final = 60_000
 
 @dataclass(slots=True)
 class Residents:
-    """Drives a fleet's buttons. `story` terminals make no calls of their own."""
+    """Drives a fleet's buttons. Who plays a part in a scenario presses only as it says (`cast`);
+    `story` terminals make no calls of their own."""
 
     manifest: Manifest
     fleet: Fleet
     seed: int
     sos_per_hour: float = 0.0
     quiet: bool = False
+    cast: frozenset[str] = frozenset()
 
     def start(self) -> None:
         """Begin, after the fleet was started: plan the open or next windows and the calls."""
@@ -86,7 +88,9 @@ class Residents:
         callers = tuple(
             entry.id
             for entry in self.manifest.terminals
-            if entry.story is None and entry.profile is not Profile.AWAY
+            if entry.story is None
+            and entry.profile is not Profile.AWAY
+            and entry.id not in self.cast
         )
         plan = behaviour.next_sos(self.seed, number, callers, self.sos_per_hour, after_ms)
         if plan is not None:
@@ -99,7 +103,7 @@ class Residents:
 
     def _press_at(self, at_ms: int, terminal: str, kind: Kind) -> None:
         def press() -> None:
-            if not self.quiet:
+            if not self.quiet and terminal not in self.cast:
                 self.fleet.press(terminal, kind)
 
         self.fleet.timers.at_ms(at_ms, press)

@@ -1,7 +1,7 @@
 """Plays a scenario against a running system, from outside, as people would see it.
 
 It presses, texts and looks through an injected `World`, and never reaches into a component.
-Expectations are looked at every 20 ms (real) until they hold or their deadline has passed.
+Expectations are looked at every 100 ms (real) until they hold or their deadline has passed.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Protocol, assert_never
 
-from firmware_sim import scenario as sc
+from firmware_sim import story as sc
 from firmware_sim.clock import Clock
-from firmware_sim.scenario import Scenario, Step
+from firmware_sim.story import Scenario, Step
 from firmware_sim.wire import Kind
 
-POLL_S: Final = 0.02
+POLL_S: Final = 0.1
 
 
 class WorldError(RuntimeError):
@@ -38,11 +38,18 @@ class World(Protocol):
     def find_phone(self, part: sc.CastPhone) -> str:
         """The number of the phone that plays a part. Raises WorldError."""
 
-    async def press(self, terminal: str, kind: Kind) -> None:
+    async def press(self, terminal: str, kind: Kind, test: bool) -> None:
         """Press a button. Raises WorldError when nothing came of it."""
 
-    async def switch(self, terminal: str, what: str, on: bool) -> None:
-        """Switch "mains", "power" or "network"."""
+    async def befall(self, whom: str | int, what: str, how: dict[str, Any]) -> None:
+        """Something befalls a terminal (by id) or a building's terminals (by number); `what` and
+        `how` as the endpoints under /sim take them."""
+
+    async def provider_fault(self, fault: sc.ProviderFault, number: str | None) -> None:
+        """The SMS provider misbehaves."""
+
+    async def window(self, terminal: str) -> str:
+        """What the wall shows in the window of a terminal's flat."""
 
     async def terminal(self, terminal: str) -> dict[str, Any]:
         """What can be seen and heard at a terminal, as /sim/terminals/{id} tells it."""
@@ -80,7 +87,7 @@ class _Play:
     done_ms: dict[str, int] = field(default_factory=dict)
 
 
-Reporter = Callable[[Step, Result], None]
+Reporter = Callable[[Scenario, Step, Result], None]
 
 
 async def play(scenario: Scenario, world: World, report: Reporter | None = None) -> list[Result]:
@@ -103,19 +110,32 @@ async def play(scenario: Scenario, world: World, report: Reporter | None = None)
         run.done_ms[step.id] = world.clock.now_ms()
         results.append(result)
         if report is not None:
-            report(step, result)
+            report(scenario, step, result)
     return results
 
 
 async def _take(run: _Play, step: Step) -> Result:
     world, action = run.world, step.action
     match action:
-        case sc.Press(on, kind):
-            await world.press(_terminal(run, on), kind)
+        case sc.Press(on, kind, test):
+            await world.press(_terminal(run, on), kind, test)
         case sc.Reply(phone, body):
             await world.reply(_phone(run, phone), _filled(run, body))
-        case sc.Switch(on, what, to):
-            await world.switch(_terminal(run, on), what, to)
+        case sc.Switch(where, what, to):
+            await world.befall(_whom(run, where), what, {"on": to})
+        case sc.Flap(where, what, times, every_s):
+            how = {"what": what, "times": times, "every_s": every_s}
+            await world.befall(_whom(run, where), "flap", how)
+        case sc.SetWeather(where, weather):
+            await world.befall(_whom(run, where), "weather", asdict(weather))
+        case sc.MoveClock(where, by_s):
+            await world.befall(_whom(run, where), "clock", {"by_s": by_s})
+        case sc.SetBattery(where, level_pct):
+            await world.befall(_whom(run, where), "battery", {"level_pct": level_pct})
+        case sc.Tear(on, after_bytes):
+            await world.befall(_terminal(run, on), "tear", {"after_bytes": after_bytes})
+        case sc.ProviderFault(phone=phone):
+            await world.provider_fault(action, _phone(run, phone) if phone else None)
         case sc.Measure(start, end, at_most_s):
             took_s = (run.done_ms[end] - run.done_ms[start]) / 1000
             ok = took_s <= at_most_s
@@ -123,6 +143,10 @@ async def _take(run: _Play, step: Step) -> Result:
             return Result(step.id, ok, took_s, detail)
         case sc.ExpectSms():
             return await _until(run, step, lambda: _sms(run, action))
+        case sc.ExpectSilence():
+            return await _silence(run, step, action)
+        case sc.ExpectWindow():
+            return await _until(run, step, lambda: _window(run, action))
         case sc.ExpectTerminal():
             return await _until(run, step, lambda: _at_terminal(run, action))
         case sc.ExpectPage():
@@ -168,6 +192,13 @@ def _phone(run: _Play, name: str) -> str:
     return run.world.find_phone(part)
 
 
+def _whom(run: _Play, where: sc.Where) -> str | int:
+    if where.terminal is not None:
+        return _terminal(run, where.terminal)
+    assert where.building is not None
+    return where.building
+
+
 def _filled(run: _Play, text: str) -> str:
     """`text` with {name} replaced by what was captured. Raises WorldError for an empty name."""
     try:
@@ -183,15 +214,41 @@ def _lacks(text: str, groups: tuple[tuple[str, ...], ...]) -> str | None:
     return None
 
 
+async def _new_texts(run: _Play, number: str) -> list[tuple[int, str]]:
+    """Texts to a phone since the start of the story: when, and what."""
+    return [
+        (int(message["at_ms"]), str(message["body"]))
+        for message in await run.world.messages(number)
+        if message["direction"] == "to_phone" and str(message["sid"]) not in run.seen[number]
+    ]
+
+
+def _groups(run: _Play, contains: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(_filled(run, one) for one in group) for group in contains)
+
+
+async def _silence(run: _Play, step: Step, want: sc.ExpectSilence) -> Result:
+    """Wait it out, then look at what came meanwhile."""
+    clock, groups = run.world.clock, _groups(run, want.contains)
+    start_ms = clock.now_ms()
+    await asyncio.sleep(clock.real_delay_s(start_ms + int(want.for_s * 1000)))
+    for name in want.on:
+        for at_ms, body in await _new_texts(run, _phone(run, name)):
+            if at_ms >= start_ms and _lacks(body, groups) is None:
+                after_s = (at_ms - start_ms) / 1000
+                return Result(step.id, False, after_s, f"{name} was told: {body}")
+    return Result(step.id, True, want.for_s, f"nothing for {want.for_s:g} s")
+
+
+async def _window(run: _Play, want: sc.ExpectWindow) -> str | None:
+    shown = await run.world.window(_terminal(run, want.of))
+    return None if shown in want.shows else f"the window shows {shown}, not {want.shows}"
+
+
 async def _sms(run: _Play, want: sc.ExpectSms) -> str | None:
-    groups = tuple(tuple(_filled(run, one) for one in group) for group in want.contains)
+    groups = _groups(run, want.contains)
     for name in want.to:
-        number = _phone(run, name)
-        new = [
-            str(message["body"])
-            for message in await run.world.messages(number)
-            if message["direction"] == "to_phone" and str(message["sid"]) not in run.seen[number]
-        ]
+        new = [body for _, body in await _new_texts(run, _phone(run, name))]
         for body in reversed(new):
             found = {key: re.search(pattern, body) for key, pattern in want.capture.items()}
             if _lacks(body, groups) is None and all(found.values()):
@@ -206,6 +263,11 @@ async def _at_terminal(run: _Play, want: sc.ExpectTerminal) -> str | None:
     view = await run.world.terminal(_terminal(run, want.on))
     if want.led is not None and view["led"] != want.led:
         return f"the lamp shows {view['led']}, not {want.led}"
+    if want.waiting is not None and len(view["pending"]) != want.waiting:
+        return f"{len(view['pending'])} events wait for a receipt, not {want.waiting}"
+    for key, value in want.fields.items():
+        if view.get(key) != value:
+            return f"{key} is {view.get(key)!r}, not {value!r}"
     said = [str(line["text"]) for line in view["said"] if line["at_ms"] >= run.start_ms]
     for words in want.says:
         if not any(_filled(run, words) in line for line in said):
@@ -220,11 +282,22 @@ async def _page(run: _Play, want: sc.ExpectPage) -> str | None:
 
 
 async def _alert(run: _Play, want: sc.ExpectAlert) -> str | None:
+    alerts = await run.world.alerts()
+    if want.code is None:
+        return _like(run, alerts, want.fields)
     code = _filled(run, want.code)
-    alerts = [alert for alert in await run.world.alerts() if str(alert.get("code")) == code]
+    alerts = [alert for alert in alerts if str(alert.get("code")) == code]
     if not alerts:
         return f"no alert with code {code}"
     for key, value in want.fields.items():
         if alerts[0].get(key) != value:
             return f"{key} is {alerts[0].get(key)!r}, not {value!r}"
     return None
+
+
+def _like(run: _Play, alerts: list[dict[str, Any]], fields: dict[str, Any]) -> str | None:
+    """Whether an alert opened since the start has all these fields."""
+    for alert in alerts:
+        if alert["opened_ms"] >= run.start_ms and all(alert.get(k) == v for k, v in fields.items()):
+            return None
+    return f"no alert since the start like {fields}"

@@ -8,150 +8,105 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 import yaml
 
+from firmware_sim import story as st
+from firmware_sim import weather
+from firmware_sim.manifest import Profile
 from firmware_sim.wire import Kind
 from firmware_sim.yaml_lines import LineLoader, Reader, ScenarioError
 
 SCENARIOS: Final = Path(__file__).parent / "scenarios"
 
 
-@dataclass(frozen=True, slots=True)
-class CastTerminal:
-    """Which terminal plays a part: by its `story` mark, building, floor."""
-
-    story: str | None = None
-    building: int | None = None
-    floor: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class CastPhone:
-    """Which person's phone plays a part: the `nth` (from 1) of a role in a building."""
-
-    role: str = "steward"
-    building: int | None = None
-    nth: int = 1
+SWITCHES: Final = ("mains", "power", "network")
+PROVIDER_FAULTS: Final = (
+    "undelivered", "failed", "blackhole", "duplicate_callbacks", "out_of_order", "503", "429",
+    "timeout_after_accept",
+)  # fmt: skip
+MOST_FLAPS: Final = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Press:
-    """Press a button of a terminal, or fall."""
-
-    on: str
-    kind: Kind
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """A text from a phone; `{name}` stands for what an earlier step captured."""
-
-    phone: str
-    body: str
-
-
-@dataclass(frozen=True, slots=True)
-class Switch:
-    """A terminal's mains, power (battery too) or network, on or off."""
-
-    on: str
-    what: str
-    to: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ExpectSms:
-    """A new text on each of these phones, holding one of each `contains` group."""
-
-    to: tuple[str, ...]
-    contains: tuple[tuple[str, ...], ...] = ()
-    capture: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class ExpectTerminal:
-    """A terminal's lamp, and a sentence it has spoken since the start."""
-
-    on: str
-    led: str | None = None
-    says: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ExpectPage:
-    """A page of the server that shows one of each group."""
-
-    path: str
-    shows: tuple[tuple[str, ...], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ExpectAlert:
-    """The alert with this code, as the server's API tells it."""
-
-    code: str
-    fields: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """Virtual seconds from one step to another, and the most it may be."""
-
-    start: str
-    end: str
-    at_most_s: float
-
-
-Action = Press | Reply | Switch | ExpectSms | ExpectTerminal | ExpectPage | ExpectAlert | Measure
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One line of the story.
-
-    An expectation has a deadline in virtual seconds (`within_s`: people) or in real ones
-    (`within_real_s`: promises about the machine, which does not get faster with the clock).
-    """
-
-    id: str
-    title: str
-    line: int
-    at_s: float
-    action: Action
-    within_s: float | None = None
-    within_real_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Scenario:
-    """A story and its cast."""
-
-    name: str
-    about: str
-    cast: dict[str, CastTerminal | CastPhone]
-    steps: tuple[Step, ...]
-
-
-def _kind(reader: Reader, key: str) -> Kind:
-    text = reader.text(key)
+def _press(reader: Reader) -> st.Press:
+    text = reader.text("press")
     try:
-        return Kind(text)
+        kind = Kind(text)
     except ValueError:
         raise reader.fail(f"{text!r} can't be pressed; one of {', '.join(Kind)}") from None
+    return st.Press(kind=kind, on=reader.text("on_terminal"), test=reader.flag("test", False))
 
 
-def _switch(reader: Reader, what: str) -> Switch:
-    value = reader.raw.pop(what)
-    if not isinstance(value, bool):
-        raise reader.fail(f"{what!r} must be on or off, not {value!r}")
-    return Switch(reader.text("on_terminal"), what, value)
+def _where(reader: Reader) -> st.Where:
+    """One terminal or a whole building, never both."""
+    found = [key for key in ("on_terminal", "in_building") if key in reader.raw]
+    if len(found) != 1:
+        raise reader.fail("say where: exactly one of 'on_terminal', 'in_building'")
+    if found == ["on_terminal"]:
+        return st.Where(terminal=reader.text("on_terminal"))
+    return st.Where(building=reader.whole("in_building"))
 
 
-def _sms(reader: Reader) -> ExpectSms:
+def _switch(reader: Reader, what: str) -> st.Switch:
+    return st.Switch(to=reader.flag(what), what=what, where=_where(reader))
+
+
+def _flap(reader: Reader) -> st.Flap:
+    what = reader.one_of("flap", SWITCHES)
+    times, every_s = reader.whole("times", 3) or 0, reader.number("every_s") or 0
+    if not 1 <= times <= MOST_FLAPS or every_s <= 0:
+        raise reader.fail(f"'flap' needs 'times' from 1 to {MOST_FLAPS} and 'every_s' above 0")
+    return st.Flap(_where(reader), what, times, every_s)
+
+
+def _weather(reader: Reader) -> st.SetWeather:
+    if isinstance(reader.raw["weather"], str):
+        profile = weather.PROFILES[reader.one_of("weather", tuple(weather.PROFILES))]
+        return st.SetWeather(_where(reader), profile)
+    wanted = reader.sub("weather")
+    chances = {key: wanted.number(key) or 0.0 for key in tuple(wanted.raw)}
+    try:
+        made = weather.Weather(**chances)
+    except (TypeError, ValueError) as error:
+        raise wanted.fail(f"weather: {error}; it has drop, duplicate, reorder, delay_s") from None
+    return st.SetWeather(_where(reader), made)
+
+
+def _clock(reader: Reader) -> st.MoveClock:
+    if reader.raw["clock"] == "unset":
+        reader.raw.pop("clock")
+        return st.MoveClock(_where(reader), None)
+    by_s = reader.number("clock")
+    if by_s is None:
+        raise reader.fail("'clock' is the seconds it jumps by, or unset")
+    return st.MoveClock(_where(reader), by_s)
+
+
+def _battery(reader: Reader) -> st.SetBattery:
+    level = reader.number("battery")
+    if level is None or not 0 <= level <= 100:
+        raise reader.fail("'battery' is a level from 0 to 100")
+    return st.SetBattery(_where(reader), level)
+
+
+def _tear(reader: Reader) -> st.Tear:
+    after = reader.whole("tear_after_bytes")
+    if after is None or after < 0:
+        raise reader.fail("'tear_after_bytes' is a number of bytes, 0 or more")
+    return st.Tear(reader.text("on_terminal"), after)
+
+
+def _provider(reader: Reader) -> st.ProviderFault:
+    what, count = reader.one_of("provider", PROVIDER_FAULTS), reader.whole("count", 1) or 0
+    if not 1 <= count <= 1000:
+        raise reader.fail("'count' is how often it happens, from 1 to 1000")
+    phone = reader.text("phone") if "phone" in reader.raw else None
+    return st.ProviderFault(what, count, phone, reader.whole("error_code", 30008) or 30008)
+
+
+def _sms(reader: Reader) -> st.ExpectSms:
     to = reader.texts("sms")
     capture: dict[str, str] = {}
     if "capture" in reader.raw:
@@ -164,33 +119,60 @@ def _sms(reader: Reader) -> ExpectSms:
                 raise patterns.fail(f"capture {name!r}: {error}") from error
             if groups != 1:
                 raise patterns.fail(f"capture {name!r} needs exactly one (group)")
-    return ExpectSms(to, reader.groups("contains"), capture)
+    return st.ExpectSms(to, reader.groups("contains"), capture)
 
 
-def _alert(reader: Reader) -> ExpectAlert:
+def _silence(reader: Reader) -> st.ExpectSilence:
+    for_s = reader.number("for_s")
+    if for_s is None or for_s <= 0:
+        raise reader.fail("'no_sms' needs 'for_s', virtual seconds above 0")
+    return st.ExpectSilence(reader.texts("no_sms"), reader.groups("contains"), for_s)
+
+
+def _terminal(reader: Reader) -> st.ExpectTerminal:
+    led = reader.text("led") if "led" in reader.raw else None
+    others: dict[str, Any] = {
+        key: reader.raw.pop(key)
+        for key in ("battery", "mains", "powered", "connected", "buzzing")
+        if key in reader.raw
+    }
+    return st.ExpectTerminal(
+        reader.text("terminal"), led, reader.texts("says"), reader.whole("waiting"), others
+    )
+
+
+def _alert(reader: Reader) -> st.ExpectAlert:
     fields = reader.sub("alert")
-    code = fields.text("code", "{code}")
-    return ExpectAlert(code, dict(fields.raw))
+    # An alert without a code (a fault) is found by what it is.
+    code = None if "kind" in fields.raw else fields.text("code", "{code}")
+    return st.ExpectAlert(code, dict(fields.raw))
 
 
-_DO: Final[dict[str, Callable[[Reader], Action]]] = {
-    "press": lambda r: Press(kind=_kind(r, "press"), on=r.text("on_terminal")),
-    "reply": lambda r: Reply(body=r.text("reply"), phone=r.text("from")),
+_DO: Final[dict[str, Callable[[Reader], st.Action]]] = {
+    "press": _press,
+    "reply": lambda r: st.Reply(body=r.text("reply"), phone=r.text("from")),
     "mains": lambda r: _switch(r, "mains"),
     "power": lambda r: _switch(r, "power"),
     "network": lambda r: _switch(r, "network"),
+    "half_open": lambda r: _switch(r, "half_open"),
+    "flap": _flap,
+    "weather": _weather,
+    "clock": _clock,
+    "battery": _battery,
+    "tear_after_bytes": _tear,
+    "provider": _provider,
 }
-_EXPECT: Final[dict[str, Callable[[Reader], Action]]] = {
+_EXPECT: Final[dict[str, Callable[[Reader], st.Action]]] = {
     "sms": _sms,
-    "terminal": lambda r: ExpectTerminal(
-        on=r.text("terminal"), led=r.raw.pop("led", None), says=r.texts("says")
-    ),
-    "page": lambda r: ExpectPage(path=r.text("page"), shows=r.groups("shows")),
+    "no_sms": _silence,
+    "terminal": _terminal,
+    "window": lambda r: st.ExpectWindow(of=r.text("window"), shows=r.texts("shows")),
+    "page": lambda r: st.ExpectPage(path=r.text("page"), shows=r.groups("shows")),
     "alert": _alert,
 }
 
 
-def load(path: Path) -> Scenario:
+def load(path: Path) -> st.Scenario:
     """The scenario in `path`. Raises ScenarioError."""
     try:
         text = path.read_text(encoding="utf-8")
@@ -199,7 +181,7 @@ def load(path: Path) -> Scenario:
     return parse(text, str(path))
 
 
-def parse(text: str, file: str = "scenario") -> Scenario:
+def parse(text: str, file: str = "scenario") -> st.Scenario:
     """The scenario in `text`; `file` is for messages. Raises ScenarioError."""
     try:
         raw = yaml.load(text, Loader=LineLoader)  # noqa: S506 - derived from SafeLoader
@@ -213,27 +195,34 @@ def parse(text: str, file: str = "scenario") -> Scenario:
     steps_raw = top.raw.pop("steps", None)
     if not isinstance(steps_raw, list) or not steps_raw:
         raise top.fail("'steps' must be a list with at least one step")
-    steps: list[Step] = []
+    steps: list[st.Step] = []
     for number, value in enumerate(steps_raw, start=1):
         steps.append(_step(Reader.of(file, value, top.line, f"step {number}"), number))
-    scenario = Scenario(top.text("name"), top.text("about", ""), cast, tuple(steps))
+    scenario = st.Scenario(top.text("name"), top.text("about", ""), cast, tuple(steps))
     top.done()
     _check(scenario, file)
     return scenario
 
 
-def _cast(reader: Reader) -> dict[str, CastTerminal | CastPhone]:
-    cast: dict[str, CastTerminal | CastPhone] = {}
+def _profile(reader: Reader) -> str | None:
+    return reader.one_of("profile", tuple(Profile)) if "profile" in reader.raw else None
+
+
+def _cast(reader: Reader) -> dict[str, st.CastTerminal | st.CastPhone]:
+    cast: dict[str, st.CastTerminal | st.CastPhone] = {}
     for name in tuple(reader.raw):
         part = reader.sub(name)
         if "terminal" in part.raw:
             who = part.sub("terminal")
             story = who.raw.pop("story", None)
-            cast[name] = CastTerminal(story, who.whole("building"), who.whole("floor"))
+            cast[name] = st.CastTerminal(
+                story, who.whole("building"), who.whole("floor"), _profile(who),
+                who.whole("nth", 1) or 1,
+            )  # fmt: skip
         elif "phone" in part.raw:
             who = part.sub("phone")
             role = who.text("role", "steward")
-            cast[name] = CastPhone(role, who.whole("building"), who.whole("nth", 1) or 1)
+            cast[name] = st.CastPhone(role, who.whole("building"), who.whole("nth", 1) or 1)
         else:
             raise part.fail(f"part {name!r} needs 'terminal' or 'phone'")
         who.done()
@@ -241,7 +230,7 @@ def _cast(reader: Reader) -> dict[str, CastTerminal | CastPhone]:
     return cast
 
 
-def _step(reader: Reader, number: int) -> Step:
+def _step(reader: Reader, number: int) -> st.Step:
     at_s = reader.number("at")
     if at_s is None or at_s < 0:
         raise reader.fail("'at' (virtual seconds from the start, 0 or more) is missing")
@@ -251,7 +240,7 @@ def _step(reader: Reader, number: int) -> Step:
     part = reader.sub(kinds[0])
     action = _measure(part) if kinds[0] == "measure" else _word(part, kinds[0])
     part.done()
-    step = Step(
+    step = st.Step(
         id=reader.text("id", str(number)),
         title=reader.text("title", ""),
         line=reader.line,
@@ -261,13 +250,13 @@ def _step(reader: Reader, number: int) -> Step:
         within_real_s=reader.number("within_real_s"),
     )
     deadlines = (step.within_s is not None) + (step.within_real_s is not None)
-    if deadlines != (kinds[0] == "expect"):
+    if deadlines != (kinds[0] == "expect" and not isinstance(action, st.ExpectSilence)):
         raise reader.fail("'expect' needs one of 'within_s', 'within_real_s'; others need none")
     reader.done()
     return step
 
 
-def _word(part: Reader, which: str) -> Action:
+def _word(part: Reader, which: str) -> st.Action:
     words = _DO if which == "do" else _EXPECT
     found = [word for word in words if word in part.raw]
     if len(found) != 1:
@@ -275,14 +264,14 @@ def _word(part: Reader, which: str) -> Action:
     return words[found[0]](part)
 
 
-def _measure(part: Reader) -> Measure:
+def _measure(part: Reader) -> st.Measure:
     at_most_s = part.number("at_most_s")
     if at_most_s is None:
         raise part.fail("'measure' needs 'at_most_s'")
-    return Measure(part.text("from"), part.text("to"), at_most_s)
+    return st.Measure(part.text("from"), part.text("to"), at_most_s)
 
 
-def _check(scenario: Scenario, file: str) -> None:
+def _check(scenario: st.Scenario, file: str) -> None:
     """Names must refer to somebody, steps to earlier steps, and times never go back."""
     known: set[str] = set()
     last_s = 0.0
@@ -293,21 +282,35 @@ def _check(scenario: Scenario, file: str) -> None:
         if step.at_s < last_s:
             raise ScenarioError(f"{where}: 'at' goes back from {last_s:g} to {step.at_s:g}")
         last_s = step.at_s
-        match step.action:
-            case Press(on=name) | Switch(on=name) | ExpectTerminal(on=name):
-                wanted: list[tuple[str, type]] = [(name, CastTerminal)]
-            case Reply(phone=name):
-                wanted = [(name, CastPhone)]
-            case ExpectSms(to=names):
-                wanted = [(name, CastPhone) for name in names]
-            case Measure(start=start, end=end):
-                wanted = []
-                for ref in (start, end):
-                    if ref not in known:
-                        raise ScenarioError(f"{where}: no earlier step {ref!r} to measure")
-            case _:
-                wanted = []
-        for name, kind in wanted:
+        if isinstance(step.action, st.Measure):
+            for ref in (step.action.start, step.action.end):
+                if ref not in known:
+                    raise ScenarioError(f"{where}: no earlier step {ref!r} to measure")
+        for name, kind in _names(step.action):
             if not isinstance(scenario.cast.get(name), kind):
                 raise ScenarioError(f"{where}: {name!r} is no {kind.__name__} of the cast")
         known.add(step.id)
+
+
+def _names(action: st.Action) -> list[tuple[str, type]]:
+    """Whom of the cast an action names, and as what."""
+    match action:
+        case st.Press(on=name) | st.Tear(on=name) | st.ExpectTerminal(on=name):
+            return [(name, st.CastTerminal)]
+        case st.ExpectWindow(of=name):
+            return [(name, st.CastTerminal)]
+        case (
+            st.Switch(where=where) | st.Flap(where=where) | st.SetWeather(where=where)
+            | st.MoveClock(where=where) | st.SetBattery(where=where)
+        ):  # fmt: skip
+            return [] if where.terminal is None else [(where.terminal, st.CastTerminal)]
+        case st.Reply(phone=name):
+            return [(name, st.CastPhone)]
+        case st.ProviderFault(phone=phone):
+            return [] if phone is None else [(phone, st.CastPhone)]
+        case st.ExpectSms(to=names) | st.ExpectSilence(on=names):
+            return [(name, st.CastPhone) for name in names]
+        case st.ExpectPage() | st.ExpectAlert() | st.Measure():
+            return []
+        case _:
+            assert_never(action)

@@ -11,10 +11,11 @@ from urllib.parse import quote
 
 import httpx
 
+from firmware_sim import casting
 from firmware_sim.clock import Clock
 from firmware_sim.manifest import Manifest
 from firmware_sim.runner import WorldError
-from firmware_sim.scenario import CastPhone, CastTerminal
+from firmware_sim.story import CastPhone, CastTerminal, ProviderFault
 from firmware_sim.wire import Kind
 
 # The phones name a text's way as the phone's owner sees it.
@@ -42,36 +43,47 @@ class HttpWorld:
         self._bearer = {"Authorization": f"Bearer {api_token}"}
 
     def find_terminal(self, part: CastTerminal) -> str:
-        """The first terminal of the manifest that fits."""
-        for entry in self._manifest.terminals:
-            if (
-                part.story in (None, entry.story)
-                and part.building in (None, entry.building)
-                and part.floor in (None, entry.floor)
-            ):
-                return entry.id
-        raise WorldError(f"the manifest has no terminal like {part}")
+        """The terminal of the manifest that plays a part."""
+        try:
+            return casting.terminal_for(self._manifest, part)
+        except casting.NoSuchPart as error:
+            raise WorldError(str(error)) from error
 
     def find_phone(self, part: CastPhone) -> str:
-        """The nth phone of the manifest that fits."""
-        fitting = [
-            phone.number
-            for phone in self._manifest.phones
-            if phone.role == part.role and part.building in (None, phone.building)
-        ]
-        if len(fitting) < part.nth:
-            raise WorldError(f"the manifest has no phone like {part}")
-        return fitting[part.nth - 1]
+        """The phone of the manifest that plays a part."""
+        try:
+            return casting.phone_for(self._manifest, part)
+        except casting.NoSuchPart as error:
+            raise WorldError(str(error)) from error
 
-    async def press(self, terminal: str, kind: Kind) -> None:
+    async def press(self, terminal: str, kind: Kind, test: bool) -> None:
         """Press a button."""
-        answer = await self._sim(f"terminals/{terminal}/press", {"kind": str(kind)})
+        how = {"kind": str(kind), "test": test}
+        answer = await self._sim(f"terminals/{terminal}/press", how)
         if answer.get("seq") is None:
             raise WorldError(f"pressing {kind} on {terminal} gave no event")
 
-    async def switch(self, terminal: str, what: str, on: bool) -> None:
-        """Switch mains, power or network."""
-        await self._sim(f"terminals/{terminal}/{what}", {"on": on})
+    async def befall(self, whom: str | int, what: str, how: dict[str, Any]) -> None:
+        """Something befalls a terminal, or a building's terminals."""
+        place = f"buildings/{whom}" if isinstance(whom, int) else f"terminals/{whom}"
+        await self._sim(f"{place}/{what}", how)
+
+    async def provider_fault(self, fault: ProviderFault, number: str | None) -> None:
+        """One of the phones' own switches."""
+        body = {"kind": fault.what, "count": fault.count, "number": number,
+                "error_code": fault.error_code}  # fmt: skip
+        await self._ask("POST", f"{self._phones_url}/faults", json=body)
+
+    async def window(self, terminal: str) -> str:
+        """The window of a terminal's flat, from the wall's own snapshot."""
+        entry = next(e for e in self._manifest.terminals if e.id == terminal)
+        url = f"{self._server_url}/api/v1/snapshot"
+        snapshot = (await self._ask("GET", url, headers=self._bearer)).json()
+        for building in snapshot["buildings"]:
+            for flat in building["flats"] if building["number"] == entry.building else ():
+                if flat["label"] == entry.flat:
+                    return str(flat["state"])
+        raise WorldError(f"the wall has no window for {terminal}")
 
     async def terminal(self, terminal: str) -> dict[str, Any]:
         """What can be seen and heard there."""

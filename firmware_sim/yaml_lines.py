@@ -60,6 +60,18 @@ class Reader:
             raise self.fail(f"{key!r} must be text, not {value!r}")
         return str(value)
 
+    def flag(self, key: str, default: bool | None = None) -> bool:
+        value = self.raw.pop(key, default)
+        if not isinstance(value, bool):
+            raise self.fail(f"{key!r} must be on or off, not {value!r}")
+        return value
+
+    def one_of(self, key: str, known: tuple[str, ...]) -> str:
+        value = self.text(key)
+        if value not in known:
+            raise self.fail(f"{key!r} is one of {', '.join(known)}, not {value!r}")
+        return value
+
     def number(self, key: str) -> float | None:
         value = self.raw.pop(key, None)
         if value is not None and (not isinstance(value, int | float) or isinstance(value, bool)):

@@ -23,7 +23,9 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--port", type=int, default=8000, help="of the wall; the phones: one more")
     demo.add_argument("--mqtt-port", type=int, help="of the broker (default 1883 if it is free)")
     demo.add_argument("--headless", action="store_true", help="journal and summary as JSON lines")
-    demo.add_argument("--scenario", help="play a scenario: 14-march, or a YAML file")
+    demo.add_argument("--scenario", action="append", default=[], metavar="NAME",
+                      help="play one of the library, a YAML file, or all; may be repeated")
+    demo.add_argument("--junit", type=Path, help="write the scenarios' report here (JUnit XML)")
     demo.add_argument("--sos-per-hour", type=float, default=6.0, help="presses in the community")
     demo.add_argument("--data", type=Path, default=Path(".demo"), help="directory, made anew")
 
@@ -41,7 +43,9 @@ def _parser() -> argparse.ArgumentParser:
     sim.add_argument("--seed", type=int, default=314)
     sim.add_argument("--phones-port", type=int, default=8001)
     sim.add_argument("--sos-per-hour", type=float, default=6.0)
-    sim.add_argument("--scenario", help="14-march, or a YAML file")
+    sim.add_argument("--scenario", action="append", default=[], metavar="NAME",
+                     help="of the library, a YAML file, or all; may be repeated")
+    sim.add_argument("--junit", type=Path, help="write the scenarios' report here (JUnit XML)")
     sim.add_argument("--stay", action="store_true", help="run on after the scenario")
     sim.add_argument("--manual", action="store_true", help="stewards answer only by your hand")
 
@@ -76,7 +80,8 @@ def _demo(args: argparse.Namespace) -> int:
     options = demo.Options(
         speed=args.speed, start=demo.start_at(args.start), seed=args.seed, for_s=args.for_s,
         port=args.port, mqtt_port=args.mqtt_port, headless=args.headless,
-        scenario=args.scenario, sos_per_hour=args.sos_per_hour, directory=args.data,
+        scenarios=tuple(args.scenario), junit=args.junit, sos_per_hour=args.sos_per_hour,
+        directory=args.data,
     )  # fmt: skip
     return asyncio.run(demo.run(options))
 

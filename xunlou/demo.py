@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from firmware_sim import scenario
+from firmware_sim import junit, scenario
 from xunlou.embedded import (
     CannotStart,
     Embedded,
@@ -29,7 +29,7 @@ from xunlou.embedded import (
 from xunlou.keys import Keys, write_private
 from xunlou.observer import Observer
 from xunlou.sample import AS_OF, STORY_BUILDING, STORY_FLAT, guangdan, manifest, terminal_password
-from xunlou.sim import scenario_file
+from xunlou.sim import scenario_files
 from xunlou.summary import reckon, settled
 from xunlou.supervise import ChildSpec, Supervisor
 from xunlou.up import stop_on_signals
@@ -53,7 +53,8 @@ class Options:
     port: int = 8000
     mqtt_port: int | None = None
     headless: bool = False
-    scenario: str | None = None
+    scenarios: tuple[str, ...] = ()
+    junit: Path | None = None
     sos_per_hour: float = 6.0
     directory: Path = Path(".demo")
 
@@ -143,8 +144,10 @@ class Demo:
             "--seed", str(self.options.seed), "--phones-port", str(self.phones_port),
             "--sos-per-hour", str(self.options.sos_per_hour),
         ]  # fmt: skip
-        if self.options.scenario:
-            words += ["--scenario", str(scenario_file(self.options.scenario)), "--stay"]
+        for path in scenario_files(self.options.scenarios):
+            words += ["--scenario", str(path)]
+        if self.options.scenarios:
+            words += ["--stay"]
         environment = self.place.environment() | {
             "XUNLOU_MQTT_PROTOCOL": embedded.mqtt_protocol,
         }
@@ -193,7 +196,7 @@ def _print(line: dict[str, Any]) -> None:
 
 
 async def _headless(demo: Demo, stop: asyncio.Event) -> int:
-    """Print the journal while it runs, or while the scenario plays; then settle and print the
+    """Print the journal while it runs, or while the scenarios play; then settle and print the
     reckoning. 1 when anything was lost or doubled, or a step of the scenario failed."""
     loop = asyncio.get_running_loop()
     end = loop.time() + demo.options.for_s if demo.options.for_s is not None else None
@@ -206,7 +209,7 @@ async def _headless(demo: Demo, stop: asyncio.Event) -> int:
             for step in story["steps"][played:]:
                 _print({"step": step})
             played = len(story["steps"])
-            if demo.options.scenario and not story["playing"]:
+            if demo.options.scenarios and not story["playing"]:
                 break
             await _pause(stop, POLL_S)
         await observer.quiet()
@@ -219,7 +222,9 @@ async def _headless(demo: Demo, stop: asyncio.Event) -> int:
         for late in books.journal[seen:]:
             _print(dict(late))
     summary = reckon(books)
-    if demo.options.scenario:
+    if demo.options.scenarios:
+        if demo.options.junit:
+            junit.write(demo.options.junit, story["steps"])
         summary |= {"scenario_ok": story["ok"] and not story["playing"], "steps": played}
     _print({"summary": summary})
     good = summary["lost"] == summary["doubled"] == 0 and summary.get("scenario_ok", True)
@@ -238,8 +243,8 @@ async def run(options: Options) -> int:
     """Run the demo until Ctrl-C or `for_s`. Returns the exit code. Raises CannotStart."""
     if options.speed <= 0:
         raise ValueError(f"--speed {options.speed:g}: give a number above 0")
-    if options.scenario:  # a mistake in it is better said before anything starts
-        scenario.load(scenario_file(options.scenario))
+    for path in scenario_files(options.scenarios):
+        scenario.load(path)  # a mistake in it is better said before anything starts
     stop = stop_on_signals()
     demo = Demo(options, Keys.fresh())
 

@@ -59,7 +59,8 @@ class Observer:
         page: str | None = f"/2010-04-01/Accounts/{self._account[0]}/Messages.json?PageSize={PAGE}"
         while page:
             answer = (await self._phones.get(page, auth=self._account)).raise_for_status().json()
-            provider += [m for m in answer["messages"] if m["direction"].startswith("outbound")]
+            # Ours alone: the provider answers STOP and START in its own words.
+            provider += [m for m in answer["messages"] if m["direction"] == "outbound-api"]
             page = answer["next_page_uri"]
         return Books(
             sim=sim,

@@ -3,9 +3,11 @@
 import argparse
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
-from firmware_sim import app, runner, scenario
+from firmware_sim import app, junit, runner, scenario
+from firmware_sim.story import Scenario, Step
 from xunlou.up import stop_on_signals
 
 SCENARIOS = Path(scenario.__file__).parent / "scenarios"
@@ -23,13 +25,20 @@ def scenario_file(name: str) -> Path:
     raise ValueError(f"no scenario {name!r}: give a YAML file, or one of: {known}")
 
 
-def _say(_step: scenario.Step, result: runner.Result) -> None:
+def scenario_files(words: Sequence[str]) -> tuple[Path, ...]:
+    """The scenarios that the words name; `all` is the whole library. Raises ValueError."""
+    if "all" in words:
+        return tuple(sorted(SCENARIOS.glob("*.yaml")))
+    return tuple(scenario_file(word) for word in words)
+
+
+def _say(story: Scenario, step: Step, result: runner.Result) -> None:
     mark = "ok  " if result.ok else "FAIL"
-    print(f"{mark} {result.step} {result.detail}", flush=True)
+    print(f"{mark} {story.name}: {step.title or step.id}: {result.detail}", flush=True)
 
 
 async def run(args: argparse.Namespace) -> int:
-    """Run until Ctrl-C. Returns 1 when a step of the scenario failed."""
+    """Run until Ctrl-C, or until the scenarios are played. Returns 1 when a step failed."""
     environment = os.environ
     account = environment.get("TWILIO_ACCOUNT_SID", "")
     config = app.SimConfig(
@@ -51,10 +60,12 @@ async def run(args: argparse.Namespace) -> int:
         )
         if account
         else None,
-        scenario=scenario_file(args.scenario) if args.scenario else None,
+        scenarios=scenario_files(args.scenario),
         server_url=environment.get("XUNLOU_SERVER_URL", "http://127.0.0.1:8000"),
         api_token=environment.get("XUNLOU_API_TOKEN", ""),
     )
     result = await app.run(config, stop_on_signals(), report=_say)
+    if args.junit:
+        junit.write(args.junit, result.steps)
     print(json.dumps({"ok": result.ok}), flush=True)
     return 0 if result.ok else 1

@@ -86,10 +86,12 @@ def clean_environment() -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if not k.startswith(("XUNLOU_", "TWILIO_"))}
 
 
-def once(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def once(
+    folder: Path, *words: str, within_s: float = 120, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
     return subprocess.run(
-        [*XUNLOU, *words], cwd=folder, capture_output=True, text=True, timeout=120,
+        [*XUNLOU, *words], cwd=folder, capture_output=True, text=True, timeout=within_s,
         env={**clean_environment(), **environment}, check=False,
     )  # fmt: skip
 

@@ -4,10 +4,12 @@ import re
 import subprocess
 import time
 from pathlib import Path
+from xml.etree import ElementTree
 
 import httpx
 import pytest
 
+from firmware_sim import scenario
 from tests.e2e.running import clean_environment, json_lines, once, running
 from tests.parts import require
 
@@ -61,6 +63,27 @@ def test_the_14th_of_march(tmp_path: Path) -> None:
     assert by_name["press_to_door"]["measured_s"] <= 15 * 60
     summary = lines[-1]["summary"]
     assert (summary["sos"], summary["resolved"], summary["lost"]) == (1, 1, 0)
+
+
+def test_the_library_of_scenarios(tmp_path: Path) -> None:
+    """Every story of the library holds, step by step, side by side in one community; the report
+    says so in JUnit's form."""
+    library = {p.stem for p in scenario.SCENARIOS.glob("*.yaml")}
+    assert len(library) >= 20
+    run = once(
+        tmp_path, "demo", "--headless", "--scenario", "all", "--speed", "30", "--port", "0",
+        "--sos-per-hour", "0", "--start", "05:20", "--junit", "report.xml", within_s=400,
+    )  # fmt: skip
+    lines = json_lines(run.stdout)
+    steps = [line["step"] for line in lines if "step" in line]
+    assert [(s["scenario"], s["title"], s["detail"]) for s in steps if not s["ok"]] == []
+    assert run.returncode == 0, run.stderr
+    summary = lines[-1]["summary"]
+    assert (summary["lost"], summary["doubled"]) == (0, 0)
+    suites = ElementTree.parse(tmp_path / "report.xml").getroot()
+    assert len(suites) == len(library)
+    assert sum(int(s.get("tests", 0)) for s in suites) == len(steps)
+    assert sum(int(s.get("failures", 0)) for s in suites) == 0
 
 
 def shell_block(words: str) -> str:

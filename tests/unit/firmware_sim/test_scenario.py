@@ -8,7 +8,8 @@ import pytest
 from firmware_sim import runner, scenario
 from firmware_sim.clock import ScaledClock
 from firmware_sim.runner import WorldError
-from firmware_sim.scenario import SCENARIOS, CastPhone, CastTerminal, ScenarioError
+from firmware_sim.scenario import SCENARIOS, ScenarioError
+from firmware_sim.story import CastPhone, CastTerminal, Measure, ProviderFault, Scenario
 from firmware_sim.wire import Kind
 
 HEAD = """\
@@ -55,7 +56,7 @@ def test_a_mistake_is_told_with_file_and_line(steps: str, message: str) -> None:
 def test_the_story_of_14_march_is_well_formed() -> None:
     """The shipped scenario loads and measures press to door against 15 minutes."""
     story = scenario.load(SCENARIOS / "14-march.yaml")
-    measures = [s.action for s in story.steps if isinstance(s.action, scenario.Measure)]
+    measures = [s.action for s in story.steps if isinstance(s.action, Measure)]
     assert [m.at_most_s for m in measures] == [900]
 
 
@@ -67,6 +68,7 @@ class ToyWorld:
         self.broken = broken
         self.led = "idle"
         self.state = "open"
+        self.befallen: list[tuple[Any, ...]] = []
         self.texts: dict[str, list[str]] = {"+1": ["old: 代码9999 /s/old"], "+2": []}
 
     def find_terminal(self, part: CastTerminal) -> str:
@@ -75,21 +77,27 @@ class ToyWorld:
     def find_phone(self, part: CastPhone) -> str:
         return f"+{part.nth}"
 
-    async def press(self, terminal: str, kind: Kind) -> None:
+    async def press(self, terminal: str, kind: Kind, test: bool) -> None:
         self.led = "centre_has_it"
         for number, texts in self.texts.items():
             if not (self.broken == "second phone" and number == "+2"):
                 texts.append("【巡楼】11栋3楼301求助!代码4031 https://x/s/early")
 
-    async def switch(self, terminal: str, what: str, on: bool) -> None:
-        raise AssertionError("not in this story")
+    async def befall(self, whom: str | int, what: str, how: dict[str, Any]) -> None:
+        self.befallen.append((whom, what, how))
+
+    async def provider_fault(self, fault: ProviderFault, number: str | None) -> None:
+        self.befallen.append((number, fault.what, fault.count))
+
+    async def window(self, terminal: str) -> str:
+        return "sos" if self.state == "open" else "claimed"
 
     async def terminal(self, terminal: str) -> dict[str, Any]:
         return {"led": self.led, "said": []}
 
     async def messages(self, number: str) -> list[dict[str, Any]]:
         return [
-            {"sid": f"{number}-{n}", "direction": "to_phone", "body": body}
+            {"sid": f"{number}-{n}", "direction": "to_phone", "body": body, "at_ms": 0}
             for n, body in enumerate(self.texts[number])
         ]
 
@@ -129,7 +137,7 @@ async def test_the_story_plays_to_its_end_where_everything_works() -> None:
 async def test_what_is_missing_is_named(broken: str, step: str, detail: str) -> None:
     """One steward not told, or the way in not shown: that step fails and says which."""
     story = scenario.load(SCENARIOS / "14-march.yaml")
-    short = scenario.Scenario(
+    short = Scenario(
         story.name,
         story.about,
         story.cast,

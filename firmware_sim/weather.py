@@ -1,0 +1,56 @@
+"""What a radio link does to messages: loses, doubles, delays, reorders. Pure and seeded.
+
+It stands between a terminal and its MQTT client, where a cheap modem loses things. TCP would mend
+some of it; a terminal must live with all of it.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import Final
+
+LONGEST_S: Final = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Weather:
+    """Chances are from 0 to 1 for each message; delays are virtual seconds.
+
+    Raises ValueError for a chance or delay that can't be.
+    """
+
+    drop: float = 0.0
+    duplicate: float = 0.0
+    reorder: float = 0.0
+    """A reordered message waits the longest delay, so that later ones overtake it."""
+    delay_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("drop", "duplicate", "reorder"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is a chance: from 0 to 1")
+        if not 0 <= self.delay_s <= LONGEST_S:
+            raise ValueError(f"delay_s is from 0 to {LONGEST_S:g} seconds")
+
+    def fate(self, rng: random.Random) -> tuple[int, ...]:
+        """When each copy of one message arrives, in milliseconds from now; none: it is lost."""
+        if rng.random() < self.drop:
+            return ()
+        copies = 2 if rng.random() < self.duplicate else 1
+        longest_ms = int(self.delay_s * 1000)
+        return tuple(
+            2 * longest_ms if rng.random() < self.reorder else rng.randint(0, longest_ms)
+            for _ in range(copies)
+        )
+
+
+CLEAR: Final = Weather()
+PROFILES: Final = {
+    "wifi": CLEAR,
+    # Narrowband networks: seconds of latency while the module wakes, and the odd loss
+    # (3GPP TR 45.820 allows 10 s for an exception report).
+    "nb_iot": Weather(drop=0.02, reorder=0.01, delay_s=4.0),
+    "bad_cell": Weather(drop=0.3, duplicate=0.05, reorder=0.1, delay_s=8.0),
+}
+"""Links as they are met in the field, by name."""
