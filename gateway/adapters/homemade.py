@@ -1,0 +1,83 @@
+"""Tasmota and ESPHome: boards that people flash themselves.
+
+Weak points: no identity (a window), QoS 0 for ESPHome states, presses while off the air are lost,
+and neither shows that help is coming.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from gateway.adapters.nouns import Alive, Edges, Presence, Press, Reading, Unknown, Window
+from gateway.adapters.reading import at, parsed
+
+TASMOTA_S: Final = 300
+"""Tasmota's TelePeriod, at which it reports unasked."""
+ESPHOME_S: Final = 900
+TASMOTA: Final = {
+    "SINGLE": "checkin", "DOUBLE": "test", "TRIPLE": "sos", "QUAD": "sos", "HOLD": "sos",
+}  # fmt: skip
+
+
+@dataclass(slots=True)
+class Tasmota:
+    """`devices`: topic name → terminal. Buttons need SetOption73."""
+
+    devices: Mapping[str, str]
+    window: Window = field(default_factory=Window)
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """Results and last wills."""
+        return ("stat/+/RESULT", "tele/+/LWT")
+
+    def read(self, topic: str, payload: bytes, retained: bool, now_ms: int) -> list[Reading]:
+        """See `Adapter.read`."""
+        _, name, kind = (*topic.split("/"), "", "")[:3]
+        terminal = self.devices.get(name)
+        if kind == "LWT":
+            online = payload.strip() == b"Online"
+            return [Presence(terminal, online, TASMOTA_S)] if terminal else []
+        what = TASMOTA.get(str(at(parsed(payload), "Button1", "Action")))
+        if retained or what is None:
+            return []
+        if terminal is None:
+            return [Unknown(name, what == "sos", now_ms)]
+        stamp_ms = self.window.stamp(name, what, now_ms)
+        heard: list[Reading] = [Alive(terminal)]
+        return heard if stamp_ms is None else [*heard, Press(terminal, what, stamp_ms)]
+
+
+@dataclass(slots=True)
+class EspHome:
+    """`devices`: (prefix, sensor) → (terminal, event type)."""
+
+    devices: Mapping[tuple[str, str], tuple[str, str]]
+    window: Window = field(default_factory=Window)
+    edges: Edges = field(default_factory=Edges)
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The sensors that are entered, and their boards."""
+        prefixes = sorted({prefix for prefix, _ in self.devices})
+        sensors = (f"{prefix}/binary_sensor/{name}/state" for prefix, name in self.devices)
+        return (*sensors, *(f"{prefix}/status" for prefix in prefixes))
+
+    def read(self, topic: str, payload: bytes, retained: bool, now_ms: int) -> list[Reading]:
+        """See `Adapter.read`. ESPHome retains its states: a retained ON is where the edge starts,
+        not a press."""
+        prefix, _, rest = topic.partition("/")
+        if rest == "status":
+            online = payload.strip() == b"online"
+            terminals = {t for (p, _), (t, _) in self.devices.items() if p == prefix}
+            return [Presence(t, online, ESPHOME_S) for t in sorted(terminals)]
+        name = rest.removeprefix("binary_sensor/").removesuffix("/state")
+        if (prefix, name) not in self.devices:
+            return []
+        rose = self.edges.rises(topic, "state", payload.strip() == b"ON")
+        terminal, what = self.devices[prefix, name]
+        if retained:
+            return []
+        readings: list[Reading] = [Alive(terminal)]
+        stamp_ms = self.window.stamp(topic, what, now_ms) if rose else None
+        return readings if stamp_ms is None else [*readings, Press(terminal, what, stamp_ms)]

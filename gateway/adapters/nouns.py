@@ -1,0 +1,103 @@
+"""What an adapter makes of a foreign message, and the identity that it gives a press.
+
+Pure: no I/O, no clock; `now_ms` is passed in. An adapter must never invent a press (a retained
+replay, a level that has not changed) and never drop one for want of an identity.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+WINDOW_MS: Final = 3_000
+"""Devices without an identity repeat one press within this time (zigbee2mqtt: the same action from
+several routers; a finger that bounces)."""
+DAY_MS: Final = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Press:
+    """A press or a device's own report: `type` is one of the contract's event types.
+
+    `stamp_ms` tells this press from all others of the device: the device's or network's own time
+    of it where there is one, so that a redelivery is the same press.
+    """
+
+    terminal: str
+    type: str
+    stamp_ms: int
+    battery: int | None = None
+    rssi: int | None = None
+
+    @property
+    def identity(self) -> tuple[int, int]:
+        """(boot, seq) as the contract wants them: the day, and the millisecond in it."""
+        return divmod(self.stamp_ms, DAY_MS)
+
+
+@dataclass(frozen=True, slots=True)
+class Alive:
+    """The device was heard; nothing about the person."""
+
+    terminal: str
+    battery: int | None = None
+    rssi: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """The device, or a bridge, is there or not."""
+
+    terminal: str
+    online: bool
+    heartbeat_s: int
+    """How often it can be expected to be heard, seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A device that nobody has entered. Its alarm must reach staff all the same."""
+
+    name: str
+    alarm: bool
+    stamp_ms: int
+
+
+Reading = Press | Alive | Presence | Unknown
+
+
+class Adapter(Protocol):
+    """One family of devices."""
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """What to subscribe to."""
+
+    def read(self, topic: str, payload: bytes, retained: bool, now_ms: int) -> list[Reading]:
+        """What a message says; nothing for one that says nothing. Never raises."""
+
+
+@dataclass(slots=True)
+class Window:
+    """Remembers each device's last press; bounded by the devices that are entered."""
+
+    last: dict[str, tuple[str, int]] = field(default_factory=dict)
+
+    def stamp(self, device: str, what: str, now_ms: int) -> int | None:
+        """The stamp of a new press; None when it repeats the one before."""
+        before = self.last.get(device)
+        if before is not None and before[0] == what and 0 <= now_ms - before[1] < WINDOW_MS:
+            return None
+        self.last[device] = (what, now_ms)
+        return now_ms
+
+
+@dataclass(slots=True)
+class Edges:
+    """Levels as last seen, to find the moment in which one rises."""
+
+    levels: dict[tuple[str, str], bool] = field(default_factory=dict)
+
+    def rises(self, device: str, name: str, level: bool) -> bool:
+        """Whether the level was low, or never seen, and is high now."""
+        before = self.levels.get((device, name), False)
+        self.levels[device, name] = level
+        return level and not before

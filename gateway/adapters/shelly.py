@@ -1,0 +1,89 @@
+"""Shelly buttons: Gen2 and later by RPC events, the Gen1 Button1 by its counter.
+
+Weak points: Gen1 publishes with QoS 0, and its counter starts anew at a reboot, so arrival time
+takes part in the identity. Neither can show that help is coming.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from gateway.adapters.nouns import Alive, Presence, Press, Reading, Unknown
+from gateway.adapters.reading import at, parsed, percent, whole
+
+HEARTBEAT_S: Final = 12 * 3600
+SAME_COUNT_MS: Final = 60_000
+GEN2: Final = {
+    "single_push": "checkin", "double_push": "test", "triple_push": "sos", "long_push": "sos",
+}  # fmt: skip
+GEN1: Final = {"S": "checkin", "SS": "test", "SSS": "sos", "L": "sos"}
+
+
+@dataclass(slots=True)
+class ShellyGen2:
+    """`devices`: MQTT prefix → terminal."""
+
+    devices: Mapping[str, str]
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """Events of any device (an unknown one must be heard too), presence of ours."""
+        return ("+/events/rpc", *(f"{prefix}/online" for prefix in self.devices))
+
+    def read(self, topic: str, payload: bytes, retained: bool, now_ms: int) -> list[Reading]:
+        """See `Adapter.read`. The key of a press is its own time stamp."""
+        prefix, _, rest = topic.partition("/")
+        if rest == "online":
+            online = payload.strip() == b"true"
+            terminal = self.devices.get(prefix)
+            return [Presence(terminal, online, HEARTBEAT_S)] if terminal else []
+        message = parsed(payload)
+        events = at(message, "params", "events")
+        if retained or at(message, "method") != "NotifyEvent" or not isinstance(events, list):
+            return []
+        readings: list[Reading] = []
+        for event in events[:16]:
+            what = GEN2.get(str(at(event, "event")))
+            stamp_s = at(event, "ts")
+            seconds = stamp_s if isinstance(stamp_s, int | float) else 0
+            stamp_ms = whole(seconds * 1000, 1, 2**53) or now_ms  # an unset clock says 0
+            if prefix not in self.devices:
+                readings.append(Unknown(prefix, what == "sos", stamp_ms))
+            elif what is not None:
+                readings.append(Press(self.devices[prefix], what, stamp_ms))
+        return readings
+
+
+@dataclass(slots=True)
+class ShellyButton1:
+    """`devices`: device id → terminal."""
+
+    devices: Mapping[str, str]
+    counters: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """Presses and batteries."""
+        return ("shellies/+/input_event/0", "shellies/+/sensor/battery")
+
+    def read(self, topic: str, payload: bytes, retained: bool, now_ms: int) -> list[Reading]:
+        """See `Adapter.read`. The same `event_cnt` again is the same press."""
+        _, name, kind, *_ = (*topic.split("/"), "", "")
+        terminal = self.devices.get(name)
+        value = parsed(payload)
+        if kind == "sensor":
+            level = percent(value)
+            return [Alive(terminal, level)] if terminal and level is not None else []
+        what = GEN1.get(str(at(value, "event")))
+        count = whole(at(value, "event_cnt"), 0, 2**31)
+        if retained or what is None:
+            return []
+        if terminal is None:
+            return [Unknown(name, what == "sos", now_ms)]
+        before, at_ms = self.counters.get(name, (None, 0))
+        # After a change of battery the counter starts anew: long after, equal means nothing.
+        if count is not None and count == before and now_ms - at_ms < SAME_COUNT_MS:
+            return []
+        if count is not None:
+            self.counters[name] = (count, now_ms)
+        return [Alive(terminal), Press(terminal, what, now_ms)]

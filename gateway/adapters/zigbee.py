@@ -1,0 +1,104 @@
+"""zigbee2mqtt: buttons that say `action`, or a level that rises.
+
+Weak points: no identity (a window of 3 s), QoS 0 unless set, presses while the bridge is off the
+broker are lost, availability is off by default and slow for battery devices (25 h). The bridge is
+the parent: while it is away its devices are not called silent.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from gateway.adapters.nouns import Alive, Edges, Presence, Press, Reading, Unknown, Window
+from gateway.adapters.reading import at, parsed, percent
+
+PASSIVE_S: Final = 25 * 3600
+"""zigbee2mqtt calls a battery device unavailable after this long (its `passive.timeout`)."""
+BRIDGE_S: Final = 600
+
+ACTIONS: Final[Mapping[str, Mapping[str, str]]] = {
+    "TS0215A_sos": {"emergency": "sos"},
+    "TS0601_sos": {"emergency": "sos"},
+    "ZG-101Z": {"sos": "sos"},
+    # One soft press says "I am well", a long one calls: a hand in need holds on.
+    "HS1EB": {"single": "checkin", "double": "test", "hold": "sos"},
+    "SBTZB-110": {"single": "checkin", "double": "test", "hold": "sos"},
+    "WXKG11LM": {"single": "checkin", "double": "test", "triple": "sos", "quadruple": "sos",
+                 "hold": "sos"},
+    "SEB01ZB": {},
+}  # fmt: skip
+LEVELS: Final[Mapping[str, str]] = {"sos": "sos", "tamper": "tamper", "battery_low": "battery_low"}
+"""Booleans that are sent again with every report: only the rising edge is news."""
+ALARM_WORDS: Final = frozenset({"emergency", "sos", "panic"})
+
+
+@dataclass(slots=True)
+class Zigbee2Mqtt:
+    """One bridge. `devices`: friendly name → (terminal, model)."""
+
+    devices: Mapping[str, tuple[str, str]]
+    base: str = "zigbee2mqtt"
+    bridge: str = ""
+    """Terminal id of the bridge itself; empty: it is not watched."""
+    window: Window = field(default_factory=Window)
+    edges: Edges = field(default_factory=Edges)
+    bridge_online: bool = True
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """Devices, their availability, and the bridge."""
+        return (f"{self.base}/+", f"{self.base}/+/availability", f"{self.base}/bridge/state")
+
+    def read(self, topic: str, payload: bytes, retained: bool, now_ms: int) -> list[Reading]:
+        """See `Adapter.read`. A retained state is a memory, not a press."""
+        rest = topic.removeprefix(f"{self.base}/")
+        if rest == "bridge/state":
+            return self._bridge(payload)
+        if rest.endswith("/availability"):
+            return self._availability(rest.removesuffix("/availability"), payload)
+        if retained or "/" in rest or rest == "bridge":
+            return []
+        return self._state(rest, payload, now_ms)
+
+    def _bridge(self, payload: bytes) -> list[Reading]:
+        self.bridge_online = _online(payload)
+        return [Presence(self.bridge, self.bridge_online, BRIDGE_S)] if self.bridge else []
+
+    def _availability(self, name: str, payload: bytes) -> list[Reading]:
+        if name not in self.devices:
+            return []
+        online = _online(payload)
+        if not online and not self.bridge_online:
+            return []  # the parent is away: this says nothing about the device
+        return [Presence(self.devices[name][0], online, PASSIVE_S)]
+
+    def _state(self, name: str, payload: bytes, now_ms: int) -> list[Reading]:
+        state = parsed(payload)
+        if not isinstance(state, dict):
+            return []
+        action = at(state, "action")
+        action = action if isinstance(action, str) else ""  # "" and null are nothing
+        if name not in self.devices:
+            alarm = action in ALARM_WORDS or self.edges.rises(name, "sos", at(state, "sos") is True)
+            return [Unknown(name, alarm, now_ms)] if action or alarm else []
+        terminal, model = self.devices[name]
+        battery = percent(at(state, "battery"))
+        found = [
+            what for key, what in LEVELS.items()
+            if key in state and self.edges.rises(name, key, state[key] is True)
+        ]  # fmt: skip
+        if action in ACTIONS[model]:
+            found.insert(0, ACTIONS[model][action])
+        readings: list[Reading] = [Alive(terminal, battery)]
+        for what in found:
+            stamp_ms = self.window.stamp(name, what, now_ms)
+            if stamp_ms is not None:
+                readings.append(Press(terminal, what, stamp_ms, battery))
+        return readings
+
+
+def _online(payload: bytes) -> bool:
+    """Both forms: `online`, and `{"state": "online"}`."""
+    value = parsed(payload)
+    state = at(value, "state") if isinstance(value, dict) else payload.decode("utf-8", "replace")
+    return str(state).strip().strip('"') == "online"
