@@ -6,7 +6,11 @@ that whoever supervises this process starts it afresh.
 
 import asyncio
 import logging
+import time
+from pathlib import Path
 
+from gateway.adapters.config import load
+from gateway.adapters.translator import Translator
 from gateway.bridge import Bridge
 from gateway.counters import Counters
 from gateway.log import say
@@ -15,24 +19,37 @@ from gateway.settings import GatewaySettings
 logger = logging.getLogger(__name__)
 
 
+def _now_ms() -> int:
+    """For the identities of foreign presses alone: they must differ, whatever the time is."""
+    return time.time_ns() // 1_000_000
+
+
 async def run(
     settings: GatewaySettings, stop: asyncio.Event, counters: Counters | None = None
 ) -> None:
     """Carry messages until `stop` is set, then stop cleanly in less than 1.5 s.
 
     Needs neither broker nor server to be up: it waits for both. `counters` is filled while it
-    runs. Raises whatever ended a part of it that should never end.
+    runs. Raises BadDevices for a file of devices that can't be used, and whatever ended a part
+    of it that should never end.
     """
+    adapters = load(Path(settings.devices_file)) if settings.devices_file else ()
     # httpx logs one line for each request at INFO; ours say more with less.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     bridge = Bridge(settings, counters if counters is not None else Counters())
     say(logger, logging.INFO, "gateway_started", id=settings.gateway_id)
     tasks = bridge.start()
+    if adapters:
+        translator = Translator(settings, adapters, bridge.counters, _now_ms)
+        tasks.append(asyncio.create_task(translator.run(), name="devices"))
     stopped = asyncio.create_task(stop.wait(), name="stop")
     try:
         await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
     finally:
         stopped.cancel()
+        for task in tasks:
+            if task.get_name() == "devices":
+                task.cancel()
         failed = [task for task in tasks if task.done() and not task.cancelled()]
         await bridge.stop()
     for task in failed:

@@ -123,6 +123,13 @@ class GatewaySettings(BaseSettings):
             " the answer is what terminals read on the state topic."
         ),
     )
+    devices_file: str = Field(
+        default="",
+        description=(
+            "YAML file of other makers' devices (docs/devices.md), read at the start;"
+            " empty = none."
+        ),
+    )
     stop_grace_s: float = Field(
         default=0.8,
         ge=0,

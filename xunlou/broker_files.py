@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 GATEWAY_USER = "gateway"
+DEVICES_USER = "devices"
 MOSQUITTO_ACCOUNT = "mosquitto"
 
 PBKDF2_ITERATIONS = 101
@@ -59,6 +60,12 @@ def acl_text() -> str:
         [
             f"user {GATEWAY_USER}",
             "topic readwrite xunlou/v1/#",
+            "topic read #",
+            "",
+            "# Bridges of other makers' devices (zigbee2mqtt ...): everything but what is ours.",
+            f"user {DEVICES_USER}",
+            "topic deny xunlou/#",
+            "topic readwrite #",
             "",
             "# %u is the user name, which is the terminal's id.",
             "pattern write xunlou/v1/t/%u/evt/#",

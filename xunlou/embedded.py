@@ -23,7 +23,7 @@ from server import tables as t
 from server.clock import Clock
 from server.database import Database
 from xunlou.broker import AmqttBroker, AnyBroker, make_broker
-from xunlou.broker_files import GATEWAY_USER
+from xunlou.broker_files import DEVICES_USER, GATEWAY_USER
 from xunlou.community import Community
 from xunlou.keys import Keys
 from xunlou.sample import terminal_password
@@ -61,6 +61,12 @@ class Place:
         """The SQLite file."""
         return f"sqlite:///{self.directory / 'xunlou.db'}"
 
+    @property
+    def devices_file(self) -> Path | None:
+        """The file of other makers' devices, where there is one."""
+        path = self.directory / "devices.yaml"
+        return path if path.exists() else None
+
     def environment(self) -> dict[str, str]:
         """What server and gateway are told."""
         return {
@@ -79,6 +85,7 @@ class Place:
             "XUNLOU_MQTT_USERNAME": GATEWAY_USER,
             "XUNLOU_MQTT_PASSWORD": self.keys.mqtt_gateway_password,
             "XUNLOU_CLOCK": self.clock,
+            **({"XUNLOU_DEVICES_FILE": str(self.devices_file)} if self.devices_file else {}),
             **self.sms,
         }
 
@@ -112,12 +119,15 @@ def prepare(place: Place, community: Community | None) -> None:
 
 
 def terminal_users(place: Place) -> dict[str, str]:
-    """Broker accounts: one a registered terminal, and the gateway's."""
+    """Broker accounts: one a registered terminal, the gateway's, and that of other makers'
+    bridges where a file of devices asks for it."""
     engine = create_engine(place.database_url)
     with engine.connect() as conn:
         terminal = t.table(t.Terminal)
         ids = list(conn.execute(select(terminal.c.id).order_by(terminal.c.id)).scalars())
     engine.dispose()
+    if place.devices_file is not None:
+        ids.append(DEVICES_USER)
     passwords = {i: terminal_password(place.keys.terminal_secret, i) for i in ids}
     return {**passwords, GATEWAY_USER: place.keys.mqtt_gateway_password}
 

@@ -1,0 +1,112 @@
+"""Carries foreign presses into our own lanes: reads them, says them again in the contract's words.
+
+A translated press is published to the broker like a terminal's own, so that everything behind it
+(the SOS lane, the receipt after the commit, the broker's memory) holds for it too. The foreign
+message is acknowledged only after the broker has ours. It must never drop a press because the
+broker is away: it waits, and the foreign broker connection waits with it.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import re
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from gateway.adapters.nouns import DAY_MS, Adapter, Alive, Presence, Press, Reading, Unknown
+from gateway.contract import TERMINAL_PREFIX
+from gateway.counters import Counters
+from gateway.delivery import NotSent, Received
+from gateway.log import say
+from gateway.mqtt import MqttLink
+from gateway.settings import GatewaySettings
+
+HOLD_MAX: Final = 1_000
+CONFIRM_S: Final = 5.0
+AGAIN_S: Final = 0.5
+logger = logging.getLogger(__name__)
+
+
+def in_our_words(reading: Reading, now_ms: int) -> tuple[str, bytes]:
+    """Topic and payload of a reading (docs/contract.md)."""
+    body: dict[str, object]
+    match reading:
+        case Press(terminal, what, battery=battery, rssi=rssi):
+            boot, seq = reading.identity
+            body = {"boot": boot, "seq": seq, "bat": battery, "rssi": rssi}
+            topic = f"{terminal}/evt/{what}"
+        case Alive(terminal, battery, rssi):
+            body, topic = {"bat": battery, "rssi": rssi}, f"{terminal}/hb"
+        case Presence(terminal, online, heartbeat_s):
+            s = "online" if online else "lost"
+            body = {"s": s, "boot": now_ms // DAY_MS, "hb_s": heartbeat_s}
+            topic = f"{terminal}/status"
+        case Unknown(name, alarm, stamp_ms):
+            # The server quarantines what it does not know, and raises an alarm among it to staff.
+            boot, seq = divmod(stamp_ms, DAY_MS)
+            body = {"boot": boot, "seq": seq}
+            topic = f"{slug(name)}/evt/{'sos' if alarm else 'test'}"
+    kept = {key: value for key, value in body.items() if value is not None}
+    return f"{TERMINAL_PREFIX}{topic}", json.dumps(kept, separators=(",", ":")).encode()
+
+
+def slug(name: str) -> str:
+    """A terminal id that tells staff which foreign device it was."""
+    return f"x-{re.sub('[^a-z0-9]+', '-', name.lower()).strip('-')}"[:32]
+
+
+class Translator:
+    """One MQTT connection for all adapters. Run `run()` until it is cancelled."""
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        adapters: Sequence[Adapter],
+        counters: Counters,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._adapters = tuple(adapters)
+        self._now_ms = now_ms
+        self._waiting: asyncio.Queue[Received] = asyncio.Queue()
+        topics = tuple(dict.fromkeys(topic for a in self._adapters for topic in a.topics))
+        self.link = MqttLink(
+            settings, lane="devices", topics=topics, counters=counters, on_message=self._heard
+        )
+
+    async def run(self) -> None:
+        """Translate until cancelled; then say goodbye to the broker."""
+        connection = asyncio.create_task(self.link.run(), name="devices-mqtt")
+        try:
+            while True:
+                await self._carry(await self._waiting.get())
+                if self._waiting.qsize() < HOLD_MAX // 2:
+                    self.link.resume()
+        finally:
+            await self.link.close()
+            connection.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await connection
+
+    def _heard(self, received: Received) -> None:
+        self._waiting.put_nowait(received)
+        if self._waiting.qsize() >= HOLD_MAX:
+            self.link.pause()
+
+    async def _carry(self, received: Received) -> None:
+        now_ms = self._now_ms()
+        for adapter in self._adapters:
+            for reading in adapter.read(
+                received.topic, received.payload, received.retain, now_ms
+            ):
+                await self._publish(*in_our_words(reading, now_ms))
+        self.link.ack(received)
+
+    async def _publish(self, topic: str, payload: bytes) -> None:
+        while True:
+            try:
+                await self.link.publish_confirmed(topic, payload, timeout_s=CONFIRM_S)
+                return
+            except NotSent as error:
+                say(logger, logging.WARNING, "device_not_translated_yet", error=error)
+                await asyncio.sleep(AGAIN_S)

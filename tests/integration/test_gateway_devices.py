@@ -1,0 +1,84 @@
+"""Buttons of other makers through a real broker: pressed, carried, never lost, never doubled."""
+
+import json
+from pathlib import Path
+
+from gateway_kit import BROKER_USERS, ServerDouble, Terminal, gateway_running, make_settings
+
+from xunlou.broker import Broker
+
+DEVICES = """
+zigbee2mqtt:
+  bridge: z2m-11
+  devices:
+    sos-301: {terminal: gd-11-301, model: TS0215A_sos}
+"""
+TOPIC = "zigbee2mqtt/sos-301"
+SOS = json.dumps({"action": "emergency", "battery": 87, "linkquality": 112}).encode()
+
+
+def devices_file(folder: Path) -> str:
+    """The file that `DEVICES` is in."""
+    path = folder / "devices.yaml"
+    path.write_text(DEVICES)
+    return str(path)
+
+
+def stored_sos(double: ServerDouble) -> list[str]:
+    """Terminals of the SOS that the server has, each identity once."""
+    return [t for (t, _, _), entry in double.stored.items() if entry["type"] == "sos"]
+
+
+async def test_a_zigbee_button_is_an_sos_of_its_flat(broker: Broker, tmp_path: Path) -> None:
+    """A press reaches the server as the flat's own SOS, once though it was carried twice."""
+    double = ServerDouble()
+    settings = make_settings(double.url, broker.port, devices_file=devices_file(tmp_path))
+    async with (
+        double.serving(),
+        gateway_running(settings, connections=3),
+        Terminal("any", broker.port, user="devices") as bridge,
+    ):
+        await bridge.send(TOPIC, SOS)
+        await bridge.send(TOPIC, SOS)
+        await double.until(lambda: stored_sos(double) == ["gd-11-301"], "the SOS")
+        await bridge.send("zigbee2mqtt/unknown-button", SOS)
+        await double.until(
+            lambda: stored_sos(double) == ["gd-11-301", "x-unknown-button"], "the stranger's SOS"
+        )
+
+
+async def test_a_press_while_the_gateway_is_away_waits_for_it(
+    broker: Broker, tmp_path: Path
+) -> None:
+    """The bridge's broker session keeps it (QoS 1), and the gateway finds it when it is back."""
+    double = ServerDouble()
+    settings = make_settings(double.url, broker.port, devices_file=devices_file(tmp_path))
+    async with double.serving():
+        async with gateway_running(settings, connections=3):
+            pass
+        async with Terminal("any", broker.port, user="devices") as bridge:
+            await bridge.send(TOPIC, SOS)
+        assert stored_sos(double) == []
+        async with gateway_running(settings, connections=3):
+            await double.until(lambda: stored_sos(double) == ["gd-11-301"], "the SOS")
+
+
+async def test_a_bridge_can_say_nothing_in_a_terminals_name(broker: Broker, tmp_path: Path) -> None:
+    """The account of other makers' bridges may use any topic but ours."""
+    double = ServerDouble()
+    settings = make_settings(double.url, broker.port, devices_file=devices_file(tmp_path))
+    async with (
+        double.serving(),
+        gateway_running(settings, connections=3),
+        Terminal("any", broker.port, user="devices") as bridge,
+    ):
+        forged = json.dumps({"boot": 1, "seq": 1}).encode()
+        await bridge.send("xunlou/v1/t/gd-11-302/evt/sos", forged)
+        await bridge.send(TOPIC, SOS)  # behind it on the same connection
+        await double.until(lambda: stored_sos(double) == ["gd-11-301"], "the SOS")
+        assert bridge.receipts() == []
+
+
+def test_the_accounts_of_the_tests_hold_the_bridges_own() -> None:
+    """Or the tests above would be refused for the wrong reason."""
+    assert "devices" in BROKER_USERS

@@ -1,0 +1,89 @@
+"""The file of foreign devices: what it makes, and what it says of a mistake."""
+
+from pathlib import Path
+
+import pytest
+
+from gateway.adapters import config
+from gateway.adapters.nouns import Alive, Presence, Press, Unknown
+from gateway.adapters.translator import in_our_words, slug
+from gateway.contract import Event, Heartbeat, Status, parse
+
+EXAMPLE = "\n".join(
+    line[4:] for line in (config.__doc__ or "").splitlines() if line.startswith("    ")
+)
+
+
+def test_the_example_of_the_docs_makes_one_adapter_a_family() -> None:
+    """The form in the module's own words can be read."""
+    adapters = config.read(EXAMPLE, "devices.yaml")
+    assert len(adapters) == len(config.FAMILIES)
+    assert all(a.topics for a in adapters)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "devices.yaml:1: the file is empty"),
+        ("zigbee2mqt: {}", "devices.yaml:1: no family 'zigbee2mqt'; write zigbee2mqtt"),
+        ("zigbee2mqtt: {}", "devices.yaml:1: zigbee2mqtt has no devices; add one"),
+        ("shelly: [a]", "devices.yaml:1: shelly must be a mapping"),
+        ("shelly:\n  a: GD_11", "devices.yaml:2: 'GD_11' is no terminal id"),
+        ("shelly: {a: x, a: y}", "devices.yaml:1: 'a' stands twice in shelly"),
+        (
+            "zigbee2mqtt:\n  devices:\n    a: {terminal: t, model: HS1B}",
+            "devices.yaml:3: no model 'HS1B'; write HS1EB",
+        ),
+        ("zigbee2mqtt:\n  devices:\n    a: {terminal: t}", "devices.yaml:3: a has no model"),
+        ("zigbee2mqtt:\n  bas: x", "devices.yaml:2: unknown 'bas'; zigbee2mqtt has base"),
+        ("esphome: {a: b}", "devices.yaml:1: esphome must be a list"),
+        (
+            "esphome:\n- {prefix: a, sensor: b, terminal: c, event: hug}",
+            "devices.yaml:2: no event 'hug'",
+        ),
+        ("tasmota: {a: ''}", "devices.yaml:1: terminal must be a word"),
+        ("shelly: [", "devices.yaml:1: not YAML"),
+    ],
+)
+def test_a_mistake_is_told_with_its_line(text: str, problem: str) -> None:
+    """Whoever writes the file is sent to the line, and told what to write."""
+    with pytest.raises(config.BadDevices) as caught:
+        config.read(text, "devices.yaml")
+    assert problem in str(caught.value)
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    """One look is enough to mend the file; a missing file says its name."""
+    path = tmp_path / "devices.yaml"
+    path.write_text("shelly: {a: B}\ntasmota: {c: D}\n")
+    with pytest.raises(config.BadDevices) as caught:
+        config.load(path)
+    assert len(str(caught.value).splitlines()) == 2
+    with pytest.raises(config.BadDevices, match="give a readable"):
+        config.load(tmp_path / "none.yaml")
+
+
+def test_our_words_for_a_foreign_press_keep_the_contract() -> None:
+    """What the translator publishes is what a terminal of ours would say."""
+    now = 1_773_439_200_000
+    press = parse(*in_our_words(Press("gd-11-301", "sos", now, 80, -60), now), False)
+    assert isinstance(press, Event)
+    assert (press.t, press.type) == ("gd-11-301", "sos")
+    assert (press.boot, press.seq) == divmod(now, 86_400_000)
+    assert press.fields["bat"] == 80
+    alive = parse(*in_our_words(Alive("gd-11-301", None, -70), now), False)
+    assert alive == Heartbeat("gd-11-301", {"rssi": -70})
+    gone = parse(*in_our_words(Presence("z2m-11", False, 600), now), False)
+    assert isinstance(gone, Status)
+    assert (gone.s, gone.fields["hb_s"]) == ("lost", 600)
+    stranger = parse(*in_our_words(Unknown("0x00158D_0001", True, now), now), False)
+    assert isinstance(stranger, Event)
+    assert (stranger.t, stranger.type) == ("x-0x00158d-0001", "sos")
+
+
+@pytest.mark.parametrize("name", ["", "房间的按钮", "A" * 80, "../../x", "a+b/#"])
+def test_any_name_becomes_a_terminal_id(name: str) -> None:
+    """Staff must see which device it was, and no name may break a topic."""
+    topic, payload = in_our_words(Unknown(name, True, 1_773_439_200_000), 0)
+    assert isinstance(parse(topic, payload, False), Event)
+    assert slug(name).startswith("x-")
