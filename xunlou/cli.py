@@ -63,8 +63,18 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("--kind", choices=["sos", "missed"], default="sos")
     explain.add_argument("--lang", choices=["zh", "en"], default="zh")
 
+    exam = commands.add_parser("conformance", help="does a real terminal keep the contract?")
+    exam.add_argument("--terminal", required=True, help="its id")
+    exam.add_argument("--patience", type=float, default=120.0, help="seconds for each thing asked")
+
     commands.add_parser("doctor", help="look at everything and say what to do")
     return parser
+
+
+def _conformance(args: argparse.Namespace) -> int:
+    from xunlou.conformance import command
+
+    return command.run(args)
 
 
 async def _until_signal(part: Any, *args: Any) -> None:
@@ -145,7 +155,7 @@ def _doctor(_args: argparse.Namespace) -> int:
 
 COMMANDS = {
     "demo": _demo, "up": _up, "serve": _serve, "gateway": _gateway, "sim": _sim, "db": _db,
-    "doctor": _doctor, "ladder": _ladder,
+    "doctor": _doctor, "ladder": _ladder, "conformance": _conformance,
 }  # fmt: skip
 
 

@@ -28,7 +28,7 @@ def test_the_table_of_the_demos_options_is_complete() -> None:
 
 def test_every_command_named_on_the_pages_exists() -> None:
     """`xunlou something` and `make something` on a page can be typed."""
-    commands = set(re.findall(r"^ {4}([a-z]+) ", _help(), re.MULTILINE))
+    commands = set(re.findall(r"^ {4}([a-z]+)(?: |$)", _help(), re.MULTILINE))
     assert {"demo", "up", "serve", "gateway", "sim", "db", "doctor"} <= commands
     targets = set(re.findall(r"^([a-z]+):", pages.read("Makefile"), re.MULTILINE))
     for page in pages.markdown():

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from gateway.adapters import homemade, lorawan, nouns, shelly, zigbee
 
-GOLDEN = json.loads((Path(__file__).parents[2] / "golden" / "devices" / "payloads.json").read_text("utf-8"))
+PAYLOADS = Path(__file__).parents[2] / "golden" / "devices" / "payloads.json"
+GOLDEN = json.loads(PAYLOADS.read_text("utf-8"))
 NOW = 1_773_439_260_000
 
 

@@ -1,0 +1,306 @@
+"""The points a terminal is judged by: what was heard and done, to a verdict on each. Pure.
+
+A point that was never put to the test is `NOT_SEEN`, which is no pass. Times are epoch
+milliseconds of the examiner's clock.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import pairwise
+from typing import Any, Final
+
+from gateway.contract import Event, Reject, Status, parse
+
+RESENDS_S: Final = (2, 4, 8, 15)
+SLACK_S: Final = 1.5
+"""A cheap terminal's timer, and the network."""
+QUIET_AFTER_S: Final = 2.0
+"""A resend that was on its way when the receipt left is no fault."""
+CLOCK_MS: Final = 60_000
+
+
+class Verdict(StrEnum):
+    """Of one point."""
+
+    PASS = "pass"  # noqa: S105 (a verdict, no password)
+    FAIL = "fail"
+    NOT_SEEN = "not_seen"
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A message of the terminal. `stored`: it came out of the broker's memory when we subscribed,
+    which is where a retained one must be found."""
+
+    at_ms: int
+    topic: str
+    payload: bytes
+    stored: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Did:
+    """What the examiner did: `receipt`, `command`, `expired`, `again`, `cut`, `power`, `config`."""
+
+    at_ms: int
+    what: str
+    ref: tuple[int, int] | None = None
+    cmd_id: str = ""
+    value: int = 0
+
+
+@dataclass(slots=True)
+class Record:
+    """All that happened in an examination, in order."""
+
+    terminal: str
+    heard: list[Heard] = field(default_factory=list)
+    did: list[Did] = field(default_factory=list)
+
+    def events(self, kind: str | None = None) -> list[tuple[Heard, Event]]:
+        """Well-formed events as they came."""
+        found = []
+        for each in self.heard:
+            read = parse(each.topic, each.payload, False)
+            if isinstance(read, Event) and kind in (None, read.type):
+                found.append((each, read))
+        return found
+
+    def statuses(self) -> list[tuple[Heard, Status]]:
+        """Well-formed statuses as they came."""
+        reads = ((h, parse(h.topic, h.payload, True)) for h in self.heard)
+        return [(h, r) for h, r in reads if isinstance(r, Status)]
+
+    def acks(self, cmd_id: str) -> list[str]:
+        """What the terminal said became of a command."""
+        bodies = (_body(h) for h in self.heard if h.topic.endswith("/cmd_ack"))
+        return [str(b.get("result")) for b in bodies if b.get("cmd_id") == cmd_id]
+
+    def when(self, what: str) -> list[Did]:
+        """The examiner's deeds of one kind."""
+        return [d for d in self.did if d.what == what]
+
+
+def _body(heard: Heard) -> dict[str, Any]:
+    try:
+        value = json.loads(heard.payload)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+Judged = tuple[Verdict, str]
+
+
+def _well_formed(r: Record) -> Judged:
+    for each in r.heard:
+        retain = each.topic.endswith("/status")
+        read = parse(each.topic, each.payload, retain)
+        if isinstance(read, Reject):
+            return Verdict.FAIL, f"{each.topic}: {read.reason}: {each.payload[:80]!r}"
+    return (Verdict.PASS, f"{len(r.heard)} messages") if r.heard else (Verdict.NOT_SEEN, "silence")
+
+
+def _attempts(r: Record) -> list[tuple[tuple[int, int], list[tuple[Heard, Event]]]]:
+    """SOS by identity, in order of the first attempt."""
+    found: dict[tuple[int, int], list[tuple[Heard, Event]]] = {}
+    for heard, event in r.events("sos"):
+        found.setdefault((event.boot, event.seq), []).append((heard, event))
+    return list(found.items())
+
+
+def _identity(r: Record) -> Judged:
+    presses = len(r.when("asked_press"))
+    found = _attempts(r)
+    if not presses or not found:
+        return Verdict.NOT_SEEN, "no press was seen"
+    if len(found) != presses:
+        return Verdict.FAIL, f"{presses} presses, {len(found)} identities: {[i for i, _ in found]}"
+    return Verdict.PASS, f"{presses} presses, each with its own (boot, seq)"
+
+
+def _resend(r: Record) -> Judged:
+    receipts = r.when("receipt")
+    found = _attempts(r)
+    if not receipts or not found:
+        return Verdict.NOT_SEEN, "no press was left without a receipt"
+    first, until_ms = found[0][1], receipts[0].at_ms
+    start_ms = first[0][0].at_ms
+    seen_s = [(h.at_ms - start_ms) / 1000 for h, _ in first[1:] if h.at_ms <= until_ms]
+    due = [s for s in RESENDS_S if start_ms + (s + SLACK_S) * 1000 <= until_ms]
+    if not due:
+        return Verdict.NOT_SEEN, "the receipt came before a resend was due"
+    for wanted in due:
+        if not any(abs(s - wanted) <= SLACK_S for s in seen_s):
+            return Verdict.FAIL, f"no resend {wanted} s after the press; seen: {seen_s}"
+    return Verdict.PASS, f"again after {', '.join(f'{s:.1f}' for s in seen_s)} s"
+
+
+def _attempt_rises(r: Record) -> Judged:
+    first = next(iter(_attempts(r)), (None, []))[1]  # later ones may begin anew with the power
+    numbers = [e.fields["attempt"] for _, e in first if "attempt" in e.fields]
+    if len(numbers) < 2:
+        return Verdict.NOT_SEEN, "no press was sent twice, or none with `attempt`"
+    rises = all(a < b for a, b in pairwise(numbers))
+    return (Verdict.PASS if rises else Verdict.FAIL), f"attempts {numbers}"
+
+
+def _receipt_ends_it(r: Record) -> Judged:
+    receipts = r.when("receipt")
+    if not receipts:
+        return Verdict.NOT_SEEN, "no receipt was given"
+    for given in receipts:
+        for heard, event in r.events("sos"):
+            late_s = (heard.at_ms - given.at_ms) / 1000
+            if (event.boot, event.seq) == given.ref and late_s > QUIET_AFTER_S:
+                return Verdict.FAIL, f"sent again {late_s:.1f} s after its receipt"
+    return Verdict.PASS, f"{len(receipts)} receipts, silence after each"
+
+
+def _not_retained(r: Record) -> Judged:
+    kept = [h for h in r.heard if h.stored and not h.topic.endswith("/status")]
+    if kept:
+        return Verdict.FAIL, f"the broker keeps {kept[0].topic}; publish it without retain"
+    return (Verdict.PASS, "none kept") if r.events() else (Verdict.NOT_SEEN, "no event")
+
+
+def _status_retained(r: Record) -> Judged:
+    kept = [s for h, s in r.statuses() if h.stored]
+    if kept:
+        missing = [f for f in ("boot", "fw", "hb_s", "cfg_v") if f not in kept[0].fields]
+        if kept[0].s == "online" and missing:
+            return Verdict.FAIL, f"the status has no {', '.join(missing)}"
+        return Verdict.PASS, f"{kept[0].s}, boot {kept[0].fields.get('boot')}"
+    live = r.statuses()
+    return (Verdict.FAIL, "its status is not retained") if live else (Verdict.NOT_SEEN, "no status")
+
+
+def _will(r: Record) -> Judged:
+    cuts = r.when("cut")
+    if not cuts:
+        return Verdict.NOT_SEEN, "its line was not cut"
+    before = [s for h, s in r.statuses() if s.s == "online" and h.at_ms <= cuts[0].at_ms]
+    lost = [s for h, s in r.statuses() if s.s == "lost" and h.at_ms >= cuts[0].at_ms]
+    if not lost:
+        return Verdict.FAIL, "the broker said nothing in its name when the line was cut"
+    boot = before[-1].fields.get("boot") if before else None
+    if lost[0].fields.get("boot") != boot:
+        return Verdict.FAIL, f"the will is of boot {lost[0].fields.get('boot')}, it runs {boot}"
+    return Verdict.PASS, f"lost, boot {boot}"
+
+
+def _boot_rises(r: Record) -> Judged:
+    power = r.when("power")
+    if not power:
+        return Verdict.NOT_SEEN, "its power was not cut"
+    online = [(h, s) for h, s in r.statuses() if s.s == "online"]
+    boots = [int(s.fields.get("boot", -1)) for h, s in online if h.at_ms <= power[0].at_ms]
+    after = [int(s.fields.get("boot", -1)) for h, s in online if h.at_ms > power[0].at_ms]
+    if not after or not boots:
+        return Verdict.FAIL, "it did not come back"
+    if after[0] <= boots[-1]:
+        return Verdict.FAIL, f"boot {boots[-1]} before the power cut, {after[0]} after it"
+    return Verdict.PASS, f"boot {boots[-1]} → {after[0]}"
+
+
+def _kept_in_flash(r: Record) -> Judged:
+    power = r.when("power")
+    open_ = r.when("left_open")
+    if not power or not open_:
+        return Verdict.NOT_SEEN, "no press was open when its power was cut"
+    again = [e for h, e in r.events("sos")
+             if h.at_ms > power[0].at_ms and (e.boot, e.seq) == open_[0].ref]  # fmt: skip
+    if not again:
+        return Verdict.FAIL, f"the press {open_[0].ref} was forgotten with the power"
+    if again[0].fields.get("buffered") is not True:
+        return Verdict.FAIL, "it is sent again, but not called `buffered`"
+    return Verdict.PASS, "sent again after the power cut, under its own identity"
+
+
+def _command(r: Record) -> Judged:
+    sent = r.when("command")
+    if not sent:
+        return Verdict.NOT_SEEN, "no command was given"
+    said = r.acks(sent[0].cmd_id)
+    if not said:
+        return Verdict.FAIL, "a command was not acknowledged (cmd_ack)"
+    return (Verdict.PASS, said[0]) if said[0] in ("shown", "received") else (Verdict.FAIL, said[0])
+
+
+def _expiry(r: Record) -> Judged:
+    sent = r.when("expired")
+    if not sent:
+        return Verdict.NOT_SEEN, "no stale command was given"
+    said = r.acks(sent[0].cmd_id)
+    if said and said != ["expired"]:
+        return Verdict.FAIL, f"a command past its `exp` was {said[0]}"
+    return Verdict.PASS, "dropped" if not said else "said to be expired"
+
+
+def _configuration(r: Record) -> Judged:
+    wanted = r.when("config")
+    if not wanted:
+        return Verdict.NOT_SEEN, "no configuration was given"
+    later = [s for h, s in r.statuses() if h.at_ms >= wanted[0].at_ms and s.s == "online"]
+    if not any(s.fields.get("hb_s") == wanted[0].value for s in later):
+        return Verdict.FAIL, f"hb_s {wanted[0].value} was not taken up"
+    return Verdict.PASS, f"hb_s {wanted[0].value} in force"
+
+
+def _heartbeat(r: Record) -> Judged:
+    wanted = r.when("config")
+    if not wanted:
+        return Verdict.NOT_SEEN, "no interval was set"
+    beats = [h for h in r.heard if h.topic.endswith("/hb") and h.at_ms >= wanted[0].at_ms]
+    if not beats:
+        return Verdict.FAIL, f"no heartbeat although hb_s is {wanted[0].value}"
+    return Verdict.PASS, f"{len(beats)} heartbeats"
+
+
+def _clock(r: Record) -> Judged:
+    dated = [(h, e) for h, e in r.events() if "ts" in e.fields and not e.fields.get("buffered")]
+    if not dated:
+        return Verdict.NOT_SEEN, "no event carried `ts`"
+    for heard, event in dated:
+        wrong_ms = abs(heard.at_ms - event.fields["ts"])
+        first = event.fields.get("attempt", 1) == 1
+        if event.fields.get("ts_ok", True) and first and wrong_ms > CLOCK_MS:
+            return Verdict.FAIL, f"its clock is {wrong_ms / 1000:.0f} s off, and `ts_ok` is true"
+    return Verdict.PASS, "right, or said to be unset"
+
+
+POINTS: Final[dict[str, tuple[str, Callable[[Record], Judged]]]] = {
+    "well_formed": ("each payload keeps the contract's types", _well_formed),
+    "identity": ("each press has an identity of its own", _identity),
+    "resend": ("without a receipt it sends again after 2, 4, 8, 15 s", _resend),
+    "attempt": ("`attempt` rises", _attempt_rises),
+    "receipt": ("a receipt ends the sending", _receipt_ends_it),
+    "not_retained": ("events are not retained", _not_retained),
+    "status": ("its status is retained, with boot, fw, hb_s, cfg_v", _status_retained),
+    "will": ("the last will says `lost` with the running boot", _will),
+    "boot": ("the boot counter rises with each start", _boot_rises),
+    "flash": ("an open press outlives a power cut", _kept_in_flash),
+    "command": ("a command is acknowledged", _command),
+    "expiry": ("a command past its time is dropped", _expiry),
+    "config": ("a configuration is taken up", _configuration),
+    "heartbeat": ("heartbeats come", _heartbeat),
+    "clock": ("the clock is right, or said to be unset", _clock),
+}
+"""Every point: what it asks, and how it is judged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The verdict on one point, and what it rests on."""
+
+    point: str
+    asks: str
+    verdict: Verdict
+    why: str
+
+
+def judge(record: Record) -> Sequence[Finding]:
+    """All points, in their order."""
+    return [Finding(name, asks, *rule(record)) for name, (asks, rule) in POINTS.items()]
