@@ -8,27 +8,36 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Iterator
+from datetime import time
 from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse
+from pydantic import SecretStr
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dashboards.pages import mount
 from dashboards.server_reader import ServerReader
 from server import jobs, migrate
-from server.api import absences, alerts, feed, health, ladder, register, signals, webhooks
+from server.api import absences, alerts, feed, health, ladder, register, signals
+from server.api.webhooks import inbound, status, voice
 from server.auditor import Auditor
 from server.channels.base import Channel
 from server.channels.console import NoProvider
+from server.channels.lines import BACKUP, MAIN, Line, Lines
 from server.channels.twilio import TwilioSms
+from server.channels.twilio_account import Account, Credentials
+from server.channels.twilio_voice import TwilioCalls
 from server.clock import Clock
+from server.core.ladder import Night
+from server.core.messages import Ways
+from server.core.words import Channel as Way
 from server.database import Database, Tx
 from server.feed import Broadcaster
 from server.ladders.keeping import LadderFile
-from server.outbox import Worker
+from server.outbox import Pace, Worker
 from server.runtime import Runtime
 from server.service import accounts
 from server.service.effects import ROUND_LANE, SOS_LANE
@@ -63,16 +72,61 @@ def build(settings: Settings, clock: Clock | None = None) -> Runtime:
                        "run `xunlou db upgrade`")  # fmt: skip
     database = Database(settings.database_url, clock)
     stop = asyncio.Event()
-    ladder_file = LadderFile(Path(settings.ladder_file) if settings.ladder_file else None)
-    house = House(settings.public_url, secret.encode(), ladder_file)
+    house = house_of(settings, secret.encode())
     return Runtime(settings, clock, database, house, stop, Broadcaster(database, stop))
+
+
+def lines_of(settings: Settings, speed: float = 1.0) -> Lines:
+    """The providers that the settings name, first and second, by SMS and by call."""
+    accounts = []
+    if settings.has_sms:
+        accounts.append((MAIN, Credentials(
+            settings.twilio_account_sid, _secret(settings.twilio_auth_token),
+            settings.twilio_from_number, settings.twilio_api_base_url, settings.public_url,
+        )))  # fmt: skip
+    if settings.has_backup:
+        accounts.append((BACKUP, Credentials(
+            settings.twilio_backup_account_sid, _secret(settings.twilio_backup_auth_token),
+            settings.twilio_backup_from_number, settings.twilio_backup_api_base_url,
+            settings.public_url,
+        )))  # fmt: skip
+    if not accounts:
+        return Lines.only(NoProvider(), speed=speed)
+    found = []
+    for name, credentials in accounts:
+        account = Account(credentials)
+        found.append(Line(name, Way.SMS, TwilioSms(account)))
+        if settings.voice:
+            found.append(Line(name, Way.VOICE, TwilioCalls(account)))
+    return Lines(found, speed)
+
+
+def _secret(value: SecretStr | None) -> str:
+    return value.get_secret_value() if value is not None else ""
+
+
+def house_of(settings: Settings, link_key: bytes) -> House:
+    """What the settings say of this installation. Raises NotReady when nobody could answer."""
+    ways = Ways(settings.sms_two_way, settings.has_sms and settings.voice, settings.duty_phone)
+    if not (ways.two_way or ways.calls or ways.phone):
+        raise NotReady(
+            "with XUNLOU_SMS_TWO_WAY=false nobody could answer an alert: set XUNLOU_VOICE=true "
+            "with an SMS account, or XUNLOU_DUTY_PHONE"
+        )
+    starts, ends = (time.fromisoformat(t) for t in settings.night.split("-"))
+    ladder_file = LadderFile(Path(settings.ladder_file) if settings.ladder_file else None)
+    return House(settings.public_url, link_key, ladder_file, ways, Night(starts, ends))
 
 
 @contextlib.asynccontextmanager
 async def running(runtime: Runtime, channel: Channel | None = None) -> AsyncIterator[None]:
-    """Everything that works in the background, for the time of the body."""
+    """Everything that works in the background, for the time of the body. `channel`: instead of
+    the settings' own, for everything."""
+    speed = runtime.clock.speed
     if channel is None:
-        channel = TwilioSms(runtime.settings) if runtime.settings.has_sms else NoProvider()
+        lines = lines_of(runtime.settings, speed)
+    else:
+        lines = Lines.only(channel, channel, speed)
     database, house = runtime.database, runtime.house
     if runtime.settings.operator_password is not None:
         password = runtime.settings.operator_password.get_secret_value()
@@ -81,13 +135,14 @@ async def running(runtime: Runtime, channel: Channel | None = None) -> AsyncIter
             accounts.set_password(tx, OPERATOR, password, OPERATOR)
 
         await database.write(set_password)
-    workers = [Worker(database, house, channel, [lane]) for lane in (SOS_LANE, ROUND_LANE)]
+    pace = Pace(runtime.settings.sms_per_s)
+    workers = [Worker(database, house, lines, [lane], pace) for lane in (SOS_LANE, ROUND_LANE)]
     tasks = [asyncio.create_task(w.run(runtime.stop)) for w in workers]
     tasks.append(asyncio.create_task(runtime.feed.run()))
     sweeper = jobs.Sweeper(database, house)
     deadman = runtime.settings.deadman_url
     auditor = Auditor(
-        database, house, channel, sweeper.ring, deadman.get_secret_value() if deadman else ""
+        database, house, lines, sweeper.ring, deadman.get_secret_value() if deadman else ""
     )
     tasks.append(asyncio.create_task(auditor.run(runtime.stop)))
     scheduler = jobs.start(sweeper, runtime.clock.speed)
@@ -117,7 +172,8 @@ def create_app(runtime: Runtime) -> FastAPI:
         redoc_url=None,
     )
     app.state.runtime = runtime
-    for resource in (health, signals, alerts, register, absences, ladder, feed, webhooks):
+    for resource in (health, signals, alerts, register, absences, ladder, feed,
+                     inbound, status, voice):
         app.include_router(resource.router)
     mount(app, ServerReader(runtime))
     app.add_middleware(BoundedBodies)

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 import httpx
 from sqlalchemy import Connection
 
-from server.channels.base import Ambiguous, Busy, Channel
+from server.channels.lines import Lines
 from server.core.words import Fault
 from server.database import Database
 from server.service import raising
@@ -54,7 +54,7 @@ class Auditor:
 
     database: Database
     house: House
-    channel: Channel
+    lines: Lines
     ring: Callable[[], Awaitable[None]]
     deadman_url: str = field(default="", repr=False)
     every_s: float = EVERY_S
@@ -132,10 +132,8 @@ class Auditor:
         self._texted_at = now
         body = WORDS.format(what="、".join(verdict.stuck))
         for phone in self._duty:
-            try:
-                await asyncio.to_thread(self.channel.send, phone, body, 0)
-            except (Busy, Ambiguous):
-                log.exception("the duty phone could not be texted")
+            if not await asyncio.to_thread(self.lines.text, phone, body):
+                log.error("the duty phone could not be texted")
 
     async def _ping(self, client: httpx.AsyncClient) -> None:
         try:

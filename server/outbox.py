@@ -1,23 +1,29 @@
 """Sends what the transactions queued: lease → send → record, the SOS lane on workers of its own.
 
 A message is leased (state `sending`) in one transaction and recorded in another. Between the two
-anything may die, so a message that comes back still `sending` is first looked up at the provider.
-Duplicates beat silence: what can't be looked up within the deadline is sent again.
+anything may die, so a message that comes back still `sending` is first looked up at the provider
+that was asked. Duplicates beat silence: where that one is down and there is another, it is sent by
+the other. What could not leave within its sending deadline has failed, and the ladder moves.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, RowMapping
 
-from server.channels.base import Ambiguous, Busy, Channel, Refused, Sent
-from server.core.words import Delivery
+from server.channels.base import Ambiguous, Busy, Refused, Sent
+from server.channels.lines import Line, Lines
+from server.core import delivery, pace
+from server.core.failover import Change
+from server.core.words import Channel, Delivery, Fault
 from server.database import Database, Tx
-from server.service import answering
+from server.service import raising, receipts
+from server.service.effects import SOS_LANE
 from server.service.house import PLACEHOLDER, House
 from server.store import outbox
 
@@ -33,17 +39,45 @@ CLOCKS_APART = timedelta(minutes=10)
 """How far the provider's clock may be from ours when we look a message up."""
 
 
+@dataclass(frozen=True, slots=True)
+class Lot:
+    """Messages leased together, and the provider that the lease names for each channel."""
+
+    messages: Sequence[RowMapping] = ()
+    providers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Pace:
+    """The one bucket of a sender, shared by its lanes. Touched from the event loop only."""
+
+    def __init__(self, per_s: float = 0.0) -> None:
+        """`per_s`: messages a second; 0 = no limit."""
+        self._bucket = pace.Bucket(per_s)
+
+    def allowed(self, wanted: int, now: datetime, *, urgent: bool) -> int:
+        """How many may leave now."""
+        self._bucket = pace.refilled(self._bucket, now)
+        return pace.allowed(self._bucket, wanted, urgent=urgent)
+
+    def spent(self, sent: int) -> None:
+        """So many are leaving."""
+        self._bucket = pace.spent(self._bucket, sent)
+
+
 class Worker:
     """Drains some lanes until stopped."""
 
     def __init__(
-        self, database: Database, house: House, channel: Channel, lanes: Sequence[int]
+        self, database: Database, house: House, lines: Lines, lanes: Sequence[int],
+        pace: Pace | None = None,
     ) -> None:
+        """`pace`: shared with the other lanes of the same sender."""
         self._database = database
         self._house = house
-        self._channel = channel
+        self._lines = lines
+        self._pace = pace or Pace()
         self._lanes = tuple(lanes)
-        self._slots = URGENT_AT_ONCE if 0 in lanes else AT_ONCE
+        self._slots = URGENT_AT_ONCE if SOS_LANE in lanes else AT_ONCE
         self._threads = ThreadPoolExecutor(self._slots, f"send-{lanes[0]}")
         self._under_way: set[asyncio.Task[None]] = set()
 
@@ -53,6 +87,7 @@ class Worker:
             while not stop.is_set():
                 rung.clear()
                 try:
+                    await self.probe()
                     if await self._begin(rung):
                         continue
                 except Exception:
@@ -66,11 +101,11 @@ class Worker:
         """Begin sending as many as there are free slots; returns how many. Nobody waits for the
         slowest of a lot: each send frees its own slot, and rings when it does."""
         lot = await self._lot(self._slots - len(self._under_way))
-        for message in lot:
-            task = asyncio.create_task(self._send(message))
+        for message in lot.messages:
+            task = asyncio.create_task(self._send(message, lot.providers))
             self._under_way.add(task)
             task.add_done_callback(lambda done: self._ended(done, rung))
-        return len(lot)
+        return len(lot.messages)
 
     def _ended(self, task: asyncio.Task[None], rung: asyncio.Event) -> None:
         self._under_way.discard(task)
@@ -81,56 +116,132 @@ class Worker:
 
     async def drain(self) -> int:
         """Send one lot and wait for all of it; returns how many there were."""
+        await self.probe()
         lot = await self._lot(self._slots)
-        await self._together([self._send(message) for message in lot])
-        return len(lot)
+        await self._together([self._send(m, lot.providers) for m in lot.messages])
+        return len(lot.messages)
 
-    async def _lot(self, most: int) -> Sequence[RowMapping]:
+    async def _lot(self, most: int) -> Lot:
+        now = self._database.clock.now()
+        most = self._pace.allowed(most, now, urgent=self._urgent)
         if most < 1:
-            return []
-        return await self._database.write(lambda tx: self._lease(tx, most), urgent=self._urgent)
+            return Lot()
+        providers = self._lines.names()
+        messages = await self._database.write(
+            lambda tx: self._lease(tx, most, providers), urgent=self._urgent
+        )
+        self._pace.spent(len(messages))
+        return Lot(messages, providers)
+
+    async def probe(self) -> None:
+        """Ask providers that are down whether they are back, with no message at stake."""
+        if not self._urgent:
+            return  # one lane asks for all
+        for line in self._lines.to_probe(self._database.clock.now()):
+            if await self._in_thread(line, line.carrier.alive):
+                await self._turned(line, self._lines.worked(line))
 
     # The two places that need an event loop; tests/simulation drives this class without one.
 
     async def _together(self, sends: Sequence[Coroutine[Any, Any, None]]) -> None:
         await asyncio.gather(*sends)
 
-    async def _in_thread(self, call: Callable[..., T], *args: object) -> T:
+    async def _in_thread(self, line: Line, call: Callable[..., T], *args: object) -> T:  # noqa: ARG002 (the simulation's)
         return await asyncio.get_running_loop().run_in_executor(self._threads, call, *args)
 
     @property
     def _urgent(self) -> bool:
-        return 0 in self._lanes
+        return SOS_LANE in self._lanes
 
-    def _lease(self, tx: Tx, most: int) -> Sequence[RowMapping]:
+    def _lease(
+        self, tx: Tx, most: int, providers: Mapping[str, str]
+    ) -> Sequence[RowMapping]:
         if outbox.next_due(tx.conn, self._lanes) is None:
             return []
-        return outbox.lease(tx.conn, self._lanes, tx.now, tx.now + tx.real(LEASE), most)
+        until = tx.now + tx.real(LEASE)
+        return outbox.lease(tx.conn, self._lanes, tx.now, until, most, providers)
 
-    async def _send(self, message: RowMapping) -> None:
-        body = self._words(message)
+    async def _send(self, message: RowMapping, providers: Mapping[str, str]) -> None:
+        """One message: look it up if it may have left, then send it, then record what became of
+        it. `providers`: who carries what, as it was written down with the lease."""
+        channel = Channel(message["channel"])
+        line = self._lines.of(channel, providers.get(channel))
         try:
             result: Sent | Refused | None = None
             if message["state"] == Delivery.SENDING.value:
-                found = await self._in_thread(
-                    self._channel.find, message["phone"], body, _since(message)
-                )
-                result = await self._ours(message, found)
-                if result is None and await self._dropped(message):
-                    return
+                asked = line = self._lines.of(channel, message["provider"])
+                result = await self._looked_up(message, asked)
+                if result is None:
+                    line = self._lines.now(channel)
+                    if await self._dropped(message, line):
+                        return
+            elif message["resident_id"] is not None and await self._dropped(message, line):
+                return
             if result is None:
-                result = await self._in_thread(
-                    self._channel.send, message["phone"], body, message["id"]
-                )
+                result = await self._carried(message, line)
         except Ambiguous as error:
             log.warning("message %s: %s; it will be looked up", message["id"], error)
-            await self._again(message, state=Delivery.SENDING)
+            await self._not_now(message, line, state=Delivery.SENDING)
         except Busy as error:
             log.warning("message %s: %s; trying again", message["id"], error)
-            if not await self._dropped(message):
-                await self._again(message, state=Delivery(message["state"]))
+            if not await self._dropped(message, line):
+                await self._not_now(message, line, state=Delivery(message["state"]))
         else:
             await self._record(message, result)
+
+    async def _looked_up(self, message: RowMapping, line: Line | None) -> Sent | None:
+        """The provider's copy of a message that may have left. Raises Busy when the provider that
+        was asked can't tell, unless another can carry the message in its place."""
+        if line is None:
+            return None
+        body = self._words(message)
+        try:
+            found = await self._in_thread(
+                line, line.carrier.find, message["phone"], body, _since(message)
+            )
+        except Busy:
+            if self._lines.is_down(line) and self._lines.other(line) is not None:
+                return None  # duplicates beat silence
+            raise
+        return await self._ours(message, found)
+
+    async def _carried(self, message: RowMapping, line: Line | None) -> Sent | Refused:
+        """Hand the message to a provider; a refusal that is the account's own, to the next too."""
+        if line is None:
+            return Refused(delivery.NO_ACCOUNT)
+        body, phone = self._words(message), message["phone"]
+        result = await self._in_thread(line, line.carrier.send, phone, body, message["id"])
+        await self._turned(line, self._lines.worked(line))
+        other = self._lines.other(line)
+        if isinstance(result, Sent) or other is None or not delivery.of_the_account(result.error):
+            return result
+        await self._asked(message, other)
+        return await self._in_thread(other, other.carrier.send, phone, body, message["id"])
+
+    async def _asked(self, message: RowMapping, line: Line) -> None:
+        """Write down who is asked, before they are: only they can be asked about it later."""
+        name = line.provider
+        await self._database.write(
+            lambda tx: outbox.set_message(tx.conn, message["id"], provider=name),
+            urgent=self._urgent,
+        )
+
+    async def _turned(self, line: Line, change: Change | None) -> None:
+        """Tell staff that a provider went down, or came back."""
+        if change is None:
+            return
+        house, about = self._house, line.about
+
+        def turned(tx: Tx) -> None:
+            if change is Change.WENT_DOWN:
+                other = self._lines.other(line)
+                detail = f"{about} ({other.about if other else 'no other'})"
+                raising.fault(tx, house, Fault.SMS_PROVIDER, about, detail=detail)
+            else:
+                raising.fault_over(tx, house, Fault.SMS_PROVIDER, [about])
+
+        log.warning("%s: %s", about, change.value)
+        await self._database.write(turned)
 
     async def _ours(self, message: RowMapping, found: Sequence[Sent]) -> Sent | None:
         """The one of the provider's copies that is this message's: the same words may have gone
@@ -142,16 +253,18 @@ class Worker:
 
         return await self._database.read(unclaimed) if found else None
 
-    async def _dropped(self, message: RowMapping) -> bool:
+    async def _dropped(self, message: RowMapping, line: Line | None) -> bool:
         """Whether a message that surely has not left is no longer to leave: it may have waited
-        for minutes, and cancelling cannot touch what is leased."""
+        for minutes, and cancelling cannot touch what is leased. If it is, `line` carries it."""
 
         def drop(tx: Tx) -> bool:
             end = outbox.unwanted(tx.conn, message["id"])
             if end is Delivery.FAILED:
-                answering.take_delivery(tx, self._house, message["id"], end, "opted_out")
+                receipts.take_delivery(tx, self._house, message["id"], end, "opted_out")
             elif end is not None:
                 outbox.put_back(tx.conn, message, end, None)
+            elif line is not None and message["provider"] != line.provider:
+                outbox.set_message(tx.conn, message["id"], provider=line.provider)
             return end is not None
 
         return await self._database.write(drop, urgent=self._urgent)
@@ -163,26 +276,48 @@ class Worker:
             body = body.replace(PLACEHOLDER, token)
         return body
 
-    async def _again(self, message: RowMapping, state: Delivery) -> None:
-        wait_s = BACKOFF_S[min(message["tries"], len(BACKOFF_S) - 1)]
+    async def _not_now(
+        self, message: RowMapping, line: Line | None, state: Delivery
+    ) -> None:
+        """The provider did not take it (or may have): try again later, or give up in time."""
+        now, change = self._database.clock.now(), None
+        if line is not None:
+            change = self._lines.failed(line, now)
+            await self._turned(line, change)
+        alone = line is not None and self._lines.other(line) is None
+        down = line is not None and self._lines.is_down(line)
+        moved = change is Change.WENT_DOWN and not alone
+        wait_s = 0 if moved else BACKOFF_S[min(message["tries"], len(BACKOFF_S) - 1)]
+        can_ring = (
+            self._house.ways.calls
+            and message["channel"] == Channel.SMS
+            and message["template"] in [c.value for c in outbox.CALLS]
+        )
 
-        def put_back(tx: Tx) -> None:
+        def later_or_never(tx: Tx) -> None:
+            tried_for = (tx.now - (message["tried_at"] or tx.now)) / tx.speed
+            why = delivery.give_up(
+                tried_for, urgent=self._urgent, down=down and alone, can_ring=can_ring
+            )
+            if why is not None:
+                receipts.take_delivery(tx, self._house, message["id"], Delivery.FAILED, why)
+                return
             due_at = tx.now + tx.real(timedelta(seconds=wait_s))
             outbox.put_back(tx.conn, message, state, due_at)
 
-        await self._database.write(put_back, urgent=self._urgent)
+        await self._database.write(later_or_never, urgent=self._urgent)
 
     async def _record(self, message: RowMapping, result: Sent | Refused) -> None:
         def record(tx: Tx) -> None:
             if isinstance(result, Refused):
-                answering.take_delivery(
+                receipts.take_delivery(
                     tx, self._house, message["id"], Delivery.FAILED, result.error
                 )
                 return
             # The status webhook may have been faster than this: then `delivered` stands.
             values: dict[str, Any] = {"provider_id": result.provider_id, "due_at": None}
             outbox.set_message(tx.conn, message["id"], **values)
-            answering.take_delivery(tx, self._house, message["id"], Delivery.SENT)
+            receipts.take_delivery(tx, self._house, message["id"], Delivery.SENT)
 
         await self._database.write(record, urgent=self._urgent)
 

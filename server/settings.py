@@ -57,9 +57,49 @@ class Settings(BaseSettings):
         "", alias="TWILIO_API_BASE_URL", description="A stand-in for Twilio; empty = Twilio itself"
     )
 
+    twilio_backup_account_sid: str = Field(
+        "", alias="TWILIO_BACKUP_ACCOUNT_SID",
+        description="A second account, with Twilio or a provider that speaks like it; takes over "
+        "after the first was down for 60 s. Empty = none",
+    )
+    twilio_backup_auth_token: SecretStr | None = Field(
+        None, alias="TWILIO_BACKUP_AUTH_TOKEN",
+        description="Signs the second account's requests and webhooks",
+    )
+    twilio_backup_from_number: str = Field(
+        "", alias="TWILIO_BACKUP_FROM_NUMBER", description="The second account's sender, E.164"
+    )
+    twilio_backup_api_base_url: str = Field(
+        "", alias="TWILIO_BACKUP_API_BASE_URL",
+        description="Where the second provider is; empty = Twilio itself",
+    )
+    sms_two_way: bool = Field(
+        True,
+        description="Whether people can answer an SMS and links get through; `false` in mainland "
+        "China: other words, and every step of a ladder rings too",
+    )
+    voice: bool = Field(
+        True, description="Whether calls are placed (same account and number as SMS)"
+    )
+    duty_phone: str = Field(
+        "", max_length=20,
+        description="The care centre's telephone as people dial it; stands in the SMS where "
+        "nobody can answer one",
+    )
+    night: str = Field(
+        "22:00-06:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$",
+        description="When a text wakes nobody, in the community's time: an SOS that opens then "
+        "rings from the first step on. Both ends alike = never",
+    )
+    sms_per_s: float = Field(
+        10.0, ge=0, le=1000,
+        description="Most messages a second that one sender may send, for this process; SOS are "
+        "never held back, others wait behind them. 0 = no limit",
+    )
+
     @field_validator(
         "secret", "gateway_token", "api_token", "operator_password", "twilio_auth_token",
-        "deadman_url",
+        "twilio_backup_auth_token", "deadman_url",
         mode="before",
     )
     @classmethod
@@ -76,3 +116,12 @@ class Settings(BaseSettings):
     def has_sms(self) -> bool:
         """Whether an SMS account is configured."""
         return bool(self.twilio_account_sid and self.twilio_auth_token and self.twilio_from_number)
+
+    @property
+    def has_backup(self) -> bool:
+        """Whether a second account is configured."""
+        return bool(
+            self.twilio_backup_account_sid
+            and self.twilio_backup_auth_token
+            and self.twilio_backup_from_number
+        )

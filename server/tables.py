@@ -7,7 +7,17 @@ sorts, indexes and compares alike everywhere.
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Column, Index, Integer, Table, UniqueConstraint, text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    Table,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Field, SQLModel
@@ -203,6 +213,7 @@ class Round(SQLModel, table=True):
     due_at: datetime = _at(nullable=False)
     opened_at: datetime = _at(nullable=False)
     prompted_at: datetime | None = _at()
+    called_at: datetime | None = _at()
 
 
 class Gateway(SQLModel, table=True):
@@ -270,16 +281,23 @@ class AlertItem(SQLModel, table=True):
 
 
 class Message(SQLModel, table=True):
-    """The outbox. The unique key makes a second enqueue of one decision impossible."""
+    """The outbox. Each message is for one person who stands on a ladder, or for one resident, who
+    does not. The unique keys make a second enqueue of one decision impossible. `provider` is the
+    account that was asked to carry it; `tried_at` is when it first was."""
 
     __table_args__ = (
         UniqueConstraint("alert_id", "step", "person_id", "channel", "template", "attempt"),
+        CheckConstraint("(person_id IS NULL) <> (resident_id IS NULL)", name="ck_message_whom"),
+        Index("ux_message_resident", "resident_id", "channel", "template", "attempt", unique=True,
+              sqlite_where=text("resident_id IS NOT NULL"),
+              postgresql_where=text("resident_id IS NOT NULL")),
         Index("ix_message_due", "lane", "due_at", sqlite_where=text("due_at IS NOT NULL"),
               postgresql_where=text("due_at IS NOT NULL")),
     )
     id: int | None = _id()
     alert_id: int | None = Field(default=None, foreign_key="alert.id", index=True)
-    person_id: int = Field(foreign_key="person.id", index=True)
+    person_id: int | None = Field(default=None, foreign_key="person.id", index=True)
+    resident_id: int | None = Field(default=None, foreign_key="resident.id")
     role: str
     step: int = 0
     attempt: int = 0
@@ -294,7 +312,9 @@ class Message(SQLModel, table=True):
     created_at: datetime = _at(nullable=False)
     sent_at: datetime | None = _at()
     updated_at: datetime | None = _at()
+    provider: str | None = None
     provider_id: str | None = Field(default=None, index=True)
+    tried_at: datetime | None = _at()
     error: str | None = None
 
 

@@ -9,15 +9,13 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from server import migrate
-from server.app import NotReady
+from server.app import NotReady, house_of
 from server.clock import Clock
 from server.core.words import Kind
 from server.database import Database
-from server.ladders.keeping import LadderFile
 from server.ladders.reading import Broken, read
 from server.service.acting import Unknown
 from server.service.explaining import explain
-from server.service.house import House
 from server.settings import Settings
 from server.store import people
 from server.tables import from_ms
@@ -28,7 +26,8 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "sos": "求助", "missed": "未报平安", "steward": "楼管员", "substitute": "替补",
         "key_holder": "钥匙保管人", "duty": "值班室", "stewards": "楼管员", "substitutes": "替补",
         "key_holders": "钥匙保管人", "absent": "外出至{until}", "opted_out": "已退订短信",
-        "nobody": "没有{target}", "sms": "短信", "now": "立即", "minutes": "{n}分钟",
+        "nobody": "没有{target}", "sms": "短信", "voice": "电话",
+        "and": "+", "now": "立即", "minutes": "{n}分钟",
         "head": "{building}栋 {flat} · {risk}类 · {kind} · {at} · 阶梯 {version}",
         "repeat": "仍无人应答:最后一级每{n}分钟重复,直到有人应答。",
         "away": "此时住户外出,不算未报平安。", "no_one": "无人可告,立即进入下一级",
@@ -40,7 +39,8 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "duty": "care centre", "stewards": "steward", "substitutes": "substitute",
         "key_holders": "key holder", "absent": "away until {until}",
         "opted_out": "opted out of SMS",
-        "nobody": "there is no {target}", "sms": "SMS", "now": "at once", "minutes": "{n} min",
+        "nobody": "there is no {target}", "sms": "SMS", "voice": "call",
+        "and": " + ", "now": "at once", "minutes": "{n} min",
         "head": "Building {building} flat {flat} · class {risk} · {kind} · {at} · ladder {version}",
         "repeat": "Nobody answers: the last step is repeated every {n} min until somebody does.",
         "away": "The resident is away then: no round is missed.",
@@ -60,7 +60,9 @@ def check(path: Path) -> int:
         return 1
     print(f"{path}: ok, edition {book.version}")
     for name, ladder in book.ladders.items():
-        steps = " → ".join(f"{'+'.join(s.targets)} ({s.wait_s} s)" for s in ladder.steps)
+        steps = " → ".join(
+            f"{'+'.join(s.targets)} by {'+'.join(s.channels)} ({s.wait_s} s)" for s in ladder.steps
+        )
         print(f"  {name}: {steps}")
     return 0
 
@@ -70,8 +72,7 @@ def explain_to(resident: str, at: str | None, kind: str, lang: str) -> int:
     settings = Settings()
     if migrate.current(settings.database_url) != migrate.newest():
         raise NotReady("the database is not of this version: run `xunlou db upgrade`")
-    path = Path(settings.ladder_file) if settings.ladder_file else None
-    house = House(settings.public_url, b"", LadderFile(path))
+    house = house_of(settings, b"")
     database = Database(settings.database_url, Clock.parse(settings.clock))
     try:
         with database.reader.begin() as conn:
@@ -104,7 +105,7 @@ def table(answer: Mapping[str, Any], zone: ZoneInfo, lang: str) -> str:
     rows = [[words["step"], words["when"], words["after"], words["told"], words["over"]]]
     for step in answer["steps"]:
         told = [
-            f"{p['name']} ({words[p['role']]}, {words[p['channel']]} {p['phone_masked']})"
+            f"{p['name']} ({words[p['role']]}, {_by(p, words)} {p['phone_masked']})"
             for p in step["told"]
         ] or [words["no_one"]]
         over = [f"{p['name']}: {_why(p, words, local)}" for p in step["passed_over"]]
@@ -124,6 +125,10 @@ def table(answer: Mapping[str, Any], zone: ZoneInfo, lang: str) -> str:
     lines += [] if answer["awaited"] else [words["away"]]
     lines += [words["repeat"].format(n=_minutes(answer["repeat_s"]))]
     return "\n".join([*lines, *ladder["problems"]])
+
+
+def _by(told: Mapping[str, Any], words: Mapping[str, str]) -> str:
+    return words["and"].join(words[c] for c in told["channels"])
 
 
 def _why(passed: Mapping[str, Any], words: Mapping[str, str], local: Any) -> str:

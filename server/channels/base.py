@@ -46,3 +46,7 @@ class Channel(Protocol):
         Raises Busy when the provider can't be asked.
         """
         ...
+
+    def alive(self) -> bool:
+        """Whether the provider answers at all; asked with nothing at stake. Never raises."""
+        ...

@@ -5,6 +5,7 @@ import logging
 from datetime import datetime
 
 from server.channels.base import Refused, Sent
+from server.core.delivery import NO_ACCOUNT
 
 log = logging.getLogger(__name__)
 
@@ -15,8 +16,12 @@ class NoProvider:
     def send(self, phone: str, body: str, reference: int) -> Sent | Refused:  # noqa: ARG002 (the channel's form)
         """Refuse."""
         log.error("no SMS account: set TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN, TWILIO_FROM_NUMBER")
-        return Refused("no_sms_account")
+        return Refused(NO_ACCOUNT)
 
     def find(self, phone: str, body: str, since: datetime) -> list[Sent]:  # noqa: ARG002
         """Nothing was ever sent."""
         return []
+
+    def alive(self) -> bool:
+        """There is nobody to ask."""
+        return False

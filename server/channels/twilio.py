@@ -4,64 +4,35 @@ Twilio's POST has no idempotency key: after a time-out the message is looked up 
 and words before it is sent again.
 """
 
-import logging
 from datetime import datetime
 
 import requests
 from twilio.base import values
-from twilio.base.exceptions import TwilioRestException
-from twilio.http.http_client import TwilioHttpClient
-from twilio.rest import Client
+from twilio.base.exceptions import TwilioException
 
-from server.channels.base import Ambiguous, Busy, Refused, Sent
-from server.settings import Settings
-
-log = logging.getLogger(__name__)
-TIMEOUT_S = 10.0
-"""The sync client has no time-out of its own; an outbox worker must not hang for ever."""
-SURELY_NOT_TAKEN = frozenset({429, 503})
+from server.channels.base import Busy, Refused, Sent
+from server.channels.twilio_account import Account, hand_over
 
 
 class TwilioSms:
     """One account and one sender number. Safe to use from several threads."""
 
-    def __init__(self, settings: Settings) -> None:
-        assert settings.twilio_auth_token is not None
-        self._client = Client(
-            settings.twilio_account_sid,
-            settings.twilio_auth_token.get_secret_value(),
-            http_client=TwilioHttpClient(timeout=TIMEOUT_S),
-        )
-        if settings.twilio_api_base_url:
-            self._client.api.base_url = settings.twilio_api_base_url
-        self._from = settings.twilio_from_number
-        self._callback = f"{settings.public_url}/webhooks/twilio/status"
+    def __init__(self, account: Account) -> None:
+        self._account = account
 
     def send(self, phone: str, body: str, reference: int) -> Sent | Refused:
         """Hand one SMS over. Raises Busy (surely not taken) or Ambiguous (perhaps taken)."""
-        try:
-            message = self._client.messages.create(
-                to=phone,
-                from_=self._from,
-                body=body,
-                # Our own id: a callback can be faster than the answer that tells us Twilio's.
-                status_callback=f"{self._callback}?m={reference}" if reference else values.unset,
+        account = self._account
+
+        def create() -> str:
+            # Our own id: a callback can be faster than the answer that tells us Twilio's.
+            callback = f"{account.webhook('status')}?m={reference}" if reference else values.unset
+            message = account.client.messages.create(
+                to=phone, from_=account.credentials.sender, body=body, status_callback=callback
             )
-        except TwilioRestException as error:
-            if error.status in SURELY_NOT_TAKEN:
-                raise Busy(f"Twilio answered {error.status}") from error
-            if error.status >= 500:  # a 504 can come from before or behind the queue
-                raise Ambiguous(f"Twilio answered {error.status}") from error
-            log.warning("Twilio refused a message: %s %s", error.status, error.code)
-            return Refused(str(error.code or error.status))
-        except requests.ConnectTimeout as error:
-            raise Busy("no connection to Twilio") from error
-        except (requests.ConnectionError, requests.Timeout) as error:
-            # A connection that broke may have broken after Twilio had read the request.
-            if "Connection refused" in str(error) or "Failed to resolve" in str(error):
-                raise Busy("no connection to Twilio") from error
-            raise Ambiguous("no answer from Twilio") from error
-        return Sent(str(message.sid))
+            return str(message.sid)
+
+        return hand_over(create)
 
     def find(self, phone: str, body: str, since: datetime) -> list[Sent]:
         """Look a message up at Twilio. Raises Busy when Twilio can't be asked."""
@@ -69,10 +40,14 @@ class TwilioSms:
         try:
             # Twilio's own date filter knows only days, and only messages that have left already;
             # the list is newest first, so recipient, words and our own `since` are enough.
-            for message in self._client.messages.list(to=phone, limit=50):
+            for message in self._account.client.messages.list(to=phone, limit=50):
                 created = message.date_created
                 if message.body == body and (created is None or created >= since):
                     found.append(Sent(str(message.sid)))
-        except (TwilioRestException, requests.RequestException) as error:
-            raise Busy("Twilio can't be asked") from error
+        except (TwilioException, requests.RequestException) as error:
+            raise Busy("the provider can't be asked") from error
         return found
+
+    def alive(self) -> bool:
+        """Whether the account can be read now."""
+        return self._account.alive()

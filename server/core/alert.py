@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from server.core.delivery import Remedy
 from server.core.ladder import Ladder, Person, Roster
 from server.core.words import Channel, Delivery, Kind, Outcome, Role, State, Template
 
@@ -32,6 +33,7 @@ class Reason(StrEnum):
     ITEM_SETTLED = "item_settled"
     ITEM_ADDED = "item_added"
     UNREACHABLE = "unreachable"
+    OTHER_CHANNEL = "other_channel"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,8 @@ class Situation:
     roster: Roster
     told: Mapping[int, Delivery] = field(default_factory=dict)
     """person id → the best state of any message to them about this alert."""
+    tried: Mapping[int, frozenset[Channel]] = field(default_factory=dict)
+    """person id → the channels by which they were called to this alert."""
 
 
 # What can happen to an alert.
@@ -172,9 +176,12 @@ class ResidentCancelled:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryFailed:
-    """A message to this person did not and will not arrive."""
+    """A message to this person did not and will not arrive, by this channel; `remedy` is what its
+    error calls for (core/delivery.py)."""
 
     person_id: int
+    channel: Channel = Channel.SMS
+    remedy: Remedy = Remedy.OTHER_PERSON
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ To change an escalation rule: edit the ladder (ladder.py) or one `_on_…` funct
 table of cases in tests/unit/core/test_alerts.py.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
@@ -38,8 +39,18 @@ from server.core.alert import (
     Tell,
     TellTerminalResolved,
 )  # fmt: skip
+from server.core.delivery import Remedy
 from server.core.ladder import OFFICES, Person, Roster, Target
-from server.core.words import UNREACHED, Delivery, Kind, Outcome, State, Template
+from server.core.words import (
+    UNREACHED,
+    Channel,
+    Delivery,
+    Kind,
+    Outcome,
+    Role,
+    State,
+    Template,
+)
 
 __all__ = [  # decisions and the nouns they are made of: callers need one import
     "AGAIN_EVERY", "Accept", "Actor", "AddItems", "Alert", "Arrive", "CancelQueued", "Decision",
@@ -74,8 +85,8 @@ def decide(s: Situation, event: Event, now: datetime) -> Decision:
             return _on_pressed_again(s, fall, now)
         case ResidentCancelled():
             return _on_cancelled(s)
-        case DeliveryFailed(person_id):
-            return _on_delivery_failed(s, person_id, now)
+        case DeliveryFailed():
+            return _on_delivery_failed(s, event, now)
         case SettleItem(resident_id, outcome, by):
             return _on_settle_item(s, resident_id, outcome, by, now)
         case AddItems(items):
@@ -106,6 +117,7 @@ def climb(s: Situation, now: datetime, *, until_duty: bool = False) -> Decision:
 
     `until_duty`: go on until a step that tells the care centre has been taken.
     When the ladder is exhausted its last step is repeated: an alarm that nobody accepted goes on.
+    While no message was ever confirmed, everybody is called again, by every channel.
     """
     alert = s.alert
     if alert.ladder is None:  # faults are for the staff's screen alone
@@ -115,7 +127,7 @@ def climb(s: Situation, now: datetime, *, until_duty: bool = False) -> Decision:
     if alert.step >= len(steps):
         repeats = alert.repeats + 1
         last = len(steps) - 1
-        effects += _call(s, last, repeats)
+        effects += _call(s, last, repeats) if _confirmed(s) else _call_all(s, repeats)
         alert = replace(
             alert, repeats=repeats, next_step_at=now + timedelta(seconds=steps[last].wait_s)
         )
@@ -127,7 +139,46 @@ def climb(s: Situation, now: datetime, *, until_duty: bool = False) -> Decision:
         alert = replace(alert, step=index + 1, next_step_at=now + timedelta(seconds=step.wait_s))
         if calls and not (until_duty and Target.DUTY not in step.targets):
             break
+    effects += _ring_the_unconfirmed(s, alert.step - 1, effects)
     return Decision(Reason.CLIMBED, alert, tuple(effects))
+
+
+def _confirmed(s: Situation) -> bool:
+    """Whether any message is known to have arrived. "Sent" is only the provider's good hope."""
+    return Delivery.DELIVERED in s.told.values()
+
+
+def _call_all(s: Situation, attempt: int) -> list[Tell]:
+    """Everybody on the ladder, each once, by every channel: better twice than nobody."""
+    assert s.alert.ladder is not None
+    ladder = s.alert.ladder.ringing()
+    found: dict[tuple[int, Channel], Tell] = {}
+    for index in range(len(ladder.steps)):
+        for tell in _call(replace(s, alert=replace(s.alert, ladder=ladder)), index, attempt):
+            found.setdefault((tell.person.id, tell.channel), tell)
+    return list(found.values())
+
+
+def _ring_the_unconfirmed(s: Situation, step: int, calls: Sequence[Effect]) -> list[Tell]:
+    """When no message is known to have arrived, those told so far are rung as well: whether a
+    text without a receipt lies on a phone, nobody can say."""
+    if not s.told or _confirmed(s):
+        return []
+    rung = {t.person.id for t in calls if isinstance(t, Tell) and t.channel is Channel.VOICE}
+    return [
+        Tell(p, _words_for(s.alert, p), step, channel=Channel.VOICE)
+        for p in _others(s, *rung)
+        if Channel.VOICE not in s.tried.get(p.id, frozenset())
+    ]
+
+
+def _words_for(alert: Alert, person: Person) -> Template:
+    """The words that call this person by a channel of no step's own."""
+    if alert.kind is Kind.MISSED:
+        return Template.MISSED
+    if person.role in (Role.DUTY, Role.STREET, Role.DISTRICT):
+        return Template.DUTY
+    return Template.FALL if alert.fall else Template.SOS
 
 
 def _call(s: Situation, index: int, attempt: int = 0) -> list[Tell]:
@@ -307,16 +358,35 @@ def _on_cancelled(s: Situation) -> Decision:
     return Decision(Reason.CANCELLED_BY_RESIDENT, alert, tell)
 
 
-def _on_delivery_failed(s: Situation, person_id: int, now: datetime) -> Decision:
-    """One steward reached is enough to wait for; with none, the care centre hears at once."""
+def _on_delivery_failed(s: Situation, event: DeliveryFailed, now: datetime) -> Decision:
+    """This person by another channel, if one is left that may lead to them. Else: one steward
+    reached is enough to wait for; with none, the care centre hears at once."""
     alert = s.alert
-    if alert.state is not State.OPEN or alert.ladder is None or alert.exhausted:
+    if alert.state is not State.OPEN or alert.ladder is None:
         return Decision(Reason.UNREACHABLE, alert)
-    told = {**s.told, person_id: s.told.get(person_id, Delivery.FAILED)}
+    other = _other_channel(s, event)
+    if other is not None:
+        step = max(alert.step - 1, 0)
+        words = _words_for(alert, other[0])
+        tell = Tell(other[0], words, step, alert.repeats, channel=other[1])
+        return Decision(Reason.OTHER_CHANNEL, alert, (tell,))
+    if alert.exhausted:
+        return Decision(Reason.UNREACHABLE, alert)
+    told = {**s.told, event.person_id: s.told.get(event.person_id, Delivery.FAILED)}
     gone = {p.id for p in s.roster.everyone() if not p.reachable}  # opted out since
     if not all(state in UNREACHED or person in gone for person, state in told.items()):
         return Decision(Reason.UNREACHABLE, alert)
     return replace(climb(s, now, until_duty=True), reason=Reason.UNREACHABLE)
+
+
+def _other_channel(s: Situation, event: DeliveryFailed) -> tuple[Person, Channel] | None:
+    """Whom to try how, when the error calls for another channel and one is untried."""
+    person = _person(s, event.person_id)
+    if person is None or event.remedy is not Remedy.OTHER_CHANNEL:
+        return None
+    tried = s.tried.get(person.id, frozenset()) | {event.channel}
+    left = next((c for c in Channel if c not in tried), None)
+    return (person, left) if left is not None else None
 
 
 def _on_settle_item(

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from server.core.ladder import Ladder, Person, Roster, Target
+from server.core.words import Channel
 
 
 class Why(StrEnum):
@@ -39,6 +40,7 @@ class Rung:
     told: tuple[Person, ...]
     passed_over: tuple[PassedOver, ...]
     nobody: tuple[Target, ...]
+    channels: tuple[Channel, ...] = (Channel.SMS,)
 
 
 def foresee(
@@ -57,6 +59,7 @@ def foresee(
                 index, at, step.wait_s, step.targets, told,
                 _passed_over(roster, step.targets),
                 tuple(t for t in step.targets if not roster.behind(t)),
+                step.channels,
             )
         )  # fmt: skip
         if told:  # a step with nobody to tell is passed at once

@@ -7,7 +7,7 @@ step is taken, so that a new phone number or an absence counts at once.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from datetime import datetime
+from datetime import datetime, time
 from enum import StrEnum
 from typing import Any
 
@@ -76,6 +76,17 @@ class Ladder:
         if min(self.lease_s, self.on_scene_s, *(step.wait_s for step in self.steps)) < 1:
             raise ValueError("every time of a ladder is in seconds and at least 1")
 
+    def ringing(self) -> "Ladder":
+        """The same ladder, with a call at every step."""
+        return replace(
+            self,
+            steps=tuple(
+                s if Channel.VOICE in s.channels
+                else replace(s, channels=(*s.channels, Channel.VOICE))
+                for s in self.steps
+            ),
+        )  # fmt: skip
+
     def to_json(self) -> dict[str, Any]:
         """The form that is frozen into an alert's row."""
         return {
@@ -106,13 +117,16 @@ class Ladder:
         )
 
 
+BOTH = (Channel.SMS, Channel.VOICE)
 SOS_LADDER = Ladder(
     # Both stewards at once; after two minutes without a "yes" those with a key; after four the
     # care centre. Guangdan's fifteen minutes from press to door leave no room for more waiting.
+    # By day the first step only texts: most presses are tests or slips, and two volunteers who
+    # are rung for each of them stop being volunteers. At night every step rings (`at_night`).
     steps=(
         Step((Target.STEWARDS,), wait_s=120),
-        Step((Target.SUBSTITUTES, Target.KEY_HOLDERS, Target.STEWARDS), wait_s=120),
-        Step((Target.DUTY,), wait_s=120),
+        Step((Target.SUBSTITUTES, Target.KEY_HOLDERS, Target.STEWARDS), 120, BOTH),
+        Step((Target.DUTY,), 120, BOTH),
     ),
     lease_s=8 * 60,
     on_scene_s=20 * 60,
@@ -131,8 +145,8 @@ MISSED_HIGH_RISK_LADDER = Ladder(
     # Whom nobody would notice in time is looked for by name, and by those with a key.
     steps=(
         Step((Target.STEWARDS,), wait_s=5 * 60),
-        Step((Target.SUBSTITUTES, Target.KEY_HOLDERS, Target.STEWARDS), wait_s=5 * 60),
-        Step((Target.DUTY,), wait_s=10 * 60),
+        Step((Target.SUBSTITUTES, Target.KEY_HOLDERS, Target.STEWARDS), 5 * 60, BOTH),
+        Step((Target.DUTY,), 10 * 60, BOTH),
     ),
     lease_s=15 * 60,
     on_scene_s=20 * 60,
@@ -143,6 +157,27 @@ DEFAULT_LADDERS: Mapping[str, Ladder] = {
     Policy.MISSED_HIGH_RISK: MISSED_HIGH_RISK_LADDER,
 }
 """What server/ladders/default.yaml says (a test compares them): in force when nothing else is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """The hours in which a text wakes nobody, in the community's time; `starts` may be later than
+    `ends` (over midnight). Equal: there is no night."""
+
+    starts: time = time(22)
+    ends: time = time(6)
+
+    def has(self, at: time) -> bool:
+        """Whether a local time is in the night."""
+        if self.starts <= self.ends:
+            return self.starts <= at < self.ends
+        return at >= self.starts or at < self.ends
+
+
+def at_night(ladder: Ladder, night: Night, local: time) -> Ladder:
+    """The ladder as it is for an alert that opens at this local time: at night a text sleeps beside
+    the sleeper, so every step rings from the first on."""
+    return ladder.ringing() if night.has(local) else ladder
 
 
 @dataclass(frozen=True, slots=True)

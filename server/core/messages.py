@@ -7,6 +7,7 @@ One segment is 160 characters of GSM-7, or 70 UTF-16 units as soon as one charac
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from server.core import texts_one_way
 from server.core.texts import CATALOGUE, WORDS
 from server.core.words import Outcome, Template
 
@@ -44,6 +45,26 @@ class Subject:
     late: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """How people can answer here. `two_way`: by SMS, and links get through; `calls`: we can ring
+    them; `phone`: the duty telephone as people dial it, empty when there is none."""
+
+    two_way: bool = True
+    calls: bool = True
+    phone: str = ""
+
+
+def wordings(template: Template, lang: str, ways: Ways) -> Sequence[str]:
+    """The wordings of a template that are true here, fullest first."""
+    if ways.two_way:
+        return CATALOGUE[lang][template]
+    found = texts_one_way.CATALOGUE[lang].get(template, CATALOGUE[lang][template])
+    return [
+        w for w in found if (ways.phone or "{phone}" not in w) and (ways.calls or "{call}" not in w)
+    ]
+
+
 def language(lang: str) -> str:
     """The catalogue language for a person's preference; zh where we have no other."""
     return lang if lang in CATALOGUE else "zh"
@@ -72,7 +93,9 @@ def _labels(labels: Sequence[str], shown: int, lang: str) -> str:
     return words["mark"].join(labels[:shown]) + (words["more"] if shown < len(labels) else "")
 
 
-def compose(template: Template, subject: Subject, lang: str, about: str = "") -> str:
+def compose(
+    template: Template, subject: Subject, lang: str, about: str = "", ways: Ways | None = None
+) -> str:
     """The words of one SMS, in one segment: the fullest wording that fits, listing as many flats
     as fit."""
     lang = language(lang)
@@ -81,7 +104,8 @@ def compose(template: Template, subject: Subject, lang: str, about: str = "") ->
         about = words[about]
     head = (words["test"] if subject.test else "") + (words["late"] if subject.late else "")
     text = ""
-    for wording in CATALOGUE[lang][template]:
+    ways = ways or Ways()
+    for wording in wordings(template, lang, ways):
         if "{link}" in wording and not subject.link:
             continue
         most = len(subject.labels) if "{labels}" in wording else 0
@@ -96,6 +120,8 @@ def compose(template: Template, subject: Subject, lang: str, about: str = "") ->
                 count=len(subject.labels),
                 labels=_labels(subject.labels, shown, lang),
                 min=subject.waited_min,
+                call=texts_one_way.CALL[lang],
+                phone=ways.phone,
             )
             # A resident we know neither age nor living situation of leaves an empty clause.
             text = text.replace("!。", "!").replace("! . ", "! ")

@@ -23,12 +23,16 @@ class Plan:
     prompt: time
     due: time
     grace_s: int = 300
+    call_at: time | None = None
+    """When those still awaited are rung ("press 1 if you are well"); None: nobody is."""
 
     def __post_init__(self) -> None:
         if not self.opens < self.prompt < self.due:
             raise ValueError(
                 f"round {self.name!r}: opens < prompt < due must hold within one day"
             )
+        if self.call_at is not None and not self.opens < self.call_at < self.due:
+            raise ValueError(f"round {self.name!r}: call_at must lie between opens and due")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,7 @@ class Occurrence:
     prompt_at: datetime
     due_at: datetime
     deadline: datetime
+    call_at: datetime | None = None
 
 
 def instant(day: date, at: time, zone: ZoneInfo) -> datetime:
@@ -60,6 +65,7 @@ def occurrence(plan: Plan, day: date, zone: ZoneInfo) -> Occurrence:
         instant(day, plan.prompt, zone),
         due_at,
         due_at + timedelta(seconds=plan.grace_s),
+        instant(day, plan.call_at, zone) if plan.call_at is not None else None,
     )
 
 

@@ -117,6 +117,11 @@ class Template(StrEnum):
     OLD_CODE = "old_code"
     NOT_UNDERSTOOD = "not_understood"
     NOTHING_OPEN = "nothing_open"
+    ARE_YOU_WELL = "are_you_well"
+    """The call to a resident who is still awaited: spoken only."""
+
+
+SPOKEN_ONLY = frozenset({Template.ARE_YOU_WELL})
 
 
 class Fault(StrEnum):

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import yaml
 
 from server.core.ladder import Ladder, Policy, Step, Target
+from server.core.words import Channel
 
 MOST_BYTES = 256 * 1024
 MOST_STEPS = 20
@@ -51,9 +52,11 @@ class _Reader:
         self.problems.append((node.start_mark.line + 1, what))
 
     def mapping(
-        self, node: yaml.Node | None, what: str, known: tuple[str, ...]
+        self, node: yaml.Node | None, what: str, known: tuple[str, ...],
+        optional: tuple[str, ...] = (),
     ) -> dict[str, yaml.Node]:
-        """A mapping that should have exactly the `known` keys: those of them that it has."""
+        """A mapping that should have exactly the `known` keys (and may have the `optional` ones):
+        those of them that it has."""
         found: dict[str, yaml.Node] = {}
         if node is None:
             return found
@@ -61,6 +64,7 @@ class _Reader:
             self.wrong(node, f"{what} must be a mapping; write {' and '.join(known)} under it")
             return found
         meant: set[str] = set()  # misspelt: said once, not also as missing
+        needed, known = known, known + optional
         for key, value in node.value:
             word = key.value if isinstance(key, yaml.ScalarNode) else "?"
             if word not in known:
@@ -70,7 +74,7 @@ class _Reader:
                 self.wrong(key, f"{word!r} stands twice in {what}; keep one of them")
             else:
                 found[word] = value
-        missing = [k for k in known if k not in found and k not in meant]
+        missing = [k for k in needed if k not in found and k not in meant]
         if missing:
             self.wrong(node, f"{what} has no {', '.join(missing)}; add it")
         return found
@@ -109,12 +113,32 @@ class _Reader:
                 found.append(Target(word))
         return tuple(found) if len(found) == len(node.value) else None
 
+    def channels(self, node: yaml.Node | None) -> tuple[Channel, ...] | None:
+        """How a step tells; by SMS where nothing is said."""
+        if node is None:
+            return (Channel.SMS,)
+        words = tuple(Channel)
+        if not isinstance(node, yaml.SequenceNode) or not node.value:
+            self.wrong(node, f"by must be a list of channels; write by: [{', '.join(words)}]")
+            return None
+        found: list[Channel] = []
+        for item in node.value:
+            word = item.value if isinstance(item, yaml.ScalarNode) else "?"
+            if word not in words:
+                self.wrong(item, f"there is no channel {word!r}; {_instead(word, words)}")
+            elif word in found:
+                self.wrong(item, f"{word!r} stands twice in one step; keep one of them")
+            else:
+                found.append(Channel(word))
+        return tuple(found) if len(found) == len(node.value) else None
+
     def step(self, node: yaml.Node, what: str) -> Step | None:
         """One step."""
-        found = self.mapping(node, what, ("tell", "wait"))
+        found = self.mapping(node, what, ("tell", "wait"), optional=("by",))
         targets = self.targets(found.get("tell"))
+        channels = self.channels(found.get("by"))
         wait_s = self.seconds(found.get("wait"), f"the wait of {what}")
-        return Step(targets, wait_s) if targets and wait_s else None
+        return Step(targets, wait_s, channels) if targets and wait_s and channels else None
 
     def steps(self, node: yaml.Node | None, policy: Policy) -> tuple[Step, ...] | None:
         """All steps of a ladder. A ladder that can end without a human on duty is refused."""

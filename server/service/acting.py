@@ -3,6 +3,7 @@
 from sqlalchemy import RowMapping
 
 from server.core import alerts as core
+from server.core.replies import Action
 from server.core.words import OUTCOMES_OF_PEOPLE, Kind, Outcome, Role
 from server.database import Tx
 from server.service import effects
@@ -24,6 +25,15 @@ def actor_for(tx: Tx, stored: alerts.Stored, person_id: int) -> core.Actor:
     if person is None:
         raise Unknown(f"person {person_id} stands on no step for this alert; check the register")
     return core.Actor(person.id, person.name, person.role)
+
+
+def actor_told(tx: Tx, stored: alerts.Stored, person: RowMapping) -> core.Actor:
+    """Somebody who has been told, also when they stand on no step any more: still a person who
+    wants to go."""
+    try:
+        return actor_for(tx, stored, person["id"])
+    except Unknown:
+        return core.Actor(person["id"], person["name"], Role.SUBSTITUTE)
 
 
 def operator(name: str) -> core.Actor:
@@ -62,6 +72,19 @@ def act(
         tx, house, stored, decision, by=actor.name, role=actor.role.value,
         outcome=outcome.value if outcome else None,
     )  # fmt: skip
+
+
+def event_for(action: Action, actor: core.Actor) -> core.Event:
+    """What a steward's word does to an alert, by SMS or by a key alike."""
+    match action:
+        case Action.ACCEPT:
+            return core.Accept(actor)
+        case Action.ARRIVE:
+            return core.Arrive(actor)
+        case Action.SAFE:
+            return core.Resolve(actor, Outcome.SAFE)
+        case Action.DECLINE:
+            return core.Decline(actor)
 
 
 def outcome_of(text: str | None) -> Outcome:

@@ -7,11 +7,12 @@ from typing import Any
 from sqlalchemy import RowMapping
 
 from server.core import alerts as core
+from server.core import speech
 from server.core.ladder import Person, Roster
 from server.core.messages import Subject, compose
 from server.core.risk import age_on
 from server.core.texts import WORDS
-from server.core.words import Delivery, Kind, Role, Template
+from server.core.words import Channel, Delivery, Kind, Role, Template
 from server.database import Tx
 from server.service.house import PLACEHOLDER, House, digest_of
 from server.store import alerts, journal, outbox, people
@@ -33,8 +34,8 @@ def roster_of(tx: Tx, row: RowMapping) -> Roster:
 
 def situation(tx: Tx, stored: alerts.Stored) -> core.Situation:
     """The facts `core.alerts.decide` judges by."""
-    told = outbox.told(tx.conn, [stored.id]).get(stored.id, {})
-    return core.Situation(stored.alert, roster_of(tx, stored.row), told)
+    told, tried = outbox.told(tx.conn, stored.id)
+    return core.Situation(stored.alert, roster_of(tx, stored.row), told, tried)
 
 
 def subject_of(tx: Tx, stored: alerts.Stored) -> Subject:
@@ -119,10 +120,16 @@ def enact(
 def tell(
     tx: Tx, house: House, stored: alerts.Stored, effect: core.Tell, subject: Subject
 ) -> None:
-    """Queue one message about an alert, in the recipient's language, with their own link."""
-    person = effect.person
-    with_link = Subject(**{**_fields(subject), "link": house.link()})
-    body = compose(effect.template, with_link, person.lang, effect.about)
+    """Queue one message about an alert, in the recipient's language, with their own link. Where no
+    call can be placed, a call is an SMS instead (and the unique key makes two of them one)."""
+    person, channel = effect.person, effect.channel
+    if channel is Channel.VOICE and house.ways.calls:
+        body = speech.call(effect.template, subject, person.lang)
+    else:
+        channel = Channel.SMS
+        link = house.link() if house.ways.two_way else ""
+        with_link = Subject(**{**_fields(subject), "link": link})
+        body = compose(effect.template, with_link, person.lang, effect.about, house.ways)
     if PLACEHOLDER in body:
         digest = digest_of(house.token(stored.id, person.id))
         alerts.add_link(
@@ -136,7 +143,7 @@ def tell(
         role=person.role.value,
         step=effect.step,
         attempt=effect.attempt,
-        channel=effect.channel.value,
+        channel=channel.value,
         template=effect.template.value,
         lane=SOS_LANE if stored.alert.kind is Kind.SOS else ROUND_LANE,
         phone=person.phone,
@@ -148,12 +155,14 @@ def tell(
         entry_(
             tx, stored, "message_queued", message_id=message_id, template=effect.template.value,
             role=person.role.value, step=effect.step, delivery=Delivery.QUEUED.value,
+            channel=channel.value,
         )
         tx.wake("outbox")
 
 
 def answer(
-    tx: Tx, person: RowMapping, template: Template, subject: Subject, alert_id: int | None = None
+    tx: Tx, house: House, person: RowMapping, template: Template, subject: Subject,
+    alert_id: int | None = None,
 ) -> None:
     """Queue a plain answer to a person's SMS (which code? too late, not understood …), unless
     they have asked us not to write."""
@@ -169,7 +178,7 @@ def answer(
         template=template.value,
         lane=SOS_LANE,
         phone=person["phone"],
-        body=compose(template, subject, person["lang"]),
+        body=compose(template, subject, person["lang"], ways=house.ways),
         due_at=tx.now,
         created_at=tx.now,
     )

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, RowMapping
 
 from server.core.explain import Rung, foresee
 from server.core.ladder import Policy, Roster
-from server.core.words import Channel, Kind
+from server.core.words import Kind
 from server.service.acting import Unknown
 from server.service.answering import masked
 from server.service.house import House
@@ -28,7 +28,9 @@ def explain(conn: Connection, house: House, resident: str, at: datetime, kind: K
     if row is None:
         raise Unknown(f"there is no resident or terminal {resident!r}; look in /api/v1/residents")
     policy = _policy(row, kind)
-    ladder = house.ladders[policy]
+    community = people.community(conn)
+    assert community is not None, "a resident has a community"
+    ladder = house.ladder_at(policy, at, community.zone)
     # A building's worklist has no key holders; one resident's own matter has.
     key = (row["building_id"], None if policy is Policy.MISSED else row["id"])
 
@@ -75,7 +77,7 @@ def _step(rung: Rung, opened_at: datetime) -> Json:
         "targets": [t.value for t in rung.targets],
         "told": [
             {"person_id": p.id, "name": p.name, "role": p.role.value, "lang": p.lang,
-             "channel": Channel.SMS.value, "phone_masked": masked(p.phone)}
+             "channels": [c.value for c in rung.channels], "phone_masked": masked(p.phone)}
             for p in rung.told
         ],
         "passed_over": [

@@ -5,8 +5,10 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
 
-from server.core.ladder import Ladder
+from server.core.ladder import Ladder, Night, Policy, at_night
+from server.core.messages import Ways
 from server.ladders.keeping import LadderFile
 
 TOKEN_CHARACTERS = 22
@@ -17,16 +19,30 @@ PLACEHOLDER = "*" * TOKEN_CHARACTERS
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """Public address, link key and ladder file. Built once, in server/app.py."""
+    """Public address, link key, ladder file, ways to answer. Built once, in server/app.py."""
 
     public_url: str
     link_key: bytes = field(repr=False)
     ladder_file: LadderFile = field(default_factory=LadderFile)
+    ways: Ways = field(default_factory=lambda: Ways(calls=False))
+    """How people can answer here: by SMS, by a call's keys, at the duty telephone."""
+    night: Night = field(default_factory=Night)
 
     @property
     def ladders(self) -> Mapping[str, Ladder]:
-        """The ladders in force now, by policy: an edit counts from the next alert on."""
-        return self.ladder_file.ladders
+        """The ladders in force now, by policy: an edit counts from the next alert on. Where nobody
+        can answer an SMS, every step rings: a key pressed is then the one answer there is."""
+        ladders = self.ladder_file.ladders
+        if self.ways.two_way or not self.ways.calls:
+            return ladders
+        return {policy: ladder.ringing() for policy, ladder in ladders.items()}
+
+    def ladder_at(self, policy: Policy, now: datetime, zone: tzinfo) -> Ladder:
+        """The ladder of an alert that opens now. An SOS at night rings from the first step on."""
+        ladder = self.ladders[policy]
+        if policy is not Policy.SOS:
+            return ladder
+        return at_night(ladder, self.night, now.astimezone(zone).time())
 
     def link(self) -> str:
         """A link as it is stored: its token is filled in only when the message leaves."""

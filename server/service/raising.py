@@ -10,7 +10,7 @@ from server.core.words import Fault, Kind, Outcome, Role
 from server.database import Tx
 from server.service import effects
 from server.service.house import House
-from server.store import alerts
+from server.store import alerts, people
 
 
 def _open(
@@ -47,7 +47,10 @@ def sos(
             effects.situation(tx, open_now), core.PressedAgain(fall), tx.now
         )
         return effects.commit(tx, house, open_now, decision, presses=decision.alert.presses)
-    ladder = house.ladders[Policy.SOS] if resident_id is not None else None
+    community = people.community(tx.conn) if resident_id is not None else None
+    ladder = (
+        house.ladder_at(Policy.SOS, tx.now, community.zone) if community is not None else None
+    )
     stored = _open(
         tx,
         house,

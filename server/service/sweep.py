@@ -13,7 +13,7 @@ from server.core import alerts as core
 from server.core import risk, rounds
 from server.core.words import Fault
 from server.database import Tx
-from server.service import absences, effects, presence, raising
+from server.service import absences, effects, presence, raising, resident_calls
 from server.service.house import House
 from server.store import alerts, journal, outbox, people, signals
 from server.tables import to_ms
@@ -157,6 +157,11 @@ def round_bells(tx: Tx, house: House) -> int:  # noqa: ARG001 (the form of all w
     return done
 
 
+def calls_to_residents(tx: Tx, house: House) -> int:
+    """Ring those still awaited, where the round's plan says so."""
+    return resident_calls.ring(tx, house)
+
+
 def ladder_steps(tx: Tx, house: House) -> int:
     """Take up to CHUNK due steps; returns how many alerts were looked at."""
     due = alerts.steps_due(tx.conn, tx.now, CHUNK)
@@ -232,6 +237,8 @@ def what_is_due(conn: Connection, now: datetime, gap: timedelta, house: House) -
     unheard = bool(heard) and all(now - g["last_heard_at"] > gap for g in heard)
     if unheard or alerts.open_by_subject(conn, [raising.subject(Fault.BLIND, "gateway")]):
         due.add(blind.__name__)
+    if resident_calls.due(conn, house, now):
+        due.add(calls_to_residents.__name__)
     community = people.community(conn)
     if community is not None:
         current = rounds.current(community.plans, community.zone, now)
@@ -244,7 +251,9 @@ def what_is_due(conn: Connection, now: datetime, gap: timedelta, house: House) -
 
 
 Work = Callable[[Tx, House], int]
-ALWAYS: tuple[Work, ...] = (ladder_steps, absences_over, round_bells, ladder_file)
+ALWAYS: tuple[Work, ...] = (
+    ladder_steps, absences_over, round_bells, calls_to_residents, ladder_file,
+)
 WITH_SIGHT: tuple[Work, ...] = (missed_rounds, silent_devices)
 """Judging residents and devices needs eyes; the ladder climbs whether we see or not."""
 

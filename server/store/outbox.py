@@ -5,14 +5,14 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, func, select, update
+from sqlalchemy import Connection, RowMapping, case, func, literal, select, update
 
 from server import tables as t
 from server.core.words import Channel, Delivery, State, Template
 from server.store.signals import insert
 
 MESSAGE, COMMAND, PERSON = t.table(t.Message), t.table(t.Command), t.table(t.Person)
-INBOUND, ALERT = t.table(t.Inbound), t.table(t.Alert)
+INBOUND, ALERT, RESIDENT = t.table(t.Inbound), t.table(t.Alert), t.table(t.Resident)
 
 PROGRESS = (
     Delivery.DELIVERED, Delivery.SENT, Delivery.SENDING, Delivery.QUEUED,
@@ -21,6 +21,10 @@ PROGRESS = (
 """Best first: one message that arrived outweighs one that failed."""
 CALLS = (Template.SOS, Template.FALL, Template.DUTY, Template.MISSED)
 """Messages that ask somebody to go; false once the matter is closed."""
+
+ONCE_MORE = 1_000_000
+"""Tells the attempts of a message sent again from those of any decision (which are seconds, presses
+and repeats)."""
 
 
 def enqueue(conn: Connection, **row: Any) -> int | None:
@@ -34,23 +38,31 @@ def enqueue(conn: Connection, **row: Any) -> int | None:
     return conn.execute(statement).scalar_one_or_none()
 
 
-def told(conn: Connection, alert_ids: Collection[int]) -> dict[int, dict[int, Delivery]]:
-    """For each alert: person id → the best state of any message to them about it."""
-    best: defaultdict[int, dict[int, Delivery]] = defaultdict(dict)
-    for alert_id, person_id, state in conn.execute(
-        select(MESSAGE.c.alert_id, MESSAGE.c.person_id, MESSAGE.c.state)
-        .where(MESSAGE.c.alert_id.in_(alert_ids))
+def told(
+    conn: Connection, alert_id: int
+) -> tuple[dict[int, Delivery], dict[int, frozenset[Channel]]]:
+    """What became of an alert's messages: person id → the best state of any of them, and person
+    id → the channels by which they were called."""
+    best: dict[int, Delivery] = {}
+    tried: defaultdict[int, frozenset[Channel]] = defaultdict(frozenset)
+    for person_id, state, channel, template in conn.execute(
+        select(MESSAGE.c.person_id, MESSAGE.c.state, MESSAGE.c.channel, MESSAGE.c.template)
+        .where(MESSAGE.c.alert_id == alert_id, MESSAGE.c.person_id.is_not(None))
     ):
-        now, before = Delivery(state), best[alert_id].get(person_id)
+        now, before = Delivery(state), best.get(person_id)
         if before is None or PROGRESS.index(now) < PROGRESS.index(before):
-            best[alert_id][person_id] = now
-    return best
+            best[person_id] = now
+        if template in CALLS:
+            tried[person_id] |= {Channel(channel)}
+    return best, tried
 
 
 def lease(
-    conn: Connection, lanes: Collection[int], now: datetime, until: datetime, limit: int
+    conn: Connection, lanes: Collection[int], now: datetime, until: datetime, limit: int,
+    providers: Mapping[str, str],
 ) -> Sequence[RowMapping]:
-    """Take up to `limit` messages that are due, SOS lane first, for sending before `until`.
+    """Take up to `limit` messages that are due, SOS lane first, for sending before `until` by the
+    provider that `providers` names for their channel.
 
     A message leased before and never recorded comes back with `state` "sending": its sender may
     have died between sending and recording, so it must be looked up before it is sent again.
@@ -68,7 +80,15 @@ def lease(
         conn.execute(
             update(MESSAGE)
             .where(MESSAGE.c.id.in_([m["id"] for m in before]))
-            .values(state=Delivery.SENDING.value, due_at=until, tries=MESSAGE.c.tries + 1)
+            .values(
+                state=Delivery.SENDING.value, due_at=until, tries=MESSAGE.c.tries + 1,
+                tried_at=func.coalesce(MESSAGE.c.tried_at, literal(now, t.Instant)),
+                provider=case(
+                    (MESSAGE.c.state == Delivery.SENDING.value, MESSAGE.c.provider),
+                    *((MESSAGE.c.channel == c, name) for c, name in providers.items()),
+                    else_=None,
+                ),
+            )
         )
     return sorted(before, key=lambda m: (m["lane"], m["id"]))
 
@@ -143,15 +163,31 @@ def fail_queued(conn: Connection, person_id: int, error: str, now: datetime) -> 
     )
 
 
+def again(conn: Connection, message: RowMapping, due_at: datetime) -> int | None:
+    """The same message once more, as a message of its own: the lost one keeps its end. None when
+    there is one already, because the provider told us of the loss twice."""
+    same = ("alert_id", "person_id", "resident_id", "role", "step", "channel", "template", "lane",
+            "phone", "body", "created_at", "tried_at")  # fmt: skip
+    attempt = message["attempt"] + ONCE_MORE
+    return enqueue(conn, **{c: message[c] for c in same}, attempt=attempt, due_at=due_at)
+
+
 def unwanted(conn: Connection, message_id: int) -> Delivery | None:
     """What a leased message becomes instead of leaving: `failed` when the person has opted out
-    meanwhile, `cancelled` when it calls for help that is no longer needed. None: send it."""
-    template, state, opted_out_at = conn.execute(
-        select(MESSAGE.c.template, ALERT.c.state, PERSON.c.opted_out_at)
-        .join(PERSON, PERSON.c.id == MESSAGE.c.person_id)
+    meanwhile, `cancelled` when it calls for help that is no longer needed, or asks a resident who
+    has been heard of. None: send it."""
+    template, state, opted_out_at, awaited, due_at = conn.execute(
+        select(
+            MESSAGE.c.template, ALERT.c.state, PERSON.c.opted_out_at,
+            RESIDENT.c.next_due_at, MESSAGE.c.attempt,
+        )
+        .outerjoin(PERSON, PERSON.c.id == MESSAGE.c.person_id)
         .outerjoin(ALERT, ALERT.c.id == MESSAGE.c.alert_id)
+        .outerjoin(RESIDENT, RESIDENT.c.id == MESSAGE.c.resident_id)
         .where(MESSAGE.c.id == message_id)
     ).one()
+    if awaited is not None and int(awaited.timestamp()) != due_at:  # heard of since: no call
+        return Delivery.CANCELLED
     if opted_out_at is not None:
         return Delivery.FAILED
     closed = state == State.RESOLVED and template in [c.value for c in CALLS]

@@ -31,6 +31,7 @@ def plan_from_json(data: dict[str, Any]) -> Plan:
         time.fromisoformat(data["prompt"]),
         time.fromisoformat(data["due"]),
         int(data.get("grace_s", 300)),
+        time.fromisoformat(data["call_at"]) if data.get("call_at") else None,
     )
 
 

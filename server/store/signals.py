@@ -271,3 +271,39 @@ def round_rung(conn: Connection, community_id: int, due_at: datetime) -> tuple[b
         )
     ).first()
     return row is not None, row is not None and row[0] is not None
+
+
+def calls_unclaimed(conn: Connection, community_id: int, due_at: datetime) -> bool:
+    """Whether a round that has opened still has its calls to residents to make."""
+    query = select(ROUND.c.id).where(
+        ROUND.c.community_id == community_id, ROUND.c.due_at == due_at, ROUND.c.called_at.is_(None)
+    )
+    return conn.execute(query).first() is not None
+
+
+def claim_calls(conn: Connection, community_id: int, due_at: datetime, now: datetime) -> bool:
+    """Take the round's one time of calling; False when it was taken."""
+    changed = conn.execute(
+        update(ROUND)
+        .where(
+            ROUND.c.community_id == community_id,
+            ROUND.c.due_at == due_at,
+            ROUND.c.called_at.is_(None),
+        )
+        .values(called_at=now)
+    )
+    return bool(changed.rowcount == 1)
+
+
+def awaited_phones(conn: Connection, deadline: datetime) -> list[tuple[int, str]]:
+    """(resident, telephone) of those who still owe the round of this deadline a sign of life."""
+    query = (
+        select(RESIDENT.c.id, RESIDENT.c.phone)
+        .where(
+            RESIDENT.c.next_due_at == deadline,
+            RESIDENT.c.state == "active",
+            RESIDENT.c.phone != "",
+        )
+        .order_by(RESIDENT.c.id)
+    )
+    return [(r[0], r[1]) for r in conn.execute(query)]

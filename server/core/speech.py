@@ -1,0 +1,107 @@
+"""The words of a call, zh-CN first. Pure.
+
+Address first, no names, no health: whoever picks up the telephone hears it. Figures are read one by
+one, because "three oh one" is a door and "three hundred and one" is a number.
+"""
+
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+
+from server.core.messages import Subject, language
+from server.core.words import Template
+
+SAY_LANGUAGE: Mapping[str, str] = {"zh": "zh-CN", "en": "en-GB"}
+"""What `<Say language>` is called."""
+
+
+class Line(StrEnum):
+    """What is said beside the call for help itself."""
+
+    KEYS = "keys"
+    KEYS_WELL = "keys_well"
+    NOTED = "noted"
+    CANT = "cant"
+    CLOSED = "closed"
+    GOING = "going"
+    UNKNOWN_KEY = "unknown_key"
+    WELL_NOTED = "well_noted"
+    BYE = "bye"
+
+
+CALLS: Mapping[str, Mapping[Template, str]] = {
+    "zh": {
+        Template.SOS: "巡楼求助。{place}。{place},有人求助。",
+        Template.FALL: "巡楼跌倒报警。{place}。{place},有人跌倒。",
+        Template.DUTY: "巡楼值班。{place}。{place},求助{min}分钟,还没有人去。",
+        Template.MISSED: "巡楼。{building}。{building},有{count}户没有报平安,请去看看。",
+        Template.ARE_YOU_WELL: "您好,这里是巡楼报平安。今天还没有收到您的平安。",
+    },
+    "en": {
+        Template.SOS: "Xunlou. S O S at {place}. I repeat: {place}. Somebody needs help.",
+        Template.FALL: "Xunlou. A fall at {place}. I repeat: {place}. Somebody has fallen.",
+        Template.DUTY: "Xunlou, care centre. {place}. I repeat: {place}. "
+        "Open for {min} minutes, and nobody is going.",
+        Template.MISSED: "Xunlou. {building}. I repeat: {building}. {count} flats have not "
+        "checked in. Please go and look.",
+        Template.ARE_YOU_WELL: "Hello, this is Xunlou. We have not heard from you today.",
+    },
+}
+LINES: Mapping[str, Mapping[Line, str]] = {
+    "zh": {
+        Line.KEYS: "您去,请按1。去不了,请按0。再听一遍,请按9。",
+        Line.KEYS_WELL: "您平安,请按1。再听一遍,请按9。",
+        Line.NOTED: "已记下,您前往{place}。谢谢您。",
+        Line.CANT: "知道了,我们另叫人。谢谢您。",
+        Line.CLOSED: "{place}的事已经了结,不用去了。谢谢您。",
+        Line.GOING: "已经有人前往。您也可以同去。",
+        Line.UNKNOWN_KEY: "没有听清。",
+        Line.WELL_NOTED: "已记下您平安。祝您今天愉快。",
+        Line.BYE: "没有收到您的按键。再见。",
+    },
+    "en": {
+        Line.KEYS: "Press 1 if you are going. Press 0 if you can't. Press 9 to hear this again.",
+        Line.KEYS_WELL: "Press 1 if you are well. Press 9 to hear this again.",
+        Line.NOTED: "Noted: you are going to {place}. Thank you.",
+        Line.CANT: "Noted. We are calling others. Thank you.",
+        Line.CLOSED: "The matter at {place} is closed. There is no need to go. Thank you.",
+        Line.GOING: "Somebody is already going. You may go too.",
+        Line.UNKNOWN_KEY: "That was not understood.",
+        Line.WELL_NOTED: "Noted: you are well. Have a good day.",
+        Line.BYE: "No key was pressed. Goodbye.",
+    },
+}
+PLACES: Mapping[str, tuple[str, str]] = {
+    "zh": ("{number}栋", "{number}栋,{floor}楼,{label}"),
+    "en": ("building {number}", "building {number}, floor {floor}, flat {label}"),
+}
+
+
+def _one_by_one(label: str) -> str:
+    return " ".join(re.findall(r"[A-Za-z0-9]|[^A-Za-z0-9\s]+", label))
+
+
+def place(subject: Subject, lang: str) -> str:
+    """The address as it is read aloud."""
+    building, door = PLACES[language(lang)]
+    if subject.label is None:
+        return building.format(number=subject.building)
+    return door.format(
+        number=subject.building, floor=subject.floor, label=_one_by_one(subject.label)
+    )
+
+
+def call(template: Template, subject: Subject, lang: str) -> str:
+    """What a call says before it names the keys. Raises KeyError for words that are for SMS."""
+    lang = language(lang)
+    return CALLS[lang][template].format(
+        place=place(subject, lang),
+        building=PLACES[lang][0].format(number=subject.building),
+        count=len(subject.labels),
+        min=subject.waited_min,
+    )
+
+
+def line(which: Line, subject: Subject, lang: str) -> str:
+    """One of the other sentences of a call."""
+    return LINES[language(lang)][which].format(place=place(subject, lang))

@@ -1,0 +1,158 @@
+"""The provider's word on what we sent: in any order, repeated, or late. What a code means is in
+core/delivery.py; what follows from a failure is decided in core/alerts.py."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from sqlalchemy import RowMapping
+
+from server.core import alerts as core
+from server.core import delivery, keypress
+from server.core.words import UNREACHED, Channel, Delivery, Fault
+from server.database import Tx
+from server.service import effects, raising
+from server.service.house import House
+from server.store import alerts, journal, outbox, people
+
+RANK = {
+    Delivery.QUEUED: 0, Delivery.SENDING: 1, Delivery.SENT: 2, Delivery.DELIVERED: 3,
+    Delivery.UNDELIVERED: 3, Delivery.FAILED: 3,
+}  # fmt: skip
+PROVIDER_STATES: Mapping[str, Delivery] = {
+    "accepted": Delivery.SENDING, "scheduled": Delivery.SENDING, "queued": Delivery.SENDING,
+    "sending": Delivery.SENDING, "sent": Delivery.SENT, "delivered": Delivery.DELIVERED,
+    "read": Delivery.DELIVERED, "undelivered": Delivery.UNDELIVERED, "failed": Delivery.FAILED,
+    "canceled": Delivery.FAILED,
+}  # fmt: skip
+CALL_STATES: Mapping[str, tuple[Delivery, str | None]] = {
+    "queued": (Delivery.SENDING, None), "initiated": (Delivery.SENDING, None),
+    "ringing": (Delivery.SENT, None), "in-progress": (Delivery.SENT, None),
+    "busy": (Delivery.FAILED, "busy"), "no-answer": (Delivery.FAILED, "no_answer"),
+    "canceled": (Delivery.FAILED, "canceled"), "failed": (Delivery.FAILED, "call_failed"),
+}  # fmt: skip
+OURS = frozenset({delivery.NOT_IN_TIME, delivery.PROVIDER_DOWN})
+"""Ends that we wrote because we could not know better: the provider's "delivered" corrects them."""
+AGAIN_AFTER = timedelta(seconds=5)
+
+
+def call_ended(status: str, answered_by: str) -> tuple[Delivery, str | None] | None:
+    """What a call's status says of the message: its state and error; None for one we do not know.
+
+    A call that ended well reached a person only if the provider heard one.
+    """
+    if status != "completed":
+        return CALL_STATES.get(status)
+    if answered_by == keypress.HUMAN:
+        return Delivery.DELIVERED, None
+    machine = keypress.is_machine(answered_by)
+    return Delivery.UNDELIVERED, delivery.MACHINE if machine else delivery.UNHEARD
+
+
+def take_delivery(
+    tx: Tx,
+    house: House,
+    message_id: int,
+    state: Delivery,
+    error: str | None = None,
+    *,
+    provider_id: str | None = None,
+) -> None:
+    """Take the provider's word on one of our messages.
+
+    A message never goes back (a late `sent` after `delivered` is ignored). A failure moves the
+    ladder at once where nobody else was reached. `provider_id`: which copy the word is about.
+    """
+    row = outbox.by_id(tx.conn, message_id)
+    if row is None:
+        return
+    corrects = state is Delivery.DELIVERED and row["error"] in OURS
+    if RANK[state] <= RANK.get(Delivery(row["state"]), 9) and not corrects:
+        return
+    ours = row["provider_id"]
+    if state in UNREACHED and provider_id is not None and ours not in (None, provider_id):
+        return  # another copy of it failed; the one we count on may still arrive
+    outbox.set_message(
+        tx.conn, message_id, state=state.value, error=error, due_at=None, updated_at=tx.now,
+        **({"sent_at": tx.now} if row["sent_at"] is None and state not in UNREACHED else {}),
+    )  # fmt: skip
+    if row["resident_id"] is not None:
+        _of_a_resident(tx, row, state, error)
+        return
+    if row["alert_id"] is not None:
+        stored = alerts.load(tx.conn, row["alert_id"])
+        assert stored is not None
+        effects.entry_(
+            tx, stored, f"message_{state.value}", message_id=message_id, error=error,
+            template=row["template"], channel=row["channel"],
+        )  # fmt: skip
+    if state is Delivery.DELIVERED:
+        people.set_person(tx.conn, row["person_id"], failing_since=None)
+        raising.fault_over(tx, house, Fault.STEWARD_UNREACHABLE, [str(row["person_id"])])
+        raising.fault_over(tx, house, Fault.SMS_PROVIDER, [row["channel"]])
+    elif state in UNREACHED and not _tried_again(tx, row, error):
+        _lost(tx, house, row, state, error)
+
+
+def _of_a_resident(tx: Tx, row: RowMapping, state: Delivery, error: str | None) -> None:
+    resident = people.resident(tx.conn, row["resident_id"])
+    assert resident is not None
+    journal.note(
+        tx, f"resident_call_{state.value}", building_id=resident["building_id"],
+        flat_id=resident["flat_id"], **({"error": error} if error else {}),
+    )  # fmt: skip
+
+
+def _tried_again(tx: Tx, row: RowMapping, error: str | None) -> bool:
+    """Send it once more where that is the remedy and its time is not over."""
+    if delivery.remedy(error) is not delivery.Remedy.RETRY:
+        return False
+    urgent = row["lane"] == effects.SOS_LANE
+    tried_for = tx.now - (row["tried_at"] or row["created_at"])
+    patience = tx.real(delivery.SOS_WITHIN if urgent else delivery.ROUND_WITHIN)
+    if tried_for >= patience:
+        return False
+    outbox.again(tx.conn, row, tx.now + tx.real(AGAIN_AFTER))
+    tx.wake("outbox")
+    return True
+
+
+def _lost(
+    tx: Tx, house: House, row: RowMapping, state: Delivery, error: str | None
+) -> None:
+    """Show staff whose trouble it is, and let the alert go on."""
+    person_id = row["person_id"]
+    match delivery.blame(error):
+        case delivery.Blame.PROVIDER:
+            raising.fault(
+                tx, house, Fault.SMS_PROVIDER, row["channel"], detail=error or state.value
+            )
+        case delivery.Blame.NUMBER:
+            opted = {"opted_out_at": tx.now} if error == delivery.OPTED_OUT else {}
+            people.set_person(tx.conn, person_id, failing_since=tx.now, **opted)
+            name = people.person(tx.conn, person_id)["name"]
+            unreachable(tx, house, person_id, name, error or state.value)
+        case delivery.Blame.MOMENT:
+            pass  # a busy line is nobody's fault
+    if row["alert_id"] is not None:
+        remedy = delivery.remedy(error, calls=house.ways.calls)
+        event = core.DeliveryFailed(person_id, Channel(row["channel"]), remedy)
+        failed(tx, house, row["alert_id"], event)
+
+
+def unreachable(tx: Tx, house: House, person_id: int, name: str, why: str) -> None:
+    """A fault today, not a surprise in an emergency."""
+    building = next(
+        (a["building_id"] for a in people.roles_of(tx.conn, person_id) if a["building_id"]), None
+    )
+    raising.fault(
+        tx, house, Fault.STEWARD_UNREACHABLE, str(person_id), building_id=building,
+        detail=f"{name} ({why})",
+    )  # fmt: skip
+
+
+def failed(tx: Tx, house: House, alert_id: int, event: core.DeliveryFailed) -> None:
+    """Let the alert decide what follows."""
+    stored = alerts.load(tx.conn, alert_id)
+    assert stored is not None
+    decision = core.decide(effects.situation(tx, stored), event, tx.now)
+    effects.commit(tx, house, stored, decision)

@@ -1,0 +1,79 @@
+"""Ringing residents who are still awaited, shortly before their round is due ("press 1 if you are
+well"), where the round's plan says so (`call_at`).
+
+A person's key is a sign of life like any press on the terminal; a machine's is none. Nobody is
+judged here: whoever does not answer is missed when the round is due, as ever.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from server.core import alerts as core
+from server.core import rounds, speech
+from server.core.messages import Subject
+from server.core.words import Channel, Outcome, Template
+from server.database import Tx
+from server.service import effects
+from server.service.house import House
+from server.store import alerts, journal, outbox, people, signals
+
+LANG = "zh"
+"""Residents are spoken to in the community's own language."""
+
+
+def due(conn: Connection, house: House, now: datetime) -> rounds.Occurrence | None:
+    """The round whose calls are to be made now, if any."""
+    community = people.community(conn)
+    if community is None or not house.ways.calls:
+        return None
+    current = rounds.current(community.plans, community.zone, now)
+    if current.call_at is None or not current.call_at <= now < current.due_at:
+        return None
+    return current if signals.calls_unclaimed(conn, community.id, current.due_at) else None
+
+
+def ring(tx: Tx, house: House) -> int:
+    """Queue one call to each resident who is still awaited and has a telephone."""
+    current = due(tx.conn, house, tx.now)
+    community = people.community(tx.conn)
+    if current is None or community is None:
+        return 0
+    if not signals.claim_calls(tx.conn, community.id, current.due_at, tx.now):
+        return 0
+    body = speech.call(Template.ARE_YOU_WELL, Subject(building=0), LANG)
+    waiting = signals.awaited_phones(tx.conn, current.deadline)
+    for resident_id, phone in waiting:
+        outbox.enqueue(
+            tx.conn, resident_id=resident_id, role="", channel=Channel.VOICE.value,
+            template=Template.ARE_YOU_WELL.value, attempt=int(current.deadline.timestamp()),
+            step=0, lane=effects.ROUND_LANE, phone=phone, body=body, due_at=tx.now,
+            created_at=tx.now,
+        )  # fmt: skip
+    journal.note(tx, "round_rung", round=current.name, residents=len(waiting))
+    tx.wake("outbox")
+    return 1
+
+
+def is_well(tx: Tx, house: House, resident_id: int) -> None:
+    """They pressed 1: a sign of life, now."""
+    resident = people.resident(tx.conn, resident_id)
+    community = people.community(tx.conn)
+    assert resident is not None
+    assert community is not None
+    next_due = resident["next_due_at"]
+    if next_due is not None:
+        next_due = rounds.after_sign_of_life(
+            community.plans, community.zone, next_due, tx.now
+        )
+    signals.mark_signs(tx.conn, [{"r_id": resident_id, "next_due": next_due, "seen": tx.now}])
+    journal.note(
+        tx, "checked_in_by_phone", building_id=resident["building_id"],
+        flat_id=resident["flat_id"],
+    )  # fmt: skip
+    for alert_id, _ in alerts.open_items(tx.conn, [resident_id]):
+        stored = alerts.load(tx.conn, alert_id)
+        assert stored is not None
+        event = core.SettleItem(resident_id, Outcome.CHECKED_IN)
+        decision = core.decide(effects.situation(tx, stored), event, tx.now)
+        effects.commit(tx, house, stored, decision, resident_id=resident_id)
