@@ -129,8 +129,8 @@ class Town:
         now = self.runtime.clock.now()
         in_flight = message.c.due_at > now + LEASE / 2
         unknown = (message.c.due_at <= now) | ((message.c.state == "sending") & in_flight)
-        if self.delivers:
-            unknown |= message.c.state == "sent"
+        if self.delivers:  # a call that rings is settled: it waits for a person
+            unknown |= (message.c.state == "sent") & (message.c.channel == "sms")
         waiting = select(message.c.id).where(unknown)
         async with asyncio.timeout(SETTLE_S):
             while await self.runtime.database.read(
@@ -217,6 +217,41 @@ class Town:
         assert answer.status_code == 201, answer.text
         await self.settled()
 
+    async def calls(self, number: str) -> list[dict[str, Any]]:
+        """All calls to this phone, oldest first."""
+        await self.settled()
+        answer = (await self.phones.get(f"/phones/{number}/calls")).raise_for_status()
+        found: list[dict[str, Any]] = answer.json()["calls"]
+        return found
+
+    async def rings(self, number: str) -> None:
+        """Wait until this telephone rings."""
+        async with asyncio.timeout(SETTLE_S):
+            while not any(c["status"] == "ringing" for c in await self.calls(number)):
+                await asyncio.sleep(0.01)
+
+    async def on_call(self, number: str, verb: str, digit: str = "") -> dict[str, Any]:
+        """Whoever has this telephone in hand does something with the call; how it is then."""
+        if verb not in ("key", "hang_up"):
+            await self.rings(number)
+        answer = await self.phones.post(
+            f"/phones/{number}/call", json={"verb": verb, "digit": digit}
+        )
+        assert answer.status_code == 200, answer.text
+        await self.settled()
+        call: dict[str, Any] = answer.json()
+        return call
+
+    async def pick_up(self, number: str) -> str:
+        """A person picks up; what they hear."""
+        call = await self.on_call(number, "answer")
+        return str(call["said"][-1])
+
+    async def key(self, number: str, digit: str) -> str:
+        """A person presses a key; what they hear then."""
+        call = await self.on_call(number, "key", digit)
+        return str(call["said"][-1])
+
     async def alerts(self, **query: Any) -> list[dict[str, Any]]:
         """Alerts as a program sees them."""
         answer = await self.api.get("/api/v1/alerts", params=query)
@@ -299,9 +334,13 @@ def phone_book(community: Community) -> tuple[PhoneEntry, ...]:
     return tuple(people.values())
 
 
-def settings_for(database_url: str, url: str, phones_url: str = "") -> Settings:
-    """The server's settings in a test."""
+def settings_for(
+    database_url: str, url: str, phones_url: str = "", **more: Any
+) -> Settings:
+    """The server's settings in a test. No limit to the pace: its clock stands still."""
     return Settings(
+        sms_per_s=more.pop("sms_per_s", 0.0),
+        **more,
         database_url=database_url,
         public_url=url,
         secret=SecretStr(SECRET),
@@ -347,20 +386,21 @@ async def _bell_left_to_the_test() -> AsyncIterator[None]:
 @contextlib.asynccontextmanager
 async def a_town(
     folder: Path, start: datetime = MARCH_14, channel: Channel | None = None,
-    hand: Hand | None = None,
+    hand: Hand | None = None, **more: Any,
 ) -> AsyncIterator[Town]:
-    """A town in `folder`; the same folder again is the same town after a restart."""
+    """A town in `folder`; the same folder again is the same town after a restart. `more`: settings
+    of the server that are not as usual."""
     hand = hand or Hand(start)
     database_url, community = lay_out(folder, hand)
     server_sock, url = bound()
     phones_sock, phones_url = bound()
-    settings = settings_for(database_url, url, phones_url)
+    settings = settings_for(database_url, url, phones_url, **more)
     runtime = server_app.build(settings, Clock(source=hand))
     phones = create_phones(
         PhonesConfig(
             account_sid=ACCOUNT, auth_token=TOKEN, from_number=SENDER, webhook_base=url,
             clock=hand, phones=phone_book(community), sent_delay_s=0.0, delivered_delay_s=0.0,
-            tick_s=0.01,
+            tick_s=0.01, calls_wait=True,
         )
     )  # fmt: skip
 

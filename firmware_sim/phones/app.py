@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.requests import ClientDisconnect
 
-from firmware_sim.phones import api, page, rest
+from firmware_sim.phones import api, calls_api, calls_rest, page, rest
 from firmware_sim.phones.config import PhonesConfig
 from firmware_sim.phones.exchange import Exchange
 from firmware_sim.phones.resource import ProviderError
@@ -51,7 +51,9 @@ def create_app(config: PhonesConfig) -> FastAPI:
         return {"ok": True}
 
     app.include_router(rest.router)
+    app.include_router(calls_rest.router)
     app.include_router(api.router)
+    app.include_router(calls_api.router)
     app.include_router(page.router)
     app.mount("/static", StaticFiles(directory=STATIC_DIR), name="static")
     return app

@@ -43,6 +43,8 @@ class PhonesConfig:
     delivered_delay_s: float = 1.6  # virtual, from `sent` to `delivered`
     webhook_timeout_s: float = 15.0  # real; Twilio's documented limit (error 11205)
     hold_s: float = 20.0  # real; how long `timeout_after_accept` keeps a caller waiting
+    rings_s: float | None = None  # virtual; None: as long as the caller's own Timeout says
+    calls_wait: bool = False  # a call rings until somebody acts, whatever the clock says
     tick_s: float = 0.25  # real; how often the automatic stewards look at the clock
     max_messages: int = 20_000  # oldest forgotten first
     max_in_flight: int = 5_000  # accepted and not yet settled; beyond it: 429

@@ -9,13 +9,14 @@ import logging
 from collections.abc import Coroutine
 from typing import Any
 
+from firmware_sim.phones.calls import Call, Calls
 from firmware_sim.phones.config import PhonesConfig
 from firmware_sim.phones.faults import Faults, Twist
 from firmware_sim.phones.keywords import REPLIES, OptOutType, opt_out_type
 from firmware_sim.phones.ledger import Ledger, Message, new_sid
 from firmware_sim.phones.segments import count_segments
-from firmware_sim.phones.stewards import Stewards
-from firmware_sim.phones.webhooks import WebhookSender, twiml_messages
+from firmware_sim.phones.stewards import OnThePhone, Stewards
+from firmware_sim.phones.webhooks import PostResult, WebhookSender, twiml_messages
 
 API_VERSION = "2010-04-01"
 log = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ class Exchange:
         self.stewards = Stewards(config.seed)
         self.auto_answer = config.auto_answer
         self.opted_out: set[tuple[str, str]] = set()  # (the person's number, our number)
+        self.calls = Calls(config.account_sid, self.ask, config.clock, self.ledger.rang)
         self._sender: WebhookSender | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._ticker: asyncio.Task[None] | None = None
@@ -124,6 +126,47 @@ class Exchange:
         message.webhook = result
         self.ledger.touch(message)
         return message
+
+    def place(self, call: Call) -> Call:
+        """Take a call on. It rings in the background when this returns."""
+        if self.config.rings_s is not None:
+            call.timeout_s = self.config.rings_s
+        self.calls.add(call)
+        self._spawn(self._ring(call))
+        return call
+
+    async def _ring(self, call: Call) -> None:
+        fate = self.faults.take_call(call.phone)
+        await self._pause(self.config.sent_delay_s)
+        if fate == "call_failed":
+            await self.calls.fail(call, "failed")
+            return
+        await self.calls.ring(call)
+        match fate:
+            case "busy":
+                await self.calls.fail(call, "busy")
+            case "no_answer":
+                await self.calls.fail(call, "no-answer")
+            case "machine":
+                await self.calls.answer(call, "machine_start")
+            case "fax":
+                await self.calls.answer(call, "fax")
+            case "picks_up":
+                await self.calls.answer(call)
+            case _ if self.auto_answer:
+                role = self.ledger.entry(call.phone).role
+                self.stewards.rung(call.phone, role, call.sid, self.config.clock())
+            case _:
+                pass
+
+    async def ask(self, url: str, params: dict[str, str]) -> PostResult:
+        """Post to the server, signed, and hand its answer back."""
+        if self._sender is None:
+            return PostResult(None, problem="not started")
+        result = await self._sender.post(url, params)
+        if result.status is None or not 200 <= result.status < 300:
+            log.warning("post to %s: %s", url, result.summary)
+        return result
 
     def _note_keyword(self, number: str, keyword: OptOutType | None) -> None:
         pair = (number, self.config.from_number)
@@ -240,10 +283,23 @@ class Exchange:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(self.config.tick_s)
+            if not self.config.calls_wait:
+                await self.calls.pass_time(self.config.clock())
             if not self.auto_answer:
                 continue
+            for act in self.stewards.on_the_phone(self.config.clock()):
+                self._spawn(self._take_the_call(act))
             for planned in self.stewards.due(self.config.clock()):
                 self._spawn(self._answer_alone(planned.number, planned.body))
+
+    async def _take_the_call(self, act: OnThePhone) -> None:
+        call = self.calls.get(act.sid)
+        if call is None or call.over:
+            return
+        if act.digit:
+            await self.calls.press(call, act.digit)
+        else:
+            await self.calls.answer(call, act.who)
 
     async def _answer_alone(self, number: str, body: str) -> None:
         await self.answer(number, body, author="auto")

@@ -15,7 +15,9 @@ DELIVERY_KINDS: Final = (
     "duplicate_callbacks",
     "out_of_order",
 )
-KINDS: Final = REQUEST_KINDS + DELIVERY_KINDS
+CALL_KINDS: Final = ("busy", "no_answer", "call_failed", "machine", "fax", "picks_up")
+OUTAGE: Final = "down"
+KINDS: Final = (*REQUEST_KINDS, *DELIVERY_KINDS, *CALL_KINDS, OUTAGE)
 MAX_FAULTS: Final = 100
 MAX_COUNT: Final = 10_000
 MAX_MS: Final = 60_000
@@ -89,6 +91,15 @@ class Faults:
     def take_request(self, number: str) -> Fault | None:
         """The fault, if any, that this POST to Messages meets; one use of it is spent."""
         return self._take(number, REQUEST_KINDS)
+
+    def take_outage(self) -> bool:
+        """Whether the whole provider is down for this request, whatever it asks."""
+        return self._take("", (OUTAGE,)) is not None
+
+    def take_call(self, number: str) -> str | None:
+        """What becomes of a call to this number by itself; None: it rings until somebody acts."""
+        fault = self._take(number, CALL_KINDS)
+        return fault.kind if fault else None
 
     def take_delivery(self, number: str) -> Twist:
         """What happens to a message on its way to the phone; one use of each part is spent."""

@@ -50,6 +50,7 @@ class Ledger:
         self._messages: dict[str, Message] = {}
         self._by_phone: dict[str, dict[str, Message]] = {}
         self._changed: dict[str, int] = {}
+        self._rung: set[str] = set()
 
     def add(self, message: Message) -> None:
         """Keep a message; forget the oldest when the ledger is full."""
@@ -57,7 +58,7 @@ class Ledger:
             oldest = self._messages.pop(next(iter(self._messages)))
             on_phone = self._by_phone[oldest.phone]
             on_phone.pop(oldest.sid, None)
-            if not on_phone:
+            if not on_phone and oldest.phone not in self._rung:
                 del self._by_phone[oldest.phone]
                 self._changed.pop(oldest.phone, None)
         self._messages[message.sid] = message
@@ -69,6 +70,13 @@ class Ledger:
         if message.phone in self._by_phone:
             self.seq += 1
             self._changed[message.phone] = self.seq
+
+    def rang(self, number: str) -> None:
+        """Note that something about a call to this phone changed."""
+        self._rung.add(number)
+        self._by_phone.setdefault(number, {})
+        self.seq += 1
+        self._changed[number] = self.seq
 
     def get(self, sid: str) -> Message | None:
         """The message with this sid, or None."""
@@ -97,7 +105,10 @@ class Ledger:
     def active_numbers(self) -> list[str]:
         """Phones with a message on them, the most recently changed first."""
         recent = sorted(self._changed.items(), key=lambda item: -item[1])
-        return [number for number, _ in recent if self.on_phone(number)]
+        return [number for number, _ in recent if self._shown(number)]
+
+    def _shown(self, number: str) -> bool:
+        return number in self._rung or bool(self.on_phone(number))
 
     @property
     def active_count(self) -> int:
@@ -107,7 +118,7 @@ class Ledger:
     def changed_since(self, seq: int) -> list[tuple[int, str]]:
         """(seq, phone) for each phone on which something changed after `seq`, in that order."""
         late = [(at, number) for number, at in self._changed.items() if at > seq]
-        return [(at, number) for at, number in sorted(late) if self.on_phone(number)]
+        return [(at, number) for at, number in sorted(late) if self._shown(number)]
 
     def entry(self, number: str) -> PhoneEntry:
         """The phone book's line for a number; a number nobody listed gets a nameless one."""

@@ -16,6 +16,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from firmware_sim.phones.calls import Call
 from firmware_sim.phones.config import PhoneEntry
 from firmware_sim.phones.exchange import Exchange
 from firmware_sim.phones.ledger import Message
@@ -81,6 +82,7 @@ class Card:
     hidden: int
     unread: int
     opted_out: bool
+    call: Call | None  # that rings, or is being talked on; else the last one
     code: str | None  # what a quick button adds, when this phone knows several open codes
 
     @property
@@ -121,6 +123,7 @@ def card(exchange: Exchange, number: str) -> Card:
         hidden=len(messages) - len(shown),
         unread=ledger.unread(number),
         opted_out=(number, exchange.config.from_number) in exchange.opted_out,
+        call=exchange.calls.current(number) or next(iter(exchange.calls.of(number)[::-1]), None),
         code=_code_to_add(messages, exchange.config.clock()),
     )
 

@@ -20,7 +20,7 @@ from firmware_sim.phones.ledger import Message
 from firmware_sim.phones.resource import ListQuery, ProviderError, message_json, page_json
 
 MAX_BODY_CHARS = 1600
-_E164 = re.compile(r"\+[1-9]\d{6,14}")
+E164 = re.compile(r"\+[1-9]\d{6,14}")
 _SERVICE_SID = re.compile(r"MG[0-9a-fA-F]{32}")
 
 router = APIRouter(prefix="/2010-04-01/Accounts")
@@ -33,7 +33,7 @@ def exchange_of(request: Request) -> Exchange:
     return exchange
 
 
-def _account(request: Request, account_sid: str) -> Exchange:
+def account_of(request: Request, account_sid: str) -> Exchange:
     """The exchange, once Basic authentication names this account; ProviderError 20003 if not."""
     exchange = exchange_of(request)
     config = exchange.config
@@ -45,13 +45,15 @@ def _account(request: Request, account_sid: str) -> Exchange:
     wanted = f"{config.account_sid}:{config.auth_token}".encode()
     if not hmac.compare_digest(given, wanted) or account_sid != config.account_sid:
         raise ProviderError(401, 20003, "Authenticate")
+    if exchange.faults.take_outage():
+        raise ProviderError(503, 20503, "Service Unavailable")
     return exchange
 
 
 @router.get("/{account_sid}.json")
-async def get_account(request: Request, account_sid: str) -> dict[str, object]:
+async def getaccount_of(request: Request, account_sid: str) -> dict[str, object]:
     """The account itself: what a server asks for to prove that its credentials work."""
-    _account(request, account_sid)
+    account_of(request, account_sid)
     return {
         "sid": account_sid,
         "friendly_name": "Simulation",
@@ -81,7 +83,7 @@ class Order:
 @router.post("/{account_sid}/Messages.json", status_code=201)
 async def create_message(request: Request, account_sid: str) -> JSONResponse:
     """Accept a text. Refusals carry the provider's code; faults set by a tester come first."""
-    exchange = _account(request, account_sid)
+    exchange = account_of(request, account_sid)
     order = Order.read(await request.form())
     fault = exchange.faults.take_request(order.to)
     if fault and fault.kind == "503":
@@ -101,7 +103,7 @@ async def create_message(request: Request, account_sid: str) -> JSONResponse:
     # The answer is written before the carrier has moved: the provider says "queued" always.
     answer = JSONResponse(message_json(message, account_sid), status_code=201)
     if fault and fault.kind == "timeout_after_accept":
-        await _keep_waiting(request, exchange.config.hold_s)
+        await keep_waiting(request, exchange.config.hold_s)
         raise ProviderError(504, 20504, "Gateway Timeout")
     return answer
 
@@ -114,7 +116,7 @@ def _check(exchange: Exchange, order: Order) -> None:
         (not order.to, 21604, "A 'To' phone number is required."),
         (not (order.from_ or order.service_sid), 21603, "A 'From' phone number is required."),
         (not order.body, 21602, "Message body is required."),
-        (not _E164.fullmatch(order.to), 21211, f"Invalid 'To' Phone Number: {order.to}"),
+        (not E164.fullmatch(order.to), 21211, f"Invalid 'To' Phone Number: {order.to}"),
         (
             bool(order.service_sid) and not _SERVICE_SID.fullmatch(order.service_sid),
             21701,
@@ -133,7 +135,7 @@ def _check(exchange: Exchange, order: Order) -> None:
             "The concatenated message body exceeds the 1600 character limit",
         ),
         (
-            bool(order.status_callback) and not _is_url(order.status_callback),
+            bool(order.status_callback) and not is_url(order.status_callback),
             21609,
             f"The 'StatusCallback' URL {order.status_callback} is not a valid URL.",
         ),
@@ -150,7 +152,8 @@ def _check(exchange: Exchange, order: Order) -> None:
         raise ProviderError(429, 20429, "Too Many Requests")
 
 
-def _is_url(text: str) -> bool:
+def is_url(text: str) -> bool:
+    """Whether the provider would take this address."""
     try:
         parts = urlsplit(text)
     except ValueError:
@@ -158,7 +161,7 @@ def _is_url(text: str) -> bool:
     return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
-async def _keep_waiting(request: Request, hold_s: float) -> None:
+async def keep_waiting(request: Request, hold_s: float) -> None:
     """Answer nothing until the caller hangs up, or for `hold_s` real seconds."""
     try:
         async with asyncio.timeout(hold_s):
@@ -171,7 +174,7 @@ async def _keep_waiting(request: Request, hold_s: float) -> None:
 @router.get("/{account_sid}/Messages.json")
 async def list_messages(request: Request, account_sid: str) -> dict[str, object]:
     """A page of messages, newest first, filtered by To, From and DateSent."""
-    exchange = _account(request, account_sid)
+    exchange = account_of(request, account_sid)
     query = ListQuery.parse(request.query_params)
     return page_json(exchange.ledger.newest_first(), query, account_sid)
 
@@ -179,7 +182,7 @@ async def list_messages(request: Request, account_sid: str) -> dict[str, object]
 @router.get("/{account_sid}/Messages/{sid}.json")
 async def fetch_message(request: Request, account_sid: str, sid: str) -> dict[str, object]:
     """One message; 20404 if there is none."""
-    message: Message | None = _account(request, account_sid).ledger.get(sid)
+    message: Message | None = account_of(request, account_sid).ledger.get(sid)
     if message is None:
         raise ProviderError(404, 20404, f"The requested resource {request.url.path} was not found")
     return message_json(message, account_sid)

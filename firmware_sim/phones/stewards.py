@@ -18,6 +18,7 @@ from typing import Final
 MINUTE_S: Final = 60.0
 REFUSES_SHARE: Final = 0.10
 SILENT_SHARE: Final = 0.08
+MACHINE_SHARE: Final = 0.12
 FORGET_AFTER_S: Final = 12 * 60 * MINUTE_S  # four digits come round again; half a day is enough
 MAX_CODES: Final = 5_000
 ANSWERING_ROLES: Final = frozenset({"steward", "substitute", "key_holder"})
@@ -35,6 +36,15 @@ class Answer:
     number: str
     body: str
     code: str
+
+
+@dataclass(frozen=True, slots=True)
+class OnThePhone:
+    """What somebody does with a call now: pick it up as `who`, or press `digit`."""
+
+    sid: str
+    who: str = "human"
+    digit: str = ""
 
 
 @dataclass(slots=True)
@@ -74,6 +84,8 @@ class Stewards:
         self._seed = seed
         self._alerts: dict[str, _Alert] = {}
         self._plans: list[_Plan] = []
+        self._calls: list[tuple[float, str, OnThePhone]] = []
+        self._said_yes: set[str] = set()
 
     def told(self, number: str, role: str, body: str, now_s: float, *, engage: bool) -> None:
         """A text from the server has reached a phone.
@@ -87,6 +99,9 @@ class Stewards:
         self._forget(now_s)
         alert = self._alerts.setdefault(code, _Alert(now_s))
         alert.last_heard_s = now_s
+        if number in self._said_yes:  # the confirmation of a key: they will text from the door
+            self._said_yes.discard(number)
+            self._plans.append(_Plan(number, code, self._rest(number, code, now_s), True))
         first = number not in alert.heard_by
         alert.heard_by.add(number)
         if not (first and engage and asks_for_answer(body)):
@@ -96,6 +111,36 @@ class Stewards:
         texts = self._decide(number, code, now_s)
         if texts:
             self._plans.append(_Plan(number, code, texts))
+
+    def rung(self, number: str, role: str, sid: str, now_s: float) -> None:
+        """A telephone rings. Some let it ring, some have a machine, most pick up and press 1."""
+        if role not in ANSWERING_ROLES:
+            return
+        dice = Random(f"{self._seed}:{number}:{sid}")
+        mood = dice.random()
+        picks_up_s = now_s + dice.uniform(4.0, 15.0)
+        if mood < SILENT_SHARE:
+            return
+        if mood < SILENT_SHARE + MACHINE_SHARE:
+            self._calls.append((picks_up_s, number, OnThePhone(sid, "machine_start")))
+            return
+        digit = "0" if mood > 1 - REFUSES_SHARE else "1"
+        self._calls.append((picks_up_s, number, OnThePhone(sid)))
+        pressed_s = picks_up_s + dice.uniform(4.0, 12.0)
+        self._calls.append((pressed_s, number, OnThePhone(sid, digit=digit)))
+
+    def on_the_phone(self, now_s: float) -> list[OnThePhone]:
+        """What is done with calls by now, in order of time. Each is returned once."""
+        ready = sorted((c for c in self._calls if c[0] <= now_s), key=lambda c: (c[0], c[1]))
+        self._calls = [c for c in self._calls if c[0] > now_s]
+        for _, number, act in ready:
+            if act.digit == "1" and not any(p.number == number for p in self._plans):
+                self._said_yes.add(number)
+        return [act for _, _, act in ready]
+
+    def took_the_phone(self, number: str) -> None:
+        """A real person has this call in hand."""
+        self._calls = [c for c in self._calls if c[1] != number]
 
     def typed(self, number: str, body: str) -> None:
         """A real person sent a text from a phone: the alert it is about is theirs.
@@ -131,6 +176,7 @@ class Stewards:
     def stop(self) -> None:
         """Everyone puts the phone down: nothing planned is sent any more."""
         self._plans.clear()
+        self._calls.clear()
 
     def _decide(self, number: str, code: str, now_s: float) -> list[tuple[float, str]]:
         # Seeded by who and what, not by order of arrival: a repeat of the run with a message
@@ -142,9 +188,13 @@ class Stewards:
             return []
         if mood < SILENT_SHARE + REFUSES_SHARE:
             return [(first_s, "0")]
-        door_s = first_s + dice.uniform(2 * MINUTE_S, 6 * MINUTE_S)
+        return [(first_s, "1"), *self._rest(number, code, first_s)]
+
+    def _rest(self, number: str, code: str, said_yes_s: float) -> list[tuple[float, str]]:
+        dice = Random(f"{self._seed}:{number}:{code}:door")
+        door_s = said_yes_s + dice.uniform(2 * MINUTE_S, 6 * MINUTE_S)
         safe_s = door_s + dice.uniform(2 * MINUTE_S, 8 * MINUTE_S)
-        return [(first_s, "1"), (door_s, "2"), (safe_s, "3")]
+        return [(door_s, "2"), (safe_s, "3")]
 
     def _stand_down(self, code: str) -> None:
         for plan in self._plans:

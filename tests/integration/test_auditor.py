@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
+from server.app import lines_of
 from server.auditor import Auditor
 from server.jobs import Sweeper
 from tests.town import HEAD, SECOND, Town, a_town, bound, serving
@@ -18,12 +19,10 @@ async def nobody_rings() -> None:
 
 
 def auditor(town: Town, ring: object = nobody_rings, **more: object) -> Auditor:
-    """An auditor of this town with its real channel."""
-    from server.channels.twilio import TwilioSms
-
+    """An auditor of this town with its real lines."""
     runtime = town.runtime
-    channel = TwilioSms(runtime.settings)
-    return Auditor(runtime.database, runtime.house, channel, ring, **more)  # type: ignore[arg-type]
+    lines = lines_of(runtime.settings)
+    return Auditor(runtime.database, runtime.house, lines, ring, **more)  # type: ignore[arg-type]
 
 
 async def test_all_is_well_while_nothing_is_overdue(tmp_path: Path) -> None:

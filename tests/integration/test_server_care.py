@@ -79,11 +79,11 @@ async def test_the_failure_of_an_older_copy_does_not_undo_the_newer(town: Town) 
         )
     )
     from server.core.words import Delivery
-    from server.service import answering
+    from server.service import receipts
 
     house = town.runtime.house
     await town.runtime.database.write(
-        lambda tx: answering.take_delivery(
+        lambda tx: receipts.take_delivery(
             tx, house, message["id"], Delivery.UNDELIVERED, "30008", provider_id="SM-other"
         )
     )
@@ -91,7 +91,7 @@ async def test_the_failure_of_an_older_copy_does_not_undo_the_newer(town: Town) 
     assert again["state"] == "sent"
     assert await town.faults() == []
     await town.runtime.database.write(
-        lambda tx: answering.take_delivery(
+        lambda tx: receipts.take_delivery(
             tx, house, message["id"], Delivery.UNDELIVERED, "30008",
             provider_id=message["provider_id"],
         )

@@ -64,6 +64,10 @@ function update(card) {
   screen.innerHTML = fresh.querySelector(".screen").innerHTML;
   if (atEnd) toEnd(screen);
   old.querySelector(".who").innerHTML = fresh.querySelector(".who").innerHTML;
+  const slot = old.querySelector(".call-slot");
+  const freshCall = fresh.querySelector(".call-slot").innerHTML;
+  // A button under the finger stays; everything else about the call is news.
+  if (slot.innerHTML !== freshCall) slot.innerHTML = freshCall;
   const stopped = old.querySelector(".stopped");
   const newlyStopped = fresh.querySelector(".stopped");
   if (stopped) stopped.remove();
@@ -116,8 +120,17 @@ async function poll() {
   setTimeout(poll, wait);
 }
 
+async function onCall(number, button) {
+  const key = /^key(\d)$/.exec(button.value);
+  button.setAttribute("aria-busy", "true");
+  const answer = await post(`/phones/${number}/call`, key ? { verb: "key", digit: key[1] } : { verb: button.value }).catch(() => null);
+  button.removeAttribute("aria-busy");
+  link.textContent = answer && (answer.ok || answer.status === 409) ? "" : "没有接通，请再试 · not put through, please try again";
+}
+
 document.addEventListener("submit", async (event) => {
   const form = event.target;
+  if (form.dataset.call) { event.preventDefault(); await onCall(form.dataset.call, event.submitter); return; }
   if (!form.dataset.key) return;
   event.preventDefault();
   const input = form.querySelector("input");
