@@ -6,7 +6,7 @@ from typing import Any
 
 from server.core.alerts import Actor, Alert, Decision, Event, Situation, Tell, decide, open_alert
 from server.core.ladder import MISSED_LADDER, SOS_LADDER, Person, Roster
-from server.core.words import Delivery, Kind, Role
+from server.core.words import Channel, Delivery, Kind, Role
 
 T0 = datetime(2026, 3, 13, 22, 10, tzinfo=UTC)  # 06:10 on 14 March in Guangzhou
 
@@ -30,10 +30,15 @@ def actor(person: Person) -> Actor:
 
 
 def told(decision: Decision) -> list[tuple[str, str]]:
-    """(name, template) of everybody a decision tells."""
-    return [
-        (e.person.name, e.template.value) for e in decision.effects if isinstance(e, Tell)
-    ]
+    """(name, template) of everybody a decision tells, by whichever channel."""
+    found = [(e.person.name, e.template.value) for e in decision.effects if isinstance(e, Tell)]
+    return list(dict.fromkeys(found))
+
+
+def rung(decision: Decision) -> list[str]:
+    """Names of everybody a decision rings."""
+    tells = [e for e in decision.effects if isinstance(e, Tell)]
+    return [e.person.name for e in tells if e.channel is Channel.VOICE]
 
 
 class Story:
@@ -43,6 +48,8 @@ class Story:
         ladder = SOS_LADDER if kind is Kind.SOS else MISSED_LADDER
         self.roster = roster
         self.told: dict[int, Delivery] = {}
+        self.tried: dict[int, frozenset[Channel]] = {}
+        self.arrives = Delivery.DELIVERED
         fresh = Alert(kind=kind, ladder=ladder, opened_at=T0, **alert)
         self.last = self._take(open_alert(fresh, roster, T0))
 
@@ -53,7 +60,7 @@ class Story:
 
     def after(self, seconds: float, event: Event) -> Decision:
         """What `event` does, so many seconds after the press."""
-        situation = Situation(self.alert, self.roster, dict(self.told))
+        situation = Situation(self.alert, self.roster, dict(self.told), dict(self.tried))
         self.last = self._take(decide(situation, event, later(seconds)))
         return self.last
 
@@ -77,5 +84,7 @@ class Story:
     def _take(self, decision: Decision) -> Decision:
         for effect in decision.effects:
             if isinstance(effect, Tell):
-                self.told.setdefault(effect.person.id, Delivery.SENT)
+                who = effect.person.id
+                self.told.setdefault(who, self.arrives)
+                self.tried[who] = self.tried.get(who, frozenset()) | {effect.channel}
         return decision

@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.core.messages import GSM7, Subject, compose, place, segments, who
+from server.core.messages import GSM7, Subject, Ways, compose, place, segments, who
 from server.core.texts import CATALOGUE, WORDS
-from server.core.words import Outcome, Template
+from server.core.words import SPOKEN_ONLY, Outcome, Template
 from xunlou.sample import guangdan
 
+WRITTEN = [t for t in Template if t not in SPOKEN_ONLY]
 LINKS = ("", "http://127.0.0.1:8000/s/" + "x" * 22, "https://xunlou.example.org/s/" + "x" * 22)
 
 
@@ -32,12 +33,25 @@ def test_the_gsm_alphabet_is_whole() -> None:
     assert set(string.ascii_letters + string.digits) <= GSM7
 
 
+WAYS = (
+    Ways(),
+    Ways(two_way=False, calls=True, phone="+862081234567"),
+    Ways(two_way=False, calls=True),
+    Ways(two_way=False, calls=False, phone="020-81234567"),
+    Ways(two_way=False, calls=False),
+)
+
+
+@pytest.mark.parametrize("ways", WAYS, ids=str)
 @pytest.mark.parametrize("lang", ["zh", "en"])
-def test_every_message_about_every_sample_resident_is_one_segment(lang: str) -> None:
-    """All templates, with and without a link, as test and late, codes of six digits."""
+def test_every_message_about_every_sample_resident_is_one_segment(
+    lang: str, ways: Ways
+) -> None:
+    """All templates, with and without a link, as test and late, codes of six digits, and every
+    way that people may be able to answer in."""
     day = date(2026, 3, 14)
     for building, flat, resident in guangdan().flats_with_residents():
-        for template in Template:
+        for template in WRITTEN:
             about = {Template.CHECKED_IN: flat.label, Template.CLOSED: Outcome.FALSE_ALARM.value}
             for link in LINKS:
                 subject = Subject(
@@ -45,14 +59,31 @@ def test_every_message_about_every_sample_resident_is_one_segment(lang: str) -> 
                     resident.living == "alone", "123456", (flat.label,), 125, link,
                     test=True, late=True,
                 )  # fmt: skip
-                text = compose(template, subject, lang, about.get(template, "欧阳慧玲"))
+                text = compose(template, subject, lang, about.get(template, "欧阳慧玲"), ways)
                 assert segments(text) == 1, text
                 assert resident.name not in text
     for building in guangdan().buildings:
         labels = tuple(f.label for f in building.flats)
         whole_house = Subject(building.number, code="123456", labels=labels)
-        text = compose(Template.MISSED, whole_house, lang)
+        text = compose(Template.MISSED, whole_house, lang, ways=ways)
         assert segments(text) == 1, text
+
+
+@pytest.mark.parametrize("ways", WAYS[1:], ids=str)
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_where_nobody_can_answer_an_sms_none_asks_for_it(lang: str, ways: Ways) -> None:
+    """Mainland China: no "reply", no digits to send back, no link, in no message of all. A call is
+    promised only where one can come, and the duty telephone stands there when there is one."""
+    for template in WRITTEN:
+        subject = Subject(11, 3, "301", 84, True, "4031", ("301", "303"), 5, LINKS[1])
+        text = compose(template, subject, lang, "平安", ways)
+        for word in ("回1", "回2", "回3", "回0", "回复1", "Reply", "reply", "http", "1=我去 2"):
+            assert word not in text, text
+    for template in (Template.SOS, Template.FALL, Template.MISSED):
+        text = compose(template, Subject(11, 3, "301", 84, True, "4031", ("301",)), lang, "", ways)
+        assert ("来电" in text or "call comes" in text) == ways.calls, text
+        if not ways.calls and ways.phone:
+            assert ways.phone in text, text
 
 
 FLAT_301 = Subject(11, 3, "301", 84, True, "4031")
@@ -96,7 +127,7 @@ def test_a_link_is_left_out_rather_than_a_second_segment_sent() -> None:
 @pytest.mark.parametrize("lang", sorted(CATALOGUE))
 def test_the_catalogue_is_whole_and_asks_for_no_opt_out_word(lang: str) -> None:
     """Each language has every template and word, and no wording teaches a steward to say STOP."""
-    assert set(CATALOGUE[lang]) == set(Template)
+    assert set(CATALOGUE[lang]) == set(WRITTEN)
     assert set(WORDS[lang]) == set(WORDS["zh"])
     for wordings in CATALOGUE[lang].values():
         for wording in wordings:
