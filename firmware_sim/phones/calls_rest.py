@@ -46,6 +46,8 @@ async def create_call(request: Request, account_sid: str) -> JSONResponse:
         raise ProviderError(503, 20503, "Service Unavailable")
     if fault and fault.kind == "429":
         raise ProviderError(429, 20429, "Too Many Requests")
+    if fault and fault.kind == "refused":
+        raise ProviderError(401, fault.error_code, "Refused")
     if fault and fault.kind == "slow_ms":
         await asyncio.sleep(fault.ms / 1000)
     _check(exchange, form)

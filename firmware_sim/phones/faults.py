@@ -7,7 +7,8 @@ a bounded count, and there is a bounded number of them.
 from dataclasses import dataclass
 from typing import Final
 
-REQUEST_KINDS: Final = ("503", "429", "slow_ms", "timeout_after_accept")
+REQUEST_KINDS: Final = ("503", "429", "slow_ms", "timeout_after_accept", "refused")
+TEXT_KINDS: Final = ("no_texts",)
 DELIVERY_KINDS: Final = (
     "undelivered",
     "failed",
@@ -17,7 +18,7 @@ DELIVERY_KINDS: Final = (
 )
 CALL_KINDS: Final = ("busy", "no_answer", "call_failed", "machine", "fax", "picks_up")
 OUTAGE: Final = "down"
-KINDS: Final = (*REQUEST_KINDS, *DELIVERY_KINDS, *CALL_KINDS, OUTAGE)
+KINDS: Final = (*REQUEST_KINDS, *TEXT_KINDS, *DELIVERY_KINDS, *CALL_KINDS, OUTAGE)
 MAX_FAULTS: Final = 100
 MAX_COUNT: Final = 10_000
 MAX_MS: Final = 60_000
@@ -91,6 +92,10 @@ class Faults:
     def take_request(self, number: str) -> Fault | None:
         """The fault, if any, that this POST to Messages meets; one use of it is spent."""
         return self._take(number, REQUEST_KINDS)
+
+    def take_text(self, number: str) -> bool:
+        """Whether texts are down (and calls are not) for this request."""
+        return self._take(number, TEXT_KINDS) is not None
 
     def take_outage(self) -> bool:
         """Whether the whole provider is down for this request, whatever it asks."""

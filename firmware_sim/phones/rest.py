@@ -86,10 +86,12 @@ async def create_message(request: Request, account_sid: str) -> JSONResponse:
     exchange = account_of(request, account_sid)
     order = Order.read(await request.form())
     fault = exchange.faults.take_request(order.to)
-    if fault and fault.kind == "503":
+    if (fault and fault.kind == "503") or exchange.faults.take_text(order.to):
         raise ProviderError(503, 20503, "Service Unavailable")
     if fault and fault.kind == "429":
         raise ProviderError(429, 20429, "Too Many Requests")
+    if fault and fault.kind == "refused":
+        raise ProviderError(401, fault.error_code, "Refused")
     if fault and fault.kind == "slow_ms":
         await asyncio.sleep(fault.ms / 1000)
     _check(exchange, order)

@@ -326,7 +326,8 @@ async def test_who_would_be_told_is_explained(town: Town) -> None:
     answer = (await town.api.get("/api/v1/ladder/explain", params={"resident": GRANNY})).json()
     first, second, third = answer["steps"]
     assert (answer["policy"], answer["awaited"]) == ("sos", True)
-    assert [(p["role"], p["channel"]) for p in first["told"]] == [("substitute", "sms")]
+    assert [(p["role"], p["channels"]) for p in first["told"]] == [("substitute", ["sms"])]
+    assert second["told"][0]["channels"] == ["sms", "voice"]
     assert {p["why"] for p in first["passed_over"]} == {"absent", "opted_out"}
     assert [s["after_s"] for s in (first, second, third)] == [0, 120, 240]
     assert {p["role"] for p in second["told"]} == {"substitute", "key_holder"}

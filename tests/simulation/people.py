@@ -6,12 +6,13 @@ ask whether a person really said what the database claims.
 
 import re
 from collections import defaultdict
+from functools import partial
 from typing import Any
 
 from server.core import alerts as core
 from server.core.words import Outcome
 from server.database import Tx
-from server.service import acting, answering, steward_page
+from server.service import acting, answering, calls, receipts, steward_page
 from tests.simulation.engine import World
 from tests.simulation.plan import Plan
 from tests.simulation.servers import Door, Servers
@@ -136,16 +137,50 @@ class People:
     def status(self, message_id: int, state: str, error: str | None, tries: int = 2) -> None:
         """The provider's word on a message."""
         house = self.servers.house
-        word = answering.PROVIDER_STATES[state]
+        word = receipts.PROVIDER_STATES[state]
 
         def again() -> None:
             if tries > 1:
                 self.world.after(15, self.status, message_id, state, error, tries - 1)
 
         self._call(
-            "a receipt", lambda tx: answering.take_delivery(tx, house, message_id, word, error),
+            "a receipt", lambda tx: receipts.take_delivery(tx, house, message_id, word, error),
             lambda _r: None, again,
         )  # fmt: skip
+
+    def ringing(self, phone: str, message_id: int) -> None:
+        """A telephone rings: some pick up and press a key, some have a machine, some are out."""
+        world, house = self.world, self.servers.house
+        persona = "prompt" if world.calm else self.plan.personas.get(phone, "slow")
+        what = {"silent": "no-answer", "slow": "machine"}.get(persona, "person")
+        if what == "person" and world.rng.random() < 0.3 and not world.calm:
+            what = world.rng.choice(("busy", "no-answer", "failed", "machine"))
+        by = {"person": "human", "machine": "machine_start"}.get(what, "")
+        world.tell("people", f"{self.names.get(phone)} on the telephone: {what}")
+        if what == "person":
+            digit = "0" if persona == "declines" else world.rng.choice(("1", "1", "9", "5"))
+            self._serial += 1
+            sid = f"KEY{self._serial:06}"
+            at = world.between(5, 30)
+            world.after(at, self._on_call, "words",
+                        lambda tx: calls.answered(tx, house, message_id, by))
+            key = partial(self._on_call, "a key", lambda tx: calls.pressed(
+                tx, house, message_id, sid, 1, digit))
+            world.after(at + 8, key)
+            if world.chance(self.plan.callback_twice):
+                world.after(at + 9, key)
+        elif what == "machine":
+            world.after(20, self._on_call, "words",
+                        lambda tx: calls.answered(tx, house, message_id, by))
+        if world.chance(self.plan.callback_lost):
+            return
+        end = receipts.call_ended("completed" if by else what, by)
+        assert end is not None
+        world.after(world.between(40, 60), self._on_call, "the end of a call",
+                    lambda tx: receipts.take_delivery(tx, house, message_id, *end))
+
+    def _on_call(self, name: str, use_case: Any) -> None:
+        self._call(name, use_case, lambda _r: None, lambda: None)
 
     def page(self, phone: str, token: str, action: str) -> None:
         """A press on the steward's page."""

@@ -44,10 +44,12 @@ class Provider:
         self.excuses = 0
         """How many second copies nobody could have avoided (see docs/simulation.md)."""
         self._hidden: list[tuple[str, str]] = []
+        self.voice: Calls = Calls(self)
         self.on_send: Callable[[str, str, int], None] = lambda _p, _b, _r: None
         self.on_accept: Callable[[Sms], None] = lambda _s: None
         self.deliver: Callable[[str, str], None] = lambda _p, _b: None
         self.status: Callable[[int, str, str | None], None] = lambda _m, _s, _e: None
+        self.rings: Callable[[str, int], None] = lambda _p, _r: None
 
     def send(self, phone: str, body: str, reference: int) -> Sent | Refused:
         """As twilio's POST."""
@@ -109,6 +111,11 @@ class Provider:
         self.excuses += self._hidden.count((phone, body))
         return found
 
+    def alive(self) -> bool:
+        """As twilio's account, asked."""
+        self.latency_s = self.world.between(0.05, 0.6)
+        return self.world.now_s >= self.down_until_s
+
     def _accept(self, phone: str, body: str, reference: int) -> Sms:
         world, plan = self.world, self.plan
         lag = world.between(0, plan.lookup_lag)
@@ -167,4 +174,56 @@ class Provider:
 
     def has(self, row: Any) -> bool:
         """Whether the provider really has a message that the database calls sent."""
+        if row["channel"] == "voice":
+            return self.voice.has(row)
         return bool(self.by_reference.get(row["id"])) or row["provider_id"] in self.sids
+
+
+class Calls:
+    """The same provider's calls: placed, delayed, lost, doubled, and answered by people, machines
+    or nobody. The truth about what rang is kept here."""
+
+    def __init__(self, provider: Provider) -> None:
+        self._provider = provider
+        self.placed: list[Sms] = []
+        self.latency_s = 0.0
+
+    def send(self, phone: str, body: str, reference: int) -> Sent | Refused:
+        """As twilio's POST to Calls."""
+        provider, world = self._provider, self._provider.world
+        self.latency_s = world.between(0.05, 0.6)
+        if world.now_s < provider.down_until_s:
+            raise Busy("down")
+        if world.chance(provider.plan.busy):
+            raise Busy("429")
+        if world.chance(provider.plan.timeout):
+            self.latency_s = 10.0
+            if world.rng.random() < 0.5:
+                self._place(phone, body, reference)
+            raise Ambiguous("time-out")
+        return Sent(self._place(phone, body, reference).sid)
+
+    def find(self, phone: str, body: str, since: datetime) -> list[Sent]:  # noqa: ARG002 (as twilio)
+        """As twilio's list of calls, newest first: it knows no words."""
+        self.latency_s = self._provider.world.between(0.05, 0.6)
+        if self._provider.world.now_s < self._provider.down_until_s:
+            raise Busy("can't be asked")
+        return [Sent(c.sid) for c in reversed(self.placed)
+                if c.phone == phone and c.created_s >= since.timestamp()]  # fmt: skip
+
+    def alive(self) -> bool:
+        """As twilio's account, asked."""
+        return self._provider.alive()
+
+    def has(self, row: Any) -> bool:
+        """Whether a call that the database calls placed was placed."""
+        sids = {c.sid for c in self.placed}
+        return row["provider_id"] in sids or any(c.reference == row["id"] for c in self.placed)
+
+    def _place(self, phone: str, body: str, reference: int) -> Sms:
+        world = self._provider.world
+        call = Sms(f"CA{len(self.placed):06}", phone, body, reference, world.now_s, world.now_s)
+        self.placed.append(call)
+        world.tell("provider", f"rings {phone[-7:]} for message {reference}: {body[:30]}")
+        world.after(world.between(1, 4), self._provider.rings, phone, reference)
+        return call

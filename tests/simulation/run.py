@@ -10,6 +10,7 @@ from pathlib import Path
 
 from server import migrate
 from server.core import rounds
+from server.core.messages import Ways
 from server.database import Database
 from server.service.house import House
 from server.store import people as people_store
@@ -95,7 +96,7 @@ def live(seed: int, ground: Ground, days: int = 1, verbose: bool = False) -> Fou
     database.clock = world.clock()
     database.transact(lambda tx: load(tx.conn, p.community, tx.now))
     _old_codes(ground.path, to_ms(p.start))
-    house = House("https://x.example", b"a key of the simulation")
+    house = House("https://x.example", b"a key of the simulation", ways=Ways())
     provider = Provider(world, p)
     servers = Servers(world, p, database, ground.path, house, provider)
     with database.reader.begin() as conn:
@@ -107,6 +108,7 @@ def live(seed: int, ground: Ground, days: int = 1, verbose: bool = False) -> Fou
     homes = Homes(world, p, gateway)
     checks = Checks(world, p, ground.path, servers, provider, people, gateway, homes)
     provider.deliver, provider.status = people.receive, people.status
+    provider.rings = people.ringing
     world.tell("plan", str({k: getattr(p, k) for k in p.__slots__ if k not in
                             ("community", "personas")}))  # fmt: skip
     violation = None

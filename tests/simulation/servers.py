@@ -17,6 +17,7 @@ from sqlalchemy.engine import Engine
 
 from server import jobs, outbox
 from server.channels.base import Ambiguous, Busy
+from server.channels.lines import Line, Lines
 from server.clock import Clock
 from server.core import rounds
 from server.database import Database
@@ -74,9 +75,9 @@ class SteppedWorker(outbox.Worker):
     async def _together(self, sends: Any) -> None:
         await self._process.together(list(sends))
 
-    async def _in_thread(self, call: Callable[..., Any], *args: object) -> Any:
+    async def _in_thread(self, line: Line, call: Callable[..., Any], *args: object) -> Any:
         await Point("before the provider is called", 0.01)
-        channel, result, error = self._channel, None, None
+        channel, result, error = line.carrier, None, None
         try:
             result = call(*args)
         except (Ambiguous, Busy) as raised:
@@ -140,8 +141,9 @@ class Servers:
         process.alive, process.stalled_until_s = True, 0.0
         process.up_since_s = self.world.server_s
         door: Any = Door(self)
+        lines = Lines.only(self.provider, self.provider.voice)
         workers = {
-            lane: SteppedWorker(process, door, self.house, self.provider, [lane])
+            lane: SteppedWorker(process, door, self.house, lines, [lane])
             for lane in (SOS_LANE, ROUND_LANE)
         }
         sweeper = jobs.Sweeper(door, self.house, lambda: self.world.now_s)

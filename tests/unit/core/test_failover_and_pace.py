@@ -1,4 +1,4 @@
-"""When a provider is down, how fast a sender may send, and the hours in which a text wakes nobody."""
+"""When a provider is down, how fast a sender may send, and when a text wakes nobody."""
 
 from datetime import time, timedelta
 

@@ -22,6 +22,7 @@ DUTY_STEP = Step((Target.DUTY,), 60)
         ((Step((Target.STEWARDS,), 60),), 60, "without a human"),
         ((Step((Target.DUTY,), 0),), 60, "at least 1"),
         ((DUTY_STEP,), 0, "at least 1"),
+        ((Step((Target.DUTY,), 60, ()),), 60, "needs a channel"),
     ],
 )
 def test_a_ladder_that_could_leave_somebody_alone_is_refused(
@@ -45,6 +46,7 @@ def test_a_person_behind_two_targets_is_told_once() -> None:
     assert [p.id for p in both] == [1, 2, 4]
     assert {p.id for p in ROSTER.everyone()} == {1, 2, 3, 4, 5}
     assert LIN in both
+    assert [p.id for p in ROSTER.people((Target.STEWARD_2, Target.STEWARD_1))] == [2, 1]
     assert DUTY not in both
 
 
