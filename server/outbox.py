@@ -139,7 +139,7 @@ class Worker:
             return  # one lane asks for all
         for line in self._lines.to_probe(self._database.clock.now()):
             if await self._in_thread(line, line.carrier.alive):
-                await self._turned(line, self._lines.worked(line))
+                await self._turned(line, self._lines.answered(line))
 
     # The two places that need an event loop; tests/simulation drives this class without one.
 
@@ -280,14 +280,12 @@ class Worker:
         self, message: RowMapping, line: Line | None, state: Delivery
     ) -> None:
         """The provider did not take it (or may have): try again later, or give up in time."""
-        now, change = self._database.clock.now(), None
         if line is not None:
-            change = self._lines.failed(line, now)
+            change = self._lines.failed(line, self._database.clock.now())
             await self._turned(line, change)
         alone = line is not None and self._lines.other(line) is None
         down = line is not None and self._lines.is_down(line)
-        moved = change is Change.WENT_DOWN and not alone
-        wait_s = 0 if moved else BACKOFF_S[min(message["tries"], len(BACKOFF_S) - 1)]
+        wait_s = 0 if down and not alone else BACKOFF_S[min(message["tries"], len(BACKOFF_S) - 1)]
         can_ring = (
             self._house.ways.calls
             and message["channel"] == Channel.SMS

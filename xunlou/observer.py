@@ -62,6 +62,9 @@ class Observer:
             # Ours alone: the provider answers STOP and START in its own words.
             provider += [m for m in answer["messages"] if m["direction"] == "outbound-api"]
             page = answer["next_page_uri"]
+        path = f"/2010-04-01/Accounts/{self._account[0]}/Calls.json?PageSize={PAGE}"
+        answer = (await self._phones.get(path, auth=self._account)).raise_for_status().json()
+        provider += answer["calls"]
         return Books(
             sim=sim,
             journal=self._journal,

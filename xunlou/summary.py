@@ -15,7 +15,7 @@ HELD_BACK = frozenset({"queued", "cancelled"})
 @dataclass(frozen=True, slots=True)
 class Books:
     """The three books. `sim`: GET /sim/summary. `journal`, `alerts`, `messages`: the server's.
-    `provider`: the provider's messages out to people."""
+    `provider`: the provider's messages and calls out to people."""
 
     sim: Json
     journal: Sequence[Json]
@@ -63,6 +63,7 @@ def reckon(books: Books) -> dict[str, Any]:
         "missed": sum(1 for a in books.alerts if a["kind"] == "missed"),
         "faults": sum(1 for a in books.alerts if a["kind"] == "fault"),
         "messages": len(books.provider),
+        "calls": sum(1 for m in books.provider if m["sid"].startswith("CA")),
         "accepted": sum(1 for e in books.journal if e["kind"] == "accepted"),
         "on_scene": sum(1 for e in books.journal if e["kind"] == "arrived"),
         "resolved": sum(1 for a in books.alerts if a["kind"] != "fault" and a["resolved_ms"]),

@@ -7,7 +7,7 @@ core/failover.py.
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from server.channels.base import Ambiguous, Busy, Refused, Sent
@@ -90,6 +90,12 @@ class Lines:
             self._health[line], change = failover.worked(self._health[line])
         return change
 
+    def answered(self, line: Line) -> Change | None:
+        """The provider answered a question, with no message at stake."""
+        with self._lock:
+            self._health[line], change = failover.answered(self._health[line])
+        return change
+
     def failed(self, line: Line, now: datetime) -> Change | None:
         """The provider did not answer, or could not take it now."""
         with self._lock:
@@ -104,10 +110,7 @@ class Lines:
                 if failover.probe_due(health, now, self._speed)
             ]  # fmt: skip
             for line in found:
-                old = self._health[line]
-                self._health[line] = Health(
-                    old.known, old.down, old.failing_since, old.failed_at, now
-                )
+                self._health[line] = replace(self._health[line], probed_at=now)
         return found
 
     def text(self, phone: str, body: str) -> bool:

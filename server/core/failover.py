@@ -2,6 +2,9 @@
 
 Down means: every try since `DOWN_AFTER` failed, one soon after the other. A single failure long ago
 says nothing about now, so a run of failures with a long gap in it starts anew.
+
+A provider that answers a question may still not take a message: after a probe it is on probation,
+and one failed message takes it out again at once, for longer each time.
 """
 
 from dataclasses import dataclass, replace
@@ -13,6 +16,8 @@ DOWN_AFTER = timedelta(seconds=60)
 GAP = timedelta(seconds=60)
 """Tries further apart than this are not one run of failures."""
 PROBE_EVERY = timedelta(seconds=15)
+MOST_RELAPSES = 3
+"""After three the question is put every two minutes."""
 
 
 class Change(StrEnum):
@@ -31,11 +36,20 @@ class Health:
     failing_since: datetime | None = None
     failed_at: datetime | None = None
     probed_at: datetime | None = None
+    probation: bool = False
+    relapses: int = 0
+
+
+def answered(health: Health) -> tuple[Health, Change | None]:
+    """It answered a probe: it may be tried with a message again."""
+    if not health.down:
+        return health, None
+    return replace(health, down=False, probation=True), Change.CAME_BACK
 
 
 def worked(health: Health) -> tuple[Health, Change | None]:
-    """It answered. The first answer of all counts as a return: the process before this one may
-    have died while it was down."""
+    """It took a message, or refused it for a good reason. The first answer of all counts as a
+    return: the process before this one may have died while it was down."""
     change = Change.CAME_BACK if health.down or not health.known else None
     return Health(known=True), change
 
@@ -44,12 +58,17 @@ def failed(health: Health, now: datetime, speed: float = 1.0) -> tuple[Health, C
     """It did not answer, or said that it can't now. `speed`: of a demo's clock."""
     fresh = health.failed_at is None or now - health.failed_at > GAP * speed
     since = now if fresh or health.failing_since is None else health.failing_since
-    down = health.down or now - since >= DOWN_AFTER * speed
-    after = replace(health, down=down, failing_since=since, failed_at=now)
+    down = health.down or health.probation or now - since >= DOWN_AFTER * speed
+    after = replace(
+        health, down=down, failing_since=since, failed_at=now, probation=False,
+        probed_at=now if health.probation else health.probed_at,
+        relapses=min(MOST_RELAPSES, health.relapses + health.probation),
+    )  # fmt: skip
     return after, Change.WENT_DOWN if down and not health.down else None
 
 
 def probe_due(health: Health, now: datetime, speed: float = 1.0) -> bool:
     """Whether a provider that is down should be asked again, with nothing at stake."""
     last = health.probed_at
-    return health.down and (last is None or now - last >= PROBE_EVERY * speed)
+    wait = PROBE_EVERY * speed * 2**health.relapses
+    return health.down and (last is None or now - last >= wait)

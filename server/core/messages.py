@@ -93,38 +93,45 @@ def _labels(labels: Sequence[str], shown: int, lang: str) -> str:
     return words["mark"].join(labels[:shown]) + (words["more"] if shown < len(labels) else "")
 
 
+def fill(
+    wording: str, subject: Subject, lang: str, about: str = "", ways: Ways | None = None,
+    shown: int | None = None,
+) -> str:
+    """One wording about one subject; `shown`: how many flats it names, all when None."""
+    ways, words = ways or Ways(), WORDS[lang]
+    if about in (*Outcome, "all"):
+        about = words[about]
+    head = (words["test"] if subject.test else "") + (words["late"] if subject.late else "")
+    text = head + wording.format(
+        place=place(subject, lang),
+        building=words["building"].format(number=subject.building),
+        who=who(subject, lang),
+        code=subject.code,
+        about=about,
+        link=subject.link,
+        count=len(subject.labels),
+        labels=_labels(subject.labels, len(subject.labels) if shown is None else shown, lang),
+        min=subject.waited_min,
+        call=texts_one_way.CALL[lang],
+        phone=ways.phone,
+    )
+    # A resident we know neither age nor living situation of leaves an empty clause.
+    return text.replace("!。", "!").replace("! . ", "! ")
+
+
 def compose(
     template: Template, subject: Subject, lang: str, about: str = "", ways: Ways | None = None
 ) -> str:
     """The words of one SMS, in one segment: the fullest wording that fits, listing as many flats
     as fit."""
     lang = language(lang)
-    words = WORDS[lang]
-    if about in (*Outcome, "all"):
-        about = words[about]
-    head = (words["test"] if subject.test else "") + (words["late"] if subject.late else "")
     text = ""
-    ways = ways or Ways()
-    for wording in wordings(template, lang, ways):
+    for wording in wordings(template, lang, ways or Ways()):
         if "{link}" in wording and not subject.link:
             continue
         most = len(subject.labels) if "{labels}" in wording else 0
         for shown in range(most, -1 if most == 0 else 0, -1):
-            text = head + wording.format(
-                place=place(subject, lang),
-                building=words["building"].format(number=subject.building),
-                who=who(subject, lang),
-                code=subject.code,
-                about=about,
-                link=subject.link,
-                count=len(subject.labels),
-                labels=_labels(subject.labels, shown, lang),
-                min=subject.waited_min,
-                call=texts_one_way.CALL[lang],
-                phone=ways.phone,
-            )
-            # A resident we know neither age nor living situation of leaves an empty clause.
-            text = text.replace("!。", "!").replace("! . ", "! ")
+            text = fill(wording, subject, lang, about, ways, shown)
             if segments(text) == 1:
                 return text
     return text

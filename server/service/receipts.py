@@ -85,6 +85,8 @@ def take_delivery(
             tx, stored, f"message_{state.value}", message_id=message_id, error=error,
             template=row["template"], channel=row["channel"],
         )  # fmt: skip
+    if state is Delivery.SENT and row["channel"] == Channel.VOICE:
+        raising.fault_over(tx, house, Fault.SMS_PROVIDER, [row["channel"]])  # it can be rung
     if state is Delivery.DELIVERED:
         people.set_person(tx.conn, row["person_id"], failing_since=None)
         raising.fault_over(tx, house, Fault.STEWARD_UNREACHABLE, [str(row["person_id"])])

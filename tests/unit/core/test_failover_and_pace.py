@@ -65,6 +65,22 @@ def test_a_provider_that_is_down_is_asked_every_quarter_of_a_minute() -> None:
     assert [failover.probe_due(probed, later(s)) for s in (14, 15)] == [False, True]
 
 
+def test_after_a_probe_one_failed_message_is_enough() -> None:
+    """It answers questions and takes no messages: out again at once, and asked less often each
+    time; a message that it takes makes it whole."""
+    health, waits = Health(down=True), []
+    for n in range(5):
+        health, back = failover.answered(health)
+        assert (back, health.down) == (BACK, False)
+        health, gone = failover.failed(health, later(1000 * n))
+        assert (gone, health.down) == (DOWN, True)
+        waits.append(next(s for s in range(999) if failover.probe_due(health, later(1000 * n + s))))
+    assert waits == [30, 60, 120, 120, 120]
+    health, _ = failover.answered(health)
+    assert failover.worked(health) == (Health(known=True), None)
+    assert failover.answered(Health(known=True)) == (Health(known=True), None)
+
+
 def test_an_sos_never_waits_and_the_others_wait_for_it() -> None:
     """A thousand worklists at ten a second: ten leave, then an SOS at once, in debt if need be;
     the rest goes on as the seconds pass."""
