@@ -220,7 +220,10 @@ class Town:
     async def calls(self, number: str) -> list[dict[str, Any]]:
         """All calls to this phone, oldest first."""
         await self.settled()
-        answer = (await self.phones.get(f"/phones/{number}/calls")).raise_for_status()
+        answer = await self.phones.get(f"/phones/{number}/calls")
+        if answer.status_code == 404:  # never heard of
+            return []
+        answer.raise_for_status()
         found: list[dict[str, Any]] = answer.json()["calls"]
         return found
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import requests
+from requests.adapters import HTTPAdapter
 from twilio.base.exceptions import TwilioException, TwilioRestException
 from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
@@ -15,6 +16,9 @@ from server.channels.base import Ambiguous, Busy, Refused, Sent
 log = logging.getLogger(__name__)
 TIMEOUT_S = 10.0
 """The sync client has no time-out of its own; an outbox worker must not hang for ever."""
+AT_ONCE = 48
+"""Sends that may be under way in all lanes together; fewer connections would be made anew each
+time."""
 SURELY_NOT_TAKEN = frozenset({429, 503})
 
 
@@ -39,6 +43,10 @@ class Account:
             credentials.token,
             http_client=TwilioHttpClient(timeout=TIMEOUT_S),
         )
+        session = self.client.http_client.session
+        if session is not None:  # one connection for each that may send at once
+            session.mount("http://", HTTPAdapter(pool_maxsize=AT_ONCE))
+            session.mount("https://", HTTPAdapter(pool_maxsize=AT_ONCE))
         if credentials.base_url:
             self.client.api.base_url = credentials.base_url
 

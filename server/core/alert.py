@@ -3,7 +3,7 @@
 Only data. How one becomes the other is `decide` in alerts.py.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -115,6 +115,8 @@ class Situation:
     """person id → the best state of any message to them about this alert."""
     tried: Mapping[int, frozenset[Channel]] = field(default_factory=dict)
     """person id → the channels by which they were called to this alert."""
+    waiting: Collection[int] = ()
+    """Those for whom a message about this alert has not left the house yet."""
 
 
 # What can happen to an alert.

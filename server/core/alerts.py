@@ -127,7 +127,9 @@ def climb(s: Situation, now: datetime, *, until_duty: bool = False) -> Decision:
     if alert.step >= len(steps):
         repeats = alert.repeats + 1
         last = len(steps) - 1
-        effects += _call(s, last, repeats) if _confirmed(s) else _call_all(s, repeats)
+        again = _call(s, last, repeats) if _confirmed(s) else _call_all(s, repeats)
+        # What has not left yet need not be said twice: a queue must not feed itself.
+        effects += [t for t in again if t.person.id not in s.waiting]
         alert = replace(
             alert, repeats=repeats, next_step_at=now + timedelta(seconds=steps[last].wait_s)
         )

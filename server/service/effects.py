@@ -34,8 +34,8 @@ def roster_of(tx: Tx, row: RowMapping) -> Roster:
 
 def situation(tx: Tx, stored: alerts.Stored) -> core.Situation:
     """The facts `core.alerts.decide` judges by."""
-    told, tried = outbox.told(tx.conn, stored.id)
-    return core.Situation(stored.alert, roster_of(tx, stored.row), told, tried)
+    told, tried, waiting = outbox.told(tx.conn, stored.id)
+    return core.Situation(stored.alert, roster_of(tx, stored.row), told, tried, waiting)
 
 
 def subject_of(tx: Tx, stored: alerts.Stored) -> Subject:

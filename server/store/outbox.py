@@ -40,10 +40,11 @@ def enqueue(conn: Connection, **row: Any) -> int | None:
 
 def told(
     conn: Connection, alert_id: int
-) -> tuple[dict[int, Delivery], dict[int, frozenset[Channel]]]:
-    """What became of an alert's messages: person id → the best state of any of them, and person
-    id → the channels by which they were called."""
+) -> tuple[dict[int, Delivery], dict[int, frozenset[Channel]], set[int]]:
+    """What became of an alert's messages: person id → the best state of any of them, person id →
+    the channels by which they were called, and for whom one has not left yet."""
     best: dict[int, Delivery] = {}
+    waiting: set[int] = set()
     tried: defaultdict[int, frozenset[Channel]] = defaultdict(frozenset)
     for person_id, state, channel, template in conn.execute(
         select(MESSAGE.c.person_id, MESSAGE.c.state, MESSAGE.c.channel, MESSAGE.c.template)
@@ -52,9 +53,11 @@ def told(
         now, before = Delivery(state), best.get(person_id)
         if before is None or PROGRESS.index(now) < PROGRESS.index(before):
             best[person_id] = now
+        if now in (Delivery.QUEUED, Delivery.SENDING):
+            waiting.add(person_id)
         if template in CALLS:
             tried[person_id] |= {Channel(channel)}
-    return best, tried
+    return best, tried, waiting
 
 
 def lease(

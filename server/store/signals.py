@@ -274,11 +274,12 @@ def round_rung(conn: Connection, community_id: int, due_at: datetime) -> tuple[b
 
 
 def calls_unclaimed(conn: Connection, community_id: int, due_at: datetime) -> bool:
-    """Whether a round that has opened still has its calls to residents to make."""
-    query = select(ROUND.c.id).where(
-        ROUND.c.community_id == community_id, ROUND.c.due_at == due_at, ROUND.c.called_at.is_(None)
-    )
-    return conn.execute(query).first() is not None
+    """Whether a round still has its calls to residents to make."""
+    made = select(ROUND.c.id).where(
+        ROUND.c.community_id == community_id, ROUND.c.due_at == due_at,
+        ROUND.c.called_at.is_not(None),
+    )  # fmt: skip
+    return conn.execute(made).first() is None
 
 
 def claim_calls(conn: Connection, community_id: int, due_at: datetime, now: datetime) -> bool:

@@ -155,6 +155,23 @@ def test_no_receipt_at_all_and_the_telephone_rings_with_the_next_step() -> None:
     assert len(rung(again)) == len(everyone)
 
 
+def test_what_still_waits_in_the_queue_is_not_queued_again() -> None:
+    """The provider is slow: the repeats go to those for whom nothing is waiting."""
+    from dataclasses import replace
+
+    from server.core.alerts import Situation, decide
+    from tests.unit.core.people import later
+
+    story = Story()
+    for seconds in (120, 240):
+        story.after(seconds, StepDue())
+    story.told = dict.fromkeys(story.told, Delivery.SENT)
+    s = Situation(story.alert, story.roster, story.told, story.tried)
+    everyone = {p.id for p in story.roster.everyone()}
+    stuck = decide(replace(s, waiting=everyone - {LIN.id}), StepDue(), later(360))
+    assert (stuck.reason, told(stuck)) == (Reason.REPEATED, [(LIN.name, "sos")])
+
+
 def test_one_confirmed_text_and_only_the_last_step_is_repeated() -> None:
     """Somebody surely knows: those who were told are left in peace."""
     story = Story()
