@@ -117,7 +117,7 @@ def climb(s: Situation, now: datetime, *, until_duty: bool = False) -> Decision:
 
     `until_duty`: go on until a step that tells the care centre has been taken.
     When the ladder is exhausted its last step is repeated: an alarm that nobody accepted goes on.
-    While no message was ever confirmed, everybody is called again, by every channel.
+    While nothing has ever left the house, everybody is called again, by every channel.
     """
     alert = s.alert
     if alert.ladder is None:  # faults are for the staff's screen alone
@@ -127,9 +127,10 @@ def climb(s: Situation, now: datetime, *, until_duty: bool = False) -> Decision:
     if alert.step >= len(steps):
         repeats = alert.repeats + 1
         last = len(steps) - 1
-        again = _call(s, last, repeats) if _confirmed(s) else _call_all(s, repeats)
+        again = _call(s, last, repeats) if _left(s) else _call_all(s, repeats)
         # What has not left yet need not be said twice: a queue must not feed itself.
         effects += [t for t in again if t.person.id not in s.waiting]
+        effects += _ring_the_unconfirmed(s, last, effects)
         alert = replace(
             alert, repeats=repeats, next_step_at=now + timedelta(seconds=steps[last].wait_s)
         )
@@ -148,6 +149,11 @@ def climb(s: Situation, now: datetime, *, until_duty: bool = False) -> Decision:
 def _confirmed(s: Situation) -> bool:
     """Whether any message is known to have arrived. "Sent" is only the provider's good hope."""
     return Delivery.DELIVERED in s.told.values()
+
+
+def _left(s: Situation) -> bool:
+    """Whether any message was taken by a provider at all."""
+    return any(state in (Delivery.SENT, Delivery.DELIVERED) for state in s.told.values())
 
 
 def _call_all(s: Situation, attempt: int) -> list[Tell]:

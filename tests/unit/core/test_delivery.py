@@ -141,7 +141,7 @@ def test_a_call_that_nobody_takes_becomes_a_text_when_none_was_sent() -> None:
 
 def test_no_receipt_at_all_and_the_telephone_rings_with_the_next_step() -> None:
     """Texts that are "sent" and never confirmed prove nothing: after the first wait those told so
-    far are rung, and an exhausted ladder calls everybody again by every channel."""
+    far are rung, once each; then the last step is repeated."""
     story = Story()
     story.told = dict.fromkeys(story.told, Delivery.SENT)
     story.arrives = Delivery.SENT
@@ -149,7 +149,17 @@ def test_no_receipt_at_all_and_the_telephone_rings_with_the_next_step() -> None:
     assert {LIN.name, HE.name} <= set(rung(second))
     story.after(240, StepDue())
     again = story.after(360, StepDue())
-    assert again.reason is Reason.REPEATED
+    assert (again.reason, told(again)) == (Reason.REPEATED, [(DUTY.name, "duty")])
+
+
+def test_nothing_ever_left_and_everybody_is_called_again_by_every_channel() -> None:
+    """The provider was down all the while: when it is back nobody may have been forgotten, least of
+    all the two who live next door."""
+    story = Story()
+    for seconds in (120, 240):
+        story.after(seconds, StepDue())
+    story.told = dict.fromkeys(story.told, Delivery.FAILED)
+    again = story.after(360, StepDue())
     everyone = {p.name for p in story.roster.everyone()}
     assert set(rung(again)) == {n for n, _ in told(again)} == everyone
     assert len(rung(again)) == len(everyone)
@@ -165,7 +175,7 @@ def test_what_still_waits_in_the_queue_is_not_queued_again() -> None:
     story = Story()
     for seconds in (120, 240):
         story.after(seconds, StepDue())
-    story.told = dict.fromkeys(story.told, Delivery.SENT)
+    story.told = dict.fromkeys(story.told, Delivery.FAILED)
     s = Situation(story.alert, story.roster, story.told, story.tried)
     everyone = {p.id for p in story.roster.everyone()}
     stuck = decide(replace(s, waiting=everyone - {LIN.id}), StepDue(), later(360))

@@ -43,6 +43,16 @@ def test_an_edition_is_its_number_and_its_content() -> None:
     assert Ladder.from_json(frozen).version == "", "rows of before there were editions"
 
 
+def test_a_step_names_its_channels() -> None:
+    """`by` is optional: a text where nothing is said; the line of a wrong one is told."""
+    steps = read(GOOD.encode(), "f").ladders["sos"].steps
+    assert [[c.value for c in s.channels] for s in steps] == [["sms"], ["sms", "voice"]] + [
+        ["sms", "voice"]
+    ]
+    text, line = edited("by: [sms, voice]", "by: [pigeon]")
+    assert problems(text)[0].startswith(f"f.yaml:{line}: there is no channel 'pigeon'")
+
+
 CASES = [
     ("wait: 2 min", "wait: 2", "the wait of step 1 of sos is '2'; write a number and a unit"),
     ("wait: 2 min", "wait: [2]", "is a list or mapping; write a number and a unit"),
@@ -64,6 +74,12 @@ CASES = [
     ("  missed_high_risk:", "  other:", "unknown 'other' in ladders; write one of sos"),
     ("    on_scene: 20 min", "    lease: 20 min", "'lease' stands twice in sos; keep one"),
     ("wait: 2 min", "wait: [2 min", "not YAML ("),
+    ("by: [sms, voice]", "by: [sms, voise]", "there is no channel 'voise'; write voice"),
+    ("by: [sms, voice]", "by: [sms, sms]", "'sms' stands twice in one step; keep one"),
+    ("by: [sms, voice]", "by: voice", "by must be a list of channels; write by: [sms, voice]"),
+    ("by: [sms, voice]", "by: []", "by must be a list of channels"),
+    ("by: [sms, voice]", "by: [{}]", "there is no channel '?'"),
+    ("by: [sms, voice]", "bye: [sms]", "unknown 'bye' in step 2 of sos; write by"),
 ]
 
 
