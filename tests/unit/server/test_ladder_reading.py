@@ -46,9 +46,8 @@ def test_an_edition_is_its_number_and_its_content() -> None:
 def test_a_step_names_its_channels() -> None:
     """`by` is optional: a text where nothing is said; the line of a wrong one is told."""
     steps = read(GOOD.encode(), "f").ladders["sos"].steps
-    assert [[c.value for c in s.channels] for s in steps] == [["sms"], ["sms", "voice"]] + [
-        ["sms", "voice"]
-    ]
+    both = ["sms", "voice"]
+    assert [[c.value for c in s.channels] for s in steps] == [["sms"], both, both]
     text, line = edited("by: [sms, voice]", "by: [pigeon]")
     assert problems(text)[0].startswith(f"f.yaml:{line}: there is no channel 'pigeon'")
 
