@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 EVERY_S = 20.0
 PATIENCE = timedelta(seconds=60)
 """So long may a due thing wait before somebody must know (real time)."""
+ROUND_PATIENCE = timedelta(minutes=5)
+"""So long may a worklist's message wait: at a round thousands wait for one sender's pace."""
 AGAIN = timedelta(minutes=10)
 """The duty phones are not texted about the same trouble more often (real time)."""
 PING_TIMEOUT_S = 10.0
@@ -97,7 +99,9 @@ class Auditor:
         now = clock.now()
 
         def look(conn: Connection) -> tuple[tuple[str, ...], bool, list[str]]:
-            stuck = overdue.stuck(conn, now - PATIENCE * clock.speed)
+            stuck = overdue.stuck(
+                conn, now - PATIENCE * clock.speed, now - ROUND_PATIENCE * clock.speed
+            )
             blind = overdue.blind(conn)
             # Nobody is judged while we are blind, so then a round is late on purpose.
             named = tuple(s for s in stuck if not (blind and s == overdue.ROUNDS))

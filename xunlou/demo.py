@@ -95,6 +95,11 @@ class Demo:
                 "TWILIO_AUTH_TOKEN": keys.sms_token,
                 "TWILIO_FROM_NUMBER": SMS_FROM,
                 "TWILIO_API_BASE_URL": f"http://127.0.0.1:{self.phones_port}",
+                # A real second provider must not take over when the stand-in is slow.
+                "TWILIO_BACKUP_ACCOUNT_SID": "",
+                "TWILIO_BACKUP_AUTH_TOKEN": "",
+                "TWILIO_BACKUP_FROM_NUMBER": "",
+                "TWILIO_BACKUP_API_BASE_URL": "",
             },
         )
         self.story_terminal = f"gd-{STORY_BUILDING}-{STORY_FLAT}"

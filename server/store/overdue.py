@@ -8,17 +8,24 @@ from server import tables as t
 from server.core.words import Fault, State
 
 ALERT, RESIDENT, MESSAGE = t.table(t.Alert), t.table(t.Resident), t.table(t.Message)
+SOS_LANE = 0
 STEPS, ROUNDS, MESSAGES = "steps", "rounds", "messages"
 
 
-def stuck(conn: Connection, before: datetime) -> tuple[str, ...]:
-    """Which kinds of work have something that was due before `before`."""
+def stuck(
+    conn: Connection, before: datetime, before_rounds: datetime | None = None
+) -> tuple[str, ...]:
+    """Which kinds of work have something that was due before `before`; messages of the round lane,
+    which wait for their sender's pace, before `before_rounds`."""
     looks = {
         STEPS: select(ALERT.c.id).where(ALERT.c.next_step_at < before),
         ROUNDS: select(RESIDENT.c.id).where(
             RESIDENT.c.next_due_at < before, RESIDENT.c.state == "active"
         ),
-        MESSAGES: select(MESSAGE.c.id).where(MESSAGE.c.due_at < before),
+        MESSAGES: select(MESSAGE.c.id).where(
+            (MESSAGE.c.due_at < (before_rounds or before))
+            | ((MESSAGE.c.due_at < before) & (MESSAGE.c.lane == SOS_LANE))
+        ),
     }
     return tuple(
         name for name, look in looks.items() if conn.execute(look.limit(1)).first() is not None
