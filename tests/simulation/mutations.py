@@ -22,9 +22,9 @@ def record_before_send() -> AbstractContextManager[Any]:
     """Marked as sent, and only then sent: a crash between loses the message for good."""
     real = Worker._send
 
-    async def send(self: Worker, message: Any) -> None:
+    async def send(self: Worker, message: Any, providers: Any) -> None:
         await self._record(message, Sent("SM-soon"))
-        await real(self, message)
+        await real(self, message, providers)
 
     return mock.patch.object(Worker, "_send", send)
 
@@ -38,8 +38,8 @@ def lease_nothing() -> AbstractContextManager[Any]:
     """A leased message stays due, so that the next worker takes it too."""
     real = outbox.lease
 
-    def lease(conn: Any, lanes: Any, now: Any, _until: Any, limit: int) -> Any:
-        rows = real(conn, lanes, now, now, limit)
+    def lease(conn: Any, lanes: Any, now: Any, _until: Any, limit: int, providers: Any) -> Any:
+        rows = real(conn, lanes, now, now, limit, providers)
         for row in rows:
             outbox.set_message(conn, row["id"], state=row["state"])
         return rows
