@@ -74,6 +74,8 @@ def take_delivery(
     outbox.set_message(
         tx.conn, message_id, state=state.value, error=error, due_at=None, updated_at=tx.now,
         **({"sent_at": tx.now} if row["sent_at"] is None and state not in UNREACHED else {}),
+        # The answer to our POST may have been lost: this copy is ours all the same.
+        **({"provider_id": provider_id} if ours is None and provider_id is not None else {}),
     )  # fmt: skip
     if row["resident_id"] is not None:
         _of_a_resident(tx, row, state, error)

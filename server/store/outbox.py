@@ -112,6 +112,16 @@ def claimed(conn: Connection, provider_ids: Collection[str], but: int) -> set[st
     return set(conn.execute(query).scalars())
 
 
+def call_in_doubt(conn: Connection, but: RowMapping) -> bool:
+    """Whether another call to the same telephone may have been placed and is not recorded."""
+    query = select(MESSAGE.c.id).where(
+        MESSAGE.c.phone == but["phone"], MESSAGE.c.channel == Channel.VOICE.value,
+        MESSAGE.c.state == Delivery.SENDING.value, MESSAGE.c.due_at.is_not(None),
+        MESSAGE.c.provider_id.is_(None), MESSAGE.c.id != but["id"],
+    )  # fmt: skip
+    return conn.execute(query.limit(1)).first() is not None
+
+
 def set_message(conn: Connection, message_id: int, **values: Any) -> None:
     """Change one message's row."""
     conn.execute(update(MESSAGE).where(MESSAGE.c.id == message_id).values(**values))
