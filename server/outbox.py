@@ -245,8 +245,8 @@ class Worker:
 
     async def _ours(self, message: RowMapping, found: Sequence[Sent]) -> Sent | None:
         """The one of the provider's copies that is this message's: the same words may have gone
-        to this phone before, as another message with an id of its own. The provider keeps no words
-        of a call: while another call to this phone is in doubt too, neither may take the other's."""
+        to this phone before, as another message with an id of its own. The provider keeps no
+        words of a call: while another to this phone is in doubt too, neither takes the other's."""
 
         def unclaimed(conn: Connection) -> Sent | None:
             if message["channel"] == Channel.VOICE and outbox.call_in_doubt(conn, message):
