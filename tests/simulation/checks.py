@@ -168,7 +168,7 @@ class Checks:
                    alert=row["id"], resident=item["resident_id"])  # fmt: skip
 
     def _messages(self) -> None:
-        for row in self._rows("SELECT id, state, provider_id FROM message"
+        for row in self._rows("SELECT id, channel, state, provider_id FROM message"
                               " WHERE due_at IS NOT NULL OR updated_at >= ? OR id > ?",
                               int(self.world.server_s * 1000) - 1000,
                               max(self.states, default=0)):  # fmt: skip
