@@ -27,6 +27,9 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "step": "级", "when": "时间", "after": "过了", "told": "告诉谁", "over": "跳过谁,为什么",
         "sos": "求助", "missed": "未报平安", "steward": "楼管员", "substitute": "替补",
         "key_holder": "钥匙保管人", "duty": "值班室", "stewards": "楼管员", "substitutes": "替补",
+        "steward_1": "楼长", "steward_2": "第二位楼管员", "befriender": "结对帮扶人",
+        "befrienders": "结对帮扶人", "family": "家人", "street": "街道", "district": "区",
+        "off_shift": "不当班,{until}接班", "shift": ",当班至{until}", "voice": "电话",
         "key_holders": "钥匙保管人", "absent": "外出至{until}", "opted_out": "已退订短信",
         "nobody": "没有{target}", "sms": "短信", "now": "立即", "minutes": "{n}分钟",
         "head": "{building}栋 {flat} · {risk}类 · {kind} · {at} · 阶梯 {version}",
@@ -38,6 +41,10 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "over": "Passed over, and why", "sos": "SOS", "missed": "missed round",
         "steward": "steward", "substitute": "substitute", "key_holder": "key holder",
         "duty": "care centre", "stewards": "steward", "substitutes": "substitute",
+        "steward_1": "building's head", "steward_2": "second steward", "befriender": "befriender",
+        "befrienders": "befriender", "family": "family", "street": "street office",
+        "district": "district office", "off_shift": "off shift, on again {until}",
+        "shift": ", on shift until {until}", "voice": "telephone",
         "key_holders": "key holder", "absent": "away until {until}",
         "opted_out": "opted out of SMS",
         "nobody": "there is no {target}", "sms": "SMS", "now": "at once", "minutes": "{n} min",
@@ -104,7 +111,8 @@ def table(answer: Mapping[str, Any], zone: ZoneInfo, lang: str) -> str:
     rows = [[words["step"], words["when"], words["after"], words["told"], words["over"]]]
     for step in answer["steps"]:
         told = [
-            f"{p['name']} ({words[p['role']]}, {words[p['channel']]} {p['phone_masked']})"
+            f"{p['name']} ({words[p['role']]}, {words[p['channel']]} {p['phone_masked']}"
+            f"{_shift(p, words, local)})"
             for p in step["told"]
         ] or [words["no_one"]]
         over = [f"{p['name']}: {_why(p, words, local)}" for p in step["passed_over"]]
@@ -129,6 +137,11 @@ def table(answer: Mapping[str, Any], zone: ZoneInfo, lang: str) -> str:
 def _why(passed: Mapping[str, Any], words: Mapping[str, str], local: Any) -> str:
     until = local(passed["until_ms"]) if passed["until_ms"] else ""
     return words[passed["why"]].format(until=until)
+
+
+def _shift(told: Mapping[str, Any], words: Mapping[str, str], local: Any) -> str:
+    until = told["shift_until_ms"]
+    return words["shift"].format(until=local(until)) if until else ""
 
 
 def _minutes(seconds: int) -> str:

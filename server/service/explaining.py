@@ -75,7 +75,9 @@ def _step(rung: Rung, opened_at: datetime) -> Json:
         "targets": [t.value for t in rung.targets],
         "told": [
             {"person_id": p.id, "name": p.name, "role": p.role.value, "lang": p.lang,
-             "channel": Channel.SMS.value, "phone_masked": masked(p.phone)}
+             "channel": Channel.SMS.value, "phone_masked": masked(p.phone),
+             "shift_until_ms": to_ms(p.shift_changes_at)
+                               if p.on_shift and p.shift_changes_at else None}
             for p in rung.told
         ],
         "passed_over": [

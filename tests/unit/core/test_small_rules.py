@@ -22,6 +22,7 @@ DUTY_STEP = Step((Target.DUTY,), 60)
         ((Step((Target.STEWARDS,), 60),), 60, "without a human"),
         ((Step((Target.DUTY,), 0),), 60, "at least 1"),
         ((DUTY_STEP,), 0, "at least 1"),
+        ((Step((Target.DUTY,), 60, ()),), 60, "needs a channel"),
     ],
 )
 def test_a_ladder_that_could_leave_somebody_alone_is_refused(
@@ -46,6 +47,12 @@ def test_a_person_behind_two_targets_is_told_once() -> None:
     assert {p.id for p in ROSTER.everyone()} == {1, 2, 3, 4, 5}
     assert LIN in both
     assert DUTY not in both
+
+
+def test_one_of_the_two_stewards_can_be_named() -> None:
+    """`steward_1` is the building's head, `steward_2` the other one."""
+    assert [p.id for p in ROSTER.people((Target.STEWARD_1,))] == [1]
+    assert [p.id for p in ROSTER.people((Target.STEWARD_2,))] == [2]
 
 
 OPENS = datetime(2026, 3, 13, 20, 30, tzinfo=UTC)
