@@ -1,6 +1,6 @@
 """Residents and terminals; the way into a home only with a reason, and logged."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, HTTPException, Path, Query
@@ -28,10 +28,10 @@ class ResidentChange(BaseModel):
     reason: Annotated[str, Field(min_length=3, max_length=200)]
 
 
-def _resident(r: RowMapping, now: datetime) -> Json:
+def _resident(r: RowMapping, day: date) -> Json:
     return {
-        "id": r["id"], "name": r["name"], "age": age_on(r["birth_date"], now.date()),
-        "living": r["living"], "state": r["state"], **classing.explained(r, now),
+        "id": r["id"], "name": r["name"], "age": age_on(r["birth_date"], day),
+        "living": r["living"], "state": r["state"], **classing.explained(r, day),
         "building": r["building_number"], "flat": r["label"], "floor": r["floor"],
         "flat_id": r["flat_id"], "terminal_id": r["terminal_id"],
         "next_due_ms": to_ms(r["next_due_at"]) if r["next_due_at"] else None,
@@ -44,7 +44,7 @@ def _resident(r: RowMapping, now: datetime) -> Json:
 def resident_json(conn: Connection, resident_id: int, now: datetime) -> Json:
     """One resident (who must exist) as the list shows them."""
     (row,) = people.residents(conn, resident_id=resident_id)[:1]
-    return _resident(row, now)
+    return _resident(row, people.local_day(conn, now))
 
 
 @router.get("/residents")
@@ -54,9 +54,13 @@ async def residents(
     building: Annotated[int | None, Query(ge=1, le=99_999, description="its number")] = None,
 ) -> dict[str, list[Json]]:
     """Who is watched, with door, terminal and next deadline. No access notes here."""
-    rows = await runtime.database.read(lambda c: people.residents(c, building))
     now = runtime.clock.now()
-    return {"residents": [_resident(r, now) for r in rows]}
+
+    def read(conn: Connection) -> list[Json]:
+        day = people.local_day(conn, now)
+        return [_resident(r, day) for r in people.residents(conn, building)]
+
+    return {"residents": await runtime.database.read(read)}
 
 
 @router.patch("/residents/{resident_id}")

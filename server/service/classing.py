@@ -3,7 +3,7 @@
 A class decides which rounds somebody owes, so every change of it plans their next deadline anew.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import RowMapping
@@ -18,15 +18,16 @@ from server.tables import to_ms
 RULE = "rule"
 
 
-def by_rule(row: RowMapping, now: datetime) -> RiskClass:
-    """The class that the rule gives this resident today. A note of risks is the health flag."""
-    return risk_class(age_on(row["birth_date"], now.date()), row["living"], bool(row["risks"]))
+def by_rule(row: RowMapping, day: date) -> RiskClass:
+    """The class that the rule gives this resident on the community's `day`. A note of risks is the
+    health flag."""
+    return risk_class(age_on(row["birth_date"], day), row["living"], bool(row["risks"]))
 
 
-def explained(row: RowMapping, now: datetime) -> dict[str, Any]:
+def explained(row: RowMapping, day: date) -> dict[str, Any]:
     """Why somebody's class is what it is: the rule's class with its reasons, and who overruled it,
     why and when (None while the rule holds)."""
-    age = age_on(row["birth_date"], now.date())
+    age = age_on(row["birth_date"], day)
     overruled = None
     if row["class_by"] is not None:
         overruled = {
@@ -35,7 +36,7 @@ def explained(row: RowMapping, now: datetime) -> dict[str, Any]:
         }  # fmt: skip
     return {
         "risk_class": row["risk_class"],
-        "risk_class_by_rule": by_rule(row, now),
+        "risk_class_by_rule": by_rule(row, day),
         "risk_class_reasons": [
             r.value for r in reasons(age, row["living"], bool(row["risks"]))
         ],
@@ -54,7 +55,7 @@ def set_class(
     if row["state"] == "ended":
         raise Refused(f"resident {resident_id} is ended; a class would change nothing",
                       zh="这位住户已停止守护,不再分类。")  # fmt: skip
-    rule = by_rule(row, tx.now)
+    rule = by_rule(row, people.local_day(tx.conn, tx.now))
     overrule = {"class_by": who, "class_why": why, "class_at": tx.now}
     if wanted is None:
         overrule = {"class_by": None, "class_why": "", "class_at": None}
@@ -64,9 +65,9 @@ def set_class(
 def birthdays(tx: Tx) -> None:
     """Take the rule's new class for those who have grown into it, unless staff overruled it. Once
     a round, before anybody is awaited in it."""
-    today = tx.now.date()
+    today = people.local_day(tx.conn, tx.now)
     for row in people.grown_older(tx.conn, today):
-        rule = by_rule(row, tx.now)
+        rule = by_rule(row, today)
         if rule != row["risk_class"]:
             _change(tx, row, rule, rule, RULE, "birthday", {})
 

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -96,6 +96,12 @@ def community(conn: Connection) -> CommunityFacts | None:
     """The community this server watches; None while the register is empty."""
     row = conn.execute(select(COMMUNITY).order_by(COMMUNITY.c.id).limit(1)).mappings().first()
     return CommunityFacts(row) if row else None
+
+
+def local_day(conn: Connection, now: datetime) -> date:
+    """The date in the community, by which people are a year older."""
+    facts = community(conn)
+    return now.astimezone(facts.zone if facts else UTC).date()
 
 
 def _person(row: RowMapping, at: datetime) -> ladder.Person:

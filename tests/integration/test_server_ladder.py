@@ -17,6 +17,7 @@ OPENS = datetime(2026, 3, 14, 4, 30, tzinfo=GZ)
 JUDGED = datetime(2026, 3, 14, 6, 5, tzinfo=GZ)
 SUBSTITUTE, KEY_HOLDER = "+8610012000101", "+8610011000200"
 DUTY = ("+8610000000101", "+8610000000102")
+BEFRIENDER = "+8610011000309"
 BUILT_IN = DEFAULT_FILE.read_text(encoding="utf-8")
 
 
@@ -152,7 +153,7 @@ async def test_a_resident_of_class_a_climbs_alone(night: Town) -> None:
     assert [i["label"] for i in hers["items"]] == ["301"]
     assert [i["label"] for i in others["items"]] == ["303", "304"]
     await night.watch_until(JUDGED + timedelta(minutes=5))
-    for number in (HEAD, SECOND, SUBSTITUTE, KEY_HOLDER):
+    for number in (HEAD, SECOND, SUBSTITUTE, KEY_HOLDER, BEFRIENDER):
         await night.expect_sms(number, "301")
     await night.watch_until(JUDGED + timedelta(minutes=10))
     for number in DUTY:
@@ -324,12 +325,12 @@ async def test_who_would_be_told_is_explained(town: Town) -> None:
     await town.api.post(f"/api/v1/people/{await town.person(HEAD)}/absence", json=body)
     await town.reply(SECOND, "STOP")
     answer = (await town.api.get("/api/v1/ladder/explain", params={"resident": GRANNY})).json()
-    first, second, third = answer["steps"]
+    first, second, third, *_ = answer["steps"]
     assert (answer["policy"], answer["awaited"]) == ("sos", True)
     assert [(p["role"], p["channel"]) for p in first["told"]] == [("substitute", "sms")]
     assert {p["why"] for p in first["passed_over"]} == {"absent", "opted_out"}
     assert [s["after_s"] for s in (first, second, third)] == [0, 120, 240]
-    assert {p["role"] for p in second["told"]} == {"substitute", "key_holder"}
+    assert {p["role"] for p in second["told"]} == {"substitute", "key_holder", "befriender"}
     assert {p["role"] for p in third["told"]} == {"duty"}
     who = (await town.residents())["301"]["id"]
     later = {"resident": who, "kind": "missed", "at": (until + timedelta(hours=1)).isoformat()}

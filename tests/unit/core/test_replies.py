@@ -77,7 +77,8 @@ def test_the_right_alert_is_meant(
 
 
 WALKED = [
-    ("巡完", RoundDone()), (" 巡完。", RoundDone()), ("Round", RoundDone()), ("已巡楼", RoundDone()),
+    ("巡完", RoundDone()), (" 巡完。", RoundDone()), ("Round", RoundDone()),
+    ("已巡楼", RoundDone()),
     ("巡完 12", RoundDone(12)), ("12栋巡完", RoundDone(12)), ("巡完１２栋", RoundDone(12)),
     ("round 12", RoundDone(12)), ("round done", RoundDone()), ("12 巡完 13", None),
     ("1", None), ("1 4031", None), ("平安", None), ("", None), ("还没巡完", None), ("4031", None),

@@ -120,7 +120,8 @@ def test_an_absence_that_ends_while_the_ladder_climbs_is_seen() -> None:
     """Each step is explained with the people of its own minute."""
     away = replace(ROSTER, stewards=(LIN_AWAY, HE))
     rungs = foresee(SOS_LADDER, lambda at: away if at < BACK else ROSTER, later(0))
-    assert [[o.person.name for o in r.passed_over] for r in rungs] == [[LIN.name], [LIN.name], [], [], []]
+    passed_over = [[o.person.name for o in r.passed_over] for r in rungs]
+    assert passed_over == [[LIN.name], [LIN.name], [], [], []]
     assert rungs[0].passed_over[0].until == BACK
     assert LIN not in rungs[1].told
 

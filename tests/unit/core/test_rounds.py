@@ -152,7 +152,7 @@ DUE_ANEW = [
 def test_each_class_owes_its_own_rounds(
     name: str, risk_class: str, now: str, seen: str | None, due: str
 ) -> None:
-    """Class C owes the morning alone: its deadlines pass over the evening, whoever was seen when."""
+    """Class C owes the morning alone: its deadlines pass over the evening."""
     plans = owed_by(BY_CLASS, risk_class)
     assert due_anew(plans, GZ, gz(now), gz(seen) if seen else None) == gz(due)
 
