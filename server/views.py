@@ -310,12 +310,12 @@ def changes(conn: Connection, now: datetime, after: int, limit: int) -> Json | N
     """What changed since journal number `after`: the entries, and the *current* state of every
     window, building and alert they touch, so that applying a change twice is harmless.
 
-    An opened round changes every window at once. None when nothing changed.
+    An opened round, or another plan, changes every window at once. None when nothing changed.
     """
     entries = journal.after(conn, after, limit)
     if not entries:
         return None
-    whole = any(e["kind"] == "round_opened" for e in entries)
+    whole = any(e["kind"] in ("round_opened", "rounds_set") for e in entries)
     alert_ids = {e["alert_id"] for e in entries if e["alert_id"] is not None}
     touched = alerts.load_many(conn, alert_ids)
     flat_ids = {e["flat_id"] for e in entries if e["flat_id"] is not None}

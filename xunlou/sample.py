@@ -103,8 +103,9 @@ def guangdan(seed: int = 314, buildings: int = 51) -> Community:
 
 
 def _shifts(duty: tuple[Person, ...]) -> tuple[DutyShift, ...]:
-    """Three shifts of two people, every day of the week: early, late, night."""
-    hours = (("06:00", "14:00"), ("14:00", "22:00"), ("22:00", "06:00"))
+    """Three shifts of two people, every day of the week: early (there before the round), late,
+    night."""
+    hours = (("05:30", "13:30"), ("13:30", "21:30"), ("21:30", "05:30"))
     return tuple(
         DutyShift(person, (1, 2, 3, 4, 5, 6, 7), *hours[index // 2])
         for index, person in enumerate(duty)

@@ -84,6 +84,19 @@ def changes_at(shifts: Sequence[Shift], zone: ZoneInfo, at: datetime) -> datetim
     return found if found is not None and found < at + AROUND else None
 
 
+def turn(shifts: Sequence[Shift], zone: ZoneInfo, at: datetime) -> tuple[bool, datetime | None]:
+    """`on_shift` and `changes_at` together, remembered for the minute: every look at a roster asks
+    for them, also in the transaction of an SOS. Shifts begin and end on whole minutes."""
+    return _turn(tuple(shifts), zone, minute_of(at))
+
+
+@lru_cache(maxsize=1024)
+def _turn(
+    shifts: tuple[Shift, ...], zone: ZoneInfo, minute: datetime
+) -> tuple[bool, datetime | None]:
+    return on_shift(shifts, zone, minute), changes_at(shifts, zone, minute)
+
+
 def _merged(turns: Iterable[tuple[datetime, datetime]]) -> list[tuple[datetime, datetime]]:
     """Turns in order, those that touch or overlap joined."""
     joined: list[tuple[datetime, datetime]] = []

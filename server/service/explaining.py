@@ -28,6 +28,7 @@ def explain(conn: Connection, house: House, resident: str, at: datetime, kind: K
     if row is None:
         raise Unknown(f"there is no resident or terminal {resident!r}; look in /api/v1/residents")
     policy = _policy(row, kind)
+    community = people.community(conn)
     ladder = house.ladders[policy]
     # A building's worklist has no key holders; one resident's own matter has.
     key = (row["building_id"], None if policy is Policy.MISSED else row["id"])
@@ -40,6 +41,7 @@ def explain(conn: Connection, house: House, resident: str, at: datetime, kind: K
             "id": row["id"], "building": row["building_number"], "flat": row["label"],
             "risk_class": row["risk_class"], "state": row["state"],
             "absent_until_ms": to_ms(row["absent_until"]) if row["absent_until"] else None,
+            "owes": [p.name for p in community.plans_of(row["risk_class"])] if community else [],
         },
         "kind": kind.value, "policy": policy.value, "at_ms": to_ms(at),
         "awaited": kind is Kind.SOS or _awaited(row, at),

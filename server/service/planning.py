@@ -35,5 +35,3 @@ def set_rounds(tx: Tx, plans: Sequence[rounds.Plan], *, who: str, why: str) -> N
     journal.note(
         tx, "rounds_set", rounds=[people.plan_to_json(p) for p in kept], by=who, why=why
     )
-    # Every window may show something else now: the wall draws the whole house again.
-    journal.note(tx, "round_opened", round="", due=tx.now.isoformat(), replanned=True)

@@ -75,13 +75,13 @@ def rota_view(conn: Connection, now: datetime) -> Json:
     listed = []
     for r in people.duty(conn):
         shifts = own.get(r["person_id"], ())
-        changes = rota.changes_at(shifts, zone, now)
+        on_shift, changes = rota.turn(shifts, zone, now)
         away = r["absent_until"] is not None and r["absent_until"] > now
         listed.append(
             {
                 "person_id": r["person_id"], "name": r["name"],
                 "shifts": [shift_json(s) for s in shifts],
-                "on_shift": rota.on_shift(shifts, zone, now),
+                "on_shift": on_shift,
                 "shift_changes_ms": to_ms(changes) if changes else None,
                 "absent_until_ms": to_ms(r["absent_until"]) if away else None,
                 "opted_out": r["opted_out_at"] is not None,

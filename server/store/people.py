@@ -169,7 +169,7 @@ def _on_rota(conn: Connection, at: datetime) -> dict[int, tuple[bool, datetime |
     if facts is None:
         return {}
     return {
-        person_id: (rota.on_shift(own, facts.zone, at), rota.changes_at(own, facts.zone, at))
+        person_id: rota.turn(own, facts.zone, at)
         for person_id, own in found.items()
     }
 

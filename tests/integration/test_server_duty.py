@@ -11,7 +11,7 @@ from town import GRANNY, GZ, HEAD, SECOND, Town, a_town
 EARLY, LATE, NIGHT = (
     (f"+861000000010{n}", f"+861000000010{n + 1}") for n in (1, 3, 5)
 )
-EVENING = datetime(2026, 3, 14, 21, 57, tzinfo=GZ)
+EVENING = datetime(2026, 3, 14, 21, 27, tzinfo=GZ)
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ async def gap(town: Town) -> list[str]:
 
 
 async def test_whoever_has_the_shift_is_called(evening: Town) -> None:
-    """Pressed at 21:57: the desk hears at 22:01 and it is the night shift's desk by then; the
+    """Pressed at 21:27: the desk hears at 21:31 and it is the night shift's desk by then; the
     late shift sleeps. What is explained beforehand is what happens."""
     asked = {"resident": GRANNY, "at": evening.runtime.clock.now().isoformat()}
     answer = (await evening.api.get("/api/v1/ladder/explain", params=asked)).json()
@@ -71,7 +71,7 @@ async def test_nobody_on_shift_and_all_of_the_desk_is_called(evening: Town) -> N
     for number in NIGHT:
         await away(evening, number, 24)
     await evening.ring()
-    assert await gap(evening) == ["03-14 22:00 – 03-15 06:00"]
+    assert await gap(evening) == ["03-14 21:30 – 03-15 05:30"]
     await evening.watch(60)
     assert len(await gap(evening)) == 1, "one entry, not one a minute"
     await evening.press()
@@ -86,16 +86,16 @@ async def test_nobody_on_shift_and_all_of_the_desk_is_called(evening: Town) -> N
 async def test_a_hole_in_the_rota_is_foreseen_and_mended(town: Town) -> None:
     """Nobody is left for Saturday's night: staff see it in the morning, and it closes by itself
     when somebody is given that night."""
-    weekdays = {"days": [1, 2, 3, 4, 5], "starts": "22:00", "ends": "06:00"}
+    weekdays = {"days": [1, 2, 3, 4, 5], "starts": "21:30", "ends": "05:30"}
     for number in NIGHT:
         assert await set_shifts(town, number, weekdays) == 200
     await town.ring()
-    assert await gap(town) == ["03-14 22:00 – 03-15 06:00"]
+    assert await gap(town) == ["03-14 21:30 – 03-15 05:30"]
     rota = (await town.api.get("/api/v1/rota")).json()
     assert [len(p["shifts"]) for p in rota["duty"]] == [1] * 6
     assert [p["on_shift"] for p in rota["duty"]] == [True, True, False, False, False, False]
     assert len(rota["gaps"]) == 1
-    weekend = {"days": [6, 7], "starts": "22:00", "ends": "06:00"}
+    weekend = {"days": [6, 7], "starts": "21:30", "ends": "05:30"}
     assert await set_shifts(town, NIGHT[0], weekdays, weekend) == 200
     await town.ring()
     assert await gap(town) == []

@@ -147,7 +147,7 @@ async def test_cannot_go_calls_the_next_at_once(town: Town) -> None:
     the one who can't is left in peace."""
     await pressed(town)
     await town.reply(HEAD, "0")
-    for number in (SUBSTITUTE, KEY_HOLDER):
+    for number in (SUBSTITUTE, KEY_HOLDER, BEFRIENDER):
         await town.expect_sms(number, "求助")
     await town.expect_sms(SECOND, "SOS")
     await town.no_more_sms()
@@ -165,7 +165,7 @@ async def test_nobody_at_the_door_in_eight_minutes_reopens_the_alert(town: Town)
     first, second = await town.phone(HEAD)
     assert "还没收到您" in first
     assert "求助" in second
-    for number in (SUBSTITUTE, KEY_HOLDER):
+    for number in (SUBSTITUTE, KEY_HOLDER, BEFRIENDER):
         await town.expect_sms(number, "求助")
     await town.expect_sms(SECOND, "SOS")
     await town.reply(HEAD, "2")
@@ -280,8 +280,8 @@ async def let_the_head_accept(town: Town) -> None:
     ("before", "stopped_s", "expected"),
     [
         (leave_open, 60, ()),
-        (leave_open, 180, (SUBSTITUTE, KEY_HOLDER, HEAD, SECOND)),
-        (leave_open, 420, (SUBSTITUTE, KEY_HOLDER, HEAD, SECOND)),
+        (leave_open, 180, (SUBSTITUTE, KEY_HOLDER, BEFRIENDER, HEAD, SECOND)),
+        (leave_open, 420, (SUBSTITUTE, KEY_HOLDER, BEFRIENDER, HEAD, SECOND)),
         (let_the_head_accept, 420, ()),
     ],
 )

@@ -139,7 +139,8 @@ def test_who_lives_alone_and_is_most_at_risk_has_a_befriender() -> None:
 def test_the_duty_of_the_sample_has_no_hole() -> None:
     """Three shifts of two people cover every hour of the week."""
     week = {d: sorted((s.starts, s.ends) for s in G.shifts if d in s.days) for d in range(1, 8)}
-    two_each = sorted([("06:00", "14:00"), ("14:00", "22:00"), ("22:00", "06:00")] * 2)
+    hours = [("05:30", "13:30"), ("13:30", "21:30"), ("21:30", "05:30")]
+    two_each = sorted(hours * 2)
     assert all(shifts == two_each for shifts in week.values())
     assert {s.person for s in G.shifts} == set(G.duty)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.core.rota import Duty, Shift, Span, changes_at, gaps_ahead, minute_of, on_shift
+from server.core.rota import Duty, Shift, Span, changes_at, gaps_ahead, minute_of, on_shift, turn
 
 GZ, BERLIN = ZoneInfo("Asia/Shanghai"), ZoneInfo("Europe/Berlin")
 ALL_DAYS = frozenset(range(1, 8))
@@ -66,6 +66,8 @@ def test_a_desk_without_shifts_is_always_manned() -> None:
 def test_when_a_turn_changes(shifts: tuple[Shift, ...], when: str, then: str) -> None:
     """Who is on goes off then, and who is off comes on."""
     assert changes_at(shifts, GZ, at(when)) == at(then)
+    within = at(when) + timedelta(seconds=59)
+    assert turn(shifts, GZ, within) == (on_shift(shifts, GZ, at(when)), at(then))
 
 
 def test_three_shifts_around_the_clock_never_go_off() -> None:
