@@ -101,16 +101,21 @@ async def assign(assignment: Assignment, runtime: RuntimeDep, staff: StaffDep) -
     return await change(runtime, run)
 
 
-@router.delete("/assignments/{assignment_id}", status_code=204)
+class Removal(BaseModel):
+    """Why somebody is taken off. In the body, because an address ends up in logs."""
+
+    model_config = ConfigDict(extra="forbid")
+    reason: Reason
+
+
+@router.post("/assignments/{assignment_id}/remove", status_code=204)
 async def unassign(
-    assignment_id: Id,
-    runtime: RuntimeDep,
-    staff: StaffDep,
-    reason: Annotated[str, Query(min_length=2, max_length=200)],
+    assignment_id: Id, removal: Removal, runtime: RuntimeDep, staff: StaffDep
 ) -> None:
     """Take a person off a target; never one of the two stewards, nor the last one on duty."""
     await change(
-        runtime, lambda tx: assigning.remove(tx, assignment_id, who=staff.name, why=reason)
+        runtime,
+        lambda tx: assigning.remove(tx, assignment_id, who=staff.name, why=removal.reason),
     )
 
 

@@ -57,13 +57,16 @@ def assign(tx: Tx, wanted: Wanted, *, who: str, why: str) -> int:
             return int(taken["id"])
         raise Refused(f"person {person_id} is {wanted.role} there already",
                       zh="此人已登记为该角色。")  # fmt: skip
+    ends = [r["absent_until"] for r in people.roles_of(tx.conn, person_id)]
+    absent_until = max((end for end in ends if end is not None), default=None)
     if taken is not None:
-        assigning.replace(tx.conn, taken["id"], person_id)
+        assigning.replace(tx.conn, taken["id"], person_id, absent_until)
         assignment_id = int(taken["id"])
     else:
         assignment_id = assigning.add(
             tx.conn, person_id=person_id, role=wanted.role.value, position=position,
-            key_place=wanted.key_place if wanted.role is Role.KEY_HOLDER else "", **place,
+            key_place=wanted.key_place if wanted.role is Role.KEY_HOLDER else "",
+            absent_until=absent_until, **place,
         )  # fmt: skip
     _note(tx, "assigned", wanted.role, place, person_id, who, why,
           was=taken["person_id"] if taken else None)  # fmt: skip

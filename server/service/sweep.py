@@ -68,6 +68,7 @@ def missed_rounds(tx: Tx, house: House) -> int:
         following = rounds.next_deadline(plans, community.zone, tx.now)
         signals.set_next_due(tx.conn, ids, following)
     for building_id, rows in sorted(by_building.items()):
+        # After a long stop two classes may owe two rounds: still one walk, for the later one.
         due_at = max(latest[row["risk_class"]] for row in rows)
         _missed_in(tx, house, building_id, due_at, rows)
     return len(overdue)

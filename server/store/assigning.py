@@ -1,6 +1,7 @@
 """Who stands behind which target: adding and taking off."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, delete, insert, select, update
@@ -56,10 +57,12 @@ def add(conn: Connection, **row: Any) -> int:
     return int(conn.execute(statement).scalar_one())
 
 
-def replace(conn: Connection, assignment_id: int, person_id: int) -> None:
-    """Another person takes this place, present from now on."""
+def replace(
+    conn: Connection, assignment_id: int, person_id: int, absent_until: datetime | None
+) -> None:
+    """Another person takes this place, with an absence of their own."""
     statement = update(ASSIGNMENT).where(ASSIGNMENT.c.id == assignment_id)
-    conn.execute(statement.values(person_id=person_id, absent_until=None))
+    conn.execute(statement.values(person_id=person_id, absent_until=absent_until))
 
 
 def remove(conn: Connection, assignment_id: int) -> None:

@@ -312,11 +312,11 @@ async def test_who_stands_where_is_changed_and_two_stewards_stay(town: Town) -> 
     }  # fmt: skip
     (await town.api.post("/api/v1/assignments", json=new_head)).raise_for_status()
     for steward in by_role["steward"]:
-        path = f"/api/v1/assignments/{steward['id']}"
-        assert (await town.api.delete(path, params=REASON)).status_code == 409
-    path = f"/api/v1/assignments/{by_role['befriender'][0]['id']}"
-    assert (await town.api.delete(path, params=REASON)).status_code == 204
-    assert (await town.api.delete(path, params=REASON)).status_code == 404
+        path = f"/api/v1/assignments/{steward['id']}/remove"
+        assert (await town.api.post(path, json=REASON)).status_code == 409
+    path = f"/api/v1/assignments/{by_role['befriender'][0]['id']}/remove"
+    assert (await town.api.post(path, json=REASON)).status_code == 204
+    assert (await town.api.post(path, json=REASON)).status_code == 404
     await town.press()
     await town.expect_sms("+8610011000998", "求助")
     await town.expect_sms(SECOND, "SOS")
@@ -329,7 +329,7 @@ async def test_who_stands_where_is_changed_and_two_stewards_stay(town: Town) -> 
     every = (await town.api.get("/api/v1/assignments")).json()["assignments"]
     duty = [a["id"] for a in every if a["role"] == "duty"]
     answers = [
-        (await town.api.delete(f"/api/v1/assignments/{i}", params=REASON)).status_code
+        (await town.api.post(f"/api/v1/assignments/{i}/remove", json=REASON)).status_code
         for i in duty
     ]
     assert answers == [204] * 5 + [409]
@@ -357,6 +357,22 @@ async def test_an_assignment_that_can_not_be(
     answer = await town.api.post("/api/v1/assignments", json=body)
     assert answer.status_code == status, answer.text
     assert (await town.api.get("/api/v1/assignments")).json() == before
+
+
+async def test_an_absence_counts_in_a_role_taken_up_meanwhile(town: Town) -> None:
+    """A neighbour's steward is on a journey when he is named befriender: he is passed over as that
+    too, until he is back."""
+    person = await town.person("+8610012000101")
+    until = town.runtime.clock.now() + timedelta(hours=5)
+    away = {"until": until.isoformat(), "reason": "a journey"}
+    (await town.api.post(f"/api/v1/people/{person}/absence", json=away)).raise_for_status()
+    body = {"role": "befriender", "person_id": person, **REASON,
+            "resident_id": await resident(town, "301")}  # fmt: skip
+    answer = await town.api.post("/api/v1/assignments", json=body)
+    assert answer.json()["absent_until_ms"] == int(until.timestamp() * 1000)
+    await town.press()
+    await town.move(120)
+    assert await town.phone("+8610012000101") == []
 
 
 async def test_a_refusal_reads_in_both_languages(town: Town) -> None:
