@@ -81,7 +81,7 @@ def router(reader: Reader) -> APIRouter:
             await reader.alert_act(user, alert_id, action, {k: v for k, v in form.items() if v})
         except ActionRefused as refused:
             return await _answer(
-                reader, request, user, alert_id, status=409, refused=refused.message
+                reader, request, user, alert_id, status=409, refused=refused
             )
         return RedirectResponse(f"/alerts/{alert_id}", 303)
 
@@ -109,7 +109,7 @@ async def _answer(
     *,
     status: int = 200,
     failure: str | None = None,
-    refused: str | None = None,
+    refused: ActionRefused | None = None,
     access: Mapping[str, Any] | None = None,
 ) -> Response:
     alert = await reader.alert_detail(alert_id)
@@ -129,7 +129,7 @@ async def _answer(
         "outcomes": OUTCOMES,
         "access": access,
         "failure": failure,
-        "refused": refused,
+        "refused": refused.message(lang) if refused else None,
         "texts": live_texts(lang),
     }
     return page(request, "alert.html", facts, status=status, default_theme="dark")

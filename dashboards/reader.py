@@ -28,11 +28,16 @@ class LoginError:
 
 
 class ActionRefused(Exception):
-    """A steward's action is not possible now; `message` says why, in the steward's language."""
+    """An action is not possible now; `message` says why. `words`: by language, or the same for
+    all."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
+    def __init__(self, words: str | Mapping[str, str]) -> None:
+        super().__init__(words if isinstance(words, str) else words["zh"])
+        self._words = words
+
+    def message(self, lang: str) -> str:
+        """Why not, in the language of whoever reads it."""
+        return self._words if isinstance(self._words, str) else self._words[lang]
 
 
 class Reader(Protocol):

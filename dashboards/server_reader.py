@@ -38,7 +38,7 @@ def _event(action: str, actor: core.Actor, fields: Mapping[str, str]) -> core.Ev
             if item is not None:
                 return core.SettleItem(item, outcome, actor)
             return core.Resolve(actor, outcome, fields.get("note", "")[:500])
-    raise acting.Refused(f"unknown action {action!r}")
+    raise acting.Refused(f"unknown action {action!r}", zh="没有这个操作,请刷新页面。")
 
 
 class ServerReader:
@@ -101,8 +101,10 @@ class ServerReader:
 
         try:
             await self._runtime.database.write(run, urgent=True)
-        except (acting.Unknown, acting.Refused) as error:
-            raise ActionRefused(str(error)) from error
+        except acting.Unknown as error:
+            raise ActionRefused({"zh": "登记里没有,请刷新页面。", "en": str(error)}) from error
+        except acting.Refused as error:
+            raise ActionRefused(error.words) from error
 
     async def alert_access(
         self, user: User, alert_id: int, reason: str
@@ -151,7 +153,9 @@ class ServerReader:
                     urgent=True,
                 )
         except acting.Unknown as error:
-            raise ActionRefused("这个链接已失效。急事请打120。") from error
+            words = {"zh": "这个链接已失效。急事请打120。",
+                     "en": "This link has ended. In an emergency call 120."}  # fmt: skip
+            raise ActionRefused(words) from error
         except acting.Refused as error:
-            raise ActionRefused(str(error)) from error
+            raise ActionRefused(error.words) from error
         return view

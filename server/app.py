@@ -21,7 +21,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from dashboards.pages import mount
 from dashboards.server_reader import ServerReader
 from server import jobs, migrate
-from server.api import absences, alerts, feed, health, ladder, register, signals
+from server.api import (
+    absences,
+    alerts,
+    feed,
+    health,
+    ladder,
+    people,
+    register,
+    rounds,
+    signals,
+)
 from server.api.webhooks import inbound, status, voice
 from server.auditor import Auditor
 from server.channels.base import Channel
@@ -172,8 +182,11 @@ def create_app(runtime: Runtime) -> FastAPI:
         redoc_url=None,
     )
     app.state.runtime = runtime
-    for resource in (health, signals, alerts, register, absences, ladder, feed,
-                     inbound, status, voice):
+    resources = (
+        health, signals, alerts, register, absences, people, rounds, ladder, feed,
+        inbound, status, voice,
+    )  # fmt: skip
+    for resource in resources:
         app.include_router(resource.router)
     mount(app, ServerReader(runtime))
     app.add_middleware(BoundedBodies)

@@ -108,6 +108,18 @@ class Person(SQLModel, table=True):
     failing_since: datetime | None = _at()
 
 
+class DutyShift(SQLModel, table=True):
+    """When a person of the care centre has the duty, in the community's time. `days`: the ISO
+    weekdays on which it begins, like "12345"; `starts`, `ends`: "HH:MM". No rows: always."""
+
+    __tablename__ = "duty_shift"
+    id: int | None = _id()
+    person_id: int = Field(foreign_key="person.id", index=True)
+    days: str
+    starts: str
+    ends: str
+
+
 class Assignment(SQLModel, table=True):
     """Who stands behind which target: `steward` (position 1, 2) and `substitute` for a building;
     `key_holder`, `befriender` and `family` for a resident; `duty`, `street` and `district` for the
@@ -132,7 +144,8 @@ class Assignment(SQLModel, table=True):
 class Resident(SQLModel, table=True):
     """A person of 65 or over whom we watch. `next_due_at` is the deadline of the next round in
     which they owe a sign of life; the sweep asks for those that have passed. `absent_until` ends
-    the state `paused`, and stays until they have been heard of or missed again."""
+    the state `paused`, and stays until they have been heard of or missed again. `class_by` is set
+    while staff's word and not the rule's decides the risk class."""
 
     __table_args__ = (
         Index("ix_resident_due", "next_due_at", sqlite_where=text("state = 'active'"),
@@ -155,6 +168,11 @@ class Resident(SQLModel, table=True):
     next_due_at: datetime | None = _at()
     last_sign_at: datetime | None = _at()
     absent_until: datetime | None = _at()
+    class_by: str | None = None
+    class_why: str = ""
+    class_at: datetime | None = _at()
+    ended_at: datetime | None = _at()
+    ended_how: str | None = None
 
 
 class Terminal(SQLModel, table=True):
@@ -204,9 +222,14 @@ class Quarantine(SQLModel, table=True):
 
 
 class Round(SQLModel, table=True):
-    """One round of one day that has opened: what was rung for it, once."""
+    """One round of one day that has opened: what was rung for it, once. `next_at`: when it is
+    looked at again, first at its deadline, then when its stewards should have reported."""
 
-    __table_args__ = (UniqueConstraint("community_id", "due_at"),)
+    __table_args__ = (
+        UniqueConstraint("community_id", "due_at"),
+        Index("ix_round_next", "next_at", sqlite_where=text("next_at IS NOT NULL"),
+              postgresql_where=text("next_at IS NOT NULL")),
+    )
     id: int | None = _id()
     community_id: int = Field(foreign_key="community.id")
     name: str
@@ -214,6 +237,33 @@ class Round(SQLModel, table=True):
     opened_at: datetime = _at(nullable=False)
     prompted_at: datetime | None = _at()
     called_at: datetime | None = _at()
+    opens_at: datetime | None = _at()
+    deadline: datetime | None = _at()
+    next_at: datetime | None = _at()
+    tallied: bool = False
+
+
+class RoundTally(SQLModel, table=True):
+    """How many residents of a building owed a round a sign of life, counted at its deadline."""
+
+    __tablename__ = "round_tally"
+    round_id: int = Field(foreign_key="round.id", primary_key=True)
+    building_id: int = Field(foreign_key="building.id", primary_key=True)
+    owing: int
+
+
+class RoundReport(SQLModel, table=True):
+    """A steward's word that a building was walked in a round. `via`: sms, worklist or staff."""
+
+    __tablename__ = "round_report"
+    __table_args__ = (UniqueConstraint("round_id", "building_id", "by"),)
+    id: int | None = _id()
+    round_id: int = Field(foreign_key="round.id")
+    building_id: int = Field(foreign_key="building.id", index=True)
+    person_id: int | None = Field(default=None, foreign_key="person.id")
+    by: str
+    via: str
+    at: datetime = _at(nullable=False)
 
 
 class Gateway(SQLModel, table=True):
@@ -232,6 +282,9 @@ class Alert(SQLModel, table=True):
         Index("ix_alert_step_due", "next_step_at",
               sqlite_where=text("next_step_at IS NOT NULL"),
               postgresql_where=text("next_step_at IS NOT NULL")),
+        Index("ix_alert_emergency", "emergency_look_at",
+              sqlite_where=text("emergency_look_at IS NOT NULL"),
+              postgresql_where=text("emergency_look_at IS NOT NULL")),
         # One open SOS a resident, one worklist a building and round, one open fault a subject.
         Index("ux_alert_open", "subject", unique=True, sqlite_where=text("state <> 'resolved'"),
               postgresql_where=text("state <> 'resolved'")),
@@ -267,6 +320,8 @@ class Alert(SQLModel, table=True):
     resolved_at: datetime | None = _at()
     resolved_by: str | None = None
     version: int = 0
+    emergency_look_at: datetime | None = _at()
+    emergency_since: datetime | None = _at()
 
 
 class AlertItem(SQLModel, table=True):
@@ -278,6 +333,7 @@ class AlertItem(SQLModel, table=True):
     flat_id: int = Field(foreign_key="flat.id")
     label: str
     outcome: str | None = None
+    after_absence: datetime | None = _at()
 
 
 class Message(SQLModel, table=True):

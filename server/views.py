@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping
 
 from server.core import rounds, windows
+from server.core.emergency import emergency, read_out
 from server.core.ladder import Roster
 from server.core.messages import Subject, place
 from server.core.risk import age_on
@@ -42,7 +43,10 @@ def window_states(
     community = people.community(conn)
     if community is None:
         return {}
-    current = rounds.current(community.plans, community.zone, now)
+    current = {  # each resident is awaited by the rounds of their own class
+        risk_class: rounds.current(community.plans_of(risk_class), community.zone, now)
+        for risk_class in rounds.CLASSES
+    }
     sos, missed = wall.sos_states(conn), wall.missed_residents(conn)
     by_flat: defaultdict[int, list[Window]] = defaultdict(list)
     for r in wall.residents(conn, flat_ids):
@@ -55,7 +59,7 @@ def window_states(
             sos_claimed=sos.get(r["id"]) in (State.ACCEPTED, State.ON_SCENE),
             device_lost=r["status"] == "lost",
         )
-        by_flat[r["flat_id"]].append(windows.window(facts, current, now))
+        by_flat[r["flat_id"]].append(windows.window(facts, current[r["risk_class"]], now))
     return {flat_id: windows.worst(states) for flat_id, states in by_flat.items()}
 
 
@@ -73,7 +77,7 @@ def round_view(conn: Connection, now: datetime) -> Json | None:
     if community is None:
         return None
     current = rounds.current(community.plans, community.zone, now)
-    expected, checked = wall.round_progress(conn, current.deadline)
+    expected, checked = wall.round_progress(conn, current.deadline, current.classes)
     return {
         "name": current.name,
         "opens_at": to_ms(current.opens_at),
@@ -82,6 +86,7 @@ def round_view(conn: Connection, now: datetime) -> Json | None:
         "state": "open" if current.opens_at <= now else "waiting",
         "expected": expected,
         "checked": checked,
+        "classes": sorted(current.classes),
     }
 
 
@@ -107,6 +112,8 @@ class Cards:
 
     def __init__(self, conn: Connection, stored: Sequence[alerts.Stored], now: datetime) -> None:
         self._now = now
+        community = people.community(conn)
+        self._community = community.name if community else ""
         ids = [s.id for s in stored]
         self._numbers = {b["id"]: b["number"] for b in wall.buildings(conn)}
         residents = {s.row["resident_id"] for s in stored if s.row["resident_id"]}
@@ -133,10 +140,14 @@ class Cards:
         row, alert = stored.row, stored.alert
         resident = self._residents.get(row["resident_id"])
         number = self._numbers.get(row["building_id"])
+        # Of a terminal left behind after an end nobody knows who presses it.
+        living = resident if resident and resident["state"] != "ended" else None
         subject = Subject(
             building=number or 0,
             floor=resident["floor"] if resident else None,
             label=resident["label"] if resident else None,
+            age=age_on(living["birth_date"], self._now.date()) if living else None,
+            lives_alone=living is not None and living["living"] == "alone",
         )
         address = place(subject, "zh") if number else (row["terminal_id"] or "")
         lead = alert.responders[0] if alert.responders else None
@@ -152,8 +163,9 @@ class Cards:
             "title": f"{_title(row, alert.fall)} {address}".strip(),
             "resident": resident["name"] if resident and is_sos else None,
             "resident_id": row["resident_id"],
-            "age": age_on(resident["birth_date"], self._now.date()) if resident else None,
-            "lives_alone": resident["living"] == "alone" if resident else None,
+            "resident_state": resident["state"] if resident else None,
+            "age": subject.age,
+            "lives_alone": subject.lives_alone if living else None,
             "test": row["test"], "late": row["late"],
             "opened_ms": to_ms(alert.opened_at),
             "responder": {"name": lead.name, "role": lead.role.value} if lead else None,
@@ -183,12 +195,29 @@ class Cards:
             "items": [
                 {"resident_id": i.resident_id, "flat_id": i.flat_id, "label": i.label,
                  "state": "open" if i.outcome is None else
-                          "cleared" if i.outcome.value == "checked_in" else i.outcome.value}
+                          "cleared" if i.outcome.value == "checked_in" else i.outcome.value,
+                 "after_absence_ms": _ms(i.after_absence)}
                 for i in alert.items
             ],
+            "emergency": self._emergency(stored, subject),
             "fault": row["fault"], "detail": row["detail"], "terminal_id": row["terminal_id"],
             "actions": _actions(alert.kind, alert.state),
         }  # fmt: skip
+
+    def _emergency(self, stored: alerts.Stored, subject: Subject) -> Json | None:
+        """When the desk is to call 120, and the words to read out; None for what is no SOS or is
+        closed. `begins_ms` stands while the SOS is as it is: whoever comes to the door stops it."""
+        alert = stored.alert
+        if alert.kind is not Kind.SOS or alert.state is State.RESOLVED:
+            return None
+        clock = emergency(alert, self._now, test=stored.row["test"])
+        prompt = clock.prompts(self._now)
+        return {
+            "prompt": prompt,
+            "since_ms": _ms(clock.begins_at) if prompt else None,
+            "begins_ms": _ms(clock.begins_at),
+            "read_out": read_out(subject, self._community) if subject.label else None,
+        }
 
     def _next_step(self, stored: alerts.Stored) -> Json | None:
         alert = stored.alert
@@ -281,12 +310,12 @@ def changes(conn: Connection, now: datetime, after: int, limit: int) -> Json | N
     """What changed since journal number `after`: the entries, and the *current* state of every
     window, building and alert they touch, so that applying a change twice is harmless.
 
-    An opened round changes every window at once. None when nothing changed.
+    An opened round, or another plan, changes every window at once. None when nothing changed.
     """
     entries = journal.after(conn, after, limit)
     if not entries:
         return None
-    whole = any(e["kind"] == "round_opened" for e in entries)
+    whole = any(e["kind"] in ("round_opened", "rounds_set") for e in entries)
     alert_ids = {e["alert_id"] for e in entries if e["alert_id"] is not None}
     touched = alerts.load_many(conn, alert_ids)
     flat_ids = {e["flat_id"] for e in entries if e["flat_id"] is not None}

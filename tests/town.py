@@ -326,7 +326,9 @@ def page_in(sms: str) -> str:
 
 def phone_book(community: Community) -> tuple[PhoneEntry, ...]:
     """Everybody who can be told."""
-    people = {p.phone: PhoneEntry(p.phone, p.name, "duty") for p in community.duty}
+    desks = (("duty", community.duty), ("street", community.street),
+             ("district", community.district))  # fmt: skip
+    people = {p.phone: PhoneEntry(p.phone, p.name, role) for role, desk in desks for p in desk}
     for b in community.buildings:
         for s in b.stewards:
             people[s.person.phone] = PhoneEntry(s.person.phone, s.person.name, "steward", b.number)
@@ -334,6 +336,9 @@ def phone_book(community: Community) -> tuple[PhoneEntry, ...]:
         if r.key_holder:
             p = r.key_holder.person
             people.setdefault(p.phone, PhoneEntry(p.phone, p.name, "key_holder", b.number))
+        for p, role in ((r.befriender, "befriender"), (r.family, "family")):
+            if p is not None:
+                people.setdefault(p.phone, PhoneEntry(p.phone, p.name, role, b.number))
     return tuple(people.values())
 
 

@@ -45,6 +45,17 @@ class KeyHolder:
 
 
 @dataclass(frozen=True, slots=True)
+class DutyShift:
+    """When somebody of the care centre has the duty. Local times; over midnight where the end is
+    not after the begin."""
+
+    person: Person
+    days: tuple[int, ...]  # ISO weekdays on which it begins
+    starts: str
+    ends: str
+
+
+@dataclass(frozen=True, slots=True)
 class Resident:
     """A person of 65 or more who has a terminal; one to a flat."""
 
@@ -59,6 +70,8 @@ class Resident:
     access_notes: str  # how to get in, where to look; empty when nothing is known
     key_holder: KeyHolder | None
     story: str | None = None
+    befriender: Person | None = None  # the one volunteer named for somebody who lives alone
+    family: Person | None = None  # a relative who asked to be told
 
     def age_on(self, day: date) -> int:
         """Full years on that day."""
@@ -100,6 +113,7 @@ class Round:
     opens: str
     prompt: str
     due: str
+    classes: tuple[RiskClass, ...] = ("A", "B", "C")  # who owes it
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +124,10 @@ class Community:
     tz: str
     rounds: tuple[Round, ...]
     buildings: tuple[Building, ...]
-    duty: tuple[Person, ...]  # the care centre's telephones
+    duty: tuple[Person, ...]  # the care centre's people
+    shifts: tuple[DutyShift, ...] = ()
+    street: tuple[Person, ...] = ()  # the offices above
+    district: tuple[Person, ...] = ()
 
     def flats_with_residents(self) -> Iterator[tuple[Building, Flat, Resident]]:
         """Every resident with the flat and the building, in order of address."""

@@ -25,8 +25,11 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "step": "级", "when": "时间", "after": "过了", "told": "告诉谁", "over": "跳过谁,为什么",
         "sos": "求助", "missed": "未报平安", "steward": "楼管员", "substitute": "替补",
         "key_holder": "钥匙保管人", "duty": "值班室", "stewards": "楼管员", "substitutes": "替补",
+        "steward_1": "楼长", "steward_2": "第二位楼管员", "befriender": "结对帮扶人",
+        "befrienders": "结对帮扶人", "family": "家人", "street": "街道", "district": "区",
+        "off_shift": "不当班,{until}接班", "shift": ",当班至{until}", "voice": "电话",
         "key_holders": "钥匙保管人", "absent": "外出至{until}", "opted_out": "已退订短信",
-        "nobody": "没有{target}", "sms": "短信", "voice": "电话",
+        "nobody": "没有{target}", "sms": "短信",
         "and": "+", "now": "立即", "minutes": "{n}分钟",
         "head": "{building}栋 {flat} · {risk}类 · {kind} · {at} · 阶梯 {version}",
         "repeat": "仍无人应答:最后一级每{n}分钟重复,直到有人应答。",
@@ -37,9 +40,13 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "over": "Passed over, and why", "sos": "SOS", "missed": "missed round",
         "steward": "steward", "substitute": "substitute", "key_holder": "key holder",
         "duty": "care centre", "stewards": "steward", "substitutes": "substitute",
+        "steward_1": "building's head", "steward_2": "second steward", "befriender": "befriender",
+        "befrienders": "befriender", "family": "family", "street": "street office",
+        "district": "district office", "off_shift": "off shift, on again {until}",
+        "shift": ", on shift until {until}", "voice": "telephone",
         "key_holders": "key holder", "absent": "away until {until}",
         "opted_out": "opted out of SMS",
-        "nobody": "there is no {target}", "sms": "SMS", "voice": "call",
+        "nobody": "there is no {target}", "sms": "SMS",
         "and": " + ", "now": "at once", "minutes": "{n} min",
         "head": "Building {building} flat {flat} · class {risk} · {kind} · {at} · ladder {version}",
         "repeat": "Nobody answers: the last step is repeated every {n} min until somebody does.",
@@ -105,7 +112,8 @@ def table(answer: Mapping[str, Any], zone: ZoneInfo, lang: str) -> str:
     rows = [[words["step"], words["when"], words["after"], words["told"], words["over"]]]
     for step in answer["steps"]:
         told = [
-            f"{p['name']} ({words[p['role']]}, {_by(p, words)} {p['phone_masked']})"
+            f"{p['name']} ({words[p['role']]}, {_by(p, words)} {p['phone_masked']}"
+            f"{_shift(p, words, local)})"
             for p in step["told"]
         ] or [words["no_one"]]
         over = [f"{p['name']}: {_why(p, words, local)}" for p in step["passed_over"]]
@@ -134,6 +142,11 @@ def _by(told: Mapping[str, Any], words: Mapping[str, str]) -> str:
 def _why(passed: Mapping[str, Any], words: Mapping[str, str], local: Any) -> str:
     until = local(passed["until_ms"]) if passed["until_ms"] else ""
     return words[passed["why"]].format(until=until)
+
+
+def _shift(told: Mapping[str, Any], words: Mapping[str, str], local: Any) -> str:
+    until = told["shift_until_ms"]
+    return words["shift"].format(until=local(until)) if until else ""
 
 
 def _minutes(seconds: int) -> str:

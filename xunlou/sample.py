@@ -9,6 +9,7 @@ of 14 March in building 11) follows the community that the product was thought o
 """
 
 import hmac
+from dataclasses import replace
 from datetime import date, timedelta
 from hashlib import sha256
 from random import Random
@@ -18,6 +19,7 @@ from xunlou import names
 from xunlou.community import (
     Building,
     Community,
+    DutyShift,
     Flat,
     KeyHolder,
     Lang,
@@ -40,6 +42,7 @@ STORY_NAME: Final = "何桂芳"
 STORY_BIRTH: Final = date(1941, 9, 2)  # 84 on the day
 RESIDENTS_IN_51_BUILDINGS: Final = 400
 MAX_BUILDINGS: Final = 99  # two digits of a telephone number
+FAMILY_SHARE: Final = 0.25  # of residents with a relative who asked to be told
 ENGLISH_SHARE: Final = 0.04  # of stewards who want their texts in English
 
 #: (storeys, stairwells, flats on a landing): 20 to 40 flats each, small ones more often, so that
@@ -85,12 +88,28 @@ def guangdan(seed: int = 314, buildings: int = 51) -> Community:
         neighbour = number + 1 if number % 2 and number < buildings else number - 1
         substitute = stewards[neighbour][rng.randrange(2)].person
         built.append(maker.building(number, quotas[number - 1], stewards[number], substitute))
-    duty = tuple(Person(maker.name("f"), phone_number(0, serial)) for serial in (101, 102))
+    duty = tuple(Person(maker.name("f"), phone_number(0, serial)) for serial in range(101, 107))
+    street = (Person(maker.name("m"), phone_number(0, 201)),)
+    district = (Person(maker.name("f"), phone_number(0, 301)),)
+    # Drawn after everything else, so that the rest of the sample stays as people know it.
+    built = [maker.with_company(b) for b in built]
     rounds = (
         Round("morning", "04:30", "05:45", "06:00"),
         Round("evening", "17:30", "18:45", "19:00"),
     )
-    return Community("广氮", "Asia/Shanghai", rounds, tuple(built), duty)
+    return Community(
+        "广氮", "Asia/Shanghai", rounds, tuple(built), duty, _shifts(duty), street, district
+    )
+
+
+def _shifts(duty: tuple[Person, ...]) -> tuple[DutyShift, ...]:
+    """Three shifts of two people, every day of the week: early (there before the round), late,
+    night."""
+    hours = (("05:30", "13:30"), ("13:30", "21:30"), ("21:30", "05:30"))
+    return tuple(
+        DutyShift(person, (1, 2, 3, 4, 5, 6, 7), *hours[index // 2])
+        for index, person in enumerate(duty)
+    )
 
 
 def _quotas(rng: Random, buildings: int) -> list[int]:
@@ -207,6 +226,26 @@ class _Maker:
             return KeyHolder(person, "neighbour", where + rng.choice(names.KEY_PLACES))
         return KeyHolder(person, "relative", rng.choice(names.RELATIVE_KEY_PLACES))
 
+    def with_company(self, building: Building) -> Building:
+        """The building, its residents of class A who live alone each with a befriender, and some
+        of all with a relative who asked to be told."""
+        labels = [f.label for f in building.flats]
+        flats = tuple(
+            replace(f, resident=self._company(building.number, f, f.resident, labels))
+            if f.resident is not None else f
+            for f in building.flats
+        )  # fmt: skip
+        return replace(building, flats=flats)
+
+    def _company(self, number: int, flat: Flat, r: Resident, labels: list[str]) -> Resident:
+        serial = self._serial(flat.label, labels) - 200
+        befriender = family = None
+        if r.risk_class == "A" and r.living == "alone":
+            befriender = Person(self.name(self.sex(0.7)), phone_number(number, 300 + serial))
+        if self._rng.random() < FAMILY_SHARE:
+            family = Person(self.name(self.sex(0.5)), phone_number(number, 400 + serial))
+        return replace(r, befriender=befriender, family=family)
+
     @staticmethod
     def _serial(label: str, labels: list[str]) -> int:
         """A key holder's number follows from the flat: 201 for the first, 202 for the second."""
@@ -258,7 +297,13 @@ def manifest(community: Community, terminal_secret: str) -> dict[str, object]:
         terminals.append(entry)
         if resident.key_holder:
             holders.append((resident.key_holder.person, "key_holder", building.number))
+        if resident.befriender:
+            holders.append((resident.befriender, "befriender", building.number))
+        if resident.family:
+            holders.append((resident.family, "family", building.number))
     owners: list[tuple[Person, str, int | None]] = [(p, "duty", None) for p in community.duty]
+    owners += [(p, "street", None) for p in community.street]
+    owners += [(p, "district", None) for p in community.district]
     for building in community.buildings:
         owners += [(s.person, "steward", building.number) for s in building.stewards]
     owners += holders

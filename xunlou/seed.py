@@ -1,6 +1,6 @@
 """Loads a described community into the server's register, once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, Table, insert, select
 
 from server import tables as t
-from server.core.rounds import Plan, next_deadline
+from server.core.rounds import CLASSES, Plan, next_deadline, owed_by
 from server.core.words import Role
 from xunlou.community import Building, Community, Flat, Person, Resident
 
@@ -23,7 +23,10 @@ class NotEmpty(Exception):
 class _Loader:
     """Inserts with the ids that the rows refer to each other by."""
 
-    def __init__(self, conn: Connection, next_due_at: datetime, now: datetime) -> None:
+    def __init__(
+        self, conn: Connection, next_due_at: Mapping[str, datetime], now: datetime
+    ) -> None:
+        """`next_due_at`: the first deadline by risk class."""
         self._conn = conn
         self._away_until = now + AWAY_FOR
         self._next_due_at = next_due_at
@@ -82,7 +85,7 @@ class _Loader:
             birth_date=r.birth_date, sex=r.sex, living=r.living, risk_class=r.risk_class,
             state="paused" if away else "active", phone="", access_notes=r.access_notes,
             risks="易跌倒" if r.health_flag else "",
-            next_due_at=None if away else self._next_due_at,
+            next_due_at=None if away else self._next_due_at[r.risk_class],
             absent_until=self._away_until if away else None,
         )  # fmt: skip
         self._conn.execute(
@@ -96,6 +99,9 @@ class _Loader:
                 r.key_holder.person, Role.KEY_HOLDER, resident_id=row,
                 key_place=r.key_holder.key_where,
             )  # fmt: skip
+        for person, role in ((r.befriender, Role.BEFRIENDER), (r.family, Role.FAMILY)):
+            if person is not None:
+                self.assign(person, role, resident_id=row)
 
 
 def load(conn: Connection, community: Community, now: datetime) -> None:
@@ -106,7 +112,8 @@ def load(conn: Connection, community: Community, now: datetime) -> None:
     if conn.execute(select(t.table(t.Community).c.id)).first() is not None:
         raise NotEmpty("the register is not empty; use a new database")
     rounds = [
-        {"name": r.name, "opens": r.opens, "prompt": r.prompt, "due": r.due}
+        {"name": r.name, "opens": r.opens, "prompt": r.prompt, "due": r.due,
+         "classes": list(r.classes)}
         for r in community.rounds
     ]
     plans = tuple(
@@ -115,12 +122,26 @@ def load(conn: Connection, community: Community, now: datetime) -> None:
             time.fromisoformat(r.opens),
             time.fromisoformat(r.prompt),
             time.fromisoformat(r.due),
+            classes=frozenset(r.classes),
         )
         for r in community.rounds
     )
-    loader = _Loader(conn, next_deadline(plans, ZoneInfo(community.tz), now), now)
+    zone = ZoneInfo(community.tz)
+    first = {c: next_deadline(owed_by(plans, c), zone, now) for c in CLASSES}
+    loader = _Loader(conn, first, now)
     row = loader.add(t.Community, name=community.name, tz=community.tz, rounds=rounds)
     for building in community.buildings:
         loader.building(row, building)
-    for person in community.duty:
-        loader.assign(person, Role.DUTY, community_id=row)
+    offices = (
+        (Role.DUTY, community.duty), (Role.STREET, community.street),
+        (Role.DISTRICT, community.district),
+    )  # fmt: skip
+    for role, desk in offices:
+        for person in desk:
+            loader.assign(person, role, community_id=row)
+    for shift in community.shifts:
+        days = "".join(str(day) for day in shift.days)
+        loader.add(
+            t.DutyShift, person_id=loader.person(shift.person), days=days, starts=shift.starts,
+            ends=shift.ends,
+        )  # fmt: skip

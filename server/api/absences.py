@@ -1,17 +1,13 @@
 """Planned absences of residents, and of those who are told. Each has an end."""
 
-from collections.abc import Callable
-from typing import Annotated, Any
+from fastapi import APIRouter
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from fastapi import APIRouter, HTTPException
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
-
+from server.api.changing import Reason, change
 from server.api.deps import RuntimeDep, StaffDep
 from server.api.register import Id, Json, resident_json
 from server.database import Tx
-from server.runtime import Runtime
 from server.service import absences
-from server.service.acting import Refused, Unknown
 from server.store import people
 from server.tables import to_ms
 
@@ -23,18 +19,7 @@ class Absence(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     until: AwareDatetime | None = None
-    reason: Annotated[str, Field(min_length=2, max_length=200)]
-
-
-async def _change(runtime: Runtime, change: Callable[[Tx], Any]) -> Any:
-    try:
-        return await runtime.database.write(change)
-    except Unknown as error:
-        raise HTTPException(404, str(error)) from error
-    except Refused as error:
-        raise HTTPException(409, str(error)) from error
-    except absences.BadEnd as error:
-        raise HTTPException(422, str(error)) from error
+    reason: Reason
 
 
 @router.post("/residents/{resident_id}/absence")
@@ -43,24 +28,22 @@ async def resident_away(
 ) -> Json:
     """A resident is away until then: not awaited, and watched again by itself. SOS still counts."""
 
-    def change(tx: Tx) -> Json:
+    def run(tx: Tx) -> Json:
         absences.begin(tx, resident_id, absence.until, who=staff.name, why=absence.reason)
         return resident_json(tx.conn, resident_id, tx.now)
 
-    answer: Json = await _change(runtime, change)
-    return answer
+    return await change(runtime, run)
 
 
 @router.delete("/residents/{resident_id}/absence")
 async def resident_back(resident_id: Id, runtime: RuntimeDep, staff: StaffDep) -> Json:
     """A resident is back before the time."""
 
-    def change(tx: Tx) -> Json:
+    def run(tx: Tx) -> Json:
         absences.end_early(tx, resident_id, who=staff.name)
         return resident_json(tx.conn, resident_id, tx.now)
 
-    answer: Json = await _change(runtime, change)
-    return answer
+    return await change(runtime, run)
 
 
 def _person(tx: Tx, person_id: int) -> Json:
@@ -80,21 +63,19 @@ async def person_away(
 ) -> Json:
     """A steward (or substitute, key holder, duty) is passed over until then."""
 
-    def change(tx: Tx) -> Json:
+    def run(tx: Tx) -> Json:
         absences.person_away(tx, person_id, absence.until, who=staff.name, why=absence.reason)
         return _person(tx, person_id)
 
-    answer: Json = await _change(runtime, change)
-    return answer
+    return await change(runtime, run)
 
 
 @router.delete("/people/{person_id}/absence")
 async def person_back(person_id: Id, runtime: RuntimeDep, staff: StaffDep) -> Json:
     """This person is asked again from now on."""
 
-    def change(tx: Tx) -> Json:
+    def run(tx: Tx) -> Json:
         absences.person_back(tx, person_id, who=staff.name)
         return _person(tx, person_id)
 
-    answer: Json = await _change(runtime, change)
-    return answer
+    return await change(runtime, run)

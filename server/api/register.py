@@ -1,16 +1,17 @@
 """Residents and terminals; the way into a home only with a reason, and logged."""
 
-from datetime import datetime
-from typing import Annotated, Any
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, HTTPException, Query
+from fastapi import APIRouter, HTTPException, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, RowMapping
 
+from server.api import changing
 from server.api.deps import RuntimeDep, StaffDep
 from server.core.risk import RiskClass, age_on
 from server.database import Tx
-from server.service import acting, classing
+from server.service import acting, classing, moving
 from server.store import people, signals
 from server.tables import to_ms
 
@@ -27,23 +28,23 @@ class ResidentChange(BaseModel):
     reason: Annotated[str, Field(min_length=3, max_length=200)]
 
 
-def _resident(r: RowMapping, now: datetime) -> Json:
+def _resident(r: RowMapping, day: date) -> Json:
     return {
-        "id": r["id"], "name": r["name"], "age": age_on(r["birth_date"], now.date()),
-        "living": r["living"], "state": r["state"], "risk_class": r["risk_class"],
-        "risk_class_by_rule": classing.by_rule(r, now),
+        "id": r["id"], "name": r["name"], "age": age_on(r["birth_date"], day),
+        "living": r["living"], "state": r["state"], **classing.explained(r, day),
         "building": r["building_number"], "flat": r["label"], "floor": r["floor"],
         "flat_id": r["flat_id"], "terminal_id": r["terminal_id"],
         "next_due_ms": to_ms(r["next_due_at"]) if r["next_due_at"] else None,
         "last_sign_ms": to_ms(r["last_sign_at"]) if r["last_sign_at"] else None,
         "absent_until_ms": to_ms(r["absent_until"]) if r["absent_until"] else None,
+        "ended_ms": to_ms(r["ended_at"]) if r["ended_at"] else None, "ended_how": r["ended_how"],
     }  # fmt: skip
 
 
 def resident_json(conn: Connection, resident_id: int, now: datetime) -> Json:
     """One resident (who must exist) as the list shows them."""
     (row,) = people.residents(conn, resident_id=resident_id)[:1]
-    return _resident(row, now)
+    return _resident(row, people.local_day(conn, now))
 
 
 @router.get("/residents")
@@ -53,16 +54,20 @@ async def residents(
     building: Annotated[int | None, Query(ge=1, le=99_999, description="its number")] = None,
 ) -> dict[str, list[Json]]:
     """Who is watched, with door, terminal and next deadline. No access notes here."""
-    rows = await runtime.database.read(lambda c: people.residents(c, building))
     now = runtime.clock.now()
-    return {"residents": [_resident(r, now) for r in rows]}
+
+    def read(conn: Connection) -> list[Json]:
+        day = people.local_day(conn, now)
+        return [_resident(r, day) for r in people.residents(conn, building)]
+
+    return {"residents": await runtime.database.read(read)}
 
 
 @router.patch("/residents/{resident_id}")
 async def change_resident(
     resident_id: Id, change: ResidentChange, runtime: RuntimeDep, staff: StaffDep
 ) -> Json:
-    """Overrule the risk class, with a reason; journalled."""
+    """Overrule the risk class, with a reason; journalled. Their next deadline follows it."""
 
     def run(tx: Tx) -> Json:
         classing.set_class(
@@ -70,10 +75,76 @@ async def change_resident(
         )
         return resident_json(tx.conn, resident_id, tx.now)
 
-    try:
-        return await runtime.database.write(run)
-    except acting.Unknown as error:
-        raise HTTPException(404, str(error)) from error
+    return await changing.change(runtime, run)
+
+
+class End(BaseModel):
+    """Why a resident is no longer watched."""
+
+    model_config = ConfigDict(extra="forbid")
+    how: Literal["died", "moved_away", "other"]
+    reason: changing.Reason
+
+
+@router.post("/residents/{resident_id}/end")
+async def end_resident(resident_id: Id, end: End, runtime: RuntimeDep, staff: StaffDep) -> Json:
+    """A resident has died or moved away: watched no more. Their terminal is to be fetched; an SOS
+    of it still calls the stewards."""
+
+    def run(tx: Tx) -> Json:
+        moving.end(tx, runtime.house, resident_id, end.how, who=staff.name, why=end.reason)
+        return resident_json(tx.conn, resident_id, tx.now)
+
+    return await changing.change(runtime, run)
+
+
+class Move(BaseModel):
+    """The door a resident lives behind now."""
+
+    model_config = ConfigDict(extra="forbid")
+    building: Annotated[int, Field(ge=1, le=99_999, description="its number")]
+    flat: Annotated[str, Field(min_length=1, max_length=32)]
+    reason: changing.Reason
+
+
+@router.post("/residents/{resident_id}/move")
+async def move_resident(
+    resident_id: Id, move: Move, runtime: RuntimeDep, staff: StaffDep
+) -> Json:
+    """A resident moved to another flat. The ways into the old one are taken off the record."""
+
+    def run(tx: Tx) -> Json:
+        left = moving.move(
+            tx, resident_id, move.building, move.flat, who=staff.name, why=move.reason
+        )
+        return {**resident_json(tx.conn, resident_id, tx.now), **left}
+
+    return await changing.change(runtime, run)
+
+
+class Handover(BaseModel):
+    """Whose terminal it is now; null: nobody's."""
+
+    model_config = ConfigDict(extra="forbid")
+    resident_id: Id | None
+    reason: changing.Reason
+
+
+@router.post("/terminals/{terminal_id}/assign")
+async def assign_terminal(
+    terminal_id: Annotated[str, Path(pattern="^[a-z0-9-]{1,32}$")], handover: Handover,
+    runtime: RuntimeDep, staff: StaffDep,
+) -> Json:
+    """Give a terminal to another resident, or to nobody; audited."""
+
+    def run(tx: Tx) -> Json:
+        moving.assign_terminal(
+            tx, runtime.house, terminal_id, handover.resident_id, who=staff.name,
+            why=handover.reason,
+        )
+        return {"id": terminal_id, "resident_id": handover.resident_id}
+
+    return await changing.change(runtime, run)
 
 
 @router.get("/residents/{resident_id}/access")

@@ -69,6 +69,8 @@ class Item:
     flat_id: int
     label: str
     outcome: Outcome | None = None
+    after_absence: datetime | None = None
+    """When an absence ended, if this is the first round after it."""
 
 
 @dataclass(frozen=True, slots=True)

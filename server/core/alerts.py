@@ -40,8 +40,9 @@ from server.core.alert import (
     TellTerminalResolved,
 )  # fmt: skip
 from server.core.delivery import Remedy
-from server.core.ladder import OFFICES, Person, Roster, Target
+from server.core.ladder import Person, Roster, Target
 from server.core.words import (
+    DESKS,
     UNREACHED,
     Channel,
     Delivery,
@@ -102,12 +103,12 @@ def open_alert(alert: Alert, roster: Roster, now: datetime) -> Decision:
     return climb(Situation(alert, roster), now)
 
 
-def call_for(alert: Alert, step: int) -> Template:
-    """The words that ask for help at `step`: what happened, or that nobody has answered yet."""
+def call_for(alert: Alert, role: Role) -> Template:
+    """The words that ask somebody in this role for help: a neighbour hears what happened, a desk
+    that nobody has answered yet."""
     if alert.kind is Kind.MISSED:
         return Template.MISSED
-    assert alert.ladder is not None
-    if OFFICES.issuperset(alert.ladder.steps[step].targets):
+    if role in DESKS:
         return Template.DUTY
     return Template.FALL if alert.fall else Template.SOS
 
@@ -193,9 +194,8 @@ def _call(s: Situation, index: int, attempt: int = 0) -> list[Tell]:
     """Everybody whom a step names, by every channel it names."""
     assert s.alert.ladder is not None
     step = s.alert.ladder.steps[index]
-    words = call_for(s.alert, index)
     return [
-        Tell(person, words, index, attempt, channel=channel)
+        Tell(person, call_for(s.alert, person.role), index, attempt, channel=channel)
         for person in s.roster.people(step.targets)
         for channel in step.channels
     ]
@@ -284,12 +284,11 @@ def _on_accept(s: Situation, actor: Actor, now: datetime) -> Decision:
 def _on_decline(s: Situation, actor: Actor, now: datetime) -> Decision:
     alert = s.alert
     rest = tuple(r for r in alert.responders if not r.is_(actor))
-    if alert.state is State.ON_SCENE and rest:
-        return Decision(Reason.DECLINED, replace(alert, responders=rest))
     if rest:
-        return Decision(
-            Reason.DECLINED, replace(alert, responders=rest), (HelpComing(rest[0]),)
-        )
+        # The resident is told of another only when the one they were told of can't come.
+        led = alert.responders[0].is_(actor) and alert.state is not State.ON_SCENE
+        news = (HelpComing(rest[0]),) if led else ()
+        return Decision(Reason.DECLINED, replace(alert, responders=rest), news)
     # Nobody else is going: a "can't" is worth more than the rest of the wait.
     freed = replace(alert, state=State.OPEN, responders=(), lease_until=None)
     rest_of_us = Situation(freed, s.roster.without(actor.person_id), s.told)

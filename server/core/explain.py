@@ -18,11 +18,13 @@ class Why(StrEnum):
 
     ABSENT = "absent"
     OPTED_OUT = "opted_out"
+    OFF_SHIFT = "off_shift"
 
 
 @dataclass(frozen=True, slots=True)
 class PassedOver:
-    """Somebody whom a step names and does not tell. `until`: of an absence."""
+    """Somebody whom a step names and does not tell. `until`: of an absence, or when their next
+    shift begins."""
 
     person: Person
     why: Why
@@ -74,4 +76,9 @@ def _passed_over(roster: Roster, targets: tuple[Target, ...]) -> tuple[PassedOve
             if not person.reachable:
                 why = Why.OPTED_OUT if person.absent_until is None else Why.ABSENT
                 found[person.id] = PassedOver(person, why, person.absent_until)
+    if Target.DUTY in targets:
+        standing = roster.behind(Target.DUTY)
+        for person in roster.duty:
+            if person not in standing:
+                found[person.id] = PassedOver(person, Why.OFF_SHIFT, person.shift_changes_at)
     return tuple(found.values())

@@ -119,14 +119,21 @@ class Ladder:
 
 BOTH = (Channel.SMS, Channel.VOICE)
 SOS_LADDER = Ladder(
-    # Both stewards at once; after two minutes without a "yes" those with a key; after four the
-    # care centre. Guangdan's fifteen minutes from press to door leave no room for more waiting.
+    # Both stewards at once; after two minutes without a "yes" those with a key and whoever looks
+    # after this resident; after four the care centre, after eight the street office as well.
+    # Guangdan's fifteen minutes from press to door leave no room for more waiting.
     # By day the first step only texts: most presses are tests or slips, and two volunteers who
     # are rung for each of them stop being volunteers. At night every step rings (`at_night`).
     steps=(
         Step((Target.STEWARDS,), wait_s=120),
-        Step((Target.SUBSTITUTES, Target.KEY_HOLDERS, Target.STEWARDS), 120, BOTH),
+        Step(
+            (Target.SUBSTITUTES, Target.KEY_HOLDERS, Target.BEFRIENDERS, Target.STEWARDS),
+            wait_s=120,
+            channels=BOTH,
+        ),
         Step((Target.DUTY,), 120, BOTH),
+        Step((Target.DUTY,), 120, BOTH),
+        Step((Target.DUTY, Target.STREET), 120, BOTH),
     ),
     lease_s=8 * 60,
     on_scene_s=20 * 60,
@@ -145,7 +152,11 @@ MISSED_HIGH_RISK_LADDER = Ladder(
     # Whom nobody would notice in time is looked for by name, and by those with a key.
     steps=(
         Step((Target.STEWARDS,), wait_s=5 * 60),
-        Step((Target.SUBSTITUTES, Target.KEY_HOLDERS, Target.STEWARDS), 5 * 60, BOTH),
+        Step(
+            (Target.SUBSTITUTES, Target.KEY_HOLDERS, Target.BEFRIENDERS, Target.STEWARDS),
+            wait_s=5 * 60,
+            channels=BOTH,
+        ),
         Step((Target.DUTY,), 10 * 60, BOTH),
     ),
     lease_s=15 * 60,
@@ -184,7 +195,8 @@ def at_night(ladder: Ladder, night: Night, local: time) -> Ladder:
 class Person:
     """Somebody who can be told. `reachable` is false after an opt-out, and during an absence.
 
-    `absent_until` is set only while they are away: then somebody stands in for them.
+    `absent_until` is set only while they are away: then somebody stands in for them. `on_shift` is
+    false while the rota gives the duty to others; `shift_changes_at`: when that changes.
     """
 
     id: int
@@ -194,6 +206,8 @@ class Person:
     role: Role
     reachable: bool = True
     absent_until: datetime | None = None
+    on_shift: bool = True
+    shift_changes_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,12 +234,16 @@ class Roster:
 
     def behind(self, target: Target) -> tuple[Person, ...]:
         """Who stands behind a target, reachable or not. While a steward is away the substitutes
-        stand with the other one: there are always to be two."""
+        stand with the other one: there are always to be two. The care centre is whoever is on
+        shift; where none of these can be reached, it is everybody who ever has the duty."""
         match target:
             case Target.STEWARD_1:
                 people = self.stewards[:1]
             case Target.STEWARD_2:
                 people = self.stewards[1:2]
+            case Target.DUTY:
+                on_shift = tuple(p for p in self.duty if p.on_shift)
+                people = on_shift if any(p.reachable for p in on_shift) else self.duty
             case _:
                 people = getattr(self, target.value)
         if target in STEWARDS and any(p.absent_until is not None for p in people):

@@ -37,6 +37,13 @@ WORDS = {
     "平安": Action.SAFE, "没事": Action.SAFE, "safe": Action.SAFE,
     "去不了": Action.DECLINE, "no": Action.DECLINE,
 }
+ROUND_DONE = frozenset({
+    "巡完", "巡完了", "巡楼完", "巡楼完了", "巡楼完毕", "巡过了", "已巡", "已巡楼",
+    "round", "rounds", "round done",
+})  # fmt: skip
+OF_A_HOUSE = re.compile(
+    r"(?P<first>[0-9]{1,3})?(?:栋|号楼)?\s*(?P<word>[^0-9]+?)\s*(?P<last>[0-9]{1,3})?(?:栋|号楼)?"
+)
 CODE = re.compile(r"[0-9]{4,6}")
 EDGES = " \t\r\n.,;:!?。,;:!?、~-()[]【】“”\"'"
 
@@ -71,6 +78,24 @@ def understand(text: str) -> Reply | None:
         if parts[0] in DIGITS and CODE.fullmatch(code):
             return Reply(DIGITS[parts[0]], code)
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class RoundDone:
+    """"I have walked my round." `building`: its number, when one was given."""
+
+    building: int | None = None
+
+
+def round_done(text: str) -> RoundDone | None:
+    """Whether a steward reports a round: 巡完, "round"; with a number for another house."""
+    match = OF_A_HOUSE.fullmatch(unicodedata.normalize("NFKC", text).strip(EDGES).lower())
+    if match is None or match["word"].strip(EDGES) not in ROUND_DONE:
+        return None
+    if match["first"] and match["last"]:
+        return None
+    number = match["first"] or match["last"]
+    return RoundDone(int(number) if number else None)
 
 
 class Miss(StrEnum):

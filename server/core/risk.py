@@ -5,6 +5,7 @@ staff may overrule it; it must never be read from a diagnosis, and no diagnosis 
 """
 
 from datetime import date
+from enum import StrEnum
 from typing import Literal
 
 RiskClass = Literal["A", "B", "C"]
@@ -18,6 +19,29 @@ APART_MOST_MISSED = 5
 def age_on(birth: date, day: date) -> int:
     """Full years on `day`; somebody born on 29 February is a year older on 1 March."""
     return day.year - birth.year - ((day.month, day.day) < (birth.month, birth.day))
+
+
+class Because(StrEnum):
+    """What the rule looked at."""
+
+    AGE_90 = "age_90"
+    AGE_80 = "age_80"
+    ALONE = "alone"
+    FRAIL = "frail"
+
+
+def reasons(age: int, living: str, health_flag: bool) -> tuple[Because, ...]:
+    """Which of the rule's facts hold for somebody: why their class is what it is."""
+    return tuple(
+        because
+        for because, holds in (
+            (Because.AGE_90, age >= 90),
+            (Because.AGE_80, 80 <= age < 90),
+            (Because.ALONE, living == "alone"),
+            (Because.FRAIL, health_flag),
+        )
+        if holds
+    )
 
 
 def risk_class(age: int, living: str, health_flag: bool) -> RiskClass:

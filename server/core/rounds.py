@@ -6,9 +6,14 @@ itself is already too late: `seen_at < deadline` counts, `seen_at == deadline` d
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
+from typing import get_args
 from zoneinfo import ZoneInfo
+
+from server.core.risk import RiskClass
+
+CLASSES: frozenset[str] = frozenset(get_args(RiskClass))
 
 PLAUSIBLE_AHEAD = timedelta(seconds=60)
 """How far a device's clock may run ahead of ours before we stop believing it."""
@@ -16,23 +21,51 @@ PLAUSIBLE_AHEAD = timedelta(seconds=60)
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One round of the day, in the community's local time. Guangdan walks at 06:00 and 19:00."""
+    """One round of the day, in the community's local time. Guangdan walks at 06:00 and 19:00.
+
+    `classes`: the risk classes whose residents owe this round a sign of life.
+    """
 
     name: str
     opens: time
     prompt: time
     due: time
     grace_s: int = 300
+    classes: frozenset[str] = CLASSES
     call_at: time | None = None
     """When those still awaited are rung ("press 1 if you are well"); None: nobody is."""
 
     def __post_init__(self) -> None:
+        if not self.classes or not self.classes <= CLASSES:
+            raise ValueError(
+                f"round {self.name!r}: classes must be some of {', '.join(sorted(CLASSES))}"
+            )
+        if self.grace_s < 0:
+            raise ValueError(f"round {self.name!r}: the grace is in seconds and not below 0")
         if not self.opens < self.prompt < self.due:
             raise ValueError(
                 f"round {self.name!r}: opens < prompt < due must hold within one day"
             )
         if self.call_at is not None and not self.opens < self.call_at < self.due:
             raise ValueError(f"round {self.name!r}: call_at must lie between opens and due")
+
+
+BUILT_IN = (
+    Plan("morning", time(4, 30), time(5, 45), time(6, 0)),
+    Plan("evening", time(17, 30), time(18, 45), time(19, 0)),
+)
+"""Guangdan's rounds: in force where a community's own can't be read at all. A mistyped hour must
+never mean that nobody is watched."""
+
+
+def clash(plans: tuple[Plan, ...], another: Plan) -> str | None:
+    """Why `another` can't stand beside `plans`, or None: a round is known by its name, and its
+    worklist by its deadline."""
+    if any(p.name == another.name for p in plans):
+        return f"two rounds are called {another.name!r}; give each a name of its own"
+    if any(p.due == another.due for p in plans):
+        return f"two rounds are due at {another.due:%H:%M}; make them one and list both's classes"
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +77,20 @@ class Occurrence:
     prompt_at: datetime
     due_at: datetime
     deadline: datetime
+    classes: frozenset[str] = CLASSES
     call_at: datetime | None = None
+
+
+def covering(plans: tuple[Plan, ...]) -> tuple[Plan, ...]:
+    """The same rounds, where a class that none of them names owes all of them: an edit that
+    forgets somebody must make us watch them more closely, never not at all."""
+    forgotten = CLASSES.difference(*(p.classes for p in plans))
+    return tuple(replace(p, classes=p.classes | forgotten) for p in plans)
+
+
+def owed_by(plans: tuple[Plan, ...], risk_class: str) -> tuple[Plan, ...]:
+    """The rounds that a resident of this class owes a sign of life."""
+    return tuple(p for p in plans if risk_class in p.classes)
 
 
 def instant(day: date, at: time, zone: ZoneInfo) -> datetime:
@@ -65,6 +111,7 @@ def occurrence(plan: Plan, day: date, zone: ZoneInfo) -> Occurrence:
         instant(day, plan.prompt, zone),
         due_at,
         due_at + timedelta(seconds=plan.grace_s),
+        plan.classes,
         instant(day, plan.call_at, zone) if plan.call_at is not None else None,
     )
 
@@ -83,6 +130,17 @@ def occurrences(plans: tuple[Plan, ...], zone: ZoneInfo, around: datetime) -> It
 def current(plans: tuple[Plan, ...], zone: ZoneInfo, now: datetime) -> Occurrence:
     """The round that is running, or else the next one."""
     return next(o for o in occurrences(plans, zone, now) if o.deadline > now)
+
+
+def running(plans: tuple[Plan, ...], zone: ZoneInfo, now: datetime) -> tuple[Occurrence, ...]:
+    """The rounds whose window is open, the first to end first. Windows of two classes may
+    overlap."""
+    return tuple(o for o in occurrences(plans, zone, now) if o.opens_at <= now < o.deadline)
+
+
+def last_deadline(plans: tuple[Plan, ...], zone: ZoneInfo, now: datetime) -> datetime:
+    """The latest deadline that has come by `now`."""
+    return max(o.deadline for o in occurrences(plans, zone, now) if o.deadline <= now)
 
 
 def next_deadline(plans: tuple[Plan, ...], zone: ZoneInfo, after: datetime) -> datetime:
@@ -106,6 +164,15 @@ def after_sign_of_life(
     if awaited.opens_at <= seen_at < awaited.deadline:
         return next_deadline(plans, zone, next_due_at)
     return next_due_at
+
+
+def due_anew(
+    plans: tuple[Plan, ...], zone: ZoneInfo, now: datetime, last_sign_at: datetime | None
+) -> datetime:
+    """The deadline of somebody who is watched from `now` on, or by other rounds from now on: the
+    next one, unless they have checked in for that round already."""
+    due = next_deadline(plans, zone, now)
+    return due if last_sign_at is None else after_sign_of_life(plans, zone, due, last_sign_at)
 
 
 def seen_at(

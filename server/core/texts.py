@@ -55,6 +55,7 @@ ZH: Mapping[Template, Wordings] = {
     Template.OLD_CODE: ("这个代码的事已了结,不用再去。有新事会另发给您。",),
     Template.NOT_UNDERSTOOD: ("没看懂。1=我去 2=到门口 3=平安 0=去不了。急事请打120。",),
     Template.NOTHING_OPEN: ("现在没有等您处理的事。谢谢您!",),
+    Template.ROUND_REPORTED: ("{labels}巡楼已记下。辛苦了,谢谢您!", "巡楼已记下。辛苦了,谢谢您!"),
 }
 
 EN: Mapping[Template, Wordings] = {
@@ -107,6 +108,10 @@ EN: Mapping[Template, Wordings] = {
         "Not understood. 1 = going, 2 = at the door, 3 = safe, 0 = can't. Emergency: call 120.",
     ),
     Template.NOTHING_OPEN: ("Nothing is waiting for you now. Thank you!",),
+    Template.ROUND_REPORTED: (
+        "Noted: your round of building {labels} is done. Thank you!",
+        "Noted: your round is done. Thank you!",
+    ),
 }
 
 CATALOGUE: Mapping[str, Mapping[Template, Wordings]] = {"zh": ZH, "en": EN}
@@ -118,6 +123,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "age": "{age}岁", "alone": "独居", "test": "测试!",
         "late": "(迟到的报警)", "building": "{number}栋", "floor": "{number}栋{floor}楼{label}",
         "all": "全部", "steward": "楼管员", "operator": "值班员", "coming": "{name}正在赶来",
+        "street": "街道工作人员", "district": "区里工作人员",
         "sep": ",", "mark": "、", "more": "等",
     },
     "en": {
@@ -128,6 +134,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "late": "(late alarm) ", "building": "Bldg {number}",
         "floor": "Bldg {number} floor {floor} flat {label}",
         "all": "all", "steward": "steward", "operator": "care centre",
+        "street": "street office", "district": "district office",
         "coming": "{name} is coming", "sep": ", ", "mark": ", ", "more": " ...",
     },
 }  # fmt: skip

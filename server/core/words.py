@@ -76,6 +76,10 @@ class Role(StrEnum):
     OPERATOR = "operator"
 
 
+DESKS = frozenset({Role.DUTY, Role.STREET, Role.DISTRICT})
+"""Offices, not neighbours: they are told that nobody has come, and send somebody."""
+
+
 class Delivery(StrEnum):
     """The life of one message. `delivered` is the provider's word, never a person's."""
 
@@ -117,6 +121,7 @@ class Template(StrEnum):
     OLD_CODE = "old_code"
     NOT_UNDERSTOOD = "not_understood"
     NOTHING_OPEN = "nothing_open"
+    ROUND_REPORTED = "round_reported"
     ARE_YOU_WELL = "are_you_well"
     """The call to a resident who is still awaited: spoken only."""
 
@@ -143,3 +148,11 @@ class Fault(StrEnum):
     BROKEN_ALERT = "broken_alert"
     LADDER_BROKEN = "ladder_broken"
     """The ladder file can't be used (its last good edition is), or nobody stands on duty."""
+    ROTA_GAP = "rota_gap"
+    """Within 24 hours nobody stands on duty, or nobody does now."""
+    ROUNDS_BROKEN = "rounds_broken"
+    """One of the community's rounds can't be read; the others hold."""
+    ROUND_UNREPORTED = "round_unreported"
+    """Houses of a round that neither steward has reported; one quiet entry a round."""
+    TERMINAL_LEFT_BEHIND = "terminal_left_behind"
+    """The terminal of a resident who is no longer watched still speaks."""

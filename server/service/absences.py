@@ -41,7 +41,8 @@ def begin(tx: Tx, resident_id: int, until: datetime | None, *, who: str, why: st
     row = _resident(tx, resident_id)
     end = end_of(until, tx.now)
     if row["state"] not in ("active", "paused"):
-        raise Refused(f"resident {resident_id} is {row['state']}; nobody is awaited there")
+        raise Refused(f"resident {resident_id} is {row['state']}; nobody is awaited there",
+                      zh="这位住户已停止守护,不用再请假。")  # fmt: skip
     people.set_resident(
         tx.conn, resident_id, state="paused", absent_until=end, next_due_at=None
     )
@@ -71,10 +72,8 @@ def _watch_again(
 ) -> None:
     """Awaited from the first deadline after `since` on (which may have passed while we stood
     still), unless they have checked in for it already."""
-    plans, zone = community.plans, community.zone
-    due = rounds.next_deadline(plans, zone, since)
-    if row["last_sign_at"] is not None:
-        due = rounds.after_sign_of_life(plans, zone, due, row["last_sign_at"])
+    plans = community.plans_of(row["risk_class"])
+    due = rounds.due_anew(plans, community.zone, since, row["last_sign_at"])
     people.set_resident(
         tx.conn, row["id"], state="active", absent_until=since, next_due_at=due
     )

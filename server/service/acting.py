@@ -4,19 +4,17 @@ from sqlalchemy import RowMapping
 
 from server.core import alerts as core
 from server.core.replies import Action
+from server.core.texts import WORDS
 from server.core.words import OUTCOMES_OF_PEOPLE, Kind, Outcome, Role
 from server.database import Tx
-from server.service import effects
+from server.service import effects, walks
 from server.service.house import House
+from server.service.refusals import Refused, Unknown
 from server.store import alerts, journal, people
 
-
-class Refused(Exception):
-    """The act is not possible; the words say why and what to do instead."""
-
-
-class Unknown(Exception):
-    """There is no such alert, person or resident."""
+__all__ = [  # who acts meets the refusals here
+    "Refused", "Unknown", "act", "actor_for", "load", "look_at_access", "operator", "outcome_of",
+]  # fmt: skip
 
 
 def actor_for(tx: Tx, stored: alerts.Stored, person_id: int) -> core.Actor:
@@ -61,17 +59,24 @@ def act(
     if decision.reason is core.Reason.ALREADY_RESOLVED:
         if isinstance(event, core.Resolve) and stored.row["resolved_by"] == actor.name:
             return stored
+        by, ended = stored.row["resolved_by"], stored.row["outcome"]
         raise Refused(
-            f"alert {alert_id} was closed by {stored.row['resolved_by']}"
-            f" ({stored.row['outcome']}); nothing is left to do"
+            f"alert {alert_id} was closed by {by} ({ended}); nothing is left to do",
+            zh=f"这件事已由{by}了结({WORDS['zh'].get(ended, ended)}),不用再处理。",
         )
     if isinstance(event, core.Escalate) and stored.alert.kind is Kind.FAULT:
-        raise Refused("a fault has no ladder; call the technician, then resolve it")
+        raise Refused("a fault has no ladder; call the technician, then resolve it",
+                      zh="故障没有上报阶梯。请联系维修人员,修好后了结。")  # fmt: skip
     outcome = decision.alert.outcome
-    return effects.commit(
+    if decision.reason is core.Reason.DECLINED and decision.alert == stored.alert:
+        # Nothing moves for the word of one who was not going, yet others shall read it.
+        effects.entry_(tx, stored, decision.reason.value, by=actor.name, role=actor.role.value)
+    saved = effects.commit(
         tx, house, stored, decision, by=actor.name, role=actor.role.value,
         outcome=outcome.value if outcome else None,
     )  # fmt: skip
+    walks.settled(tx, house, saved, actor)
+    return saved
 
 
 def event_for(action: Action, actor: core.Actor) -> core.Event:
@@ -93,9 +98,11 @@ def outcome_of(text: str | None) -> Outcome:
     try:
         outcome = Outcome(text or "")
     except ValueError:
-        raise Refused(f"say how it ended: outcome must be one of {allowed}") from None
+        raise Refused(f"say how it ended: outcome must be one of {allowed}",
+                      zh="请选一个结果再了结。") from None  # fmt: skip
     if outcome not in OUTCOMES_OF_PEOPLE:
-        raise Refused(f"{outcome} is not for people to say; outcome must be one of {allowed}")
+        raise Refused(f"{outcome} is not for people to say; outcome must be one of {allowed}",
+                      zh="这个结果由系统自动记录,请另选一个。")  # fmt: skip
     return outcome
 
 

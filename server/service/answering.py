@@ -10,7 +10,7 @@ from server.core import replies
 from server.core.messages import Subject
 from server.core.words import Fault, Template
 from server.database import Tx
-from server.service import acting, effects, raising, receipts
+from server.service import acting, effects, raising, receipts, walks
 from server.service.house import House
 from server.store import alerts, journal, outbox, people
 
@@ -60,6 +60,9 @@ def take_reply(tx: Tx, house: House, sms: Sms) -> None:
 
 
 def _act_on(tx: Tx, house: House, person: RowMapping, sms: Sms) -> str:
+    walked = replies.round_done(sms.body)
+    if walked is not None and walks.report_by_sms(tx, house, person, walked.building):
+        return "round_done"
     open_alerts = alerts.told_open(tx.conn, person["id"])
     nothing = Subject(building=0)
     reply = replies.understand(sms.body)

@@ -22,6 +22,8 @@ LINK_LIFE = timedelta(hours=12)
 HELP_TEXT_LIFE = timedelta(minutes=10)
 """After this, "help is coming" would be a stale promise on a terminal that was off the air."""
 SOS_LANE, ROUND_LANE = 0, 1
+DESK_WORDS = {Role.OPERATOR: "operator", Role.DUTY: "operator", Role.STREET: "street",
+              Role.DISTRICT: "district"}  # fmt: skip
 
 
 def roster_of(tx: Tx, row: RowMapping) -> Roster:
@@ -46,12 +48,14 @@ def subject_of(tx: Tx, stored: alerts.Stored) -> Subject:
     if row["resident_id"] is not None and row["kind"] != Kind.MISSED:
         resident = people.resident(tx.conn, row["resident_id"])
         assert resident is not None
+        ended = resident["state"] == "ended"
         return Subject(
             building=resident["building_number"],
             floor=resident["floor"],
             label=resident["label"],
-            age=age_on(resident["birth_date"], tx.now.date()),
-            lives_alone=resident["living"] == "alone",
+            # Of a terminal left behind after an end nobody knows who presses it.
+            age=None if ended else age_on(resident["birth_date"], tx.now.date()),
+            lives_alone=resident["living"] == "alone" and not ended,
             code=row["code"],
             waited_min=waited,
             test=row["test"],
@@ -194,8 +198,9 @@ def _help_coming(
 ) -> dict[str, Any]:
     alert = stored.alert
     words = WORDS["zh"]
-    # A neighbour is announced by name; of the care centre's staff the resident knows the desk.
-    who = words["operator"] if responder.role is Role.OPERATOR else responder.name
+    # A neighbour is announced by name; of an office the resident knows the desk.
+    desk = DESK_WORDS.get(responder.role)
+    who = words[desk] if desk else responder.name
     left = (alert.lease_until - now) if alert.lease_until else timedelta(0)
     return {
         "cmd": "help_coming",

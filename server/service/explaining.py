@@ -42,6 +42,7 @@ def explain(conn: Connection, house: House, resident: str, at: datetime, kind: K
             "id": row["id"], "building": row["building_number"], "flat": row["label"],
             "risk_class": row["risk_class"], "state": row["state"],
             "absent_until_ms": to_ms(row["absent_until"]) if row["absent_until"] else None,
+            "owes": [p.name for p in community.plans_of(row["risk_class"])] if community else [],
         },
         "kind": kind.value, "policy": policy.value, "at_ms": to_ms(at),
         "awaited": kind is Kind.SOS or _awaited(row, at),
@@ -77,7 +78,9 @@ def _step(rung: Rung, opened_at: datetime) -> Json:
         "targets": [t.value for t in rung.targets],
         "told": [
             {"person_id": p.id, "name": p.name, "role": p.role.value, "lang": p.lang,
-             "channels": [c.value for c in rung.channels], "phone_masked": masked(p.phone)}
+             "channels": [c.value for c in rung.channels], "phone_masked": masked(p.phone),
+              "shift_until_ms": to_ms(p.shift_changes_at)
+                                if p.on_shift and p.shift_changes_at else None}
             for p in rung.told
         ],
         "passed_over": [

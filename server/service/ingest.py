@@ -8,7 +8,7 @@
 
 import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -127,6 +127,7 @@ def ingest(tx: Tx, house: House, batch: Batch) -> list[Receipt]:
     words = presence.Words(batch.heartbeats, batch.statuses, [n.signal for n in new])
     presence.update(tx, house, known, words)
     presence.command_acks(tx, batch.cmd_acks)
+    _left_behind(tx, house, known)
     for reject in batch.rejects:
         quarantine(tx, reject)
         _unreadable_alarm(tx, house, reject)
@@ -220,7 +221,8 @@ def _signs_of_life(tx: Tx, house: House, new: Sequence[_New]) -> None:
         due = row["next_due_at"]
         for each, whose in signs:
             if due is not None and whose == resident_id:
-                due = rounds.after_sign_of_life(community.plans, community.zone, due, each)
+                plans = community.plans_of(row["risk_class"])
+                due = rounds.after_sign_of_life(plans, community.zone, due, each)
         last = max(at, row["last_sign_at"] or at)
         rows.append({"r_id": resident_id, "next_due": due, "seen": last})
     signals.mark_signs(tx.conn, rows)
@@ -244,6 +246,18 @@ def _device_facts(tx: Tx, house: House, n: _New) -> None:
         )  # fmt: skip
     elif n.signal.type is SignalType.MAINS_RESTORED:
         raising.fault_over(tx, house, Fault.MAINS_LOST, [n.signal.t])
+
+
+def _left_behind(tx: Tx, house: House, known: Mapping[str, RowMapping]) -> None:
+    """The terminal of somebody who has died or moved away still speaks: it is to be fetched. What
+    it says counts all the same; an SOS of it calls the stewards as ever."""
+    for terminal_id, row in known.items():
+        if row["state"] == "ended":
+            raising.fault(
+                tx, house, Fault.TERMINAL_LEFT_BEHIND, terminal_id,
+                building_id=row["building_id"], resident_id=row["resident_id"],
+                terminal_id=terminal_id,
+            )  # fmt: skip
 
 
 def _unknown(tx: Tx, house: House, s: SignalIn) -> None:

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from server.core import alerts as core
+from server.core.emergency import emergency
 from server.core.ladder import Policy
 from server.core.words import Fault, Kind, Outcome, Role
 from server.database import Tx
@@ -66,7 +67,27 @@ def sos(
         late=late,
     )
     assert stored is not None, "the subject was free in this very transaction"
+    clock = emergency(stored.alert, tx.now, test=test)
+    alerts.set_facts(tx.conn, stored.id, emergency_look_at=clock.look_at)
     return stored
+
+
+def mind_emergency(tx: Tx, alert_id: int) -> None:
+    """Look at an SOS's clock of 120: put into the journal when it asks for the call, once, and
+    say when to look again."""
+    stored = alerts.load(tx.conn, alert_id)
+    assert stored is not None
+    clock = emergency(stored.alert, tx.now, test=stored.row["test"])
+    since = stored.row["emergency_since"]
+    now_since = clock.begins_at if clock.prompts(tx.now) else None
+    alerts.set_facts(
+        tx.conn, alert_id, emergency_look_at=clock.look_at, emergency_since=now_since
+    )
+    if now_since is not None and since is None:
+        effects.entry_(
+            tx, stored, "emergency_prompted", since=now_since.isoformat(),
+            nobody_going=not stored.alert.responders,
+        )  # fmt: skip
 
 
 def missed(

@@ -27,10 +27,12 @@ def due(conn: Connection, house: House, now: datetime) -> rounds.Occurrence | No
     community = people.community(conn)
     if community is None or not house.ways.calls:
         return None
-    current = rounds.current(community.plans, community.zone, now)
-    if current.call_at is None or not current.call_at <= now < current.due_at:
-        return None
-    return current if signals.calls_unclaimed(conn, community.id, current.due_at) else None
+    for current in rounds.running(community.plans, community.zone, now):
+        if current.call_at is None or not current.call_at <= now < current.due_at:
+            continue
+        if signals.calls_unclaimed(conn, community.id, current.due_at):
+            return current
+    return None
 
 
 def ring(tx: Tx, house: House) -> int:
@@ -63,9 +65,8 @@ def is_well(tx: Tx, house: House, resident_id: int) -> None:
     assert community is not None
     next_due = resident["next_due_at"]
     if next_due is not None:
-        next_due = rounds.after_sign_of_life(
-            community.plans, community.zone, next_due, tx.now
-        )
+        plans = community.plans_of(resident["risk_class"])
+        next_due = rounds.after_sign_of_life(plans, community.zone, next_due, tx.now)
     signals.mark_signs(tx.conn, [{"r_id": resident_id, "next_due": next_due, "seen": tx.now}])
     journal.note(
         tx, "checked_in_by_phone", building_id=resident["building_id"],

@@ -158,7 +158,10 @@ def act(
     """Do what a button says; twice is as good as once. Raises acting.Unknown or acting.Refused."""
     page = open_page(tx, token)
     if page.expired:
-        raise acting.Refused("这个链接已过期。急事请打120,或打给值班室。")
+        raise acting.Refused(
+            "this link has expired; in an emergency call 120, or ring the care centre",
+            zh="这个链接已过期。急事请打120,或打给值班室。",
+        )
     actor = page.actor
     event: core.Event
     if action == "accept":
@@ -176,6 +179,6 @@ def act(
     elif action in OUTCOMES:
         event = core.Resolve(actor, OUTCOMES[action])
     else:
-        raise acting.Refused(f"unknown action {action!r}")
+        raise acting.Refused(f"unknown action {action!r}", zh="没有这个操作,请刷新页面。")
     acting.act(tx, house, page.stored.id, event, actor)
     return view(tx, token)

@@ -13,9 +13,19 @@ from server.core import alerts as core
 from server.core import risk, rounds
 from server.core.words import Fault
 from server.database import Tx
-from server.service import absences, effects, presence, raising, resident_calls
+from server.service import (
+    absences,
+    classing,
+    effects,
+    presence,
+    raising,
+    resident_calls,
+    shifts,
+)
+from server.service import walks as walks_
 from server.service.house import House
-from server.store import alerts, journal, outbox, people, signals
+from server.store import alerts, journal, outbox, people, signals, walks
+from server.store.people import CommunityFacts
 from server.tables import to_ms
 
 log = logging.getLogger(__name__)
@@ -54,18 +64,21 @@ def missed_rounds(tx: Tx, house: House) -> int:
     overdue = _whole_buildings(signals.residents_overdue(tx.conn, tx.now, CHUNK))
     if not overdue:
         return 0
-    following = rounds.next_deadline(community.plans, community.zone, tx.now)
-    latest = max(
-        o.deadline
-        for o in rounds.occurrences(community.plans, community.zone, tx.now)
-        if o.deadline <= tx.now
-    )
     by_building: defaultdict[int, list[RowMapping]] = defaultdict(list)
+    by_class: defaultdict[str, list[int]] = defaultdict(list)
     for row in overdue:
         by_building[row["building_id"]].append(row)
-    signals.set_next_due(tx.conn, [row["id"] for row in overdue], following)
+        by_class[row["risk_class"]].append(row["id"])
+    latest = {}
+    for risk_class, ids in by_class.items():
+        plans = community.plans_of(risk_class)
+        latest[risk_class] = rounds.last_deadline(plans, community.zone, tx.now)
+        following = rounds.next_deadline(plans, community.zone, tx.now)
+        signals.set_next_due(tx.conn, ids, following)
     for building_id, rows in sorted(by_building.items()):
-        _missed_in(tx, house, building_id, latest, rows)
+        # After a long stop two classes may owe two rounds: still one walk, for the later one.
+        due_at = max(latest[row["risk_class"]] for row in rows)
+        _missed_in(tx, house, building_id, due_at, rows)
     return len(overdue)
 
 
@@ -93,7 +106,9 @@ def _missed_in(
 
 
 def _item(row: RowMapping) -> core.Item:
-    return core.Item(row["id"], row["flat_id"], row["label"])
+    return core.Item(
+        row["id"], row["flat_id"], row["label"], after_absence=row["absent_until"]
+    )
 
 
 def _note_missed(tx: Tx, alert_id: int, due_at: datetime, rows: Sequence[RowMapping]) -> None:
@@ -120,8 +135,10 @@ def clock_jumped(tx: Tx, house: House, ahead: timedelta) -> None:
     community = people.community(tx.conn)
     held = 0
     if community is not None:
-        following = rounds.next_deadline(community.plans, community.zone, tx.now)
-        held = signals.spare_overdue(tx.conn, tx.now, following)
+        for risk_class in sorted(rounds.CLASSES):
+            plans = community.plans_of(risk_class)
+            following = rounds.next_deadline(plans, community.zone, tx.now)
+            held += signals.spare_overdue(tx.conn, tx.now, risk_class, following)
     signals.heartbeats_anew(tx.conn, tx.now, presence.HEARTBEATS_MISSED)
     seconds = int(ahead.total_seconds())
     raising.fault(tx, house, Fault.CLOCK_JUMPED, "server", detail=f"+{seconds} s, {held}")
@@ -129,17 +146,22 @@ def clock_jumped(tx: Tx, house: House, ahead: timedelta) -> None:
 
 
 def round_bells(tx: Tx, house: House) -> int:  # noqa: ARG001 (the form of all works)
-    """Open the round whose window has come, and chime on the terminals of those still awaited
+    """Open the rounds whose window has come, and chime on the terminals of those still awaited
     when its prompt time has: the resident is reminded before anybody else is told."""
     community = people.community(tx.conn)
     if community is None:
         return 0
-    current = rounds.current(community.plans, community.zone, tx.now)
-    if tx.now < current.opens_at:
-        return 0
+    return sum(
+        _bells_of(tx, community, current)
+        for current in rounds.running(community.plans, community.zone, tx.now)
+    )
+
+
+def _bells_of(tx: Tx, community: CommunityFacts, current: rounds.Occurrence) -> int:
     done = 0
-    if signals.open_round(tx.conn, community.id, current.name, current.due_at, tx.now):
+    if signals.open_round(tx.conn, community.id, current, tx.now):
         journal.note(tx, "round_opened", round=current.name, due=current.due_at.isoformat())
+        classing.birthdays(tx)
         done += 1
     if current.prompt_at <= tx.now < current.due_at and signals.claim_prompt(
         tx.conn, community.id, current.due_at, tx.now
@@ -194,29 +216,63 @@ def ladder_file(tx: Tx, house: House) -> int:
     """Show staff what is wrong with the ladders, while it is; they climb on either way."""
     about = _ladder_faults(tx.conn, house, tx.now)
     standing = _ladder_faults_open(tx.conn)
-    mended = [what for what, said in standing.items() if about.get(what) != said]
-    raising.fault_over(tx, house, Fault.LADDER_BROKEN, mended)
+    for what, said in standing.items():
+        if about.get(what) != said:
+            raising.fault_over(tx, house, OF_THE_LADDER[what], [what])
     for what, detail in about.items():
         if standing.get(what) != detail:
-            raising.fault(tx, house, Fault.LADDER_BROKEN, what, detail=detail)
+            raising.fault(tx, house, OF_THE_LADDER[what], what, detail=detail)
     return 0  # done in one go, whatever it found
 
 
+OF_THE_LADDER = {
+    "file": Fault.LADDER_BROKEN,  # it can't be used; its last good edition is
+    "duty": Fault.LADDER_BROKEN,  # nobody at all stands at the ladders' end
+    "rota": Fault.ROTA_GAP,
+    "rounds": Fault.ROUNDS_BROKEN,
+}
+
+
 def _ladder_faults(conn: Connection, house: House, now: datetime) -> dict[str, str]:
-    """What ails the ladders: "file" (it can't be used), "duty" (nobody stands at their end)."""
+    """What ails the ladders and rounds, by the keys of OF_THE_LADDER."""
     found = {}
     if problems := house.ladder_file.problems:
         found["file"] = problems[0]
     community = people.community(conn)
-    if community is not None and not people.duty_is_manned(conn, community.id, now):
+    if community is None:
+        return found
+    if not people.duty_is_manned(conn, community.id, now):
         found["duty"] = "nobody stands on duty: no ladder has a human at its end; add one"
+    elif gap := shifts.first_gap(conn, community.zone, now):
+        found["rota"] = gap
+    if community.problems:
+        found["rounds"] = community.problems[0]
     return found
 
 
 def _ladder_faults_open(conn: Connection) -> dict[str, str]:
-    subjects = {raising.subject(Fault.LADDER_BROKEN, about): about for about in ("file", "duty")}
+    subjects = {raising.subject(fault, about): about for about, fault in OF_THE_LADDER.items()}
     found = alerts.open_by_subject(conn, list(subjects))
     return {subjects[s]: stored.row["detail"] for s, stored in found.items()}
+
+
+def emergencies(tx: Tx, house: House) -> int:  # noqa: ARG001 (the form of all works)
+    """Look at up to CHUNK clocks of 120; returns how many."""
+    due = alerts.emergencies_due(tx.conn, tx.now, CHUNK)
+    for alert_id in due:
+        try:
+            with tx.conn.begin_nested():
+                raising.mind_emergency(tx, alert_id)
+        except (ArithmeticError, AssertionError, LookupError, TypeError, ValueError):
+            # As for the ladder: one corrupt alert takes its time from no other.
+            log.exception("alert %s has a clock that can't be read", alert_id)
+            alerts.set_facts(tx.conn, alert_id, emergency_look_at=tx.now + RETRY_BROKEN)
+    return len(due)
+
+
+def rounds_over(tx: Tx, house: House) -> int:
+    """Count and supervise up to CHUNK rounds that are over; returns how many."""
+    return walks_.rounds_over(tx, house, CHUNK)
 
 
 def what_is_due(conn: Connection, now: datetime, gap: timedelta, house: House) -> set[str]:
@@ -229,6 +285,10 @@ def what_is_due(conn: Connection, now: datetime, gap: timedelta, house: House) -
         due.add(absences_over.__name__)
     if alerts.steps_due(conn, now, 1):
         due.add(ladder_steps.__name__)
+    if alerts.emergencies_due(conn, now, 1):
+        due.add(emergencies.__name__)
+    if walks.due(conn, now, 1):
+        due.add(rounds_over.__name__)
     if signals.residents_overdue(conn, now, 1):
         due.add(missed_rounds.__name__)
     if signals.devices_overdue(conn, now, 1):
@@ -241,18 +301,17 @@ def what_is_due(conn: Connection, now: datetime, gap: timedelta, house: House) -
         due.add(calls_to_residents.__name__)
     community = people.community(conn)
     if community is not None:
-        current = rounds.current(community.plans, community.zone, now)
-        opened, prompted = signals.round_rung(conn, community.id, current.due_at)
-        if now >= current.opens_at and not opened:
-            due.add(round_bells.__name__)
-        if current.prompt_at <= now < current.due_at and not prompted:
-            due.add(round_bells.__name__)
+        for current in rounds.running(community.plans, community.zone, now):
+            opened, prompted = signals.round_rung(conn, community.id, current.due_at)
+            if not opened or (current.prompt_at <= now < current.due_at and not prompted):
+                due.add(round_bells.__name__)
     return due
 
 
 Work = Callable[[Tx, House], int]
 ALWAYS: tuple[Work, ...] = (
-    ladder_steps, absences_over, round_bells, calls_to_residents, ladder_file,
+    ladder_steps, emergencies, absences_over, round_bells, calls_to_residents, rounds_over,
+    ladder_file,
 )
 WITH_SIGHT: tuple[Work, ...] = (missed_rounds, silent_devices)
 """Judging residents and devices needs eyes; the ladder climbs whether we see or not."""

@@ -70,7 +70,7 @@ def _to_core(row: RowMapping, items: Sequence[RowMapping]) -> core.Alert:
         cancelled_by_resident=row["cancelled_by_resident"],
         items=tuple(
             core.Item(i["resident_id"], i["flat_id"], i["label"],
-                      Outcome(i["outcome"]) if i["outcome"] else None)
+                      Outcome(i["outcome"]) if i["outcome"] else None, i["after_absence"])
             for i in items
         ),
         outcome=Outcome(row["outcome"]) if row["outcome"] else None,
@@ -168,6 +168,32 @@ def steps_due(conn: Connection, now: datetime, limit: int) -> list[int]:
     return list(conn.execute(query).scalars())
 
 
+def emergencies_due(conn: Connection, now: datetime, limit: int) -> list[int]:
+    """Ids of alerts whose clock of 120 is to be looked at."""
+    query = (
+        select(ALERT.c.id)
+        .where(ALERT.c.emergency_look_at <= now)
+        .order_by(ALERT.c.emergency_look_at)
+        .limit(limit)
+    )
+    return list(conn.execute(query).scalars())
+
+
+def set_facts(conn: Connection, alert_id: int, **values: Any) -> None:
+    """Change columns of an alert that no rule of the ladder reads."""
+    conn.execute(update(ALERT).where(ALERT.c.id == alert_id).values(**values))
+
+
+def open_about(conn: Connection, resident_id: int) -> list[int]:
+    """Ids of unresolved SOS and worklists that this resident is part of."""
+    own = select(ALERT.c.id).where(
+        ALERT.c.resident_id == resident_id, ALERT.c.state != State.RESOLVED,
+        ALERT.c.kind != Kind.FAULT,
+    )
+    listed = [alert_id for alert_id, _ in open_items(conn, [resident_id])]
+    return sorted({*conn.execute(own).scalars(), *listed})
+
+
 def postpone(conn: Connection, alert_id: int, until: datetime) -> None:
     """Put off the next step of an alert that could not be read."""
     conn.execute(update(ALERT).where(ALERT.c.id == alert_id).values(next_step_at=until))
@@ -262,6 +288,7 @@ def _add_items(conn: Connection, alert_id: int, items: Sequence[core.Item]) -> N
                     {
                         "alert_id": alert_id, "resident_id": i.resident_id, "flat_id": i.flat_id,
                         "label": i.label, "outcome": i.outcome.value if i.outcome else None,
+                        "after_absence": i.after_absence,
                     }
                     for i in items
                 ]

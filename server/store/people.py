@@ -2,20 +2,34 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import datetime, time
+from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sqlalchemy import Connection, RowMapping, or_, select, update
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    RowMapping,
+    bindparam,
+    case,
+    delete,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from server import tables as t
-from server.core import ladder
-from server.core.rounds import Plan
+from server.core import ladder, rota, rounds
+from server.core.rounds import CLASSES, Plan
 from server.core.words import Role
 
 PERSON, ASSIGNMENT = t.table(t.Person), t.table(t.Assignment)
 RESIDENT, FLAT, BUILDING = t.table(t.Resident), t.table(t.Flat), t.table(t.Building)
 COMMUNITY, TERMINAL = t.table(t.Community), t.table(t.Terminal)
+SHIFT = t.table(t.DutyShift)
+BUILT_IN_ZONE = "Asia/Shanghai"
 
 
 OFFICES = frozenset({Role.DUTY, Role.STREET, Role.DISTRICT})
@@ -24,31 +38,71 @@ OF_A_RESIDENT = frozenset({Role.KEY_HOLDER, Role.BEFRIENDER, Role.FAMILY})
 
 
 def plan_from_json(data: dict[str, Any]) -> Plan:
-    """A round's plan as the community's row holds it: times "HH:MM", grace in seconds."""
+    """A round's plan as the community's row holds it: times "HH:MM", grace in seconds, and the
+    classes that owe it (all, where none are named). Raises ValueError, KeyError or TypeError."""
     return Plan(
         data["name"],
         time.fromisoformat(data["opens"]),
         time.fromisoformat(data["prompt"]),
         time.fromisoformat(data["due"]),
         int(data.get("grace_s", 300)),
+        frozenset(data["classes"]) if data.get("classes") is not None else CLASSES,
         time.fromisoformat(data["call_at"]) if data.get("call_at") else None,
     )
 
 
+def plan_to_json(plan: Plan) -> dict[str, Any]:
+    """The inverse of `plan_from_json`."""
+    return {
+        "name": plan.name, "opens": f"{plan.opens:%H:%M}", "prompt": f"{plan.prompt:%H:%M}",
+        "due": f"{plan.due:%H:%M}", "grace_s": plan.grace_s, "classes": sorted(plan.classes),
+    }  # fmt: skip
+
+
 class CommunityFacts:
-    """The community's name, zone and rounds."""
+    """The community's name, zone and rounds. A round or zone that can't be read is left out and
+    told in `problems`; with none left the built-in ones hold: somebody is always watched."""
 
     def __init__(self, row: RowMapping) -> None:
         self.id: int = row["id"]
         self.name: str = row["name"]
-        self.zone = ZoneInfo(row["tz"])
-        self.plans = tuple(plan_from_json(p) for p in row["rounds"])
+        self.problems: tuple[str, ...] = ()
+        try:
+            self.zone = ZoneInfo(row["tz"])
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            self.zone = ZoneInfo(BUILT_IN_ZONE)
+            self.problems = (f"no zone is called {row['tz']!r}; {BUILT_IN_ZONE} holds",)
+        self.plans = rounds.covering(self._plans(row["rounds"]) or rounds.BUILT_IN)
+
+    def _plans(self, found: Any) -> tuple[Plan, ...]:
+        plans: tuple[Plan, ...] = ()
+        for data in found if isinstance(found, list) else [found]:
+            try:
+                plan = plan_from_json(data)
+                problem = rounds.clash(plans, plan)
+            except (AttributeError, KeyError, TypeError, ValueError) as error:
+                problem = f"a round can't be read: {error}"
+            if problem is None:
+                plans = (*plans, plan)
+            else:
+                self.problems = (*self.problems, problem)
+        return plans
+
+    def plans_of(self, risk_class: str) -> tuple[Plan, ...]:
+        """The rounds that residents of this class owe."""
+        return rounds.owed_by(self.plans, risk_class)
 
 
 def community(conn: Connection) -> CommunityFacts | None:
     """The community this server watches; None while the register is empty."""
     row = conn.execute(select(COMMUNITY).order_by(COMMUNITY.c.id).limit(1)).mappings().first()
     return CommunityFacts(row) if row else None
+
+
+def local_day(conn: Connection, now: datetime) -> date:
+    """The date in the community, by which people are a year older."""
+    facts = community(conn)
+    return now.astimezone(facts.zone if facts else UTC).date()
 
 
 def _person(row: RowMapping, at: datetime) -> ladder.Person:
@@ -81,11 +135,15 @@ def rosters(
         )
         .order_by(ASSIGNMENT.c.position, ASSIGNMENT.c.id)
     ).mappings()
+    on_rota = _on_rota(conn, at)
     behind: defaultdict[tuple[str, int | None], list[ladder.Person]] = defaultdict(list)
     for row in rows:
         role = row["role"]
         door = row["resident_id"] if role in OF_A_RESIDENT else row["building_id"]
-        behind[role, None if role in OFFICES else door].append(_person(row, at))
+        person = _person(row, at)
+        if role == Role.DUTY and (turn := on_rota.get(person.id)) is not None:
+            person = replace(person, on_shift=turn[0], shift_changes_at=turn[1])
+        behind[role, None if role in OFFICES else door].append(person)
 
     def stands(role: Role, door: int | None = None) -> tuple[ladder.Person, ...]:
         return tuple(behind[role, door]) if door is not None or role in OFFICES else ()
@@ -105,6 +163,67 @@ def rosters(
     }
 
 
+def _on_rota(conn: Connection, at: datetime) -> dict[int, tuple[bool, datetime | None]]:
+    """Person → whether they are on shift at `at`, and when that changes. Only those with shifts."""
+    found = shifts(conn)
+    facts = community(conn) if found else None
+    if facts is None:
+        return {}
+    return {
+        person_id: rota.turn(own, facts.zone, at)
+        for person_id, own in found.items()
+    }
+
+
+def shifts(conn: Connection) -> dict[int, tuple[rota.Shift, ...]]:
+    """Every person's shifts; who has none is not in it."""
+    found: defaultdict[int, list[rota.Shift]] = defaultdict(list)
+    for row in conn.execute(select(SHIFT).order_by(SHIFT.c.id)).mappings():
+        found[row["person_id"]].append(
+            rota.Shift(
+                frozenset(int(d) for d in row["days"]),
+                time.fromisoformat(row["starts"]), time.fromisoformat(row["ends"]),
+            )
+        )  # fmt: skip
+    return {person_id: tuple(own) for person_id, own in found.items()}
+
+
+def set_shifts(conn: Connection, person_id: int, own: Sequence[rota.Shift]) -> None:
+    """Replace a person's shifts."""
+    conn.execute(delete(SHIFT).where(SHIFT.c.person_id == person_id))
+    if own:
+        conn.execute(
+            insert(SHIFT),
+            [
+                {"person_id": person_id, "days": "".join(str(d) for d in sorted(s.days)),
+                 "starts": f"{s.starts:%H:%M}", "ends": f"{s.ends:%H:%M}"}
+                for s in own
+            ],
+        )  # fmt: skip
+
+
+def duty(conn: Connection) -> Sequence[RowMapping]:
+    """The care centre's people."""
+    return (
+        conn.execute(
+            select(
+                ASSIGNMENT.c.person_id, ASSIGNMENT.c.absent_until, PERSON.c.name, PERSON.c.phone,
+                PERSON.c.opted_out_at,
+            )
+            .join(PERSON, PERSON.c.id == ASSIGNMENT.c.person_id)
+            .where(ASSIGNMENT.c.role == Role.DUTY, ASSIGNMENT.c.community_id.is_not(None))
+            .order_by(ASSIGNMENT.c.id)
+        )
+        .mappings()
+        .all()
+    )  # fmt: skip
+
+
+def buildings(conn: Connection) -> Sequence[RowMapping]:
+    """All buildings by number."""
+    return conn.execute(select(BUILDING).order_by(BUILDING.c.number)).mappings().all()
+
+
 def person_by_phone(conn: Connection, phone: str) -> RowMapping | None:
     """The contact with this number, if it is one of ours."""
     return conn.execute(select(PERSON).where(PERSON.c.phone == phone)).mappings().first()
@@ -113,6 +232,11 @@ def person_by_phone(conn: Connection, phone: str) -> RowMapping | None:
 def person(conn: Connection, person_id: int) -> RowMapping:
     """A contact by id (which must exist)."""
     return conn.execute(select(PERSON).where(PERSON.c.id == person_id)).mappings().one()
+
+
+def has_person(conn: Connection, person_id: int) -> bool:
+    """Whether there is a contact with this id."""
+    return conn.execute(select(PERSON.c.id).where(PERSON.c.id == person_id)).first() is not None
 
 
 def roles_of(conn: Connection, person_id: int) -> Sequence[RowMapping]:
@@ -182,6 +306,86 @@ def set_resident(conn: Connection, resident_id: int, **values: Any) -> None:
     conn.execute(update(RESIDENT).where(RESIDENT.c.id == resident_id).values(**values))
 
 
+def grown_older(conn: Connection, day: date) -> Sequence[RowMapping]:
+    """Watched residents whose age may give them a higher class on `day`, where the rule decides."""
+    eighty, ninety = day.replace(day=1, year=day.year - 80), day.replace(day=1, year=day.year - 90)
+    month = timedelta(days=31)
+    query = select(RESIDENT).where(
+        RESIDENT.c.state != "ended",
+        RESIDENT.c.class_by.is_(None),
+        ((RESIDENT.c.birth_date < eighty + month) & (RESIDENT.c.risk_class == "C"))
+        | ((RESIDENT.c.birth_date < eighty + month) & (RESIDENT.c.living == "alone")
+           & (RESIDENT.c.risk_class == "B"))
+        | ((RESIDENT.c.birth_date < ninety + month) & (RESIDENT.c.risk_class != "A")),
+    )  # fmt: skip
+    return conn.execute(query).mappings().all()
+
+
+def set_plans(conn: Connection, community_id: int, plans: Sequence[Plan]) -> None:
+    """Replace the community's rounds."""
+    statement = update(COMMUNITY).where(COMMUNITY.c.id == community_id)
+    conn.execute(statement.values(rounds=[plan_to_json(p) for p in plans]))
+
+
+def plan_anew(
+    conn: Connection, risk_class: str, now: datetime, next_: rounds.Occurrence, following: datetime
+) -> None:
+    """Give everybody of a class who is not overdue the `next_` round's deadline; the `following`
+    one where they have checked in for it already."""
+    seen = RESIDENT.c.last_sign_at
+    met = (seen >= next_.opens_at) & (seen < next_.deadline)
+    conn.execute(
+        update(RESIDENT)
+        .where(
+            RESIDENT.c.state == "active", RESIDENT.c.risk_class == risk_class,
+            RESIDENT.c.next_due_at > now,
+        )
+        .values(next_due_at=case((met, _at(following)), else_=_at(next_.deadline)))
+    )  # fmt: skip
+
+
+def _at(at: datetime) -> BindParameter[datetime]:
+    """An instant as a value inside an expression, stored as everywhere else."""
+    return bindparam(None, at, type_=t.Instant())
+
+
+def flat_at(conn: Connection, building: int, label: str) -> RowMapping | None:
+    """The door with this label in the building of this number."""
+    query = (
+        select(FLAT)
+        .join(BUILDING, BUILDING.c.id == FLAT.c.building_id)
+        .where(BUILDING.c.number == building, FLAT.c.label == label)
+    )
+    return conn.execute(query).mappings().first()
+
+
+def terminal(conn: Connection, terminal_id: str) -> RowMapping | None:
+    """One terminal."""
+    query = select(TERMINAL).where(TERMINAL.c.id == terminal_id)
+    return conn.execute(query).mappings().first()
+
+
+def set_terminal(conn: Connection, terminal_id: str, **values: Any) -> None:
+    """Change a terminal's row."""
+    conn.execute(update(TERMINAL).where(TERMINAL.c.id == terminal_id).values(**values))
+
+
+def terminals_of(conn: Connection, resident_id: int) -> list[str]:
+    """Ids of a resident's terminals in service."""
+    query = select(TERMINAL.c.id).where(
+        TERMINAL.c.resident_id == resident_id, TERMINAL.c.state == "active"
+    )
+    return list(conn.execute(query.order_by(TERMINAL.c.id)).scalars())
+
+
+def remove_key_holders(conn: Connection, resident_id: int) -> int:
+    """Take a resident's key holders off; returns how many."""
+    statement = delete(ASSIGNMENT).where(
+        ASSIGNMENT.c.resident_id == resident_id, ASSIGNMENT.c.role == Role.KEY_HOLDER
+    )
+    return int(conn.execute(statement).rowcount)
+
+
 def residents_back(conn: Connection, now: datetime, limit: int) -> Sequence[RowMapping]:
     """Paused residents whose absence is over."""
     return (
@@ -205,9 +409,10 @@ def residents(
             RESIDENT.c.id, RESIDENT.c.name, RESIDENT.c.birth_date, RESIDENT.c.living,
             RESIDENT.c.risk_class, RESIDENT.c.state, RESIDENT.c.next_due_at,
             RESIDENT.c.last_sign_at, RESIDENT.c.flat_id, RESIDENT.c.building_id,
-            RESIDENT.c.absent_until, RESIDENT.c.risks,
-            FLAT.c.label, FLAT.c.floor, BUILDING.c.number.label("building_number"),
-            TERMINAL.c.id.label("terminal_id"),
+            RESIDENT.c.absent_until, RESIDENT.c.risks, RESIDENT.c.class_by,
+            RESIDENT.c.class_why, RESIDENT.c.class_at, RESIDENT.c.ended_at,
+            RESIDENT.c.ended_how, FLAT.c.label, FLAT.c.floor,
+            BUILDING.c.number.label("building_number"), TERMINAL.c.id.label("terminal_id"),
         )
         .join(FLAT, FLAT.c.id == RESIDENT.c.flat_id)
         .join(BUILDING, BUILDING.c.id == RESIDENT.c.building_id)

@@ -19,6 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from server import tables as t
+from server.core.rounds import Occurrence
 
 SIGNAL, TERMINAL, RESIDENT = t.table(t.Signal), t.table(t.Terminal), t.table(t.Resident)
 FLAT, BUILDING = t.table(t.Flat), t.table(t.Building)
@@ -40,6 +41,7 @@ def terminals(conn: Connection, ids: Collection[str]) -> dict[str, RowMapping]:
             TERMINAL.c.id, TERMINAL.c.boot, TERMINAL.c.status, TERMINAL.c.heartbeat_s,
             TERMINAL.c.resident_id, RESIDENT.c.next_due_at, RESIDENT.c.state,
             RESIDENT.c.flat_id, RESIDENT.c.building_id, RESIDENT.c.last_sign_at,
+            RESIDENT.c.risk_class,
         )
         .outerjoin(RESIDENT, RESIDENT.c.id == TERMINAL.c.resident_id)
         .where(TERMINAL.c.id.in_(ids), TERMINAL.c.state == "active")
@@ -211,23 +213,30 @@ def set_gateway(conn: Connection, gateway_id: str, heard: datetime, resumed: dat
     )
 
 
-def spare_overdue(conn: Connection, now: datetime, following: datetime) -> int:
-    """Give residents whose deadline has passed the `following` one, unjudged; returns how many."""
+def spare_overdue(conn: Connection, now: datetime, risk_class: str, following: datetime) -> int:
+    """Give residents of a class whose deadline has passed the `following` one, unjudged; returns
+    how many."""
     changed = conn.execute(
         update(RESIDENT)
-        .where(RESIDENT.c.next_due_at <= now, RESIDENT.c.state == "active")
+        .where(
+            RESIDENT.c.next_due_at <= now,
+            RESIDENT.c.state == "active",
+            RESIDENT.c.risk_class == risk_class,
+        )
         .values(next_due_at=following)
     )
     return int(changed.rowcount)
 
 
-def open_round(
-    conn: Connection, community_id: int, name: str, due_at: datetime, now: datetime
-) -> bool:
+def open_round(conn: Connection, community_id: int, round_: Occurrence, now: datetime) -> bool:
     """Record that a round has opened; False when it was recorded before."""
     statement = (
         insert(conn, ROUND)
-        .values(community_id=community_id, name=name, due_at=due_at, opened_at=now)
+        .values(
+            community_id=community_id, name=round_.name, due_at=round_.due_at, opened_at=now,
+            opens_at=round_.opens_at, deadline=round_.deadline, next_at=round_.deadline,
+            tallied=False,
+        )
         .on_conflict_do_nothing()
         .returning(ROUND.c.id)
     )
@@ -249,7 +258,8 @@ def claim_prompt(conn: Connection, community_id: int, due_at: datetime, now: dat
 
 
 def awaited_terminals(conn: Connection, deadline: datetime) -> list[str]:
-    """Terminals of the residents who still owe the round of this deadline a sign of life."""
+    """Terminals of the residents who still owe the round of this deadline a sign of life. (Whose
+    class does not owe the round never has its deadline.)"""
     query = (
         select(TERMINAL.c.id)
         .join(RESIDENT, RESIDENT.c.id == TERMINAL.c.resident_id)

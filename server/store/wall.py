@@ -38,7 +38,8 @@ def residents(conn: Connection, flat_ids: Collection[int] | None = None) -> Sequ
     """The residents behind the windows with what their terminals last said."""
     query = select(
         RESIDENT.c.id, RESIDENT.c.flat_id, RESIDENT.c.building_id, RESIDENT.c.state,
-        RESIDENT.c.next_due_at, TERMINAL.c.id.label("terminal_id"), TERMINAL.c.status,
+        RESIDENT.c.next_due_at, RESIDENT.c.risk_class,
+        TERMINAL.c.id.label("terminal_id"), TERMINAL.c.status,
     ).outerjoin(TERMINAL, (TERMINAL.c.resident_id == RESIDENT.c.id)
                 & (TERMINAL.c.state == "active")).where(RESIDENT.c.state != "ended")  # fmt: skip
     if flat_ids is not None:
@@ -87,10 +88,13 @@ def opened_since(conn: Connection, at: datetime) -> int:
     return sum(min(n, 1) if kind == Kind.MISSED else n for kind, n in conn.execute(query))
 
 
-def round_progress(conn: Connection, deadline: datetime) -> tuple[int, int]:
-    """(expected, checked): how many are watched in the round of this deadline, and how many of
-    them have given their sign of life (their own deadline is a later one)."""
+def round_progress(
+    conn: Connection, deadline: datetime, classes: Collection[str]
+) -> tuple[int, int]:
+    """(expected, checked): how many owe the round of this deadline a sign of life (by their
+    class), and how many of them have given it (their own deadline is a later one)."""
     watched = (RESIDENT.c.state == "active") & RESIDENT.c.next_due_at.is_not(None)
+    watched &= RESIDENT.c.risk_class.in_(classes)
     row = conn.execute(
         select(
             func.count(), func.count().filter(RESIDENT.c.next_due_at > deadline)

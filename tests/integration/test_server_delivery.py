@@ -61,7 +61,7 @@ async def test_neither_steward_can_be_reached(town: Town) -> None:
     for number in (HEAD, SECOND):
         await town.fault("undelivered", number, count=9, error_code=30003)
     await town.press()
-    for number in ("+8610012000101", "+8610011000200"):
+    for number in ("+8610012000101", "+8610011000200", "+8610011000309"):
         await town.expect_sms(number, "求助")
     for number in DUTY:
         await town.expect_sms(number, "尚未了结")

@@ -17,6 +17,8 @@ OPENS = datetime(2026, 3, 14, 4, 30, tzinfo=GZ)
 JUDGED = datetime(2026, 3, 14, 6, 5, tzinfo=GZ)
 SUBSTITUTE, KEY_HOLDER = "+8610012000101", "+8610011000200"
 DUTY = ("+8610000000101", "+8610000000102")
+EVERY_SHIFT = tuple(f"+861000000010{n}" for n in range(1, 7))
+BEFRIENDER = "+8610011000309"
 BUILT_IN = DEFAULT_FILE.read_text(encoding="utf-8")
 
 
@@ -119,7 +121,7 @@ async def test_a_ladder_without_a_human_at_its_end_is_a_fault(edited_town: Town)
     await town.move(1)
     assert await ladder_faults(town) == []
     until = town.runtime.clock.now() + timedelta(hours=1)
-    for number in DUTY:
+    for number in EVERY_SHIFT:
         person = await town.person(number)
         body = {"until": until.isoformat(), "reason": "exercise"}
         answer = await town.api.post(f"/api/v1/people/{person}/absence", json=body)
@@ -152,7 +154,7 @@ async def test_a_resident_of_class_a_climbs_alone(night: Town) -> None:
     assert [i["label"] for i in hers["items"]] == ["301"]
     assert [i["label"] for i in others["items"]] == ["303", "304"]
     await night.watch_until(JUDGED + timedelta(minutes=5))
-    for number in (HEAD, SECOND, SUBSTITUTE, KEY_HOLDER):
+    for number in (HEAD, SECOND, SUBSTITUTE, KEY_HOLDER, BEFRIENDER):
         await night.expect_sms(number, "301")
     await night.watch_until(JUDGED + timedelta(minutes=10))
     for number in DUTY:
@@ -324,13 +326,13 @@ async def test_who_would_be_told_is_explained(town: Town) -> None:
     await town.api.post(f"/api/v1/people/{await town.person(HEAD)}/absence", json=body)
     await town.reply(SECOND, "STOP")
     answer = (await town.api.get("/api/v1/ladder/explain", params={"resident": GRANNY})).json()
-    first, second, third = answer["steps"]
+    first, second, third, *_ = answer["steps"]
     assert (answer["policy"], answer["awaited"]) == ("sos", True)
     assert [(p["role"], p["channels"]) for p in first["told"]] == [("substitute", ["sms"])]
     assert second["told"][0]["channels"] == ["sms", "voice"]
     assert {p["why"] for p in first["passed_over"]} == {"absent", "opted_out"}
     assert [s["after_s"] for s in (first, second, third)] == [0, 120, 240]
-    assert {p["role"] for p in second["told"]} == {"substitute", "key_holder"}
+    assert {p["role"] for p in second["told"]} == {"substitute", "key_holder", "befriender"}
     assert {p["role"] for p in third["told"]} == {"duty"}
     who = (await town.residents())["301"]["id"]
     later = {"resident": who, "kind": "missed", "at": (until + timedelta(hours=1)).isoformat()}
@@ -345,3 +347,70 @@ async def test_who_would_be_told_is_explained(town: Town) -> None:
     assert unknown.status_code == 404
     await town.forget_sms()
     assert await town.alerts(kind="sos") == []
+
+
+ONE_AFTER_THE_OTHER = """version: 7
+ladders:
+  sos:
+    lease: 8 min
+    on_scene: 20 min
+    steps:
+      - tell: [steward_1]
+        wait: 1 min
+      - tell: [steward_2]
+        wait: 1 min
+      - tell: [befrienders, family]
+        wait: 1 min
+      - tell: [stewards, duty, street, district]
+        wait: 2 min
+"""
+
+
+async def test_every_target_is_told_in_its_turn_and_in_its_words(
+    edited_town: Town, policy: Path
+) -> None:
+    """An office calls one steward after the other, then those who are close to her, then the desks
+    with both stewards: by the minute, a neighbour reading what happened and a desk that nobody has
+    come. A daughter two towns away is a person who can say "I am going"."""
+    town, daughter = edited_town, "+8610011000999"
+    who = (await town.residents())["301"]["id"]
+    body = {"role": "family", "name": "何小芳", "phone": daughter, "resident_id": who,
+            "reason": "asked to be told"}  # fmt: skip
+    (await town.api.post("/api/v1/assignments", json=body)).raise_for_status()
+    rest = BUILT_IN[BUILT_IN.index("  missed:") :]
+    save(policy, ONE_AFTER_THE_OTHER + rest)
+    await town.press()
+    await town.expect_sms(HEAD, "求助")
+    await town.no_more_sms()
+    await town.move(59)
+    await town.no_more_sms()
+    await town.move(1)
+    await town.expect_sms(SECOND, "SOS")
+    await town.no_more_sms()
+    await town.move(60)
+    for number in (BEFRIENDER, daughter):
+        await town.expect_sms(number, "求助!")
+    await town.no_more_sms()
+    await town.move(60)
+    await town.expect_sms(HEAD, "求助!")
+    await town.expect_sms(SECOND, "Reply 1 = I am going")
+    for number in (*DUTY, "+8610000000201", "+8610000000301"):
+        await town.expect_sms(number, "求助3分钟,尚未了结")
+    await town.no_more_sms()
+    await town.reply(daughter, "1")
+    await town.expect_sms(daughter, "已记您前往")
+    assert (await town.sos())["responder"] == {"name": "何小芳", "role": "family"}
+    assert [c["who"] for c in await town.commands()] == ["何小芳"]
+
+
+async def test_the_street_office_is_announced_as_the_office_it_is(edited_town: Town) -> None:
+    """Somebody of the street takes it: the resident hears of the office, not of a name that means
+    nothing to them."""
+    town = edited_town
+    await town.press()
+    await town.move(120)
+    for _ in range(3):
+        await town.move(120)
+    await town.reply("+8610000000201", "1")
+    (coming,) = await town.commands()
+    assert coming["text"] == "街道工作人员正在赶来"

@@ -9,6 +9,8 @@ from town import GRANNY, HEAD, MARCH_14, SECOND, Hand, Town, a_town
 
 SUBSTITUTE, KEY_HOLDER = "+8610012000101", "+8610011000200"
 DUTY = ("+8610000000101", "+8610000000102")
+STREET = "+8610000000201"
+BEFRIENDER = "+8610011000309"
 HEADS_NAME = "邝彩霞"
 
 
@@ -47,14 +49,14 @@ async def test_a_press_reaches_both_stewards_and_nobody_else(town: Town) -> None
 
 
 async def test_silence_calls_the_next_by_the_minute(town: Town) -> None:
-    """Two minutes without a yes: the neighbour's steward, the key holder and both stewards again.
-    Four: the care centre. From then on the care centre is called every two minutes until a person
-    accepts, and the alert says that it has nobody left to ask."""
+    """Two minutes without a yes: the neighbour's steward, the key holder, the befriender and both
+    stewards again. Four: whoever has the duty, every two minutes from then on until a person
+    accepts; eight: the street office as well, and the alert says that nobody is left to ask."""
     await pressed(town)
     await town.move(119)
     await town.no_more_sms()
     await town.move(1)
-    for number in (SUBSTITUTE, KEY_HOLDER, HEAD):
+    for number in (SUBSTITUTE, KEY_HOLDER, BEFRIENDER, HEAD):
         await town.expect_sms(number, "求助", "11栋3楼301")
     await town.expect_sms(SECOND, "SOS")
     await town.no_more_sms()
@@ -64,12 +66,17 @@ async def test_silence_calls_the_next_by_the_minute(town: Town) -> None:
     for number in DUTY:
         await town.expect_sms(number, "求助4分钟", "尚未了结")
     await town.no_more_sms()
-    assert (await town.sos())["exhausted"]
-    for minutes in (6, 8):
+    await town.move(120)
+    for number in DUTY:
+        await town.expect_sms(number, "求助6分钟")
+    await town.no_more_sms()
+    assert not (await town.sos())["exhausted"]
+    for minutes in (8, 10):
         await town.move(120)
-        for number in DUTY:
+        for number in (*DUTY, STREET):
             await town.expect_sms(number, f"求助{minutes}分钟")
         await town.no_more_sms()
+        assert (await town.sos())["exhausted"]
     await town.reply(DUTY[0], "1")
     await town.forget_sms()
     await town.move(7 * 60)
@@ -140,7 +147,7 @@ async def test_cannot_go_calls_the_next_at_once(town: Town) -> None:
     the one who can't is left in peace."""
     await pressed(town)
     await town.reply(HEAD, "0")
-    for number in (SUBSTITUTE, KEY_HOLDER):
+    for number in (SUBSTITUTE, KEY_HOLDER, BEFRIENDER):
         await town.expect_sms(number, "求助")
     await town.expect_sms(SECOND, "SOS")
     await town.no_more_sms()
@@ -158,7 +165,7 @@ async def test_nobody_at_the_door_in_eight_minutes_reopens_the_alert(town: Town)
     first, second = await town.phone(HEAD)
     assert "还没收到您" in first
     assert "求助" in second
-    for number in (SUBSTITUTE, KEY_HOLDER):
+    for number in (SUBSTITUTE, KEY_HOLDER, BEFRIENDER):
         await town.expect_sms(number, "求助")
     await town.expect_sms(SECOND, "SOS")
     await town.reply(HEAD, "2")
@@ -273,8 +280,8 @@ async def let_the_head_accept(town: Town) -> None:
     ("before", "stopped_s", "expected"),
     [
         (leave_open, 60, ()),
-        (leave_open, 180, (SUBSTITUTE, KEY_HOLDER, HEAD, SECOND)),
-        (leave_open, 420, (SUBSTITUTE, KEY_HOLDER, HEAD, SECOND)),
+        (leave_open, 180, (SUBSTITUTE, KEY_HOLDER, BEFRIENDER, HEAD, SECOND)),
+        (leave_open, 420, (SUBSTITUTE, KEY_HOLDER, BEFRIENDER, HEAD, SECOND)),
         (let_the_head_accept, 420, ()),
     ],
 )

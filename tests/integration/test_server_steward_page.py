@@ -113,6 +113,7 @@ async def test_cannot_go(town: Town) -> None:
     await tapped(town, path, "decline")
     await town.expect_sms("+8610012000101", "求助")
     await town.expect_sms("+8610011000200", "求助")
+    await town.expect_sms("+8610011000309", "求助")
     await town.expect_sms(HEAD, "求助")
     await town.no_more_sms()
 

@@ -72,13 +72,14 @@ async def test_an_alert_has_its_ladder_with_what_comes_next(town: Town) -> None:
     await town.press()
     await town.settled()
     first = await detail(town)
-    assert [s["state"] for s in first["ladder"]["steps"]] == ["taken", "next", "later"]
+    assert [s["state"] for s in first["ladder"]["steps"]] == ["taken", "next", *["later"] * 3]
     assert first["ladder"]["steps"][1]["at_ms"] == first["next_step"]["at_ms"]
     assert len(first["ladder"]["steps"][0]["people"]) == 2
     assert first["resident"]
     await town.move(121)
     second = await detail(town)
-    assert [s["state"] for s in second["ladder"]["steps"]] == ["taken", "taken", "next"]
+    states = [s["state"] for s in second["ladder"]["steps"]]
+    assert states == ["taken", "taken", "next", "later", "later"]
     assert (await town.api.get("/api/v1/alerts/4711")).status_code == 404
 
 

@@ -119,12 +119,30 @@ def test_no_telephone_can_exist_and_none_is_given_twice() -> None:
     """+86 and eleven digits from 100 on; one owner each."""
     numbers = _phones(G)
     assert all(re.fullmatch(r"\+86100\d{8}", number) for number in numbers)
-    owners = {s.person for b in G.buildings for s in b.stewards} | set(G.duty)
+    owners = {s.person for b in G.buildings for s in b.stewards}
+    owners |= {*G.duty, *G.street, *G.district}
     owners |= {r.key_holder.person for r in PEOPLE if r.key_holder}
+    owners |= {p for r in PEOPLE for p in (r.befriender, r.family) if p}
     assert len(numbers) == len(set(numbers)) == len(owners)
     assert len({owner.name for owner in owners} | {r.name for r in PEOPLE}) == len(owners) + len(
         PEOPLE
     )
+
+
+def test_who_lives_alone_and_is_most_at_risk_has_a_befriender() -> None:
+    """One named helper for each lone elder of class A, and for nobody else."""
+    for person in PEOPLE:
+        lone = person.risk_class == "A" and person.living == "alone"
+        assert (person.befriender is not None) == lone
+
+
+def test_the_duty_of_the_sample_has_no_hole() -> None:
+    """Three shifts of two people cover every hour of the week."""
+    week = {d: sorted((s.starts, s.ends) for s in G.shifts if d in s.days) for d in range(1, 8)}
+    hours = [("05:30", "13:30"), ("13:30", "21:30"), ("21:30", "05:30")]
+    two_each = sorted(hours * 2)
+    assert all(shifts == two_each for shifts in week.values())
+    assert {s.person for s in G.shifts} == set(G.duty)
 
 
 def test_terminals_have_ids_the_wire_accepts_and_each_its_own() -> None:
@@ -172,7 +190,9 @@ def test_the_manifest_is_what_the_simulator_reads() -> None:
     assert parse(manifest(G, "other")).terminals[0].password != fleet.terminals[0].password
     roles = Counter(p.role for p in fleet.phones)
     assert roles["steward"] == 102
-    assert roles["duty"] == 2
+    assert (roles["duty"], roles["street"], roles["district"]) == (6, 1, 1)
+    assert roles["befriender"] > 20
+    assert roles["family"] > 50
     assert roles["key_holder"] > 50
     assert [r.name for r in fleet.rounds] == ["morning", "evening"]
 

@@ -15,6 +15,8 @@ HE = Person(2, "何国强", "+8610011000102", "zh", Role.STEWARD)
 SU = Person(3, "苏佩琼", "+8610012000101", "zh", Role.SUBSTITUTE)
 MAI = Person(4, "麦少芬", "+8610011000200", "zh", Role.KEY_HOLDER)
 DUTY = Person(5, "黎瑞芳", "+8610000000101", "zh", Role.DUTY)
+STREET = Person(6, "唐志明", "+8610000000201", "zh", Role.STREET)
+BEFRIENDER = Person(7, "郭惠贞", "+8610011000301", "zh", Role.BEFRIENDER)
 ROSTER = Roster((LIN, HE), (SU,), (MAI,), (DUTY,))
 OPERATOR = Actor(None, "operator", Role.OPERATOR)
 

@@ -1,5 +1,7 @@
 """The life of an alert, as a table of cases and as stories of care."""
 
+from dataclasses import replace
+
 import pytest
 
 from server.core import alerts as core
@@ -23,12 +25,14 @@ from server.core.alerts import (
 from server.core.ladder import SOS_LADDER, Roster
 from server.core.words import Kind, Outcome, State
 from tests.unit.core.people import (
+    BEFRIENDER,
     DUTY,
     HE,
     LIN,
     MAI,
     OPERATOR,
     ROSTER,
+    STREET,
     SU,
     T0,
     Story,
@@ -43,8 +47,10 @@ NIGHTS = {
     "both stewards at once, then those with a key, then the care centre, then again and again": [
         (120, StepDue(), Reason.CLIMBED, State.OPEN, ["苏佩琼", "麦少芬", "林桂芳", "何国强"]),
         (240, StepDue(), Reason.CLIMBED, State.OPEN, ["黎瑞芳"]),
-        (360, StepDue(), Reason.REPEATED, State.OPEN, ["黎瑞芳"]),
-        (480, StepDue(), Reason.REPEATED, State.OPEN, ["黎瑞芳"]),
+        (360, StepDue(), Reason.CLIMBED, State.OPEN, ["黎瑞芳"]),
+        (480, StepDue(), Reason.CLIMBED, State.OPEN, ["黎瑞芳"]),
+        (600, StepDue(), Reason.REPEATED, State.OPEN, ["黎瑞芳"]),
+        (720, StepDue(), Reason.REPEATED, State.OPEN, ["黎瑞芳"]),
     ],
     "a bell that rings too early does nothing": [
         (119, StepDue(), Reason.NOT_DUE, State.OPEN, []),
@@ -186,10 +192,43 @@ def test_exhausted_is_open_and_says_so() -> None:
     story.after(120, StepDue())
     assert not story.alert.exhausted
     story.after(240, StepDue())
+    story.after(360, StepDue())
+    assert not story.alert.exhausted, "the street office has not been told"
+    story.after(480, StepDue())
     assert story.alert.exhausted
-    assert story.alert.next_step_at == later(360)
-    story.after(250, Accept(actor(HE)))
+    assert story.alert.next_step_at == later(600)
+    story.after(490, Accept(actor(HE)))
     assert not story.alert.exhausted
+
+
+def test_the_street_office_hears_after_eight_minutes_and_the_care_centre_goes_on_hearing() -> None:
+    """Four minutes of silence at the care centre, and the office above it is told too; each in
+    the words for a desk, while a neighbour hears what happened."""
+    story = Story(replace(ROSTER, street=(STREET,), befrienders=(BEFRIENDER,)))
+    words = [told(story.after(s, StepDue())) for s in (120, 240, 360, 480, 600)]
+    assert (BEFRIENDER.name, "sos") in words[0]
+    assert words[1:3] == [[(DUTY.name, "duty")]] * 2
+    assert words[3:] == [[(DUTY.name, "duty"), (STREET.name, "duty")]] * 2
+
+
+def test_who_was_not_going_and_cannot_go_tells_the_resident_nothing() -> None:
+    """One is on the way: the other's "can't" is heard, calls nobody, and the terminal is not told
+    of the same helper again."""
+    story = Story()
+    story.after(10, Accept(actor(LIN)))
+    decision = story.after(20, Decline(actor(HE)))
+    assert (decision.reason, decision.effects) == (Reason.DECLINED, ())
+    assert [r.name for r in story.alert.responders] == [LIN.name]
+
+
+def test_the_second_helper_who_turns_back_leaves_the_first_one_announced() -> None:
+    """Two go, the second gives up: the resident has been told of the first, who still comes."""
+    story = Story()
+    story.after(10, Accept(actor(LIN)))
+    story.after(15, Accept(actor(HE)))
+    decision = story.after(20, Decline(actor(HE)))
+    assert decision.effects == ()
+    assert [r.name for r in story.alert.responders] == [LIN.name]
 
 
 def test_both_stewards_unreachable_goes_to_the_care_centre_in_the_same_breath() -> None:
@@ -225,7 +264,7 @@ def test_a_step_with_nobody_to_tell_is_passed_at_once() -> None:
     """A building whose stewards have both opted out calls the next step in the same second."""
     lonely = Story(Roster(duty=(DUTY,)))
     assert told(lonely.last) == [("黎瑞芳", "duty")]
-    assert lonely.alert.exhausted
+    assert lonely.alert.step == 3
 
 
 def test_nobody_at_all_stays_open_and_red() -> None:

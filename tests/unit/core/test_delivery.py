@@ -147,8 +147,9 @@ def test_no_receipt_at_all_and_the_telephone_rings_with_the_next_step() -> None:
     story.arrives = Delivery.SENT
     second = story.after(120, StepDue())
     assert {LIN.name, HE.name} <= set(rung(second))
-    story.after(240, StepDue())
-    again = story.after(360, StepDue())
+    for seconds in (240, 360, 480):
+        story.after(seconds, StepDue())
+    again = story.after(600, StepDue())
     assert (again.reason, told(again)) == (Reason.REPEATED, [(DUTY.name, "duty")])
 
 
@@ -156,10 +157,10 @@ def test_nothing_ever_left_and_everybody_is_called_again_by_every_channel() -> N
     """The provider was down all the while: when it is back nobody may have been forgotten, least of
     all the two who live next door."""
     story = Story()
-    for seconds in (120, 240):
+    for seconds in (120, 240, 360, 480):
         story.after(seconds, StepDue())
     story.told = dict.fromkeys(story.told, Delivery.FAILED)
-    again = story.after(360, StepDue())
+    again = story.after(600, StepDue())
     everyone = {p.name for p in story.roster.everyone()}
     assert set(rung(again)) == {n for n, _ in told(again)} == everyone
     assert len(rung(again)) == len(everyone)
@@ -173,21 +174,21 @@ def test_what_still_waits_in_the_queue_is_not_queued_again() -> None:
     from tests.unit.core.people import later
 
     story = Story()
-    for seconds in (120, 240):
+    for seconds in (120, 240, 360, 480):
         story.after(seconds, StepDue())
     story.told = dict.fromkeys(story.told, Delivery.FAILED)
     s = Situation(story.alert, story.roster, story.told, story.tried)
     everyone = {p.id for p in story.roster.everyone()}
-    stuck = decide(replace(s, waiting=everyone - {LIN.id}), StepDue(), later(360))
+    stuck = decide(replace(s, waiting=everyone - {LIN.id}), StepDue(), later(600))
     assert (stuck.reason, told(stuck)) == (Reason.REPEATED, [(LIN.name, "sos")])
 
 
 def test_one_confirmed_text_and_only_the_last_step_is_repeated() -> None:
     """Somebody surely knows: those who were told are left in peace."""
     story = Story()
-    for seconds in (120, 240):
+    for seconds in (120, 240, 360, 480):
         story.after(seconds, StepDue())
-    assert told(story.after(360, StepDue())) == [(DUTY.name, "duty")]
+    assert told(story.after(600, StepDue())) == [(DUTY.name, "duty")]
 
 
 def test_worklists_and_falls_ring_in_their_own_words() -> None:
@@ -199,7 +200,7 @@ def test_worklists_and_falls_ring_in_their_own_words() -> None:
     missed = Story(kind=Kind.MISSED)
     assert told(failed(missed, 1, LIN.id, Channel.SMS, RING)) == [(LIN.name, "missed")]
     desk = Story()
-    for seconds in (120, 240):
+    for seconds in (120, 240, 360, 480):
         desk.after(seconds, StepDue())
     desk.tried[DUTY.id] = frozenset({Channel.SMS})
     assert told(failed(desk, 250, DUTY.id, Channel.SMS, RING)) == [(DUTY.name, "duty")]

@@ -4,7 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.core.replies import Action, Miss, OpenAlert, Reply, choose, understand, unglue
+from server.core.replies import (
+    Action,
+    Miss,
+    OpenAlert,
+    Reply,
+    RoundDone,
+    choose,
+    round_done,
+    understand,
+    unglue,
+)
 
 A, V, S, D = Action.ACCEPT, Action.ARRIVE, Action.SAFE, Action.DECLINE
 SAID = [
@@ -64,3 +74,19 @@ def test_the_right_alert_is_meant(
 ) -> None:
     """Without a code only a single open alert can be meant; a code is never guessed at."""
     assert choose(reply, open_) == chosen
+
+
+WALKED = [
+    ("巡完", RoundDone()), (" 巡完。", RoundDone()), ("Round", RoundDone()),
+    ("已巡楼", RoundDone()),
+    ("巡完 12", RoundDone(12)), ("12栋巡完", RoundDone(12)), ("巡完１２栋", RoundDone(12)),
+    ("round 12", RoundDone(12)), ("round done", RoundDone()), ("12 巡完 13", None),
+    ("1", None), ("1 4031", None), ("平安", None), ("", None), ("还没巡完", None), ("4031", None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "meaning"), WALKED, ids=[repr(t) for t, _ in WALKED])
+def test_a_round_is_reported_in_one_word(text: str, meaning: RoundDone | None) -> None:
+    """巡完, or with a house's number; and nothing that answers an alert is ever taken for it."""
+    assert round_done(text) == meaning
+    assert meaning is None or understand(text) is None

@@ -8,7 +8,7 @@ import pytest
 from server.core.alerts import StepDue
 from server.core.explain import Why, foresee
 from server.core.ladder import DEFAULT_LADDERS, SOS_LADDER, Policy, Roster, Target
-from server.core.risk import age_on, apart, risk_class
+from server.core.risk import Because, age_on, apart, reasons, risk_class
 from tests.unit.core.people import DUTY, HE, LIN, MAI, ROSTER, SU, T0, Story, later, told
 
 BACK = T0 + timedelta(minutes=3)
@@ -30,6 +30,18 @@ def test_one_reason_makes_b_and_two_or_ninety_years_make_a(
 ) -> None:
     """The rule at its edges: 80 years, alone, frail; any two with *alone*, or 90, are class A."""
     assert risk_class(age, living, frail) == wanted
+
+
+@pytest.mark.parametrize(
+    ("age", "living", "frail", "because"),
+    [
+        (92, "family", False, ["age_90"]), (84, "alone", True, ["age_80", "alone", "frail"]),
+        (70, "alone", False, ["alone"]), (66, "couple", False, []),
+    ],
+)  # fmt: skip
+def test_a_class_can_say_why(age: int, living: str, frail: bool, because: list[str]) -> None:
+    """Staff who may overrule the rule see what it looked at."""
+    assert reasons(age, living, frail) == tuple(Because(b) for b in because)
 
 
 def test_somebody_born_on_29_february_is_older_on_1_march() -> None:
@@ -108,7 +120,8 @@ def test_an_absence_that_ends_while_the_ladder_climbs_is_seen() -> None:
     """Each step is explained with the people of its own minute."""
     away = replace(ROSTER, stewards=(LIN_AWAY, HE))
     rungs = foresee(SOS_LADDER, lambda at: away if at < BACK else ROSTER, later(0))
-    assert [[o.person.name for o in r.passed_over] for r in rungs] == [[LIN.name], [LIN.name], []]
+    passed_over = [[o.person.name for o in r.passed_over] for r in rungs]
+    assert passed_over == [[LIN.name], [LIN.name], [], [], []]
     assert rungs[0].passed_over[0].until == BACK
     assert LIN not in rungs[1].told
 
@@ -116,10 +129,27 @@ def test_an_absence_that_ends_while_the_ladder_climbs_is_seen() -> None:
 def test_each_who_is_passed_over_has_a_reason() -> None:
     """Absent (until when), or opted out; and a target behind which nobody stands is named."""
     roster = replace(ROSTER, stewards=(LIN_AWAY, HE), substitutes=(SU_GONE,), key_holders=())
-    first, second, third = foresee(SOS_LADDER, lambda _at: roster, T0)
+    first, second, third, *_ = foresee(SOS_LADDER, lambda _at: roster, T0)
     assert [(o.person.name, o.why) for o in first.passed_over] == [
         (LIN.name, Why.ABSENT), (SU.name, Why.OPTED_OUT),
     ]  # fmt: skip
-    assert second.nobody == (Target.KEY_HOLDERS,)
+    assert second.nobody == (Target.KEY_HOLDERS, Target.BEFRIENDERS)
     assert MAI not in second.told
     assert (third.passed_over, third.nobody) == ((), ())
+
+
+def test_the_duty_is_whoever_is_on_shift_and_everybody_where_nobody_is() -> None:
+    """Two on shift are told, the third is passed over with the hour of their next shift; are both
+    away, all of duty is told: better woken than unheard."""
+    on = replace(DUTY, shift_changes_at=later(7200))
+    second = replace(on, id=8, name="陈秀英")
+    off = replace(DUTY, id=9, name="冯婉华", on_shift=False, shift_changes_at=later(7200))
+    roster = replace(ROSTER, duty=(on, second, off))
+    assert roster.people((Target.DUTY,)) == (on, second)
+    rung = foresee(SOS_LADDER, lambda _at: roster, T0)[2]
+    assert [(o.person, o.why, o.until) for o in rung.passed_over] == [
+        (off, Why.OFF_SHIFT, later(7200))
+    ]
+    both_away = tuple(replace(p, reachable=False, absent_until=BACK) for p in (on, second))
+    assert replace(ROSTER, duty=(*both_away, off)).people((Target.DUTY,)) == (off,)
+    assert replace(ROSTER, duty=(off,)).people((Target.DUTY,)) == (off,)

@@ -1,6 +1,8 @@
 """Deadlines in the community's own time, at their exact boundary and on the nights of the clock."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -8,12 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.core.rounds import (
+    BUILT_IN,
+    CLASSES,
     Plan,
     after_sign_of_life,
+    clash,
+    covering,
     current,
+    due_anew,
     instant,
+    last_deadline,
     next_deadline,
     occurrence,
+    owed_by,
+    running,
     seen_at,
 )
 
@@ -121,3 +131,69 @@ def test_server_time_decides_and_device_time_explains(
     seen = seen_at(NOW, device, clock_ok=ok, buffered=buffered)
     assert seen == NOW + timedelta(seconds=expected_s)
     assert seen_at(NOW, None, clock_ok=ok, buffered=buffered) == NOW
+
+
+AB = frozenset("AB")
+MORNING_FOR_ALL, EVENING_FOR_AB = MORNING, replace(EVENING, classes=AB)
+BY_CLASS = (MORNING_FOR_ALL, EVENING_FOR_AB)
+DUE_ANEW = [
+    ("not heard of", "C", "2026-03-14T05:00", None, "2026-03-14T06:05"),
+    ("heard of in this window", "C", "2026-03-14T05:00", "2026-03-14T04:40", "2026-03-15T06:05"),
+    ("heard of, and owes two", "A", "2026-03-14T05:00", "2026-03-14T04:40", "2026-03-14T19:05"),
+    ("heard of before it", "A", "2026-03-14T05:00", "2026-03-13T18:00", "2026-03-14T06:05"),
+    ("in the evening, owes none", "C", "2026-03-14T18:00", None, "2026-03-15T06:05"),
+    ("in the evening, owes it", "B", "2026-03-14T18:00", None, "2026-03-14T19:05"),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "risk_class", "now", "seen", "due"), DUE_ANEW, ids=[c[0] for c in DUE_ANEW]
+)
+def test_each_class_owes_its_own_rounds(
+    name: str, risk_class: str, now: str, seen: str | None, due: str
+) -> None:
+    """Class C owes the morning alone: its deadlines pass over the evening."""
+    plans = owed_by(BY_CLASS, risk_class)
+    assert due_anew(plans, GZ, gz(now), gz(seen) if seen else None) == gz(due)
+
+
+def test_a_class_that_no_round_names_owes_all_of_them() -> None:
+    """An edit that forgets somebody makes us watch them more closely, never not at all."""
+    only_a = (replace(MORNING, classes=frozenset("A")), replace(EVENING, classes=AB))
+    covered = covering(only_a)
+    assert [sorted(p.classes) for p in covered] == [["A", "C"], ["A", "B", "C"]]
+    assert [p.name for p in owed_by(covered, "C")] == ["morning", "evening"]
+    assert covering(BUILT_IN) == BUILT_IN
+
+
+def test_windows_of_two_classes_may_overlap() -> None:
+    """Late risers of class C have a window of their own that opens while the first one runs."""
+    late = Plan("late", time(5, 30), time(8, 0), time(9, 0), classes=frozenset("C"))
+    plans = (replace(MORNING, classes=AB), late, EVENING_FOR_AB)
+    assert [o.name for o in running(plans, GZ, gz("2026-03-14T05:45"))] == ["morning", "late"]
+    assert [o.name for o in running(plans, GZ, gz("2026-03-14T06:05"))] == ["late"]
+    assert running(plans, GZ, gz("2026-03-14T12:00")) == ()
+    assert last_deadline(plans, GZ, gz("2026-03-14T09:05")) == gz("2026-03-14T09:05")
+    assert last_deadline(owed_by(plans, "A"), GZ, gz("2026-03-14T12:00")) == MORNING_DEADLINE
+
+
+def test_two_rounds_of_one_name_or_hour_clash() -> None:
+    """A round is known by its name, and its worklist by its deadline."""
+    assert clash((MORNING,), EVENING) is None
+    assert "called 'morning'" in str(clash((MORNING,), replace(EVENING, name="morning")))
+    assert "due at 06:00" in str(clash((MORNING,), replace(MORNING, name="dawn")))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"classes": frozenset()}, "classes must be some of A, B, C"),
+        ({"classes": frozenset("AX")}, "classes must be some of A, B, C"),
+        ({"grace_s": -1}, "grace"),
+    ],
+)
+def test_a_round_that_nobody_owes_is_refused(change: dict[str, Any], words: str) -> None:
+    """Classes are A, B and C, and there is at least one."""
+    with pytest.raises(ValueError, match=words):
+        replace(MORNING, **change)
+    assert MORNING.classes == CLASSES

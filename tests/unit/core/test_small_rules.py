@@ -50,6 +50,12 @@ def test_a_person_behind_two_targets_is_told_once() -> None:
     assert DUTY not in both
 
 
+def test_one_of_the_two_stewards_can_be_named() -> None:
+    """`steward_1` is the building's head, `steward_2` the other one."""
+    assert [p.id for p in ROSTER.people((Target.STEWARD_1,))] == [1]
+    assert [p.id for p in ROSTER.people((Target.STEWARD_2,))] == [2]
+
+
 OPENS = datetime(2026, 3, 13, 20, 30, tzinfo=UTC)
 ROUND = Occurrence("morning", OPENS, OPENS + timedelta(minutes=75), OPENS + timedelta(minutes=90),
                    OPENS + timedelta(minutes=95))  # fmt: skip

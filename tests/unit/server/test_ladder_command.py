@@ -45,7 +45,10 @@ def test_check_says_that_a_file_is_good(capsys: pytest.CaptureFixture[str]) -> N
     assert main(["ladder", "check", str(DEFAULT_FILE)]) == 0
     out = capsys.readouterr().out
     assert "ok, edition 1-" in out
-    assert "sos: stewards by sms (120 s) → substitutes+key_holders+stewards by sms+voice" in out
+    assert (
+        "sos: stewards by sms (120 s) → substitutes+key_holders+befrienders+stewards by sms+voice"
+    ) in out
+    assert "duty+street by sms+voice (120 s)" in out
 
 
 def test_check_says_all_that_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -54,7 +57,7 @@ def test_check_says_all_that_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixt
     bad.write_text(DEFAULT_FILE.read_text(encoding="utf-8").replace("[duty]", "[dutty]"))
     assert main(["ladder", "check", str(bad)]) == 1
     lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 3
+    assert len(lines) == 4
     assert all(line.startswith(f"{bad}:") and "write duty" in line for line in lines)
 
 

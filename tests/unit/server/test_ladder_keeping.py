@@ -47,7 +47,7 @@ def test_a_broken_edit_keeps_the_last_good_one_until_it_is_mended(path: Path) ->
     file = LadderFile(path)
     write(path, GOOD.replace("[duty]", "[nobody]"))
     assert first_wait_s(file) == 60
-    assert len(file.problems) == 3
+    assert len(file.problems) == 4
     assert file.problems[0].startswith("ladder.yaml:")
     write(path, GOOD)
     assert (first_wait_s(file), file.problems) == (120, ())

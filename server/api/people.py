@@ -1,0 +1,141 @@
+"""Those who are told: who stands behind which target, and when the care centre's people work."""
+
+from datetime import time
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Connection
+
+from server.api.changing import Reason, change
+from server.api.deps import RuntimeDep, StaffDep
+from server.api.register import Id
+from server.core.rota import Shift
+from server.core.words import Role
+from server.database import Tx
+from server.service import assigning, shifts
+from server.service.answering import masked
+from server.store import assigning as store
+from server.tables import to_ms
+
+router = APIRouter(prefix="/api/v1", tags=["people"])
+Json = dict[str, Any]
+Clock = Annotated[str, Field(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+
+
+class Assignment(BaseModel):
+    """Who shall stand behind a target: a known person, or a new one by name and phone."""
+
+    model_config = ConfigDict(extra="forbid")
+    role: Literal["steward", "substitute", "key_holder", "befriender", "family", "duty", "street",
+                  "district"]  # fmt: skip
+    person_id: Id | None = None
+    name: Annotated[str, Field(max_length=64)] = ""
+    phone: Annotated[str, Field(pattern=r"^(\+[1-9][0-9]{6,14})?$")] = ""
+    lang: Literal["zh", "en"] = "zh"
+    building: Annotated[int, Field(ge=1, le=99_999)] | None = None
+    resident_id: Id | None = None
+    position: Annotated[int, Field(ge=0, le=2)] = 0
+    key_place: Annotated[str, Field(max_length=200)] = ""
+    reason: Reason
+
+
+class ShiftIn(BaseModel):
+    """One shift, in the community's time; `ends` at or before `starts`: on the following day."""
+
+    model_config = ConfigDict(extra="forbid")
+    days: Annotated[list[Annotated[int, Field(ge=1, le=7)]], Field(min_length=1, max_length=7)]
+    starts: Clock
+    ends: Clock
+
+
+class Shifts(BaseModel):
+    """All shifts of a person; an empty list: always on duty."""
+
+    model_config = ConfigDict(extra="forbid")
+    shifts: Annotated[list[ShiftIn], Field(max_length=shifts.MOST_SHIFTS)]
+    reason: Reason
+
+
+def _listed(conn: Connection, building: int | None, person_id: int | None) -> list[Json]:
+    wanted = store.building_id_of(conn, building) if building is not None else None
+    if building is not None and wanted is None:
+        return []
+    return [
+        {
+            "id": r["id"], "person_id": r["person_id"], "name": r["name"], "role": r["role"],
+            "phone_masked": masked(r["phone"]), "lang": r["lang"], "building": r["number"],
+            "resident_id": r["resident_id"], "position": r["position"] or None,
+            "absent_until_ms": to_ms(r["absent_until"]) if r["absent_until"] else None,
+            "opted_out": r["opted_out_at"] is not None,
+            "failing_since_ms": to_ms(r["failing_since"]) if r["failing_since"] else None,
+        }
+        for r in store.all_of(conn, building_id=wanted, person_id=person_id)
+    ]  # fmt: skip
+
+
+@router.get("/assignments")
+async def assignments(
+    runtime: RuntimeDep,
+    _staff: StaffDep,
+    building: Annotated[int | None, Query(ge=1, le=99_999, description="its number")] = None,
+    person_id: Annotated[int | None, Query(ge=1, le=2**53)] = None,
+) -> dict[str, list[Json]]:
+    """Who stands behind which target. No full phone numbers, and no places of keys."""
+    found = await runtime.database.read(lambda c: _listed(c, building, person_id))
+    return {"assignments": found}
+
+
+@router.post("/assignments")
+async def assign(assignment: Assignment, runtime: RuntimeDep, staff: StaffDep) -> Json:
+    """Put a person behind a target. A steward's place that is taken passes to the new one."""
+    fields = assignment.model_dump(exclude={"reason", "role"})
+
+    def run(tx: Tx) -> Json:
+        wanted = assigning.Wanted(Role(assignment.role), **fields)
+        new = assigning.assign(tx, wanted, who=staff.name, why=assignment.reason)
+        row = store.by_id(tx.conn, new)
+        assert row is not None
+        return next(a for a in _listed(tx.conn, None, row["person_id"]) if a["id"] == new)
+
+    return await change(runtime, run)
+
+
+class Removal(BaseModel):
+    """Why somebody is taken off. In the body, because an address ends up in logs."""
+
+    model_config = ConfigDict(extra="forbid")
+    reason: Reason
+
+
+@router.post("/assignments/{assignment_id}/remove", status_code=204)
+async def unassign(
+    assignment_id: Id, removal: Removal, runtime: RuntimeDep, staff: StaffDep
+) -> None:
+    """Take a person off a target; never one of the two stewards, nor the last one on duty."""
+    await change(
+        runtime,
+        lambda tx: assigning.remove(tx, assignment_id, who=staff.name, why=removal.reason),
+    )
+
+
+@router.get("/rota")
+async def rota(runtime: RuntimeDep, _staff: StaffDep) -> Json:
+    """Who of the care centre has which shifts, who has the duty now, and where nobody has."""
+    now = runtime.clock.now()
+    return await runtime.database.read(lambda c: shifts.rota_view(c, now))
+
+
+@router.put("/people/{person_id}/shifts")
+async def set_shifts(person_id: Id, wanted: Shifts, runtime: RuntimeDep, staff: StaffDep) -> Json:
+    """Give a person of the care centre these shifts."""
+
+    def run(tx: Tx) -> Json:
+        own = [
+            Shift(frozenset(s.days), time.fromisoformat(s.starts), time.fromisoformat(s.ends))
+            for s in wanted.shifts
+        ]
+        shifts.set_shifts(tx, person_id, own, who=staff.name, why=wanted.reason)
+        return shifts.rota_view(tx.conn, tx.now)
+
+    return await change(runtime, run)

@@ -1,0 +1,57 @@
+"""The clock of 15 minutes: when the care centre is to call 120 instead of waiting for a neighbour.
+
+Pure. In Guangdan the doctor said that 15 minutes later would have been too late; that clock runs
+from the press to a person *at the door*. It prompts a person at the desk, and calls nobody itself.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from server.core.alert import Alert
+from server.core.messages import Subject, who
+from server.core.words import Kind, State
+
+AT_THE_DOOR = timedelta(minutes=15)
+"""From the press to a person at the door, at most."""
+ANSWERED = timedelta(minutes=8)
+"""Nobody has said "I am going" by then: who sets out now is hardly there in time."""
+LOOK_AGAIN = timedelta(seconds=60)
+"""How often an SOS past its 15 minutes is looked at: whoever was at the door may have left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Emergency:
+    """`begins_at`: when the desk is (or was) to call 120 while nothing else happens; None when it
+    need not. `look_at`: when to judge again; None when this alert never needs it any more."""
+
+    begins_at: datetime | None
+    look_at: datetime | None
+
+    def prompts(self, now: datetime) -> bool:
+        """Whether the desk is to call 120 at `now`."""
+        return self.begins_at is not None and self.begins_at <= now
+
+
+def emergency(alert: Alert, now: datetime, *, test: bool = False) -> Emergency:
+    """When 120 is to be called for this alert: nobody at the door 15 minutes after the press, or
+    nobody on the way after 8. A test press and whatever is no SOS never ask for it."""
+    if alert.kind is not Kind.SOS or test or alert.state is State.RESOLVED:
+        return Emergency(None, None)
+    if alert.state is State.ON_SCENE:
+        return Emergency(None, max(now, alert.opened_at + AT_THE_DOOR) + LOOK_AGAIN)
+    wait = AT_THE_DOOR if alert.responders else ANSWERED
+    begins_at = alert.opened_at + wait
+    return Emergency(begins_at, begins_at if now < begins_at else now + LOOK_AGAIN)
+
+
+def read_out(subject: Subject, community: str) -> dict[str, str]:
+    """The address as the desk reads it to 120, in both languages. For staff only."""
+    zh = [community, f"{subject.building}栋{subject.floor}楼{subject.label}", who(subject, "zh")]
+    en = [
+        community, f"building {subject.building}", f"floor {subject.floor}",
+        f"flat {subject.label}", who(subject, "en"),
+    ]  # fmt: skip
+    return {
+        "zh": ",".join(part for part in zh if part),
+        "en": ", ".join(part for part in en if part),
+    }

@@ -1,0 +1,130 @@
+"""Residents who die, move away or move house, and terminals that change hands.
+
+Nobody is silently dropped: each change has a person and a reason in the journal, open worklists
+are settled by name, and an open SOS stands in the way of a move. Ended residents keep their row,
+their door and those who stand by it, so that a press on a terminal that was not fetched yet still
+brings somebody to the right flat.
+"""
+
+from typing import Any, Literal
+
+from sqlalchemy import RowMapping
+
+from server.core import alerts as core
+from server.core.words import Fault, Outcome
+from server.database import Tx
+from server.service import acting, effects, raising
+from server.service.house import House
+from server.service.refusals import Refused, Unknown
+from server.store import alerts, journal, people
+
+How = Literal["died", "moved_away", "other"]
+
+
+def end(tx: Tx, house: House, resident_id: int, how: How, *, who: str, why: str) -> None:
+    """Watch a resident no more, for good. Twice is as good as once.
+
+    Their doors on open worklists are settled as `other`; an open SOS stays open until a person
+    resolves it. Raises Unknown, or Refused for somebody who ended otherwise.
+    """
+    row = _resident(tx, resident_id)
+    if row["state"] == "ended":
+        if row["ended_how"] == how:
+            return
+        raise Refused(f"resident {resident_id} is ended already ({row['ended_how']})",
+                      zh="这位住户已经停止守护。")  # fmt: skip
+    people.set_resident(
+        tx.conn, resident_id, state="ended", ended_at=tx.now, ended_how=how, next_due_at=None,
+        absent_until=None,
+    )
+    for alert_id, _ in alerts.open_items(tx.conn, [resident_id]):
+        stored = acting.load(tx, alert_id)
+        event = core.SettleItem(resident_id, Outcome.OTHER, acting.operator(who))
+        decision = core.decide(effects.situation(tx, stored), event, tx.now)
+        effects.commit(tx, house, stored, decision, by=who, resident_id=resident_id)
+    journal.note(
+        tx, "resident_ended", building_id=row["building_id"], flat_id=row["flat_id"],
+        resident_id=resident_id, how=how, by=who, why=why,
+        terminals=people.terminals_of(tx.conn, resident_id),
+    )  # fmt: skip
+
+
+def move(
+    tx: Tx, resident_id: int, building: int, flat: str, *, who: str, why: str
+) -> dict[str, Any]:
+    """A resident lives behind another door of the community now, terminal and all.
+
+    What led into the old flat leads nowhere: the access notes are emptied and its key holders
+    taken off, and the answer says how many, so that staff ask for the new ones. Raises Unknown, or
+    Refused while an alert about them is open (its message names the old door).
+    """
+    row = _resident(tx, resident_id)
+    if row["state"] == "ended":
+        raise Refused(f"resident {resident_id} is ended; nobody moves",
+                      zh="这位住户已停止守护,不能搬迁。")  # fmt: skip
+    door = people.flat_at(tx.conn, building, flat)
+    if door is None:
+        raise Unknown(f"building {building} has no flat {flat!r}; look in /api/v1/snapshot")
+    if door["id"] == row["flat_id"]:
+        return {"key_holders_removed": 0, "access_notes_emptied": False}
+    if open_ids := alerts.open_about(tx.conn, resident_id):
+        listed = ", ".join(str(i) for i in open_ids)
+        raise Refused(f"alert {listed} about this resident is open: resolve it before the move",
+                      zh=f"警报{listed}尚未了结,请先了结再搬迁。")  # fmt: skip
+    people.set_resident(
+        tx.conn, resident_id, flat_id=door["id"], building_id=door["building_id"], access_notes=""
+    )
+    removed = people.remove_key_holders(tx.conn, resident_id)
+    for flat_id, building_id, kind in (
+        (row["flat_id"], row["building_id"], "resident_moved_out"),
+        (door["id"], door["building_id"], "resident_moved_in"),
+    ):
+        journal.note(
+            tx, kind, building_id=building_id, flat_id=flat_id, resident_id=resident_id,
+            key_holders_removed=removed, by=who, why=why,
+        )  # fmt: skip
+    return {"key_holders_removed": removed, "access_notes_emptied": bool(row["access_notes"])}
+
+
+def assign_terminal(
+    tx: Tx, house: House, terminal_id: str, resident_id: int | None, *, who: str, why: str
+) -> None:
+    """Give a terminal to another resident, or (None) to nobody. Audited: whose it was, whose it
+    is, who said so and why. Raises Unknown, or Refused where it would leave somebody unclear."""
+    terminal = people.terminal(tx.conn, terminal_id)
+    if terminal is None:
+        raise Unknown(f"there is no terminal {terminal_id!r}; look in /api/v1/terminals")
+    was = terminal["resident_id"]
+    if was == resident_id:
+        return
+    row = _resident(tx, resident_id) if resident_id is not None else None
+    if row is not None and row["state"] == "ended":
+        raise Refused(f"resident {resident_id} is ended; give the terminal to somebody watched",
+                      zh="这位住户已停止守护,请把终端登记给别人。")  # fmt: skip
+    if resident_id is not None and (others := people.terminals_of(tx.conn, resident_id)):
+        raise Refused(f"resident {resident_id} has terminal {others[0]}; take that one off first",
+                      zh=f"这位住户已有终端{others[0]},请先解除。")  # fmt: skip
+    if open_sos := alerts.open_by_subject(tx.conn, [f"sos:{was}", f"sos:terminal:{terminal_id}"]):
+        number = next(iter(open_sos.values())).id
+        raise Refused(f"SOS {number} of this terminal is open: resolve it first",
+                      zh=f"这台终端的求助{number}尚未了结,请先了结。")  # fmt: skip
+    people.set_terminal(tx.conn, terminal_id, resident_id=resident_id)
+    raising.fault_over(tx, house, Fault.TERMINAL_LEFT_BEHIND, [terminal_id])
+    before = people.resident(tx.conn, was) if was is not None else None
+    for door in (before, row):
+        if door is not None:
+            journal.note(
+                tx, "terminal_assigned", building_id=door["building_id"], flat_id=door["flat_id"],
+                terminal=terminal_id, was=was, now=resident_id, by=who, why=why,
+            )  # fmt: skip
+    if before is None and row is None:
+        journal.note(
+            tx, "terminal_assigned", terminal=terminal_id, was=was, now=None, by=who, why=why
+        )
+
+
+def _resident(tx: Tx, resident_id: int) -> RowMapping:
+    row = people.resident(tx.conn, resident_id)
+    if row is None:
+        raise Unknown(f"there is no resident {resident_id}")
+    return row

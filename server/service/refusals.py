@@ -1,0 +1,14 @@
+"""Why a person's wish can't be done, in words that say what to do instead."""
+
+
+class Refused(Exception):
+    """The act is not possible; the words say why and what to do instead: in English for programs
+    (`str`), and in both languages for whoever reads them on a page."""
+
+    def __init__(self, en: str, *, zh: str) -> None:
+        super().__init__(en)
+        self.words = {"zh": zh, "en": en}
+
+
+class Unknown(Exception):
+    """There is no such alert, person or resident."""

@@ -1,0 +1,172 @@
+"""Rounds that were walked: who owed them, who was missed, and which steward reported."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, func, literal, select, update
+
+from server import tables as t
+from server.core.words import SIGNS_OF_LIFE, Kind, Role
+from server.store.signals import insert
+
+ROUND, TALLY, REPORT = t.table(t.Round), t.table(t.RoundTally), t.table(t.RoundReport)
+RESIDENT, BUILDING, ASSIGNMENT = t.table(t.Resident), t.table(t.Building), t.table(t.Assignment)
+ALERT, ITEM = t.table(t.Alert), t.table(t.AlertItem)
+SIGNAL, TERMINAL = t.table(t.Signal), t.table(t.Terminal)
+WALKERS = (Role.STEWARD.value, Role.SUBSTITUTE.value)
+
+
+def due(conn: Connection, now: datetime, limit: int) -> Sequence[RowMapping]:
+    """Rounds that are to be looked at: their deadline has come, or their reports should have."""
+    query = select(ROUND).where(ROUND.c.next_at <= now).order_by(ROUND.c.next_at).limit(limit)
+    return conn.execute(query).mappings().all()
+
+
+def look_at(conn: Connection, round_id: int, next_at: datetime | None) -> None:
+    """When a round, now tallied, is to be looked at again; None: never."""
+    conn.execute(
+        update(ROUND).where(ROUND.c.id == round_id).values(next_at=next_at, tallied=True)
+    )
+
+
+def tally(conn: Connection, round_id: int, classes: Collection[str]) -> None:
+    """Count once, in the database, how many residents of each building owed this round."""
+    owing = (
+        select(literal(round_id), RESIDENT.c.building_id, func.count())
+        .where(RESIDENT.c.state == "active", RESIDENT.c.risk_class.in_(classes))
+        .group_by(RESIDENT.c.building_id)
+    )
+    conn.execute(
+        insert(conn, TALLY)
+        .from_select(["round_id", "building_id", "owing"], owing)
+        .on_conflict_do_nothing()
+    )
+
+
+def round_at(conn: Connection, now: datetime) -> RowMapping | None:
+    """The round a word of now is about: the last one that has opened."""
+    query = select(ROUND).where(ROUND.c.opens_at <= now).order_by(ROUND.c.due_at.desc()).limit(1)
+    return conn.execute(query).mappings().first()
+
+
+def round_of(conn: Connection, deadline: datetime) -> RowMapping | None:
+    """The round with this deadline."""
+    query = select(ROUND).where(ROUND.c.deadline == deadline).limit(1)
+    return conn.execute(query).mappings().first()
+
+
+def houses_of(conn: Connection, person_id: int) -> Sequence[RowMapping]:
+    """The buildings this person walks: `id`, `number`, `role`; their own before others'."""
+    query = (
+        select(BUILDING.c.id, BUILDING.c.number, ASSIGNMENT.c.role)
+        .join(ASSIGNMENT, ASSIGNMENT.c.building_id == BUILDING.c.id)
+        .where(ASSIGNMENT.c.person_id == person_id, ASSIGNMENT.c.role.in_(WALKERS))
+        .order_by(ASSIGNMENT.c.role, BUILDING.c.number)
+    )
+    return conn.execute(query).mappings().all()
+
+
+def report(conn: Connection, **row: Any) -> bool:
+    """Record that a building was walked; False when the same person had said so."""
+    statement = insert(conn, REPORT).values(**row).on_conflict_do_nothing().returning(REPORT.c.id)
+    return conn.execute(statement).first() is not None
+
+
+def unreported(conn: Connection, round_id: int) -> list[int]:
+    """Numbers of the buildings that owed this round and that nobody has reported."""
+    said = select(REPORT.c.building_id).where(REPORT.c.round_id == round_id)
+    query = (
+        select(BUILDING.c.number)
+        .join(TALLY, TALLY.c.building_id == BUILDING.c.id)
+        .where(TALLY.c.round_id == round_id, BUILDING.c.id.not_in(said))
+        .order_by(BUILDING.c.number)
+    )
+    return list(conn.execute(query).scalars())
+
+
+def last_rounds(conn: Connection, now: datetime, limit: int) -> Sequence[RowMapping]:
+    """The newest `limit` rounds that have opened, oldest first."""
+    query = select(ROUND).where(ROUND.c.opens_at <= now).order_by(ROUND.c.due_at.desc())
+    return list(conn.execute(query.limit(limit)).mappings())[::-1]
+
+
+def tallies(
+    conn: Connection, round_ids: Collection[int], building_id: int | None = None
+) -> Sequence[RowMapping]:
+    """`round_id`, `building_id`, `owing` of these rounds."""
+    query = select(TALLY).where(TALLY.c.round_id.in_(round_ids))
+    if building_id is not None:
+        query = query.where(TALLY.c.building_id == building_id)
+    return conn.execute(query).mappings().all()
+
+
+def owing_now(
+    conn: Connection, classes: Collection[str], deadline: datetime, building_id: int | None
+) -> dict[int, tuple[int, int]]:
+    """Of a round that still runs: building → (owing, of whom checked in)."""
+    query = (
+        select(
+            RESIDENT.c.building_id, func.count(),
+            func.count().filter(RESIDENT.c.next_due_at > deadline),
+        )
+        .where(RESIDENT.c.state == "active", RESIDENT.c.risk_class.in_(classes))
+        .group_by(RESIDENT.c.building_id)
+    )  # fmt: skip
+    if building_id is not None:
+        query = query.where(RESIDENT.c.building_id == building_id)
+    return {row[0]: (row[1], row[2]) for row in conn.execute(query)}
+
+
+def missed(
+    conn: Connection, deadlines: Collection[datetime], building_id: int | None = None
+) -> dict[tuple[datetime, int], int]:
+    """(deadline, building) → how many residents were missed, looked after since or not."""
+    query = (
+        select(ALERT.c.round_due_at, ALERT.c.building_id, func.count(ITEM.c.resident_id))
+        .join(ITEM, ITEM.c.alert_id == ALERT.c.id)
+        .where(ALERT.c.round_due_at.in_(deadlines), ALERT.c.kind == Kind.MISSED)
+        .group_by(ALERT.c.round_due_at, ALERT.c.building_id)
+    )
+    if building_id is not None:
+        query = query.where(ALERT.c.building_id == building_id)
+    return {(row[0], row[1]): row[2] for row in conn.execute(query)}
+
+
+def reports(
+    conn: Connection, round_ids: Collection[int], building_id: int | None = None
+) -> Sequence[RowMapping]:
+    """Who reported these rounds, first word first."""
+    query = select(REPORT).where(REPORT.c.round_id.in_(round_ids)).order_by(REPORT.c.id)
+    if building_id is not None:
+        query = query.where(REPORT.c.building_id == building_id)
+    return conn.execute(query).mappings().all()
+
+
+def missed_by(
+    conn: Connection, resident_id: int, deadlines: Collection[datetime]
+) -> dict[datetime, str | None]:
+    """Deadline → how it ended, for the rounds this resident missed; None: nobody has looked."""
+    query = (
+        select(ALERT.c.round_due_at, ITEM.c.outcome)
+        .join(ALERT, ALERT.c.id == ITEM.c.alert_id)
+        .where(ITEM.c.resident_id == resident_id, ALERT.c.round_due_at.in_(deadlines))
+    )
+    return {row[0]: row[1] for row in conn.execute(query)}
+
+
+def signs_of(
+    conn: Connection, resident_id: int, since: datetime
+) -> Sequence[tuple[datetime, datetime | None]]:
+    """(received, by the device's clock) of a resident's signs of life since then."""
+    query = (
+        select(SIGNAL.c.received_at, SIGNAL.c.occurred_at)
+        .join(TERMINAL, TERMINAL.c.id == SIGNAL.c.terminal_id)
+        .where(
+            TERMINAL.c.resident_id == resident_id,
+            SIGNAL.c.received_at >= since,
+            SIGNAL.c.type.in_([s.value for s in SIGNS_OF_LIFE]),
+        )
+        .order_by(SIGNAL.c.received_at)
+    )
+    return [(row[0], row[1]) for row in conn.execute(query)]

@@ -1,0 +1,73 @@
+"""The clock of 15 minutes: when the desk calls 120, and the address it reads out."""
+
+import pytest
+
+from server.core.alerts import Accept, Arrive, Decline, Event, Resolve, StepDue
+from server.core.emergency import emergency, read_out
+from server.core.messages import Subject
+from server.core.words import Kind, Outcome
+from tests.unit.core.people import HE, LIN, Story, actor, later
+
+MIN = 60
+STORIES: dict[str, tuple[list[tuple[float, Event]], list[tuple[float, bool]]]] = {
+    "nobody answers: after eight minutes": (
+        [(120, StepDue()), (240, StepDue())], [(8 * MIN - 1, False), (8 * MIN, True)],
+    ),
+    "somebody goes and does not arrive: after fifteen": (
+        [(60, Accept(actor(LIN)))], [(8 * MIN, False), (15 * MIN - 1, False), (15 * MIN, True)],
+    ),
+    "at the door in time: never": (
+        [(60, Accept(actor(LIN))), (300, Arrive(actor(LIN)))], [(15 * MIN, False), (3600, False)],
+    ),
+    "the one who went turns back at nine minutes: at once": (
+        [(60, Accept(actor(LIN))), (9 * MIN, Decline(actor(LIN)))], [(9 * MIN, True)],
+    ),
+    "accepted late: the promise holds until fifteen": (
+        [(10 * MIN, Accept(actor(HE)))], [(10 * MIN, False), (15 * MIN, True)],
+    ),
+    "the lease lapses at nine minutes and nobody else goes": (
+        [(60, Accept(actor(LIN))), (60 + 8 * MIN, StepDue())], [(9 * MIN, True)],
+    ),
+    "resolved: never": ([(60, Resolve(actor(LIN), Outcome.SAFE))], [(3600, False)]),
+}
+
+
+@pytest.mark.parametrize(("events", "looks"), STORIES.values(), ids=STORIES.keys())
+def test_when_the_desk_is_to_call_120(
+    events: list[tuple[float, Event]], looks: list[tuple[float, bool]]
+) -> None:
+    """From the press: nobody on the way after 8 minutes, or nobody at the door after 15."""
+    story = Story()
+    for second, event in events:
+        story.after(second, event)
+    for second, prompt in looks:
+        assert emergency(story.alert, later(second)).prompts(later(second)) is prompt, second
+
+
+def test_it_is_looked_at_when_it_can_change() -> None:
+    """At eight minutes, and every minute from then on while the SOS is open; never again once it
+    is closed."""
+    story = Story()
+    assert emergency(story.alert, later(0)).look_at == later(8 * MIN)
+    assert emergency(story.alert, later(8 * MIN)).look_at == later(9 * MIN)
+    story.after(500, Arrive(actor(LIN)))
+    assert emergency(story.alert, later(510)).look_at == later(16 * MIN)
+    story.after(600, Resolve(actor(LIN), Outcome.SAFE))
+    assert emergency(story.alert, later(600)).look_at is None
+
+
+def test_a_test_press_and_a_missed_round_never_ask_for_120() -> None:
+    """120 is for a person in need, not for a test or a worklist."""
+    assert not emergency(Story().alert, later(3600), test=True).prompts(later(3600))
+    assert not emergency(Story(kind=Kind.MISSED).alert, later(3600)).prompts(later(3600))
+
+
+def test_the_address_is_ready_to_read_out() -> None:
+    """Community, building, floor, flat, age and whether alone; in both languages, no name."""
+    words = read_out(Subject(building=11, floor=3, label="301", age=84, lives_alone=True), "广氮")
+    assert words == {
+        "zh": "广氮,11栋3楼301,84岁独居",
+        "en": "广氮, building 11, floor 3, flat 301, aged 84, alone",
+    }
+    unknown = read_out(Subject(building=11, floor=3, label="301"), "广氮")
+    assert unknown["zh"] == "广氮,11栋3楼301"
