@@ -77,7 +77,7 @@ def compose(template: Template, subject: Subject, lang: str, about: str = "") ->
     as fit."""
     lang = language(lang)
     words = WORDS[lang]
-    if about in (*Outcome, "all"):
+    if about in (*Outcome, "all") or about.startswith("part."):
         about = words[about]
     head = (words["test"] if subject.test else "") + (words["late"] if subject.late else "")
     text = ""

@@ -55,6 +55,9 @@ ZH: Mapping[Template, Wordings] = {
     Template.OLD_CODE: ("这个代码的事已了结,不用再去。有新事会另发给您。",),
     Template.NOT_UNDERSTOOD: ("没看懂。1=我去 2=到门口 3=平安 0=去不了。急事请打120。",),
     Template.NOTHING_OPEN: ("现在没有等您处理的事。谢谢您!",),
+    Template.BLIND: (
+        "【巡楼】全社区:{min}分钟收不到终端信号({about})。求助可能到不了,请按名单打电话并看值班屏。",
+    ),
 }
 
 EN: Mapping[Template, Wordings] = {
@@ -107,6 +110,10 @@ EN: Mapping[Template, Wordings] = {
         "Not understood. 1 = going, 2 = at the door, 3 = safe, 0 = can't. Emergency: call 120.",
     ),
     Template.NOTHING_OPEN: ("Nothing is waiting for you now. Thank you!",),
+    Template.BLIND: (
+        "Xunlou: whole community: no signals for {min} min ({about}). An SOS may not arrive. "
+        "Please phone the list and look at the wall.",
+    ),
 }
 
 CATALOGUE: Mapping[str, Mapping[Template, Wordings]] = {"zh": ZH, "en": EN}
@@ -119,6 +126,9 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "late": "(迟到的报警)", "building": "{number}栋", "floor": "{number}栋{floor}楼{label}",
         "all": "全部", "steward": "楼管员", "operator": "值班员", "coming": "{name}正在赶来",
         "sep": ",", "mark": "、", "more": "等",
+        "part.server": "服务器停过", "part.gateway": "网关没有回音", "part.broker": "消息中转不通",
+        "part.sos_lane": "求助通道不通", "part.bulk_lane": "报平安通道不通",
+        "part.receipts": "回执送不到",
     },
     "en": {
         Outcome.SAFE: "safe", Outcome.HELPED: "helped", Outcome.AMBULANCE: "120 called",
@@ -129,5 +139,8 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "floor": "Bldg {number} floor {floor} flat {label}",
         "all": "all", "steward": "steward", "operator": "care centre",
         "coming": "{name} is coming", "sep": ", ", "mark": ", ", "more": " ...",
+        "part.server": "server was down", "part.gateway": "gateway unheard",
+        "part.broker": "broker stuck", "part.sos_lane": "SOS lane stuck",
+        "part.bulk_lane": "check-in lane stuck", "part.receipts": "receipts not returning",
     },
 }  # fmt: skip

@@ -117,6 +117,7 @@ class Template(StrEnum):
     OLD_CODE = "old_code"
     NOT_UNDERSTOOD = "not_understood"
     NOTHING_OPEN = "nothing_open"
+    BLIND = "blind"
 
 
 class Fault(StrEnum):
@@ -135,6 +136,16 @@ class Fault(StrEnum):
     CLOCK_JUMPED = "clock_jumped"
     MANY_WRONG_REPLIES = "many_wrong_replies"
     BLIND = "blind"
+    CANARY_LOST = "canary_lost"
+    """The chain through one gateway fails in the part named, while another still sees (or our
+    answers do not get back to the terminals)."""
+    BUILDING_POWER = "building_power"
+    BUILDING_NETWORK = "building_network"
+    AREA_POWER = "area_power"
+    AREA_NETWORK = "area_network"
+    """One cause behind many terminals (server/core/parents.py)."""
+    BATTERY_SOON = "battery_soon"
+    """Not flat yet: foreseen from its daily readings (server/core/battery.py)."""
     BROKEN_ALERT = "broken_alert"
     LADDER_BROKEN = "ladder_broken"
     """The ladder file can't be used (its last good edition is), or nobody stands on duty."""

@@ -123,15 +123,6 @@ def heartbeats_anew(conn: Connection, now: datetime, intervals: float) -> None:
     )
 
 
-def set_device_lost(conn: Connection, terminal_id: str) -> None:
-    """Mark a terminal silent; its next word wakes it again."""
-    conn.execute(
-        update(TERMINAL)
-        .where(TERMINAL.c.id == terminal_id)
-        .values(status="lost", heartbeat_due_at=None)
-    )
-
-
 def residents_overdue(conn: Connection, now: datetime, limit: int) -> Sequence[RowMapping]:
     """Watched residents whose deadline has come, with their door."""
     return (
@@ -188,27 +179,9 @@ def quarantined(conn: Connection, limit: int) -> Sequence[RowMapping]:
     )
 
 
-def gateway(conn: Connection, gateway_id: str) -> RowMapping | None:
-    """When we last heard a gateway."""
-    return (
-        conn.execute(select(GATEWAY).where(GATEWAY.c.id == gateway_id)).mappings().first()
-    )
-
-
 def gateways(conn: Connection) -> Sequence[RowMapping]:
     """Every gateway ever heard."""
     return conn.execute(select(GATEWAY)).mappings().all()
-
-
-def set_gateway(conn: Connection, gateway_id: str, heard: datetime, resumed: datetime) -> None:
-    """Record that a gateway spoke at `heard`, without a gap since `resumed`."""
-    conn.execute(
-        insert(conn, GATEWAY)
-        .values(id=gateway_id, last_heard_at=heard, resumed_at=resumed)
-        .on_conflict_do_update(
-            index_elements=["id"], set_={"last_heard_at": heard, "resumed_at": resumed}
-        )
-    )
 
 
 def spare_overdue(conn: Connection, now: datetime, following: datetime) -> int:

@@ -22,8 +22,7 @@ from server.core import rounds
 from server.database import Database
 from server.service.effects import ROUND_LANE, SOS_LANE
 from server.service.house import House
-from server.service.presence import GATEWAY_GAP
-from server.service.sweep import SETTLE
+from server.service.sight import GATEWAY_GAP, SETTLE
 from tests.simulation.engine import Point, Process, World
 from tests.simulation.plan import Plan
 
