@@ -125,8 +125,8 @@ class Resident(SQLModel, table=True):
     the state `paused`, and stays until they have been heard of or missed again."""
 
     __table_args__ = (
-        Index("ix_resident_due", "next_due_at", sqlite_where=text("state = 'active'"),
-              postgresql_where=text("state = 'active'")),
+        Index("ix_resident_due", "next_due_at", "building_id",
+              sqlite_where=text("state = 'active'"), postgresql_where=text("state = 'active'")),
         Index("ix_resident_back", "absent_until", sqlite_where=text("state = 'paused'"),
               postgresql_where=text("state = 'paused'")),
     )

@@ -64,9 +64,12 @@ def some(tx: Tx, house: House, limit: int) -> int:
             raising.fault_over(tx, house, Fault.BATTERY_LOW, new)
         for row in lot:
             forecast = forecasts[row["id"]]
-            if forecast.soon and row["id"] not in warned:
+            what = Fault.BATTERY_SOON if forecast.soon else Fault.BATTERY_LOW
+            if (forecast.soon and row["id"] not in warned) or (
+                forecast.outlook is battery.Outlook.FLAT
+            ):
                 raising.fault(
-                    tx, house, Fault.BATTERY_SOON, row["id"], building_id=row["building_id"],
+                    tx, house, what, row["id"], building_id=row["building_id"],
                     resident_id=row["resident_id"], terminal_id=row["id"],
                     detail=f"{forecast.level:.0f} %, {forecast.days_left} d",
                 )  # fmt: skip

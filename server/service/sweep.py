@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 CHUNK = 200
 RETRY_BROKEN = timedelta(seconds=60)
 
+
 def blind(tx: Tx, house: House) -> bool:
     """Whether nobody may be judged now: we can't tell a silent resident from our own outage, or
     what was queued meanwhile is still coming in."""

@@ -135,7 +135,8 @@ def residents_overdue(conn: Connection, now: datetime, limit: int) -> Sequence[R
             .join(FLAT, FLAT.c.id == RESIDENT.c.flat_id)
             .join(BUILDING, BUILDING.c.id == RESIDENT.c.building_id)
             .where(RESIDENT.c.next_due_at <= now, RESIDENT.c.state == "active")
-            .order_by(RESIDENT.c.next_due_at, RESIDENT.c.id)
+            # By building, or one that is cut by the limit would be judged in two parts.
+            .order_by(RESIDENT.c.next_due_at, RESIDENT.c.building_id, RESIDENT.c.id)
             .limit(limit)
         )
         .mappings()

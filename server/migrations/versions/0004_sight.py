@@ -12,6 +12,10 @@ depends_on = None
 
 def upgrade() -> None:
     """sight: forwards."""
+    with op.batch_alter_table('resident', schema=None) as batch_op:
+        batch_op.drop_index('ix_resident_due', sqlite_where=sa.text("state = 'active'"), postgresql_where=sa.text("state = 'active'"))
+        batch_op.create_index('ix_resident_due', ['next_due_at', 'building_id'], unique=False, sqlite_where=sa.text("state = 'active'"), postgresql_where=sa.text("state = 'active'"))
+
     with op.batch_alter_table('gateway', schema=None) as batch_op:
         batch_op.add_column(sa.Column('canary_every_s', sa.Float(), nullable=True))
         batch_op.add_column(sa.Column('canary_sos_at', sa.BigInteger(), nullable=True))
@@ -55,6 +59,10 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """sight: back."""
+    with op.batch_alter_table('resident', schema=None) as batch_op:
+        batch_op.drop_index('ix_resident_due', sqlite_where=sa.text("state = 'active'"), postgresql_where=sa.text("state = 'active'"))
+        batch_op.create_index('ix_resident_due', ['next_due_at'], unique=False, sqlite_where=sa.text("state = 'active'"), postgresql_where=sa.text("state = 'active'"))
+
     op.drop_table('chore')
     op.drop_table('battery_day')
     op.drop_table('blind_interval')
