@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, update
 from town import GRANNY, GZ, Town, a_town
 
 from server import tables as t
@@ -20,6 +20,9 @@ async def town(tmp_path: Path) -> AsyncIterator[Town]:
     """The town at half past nine in the morning."""
     async with a_town(tmp_path, TEN - timedelta(minutes=30)) as running:
         await running.gateway_lives()
+        # Nobody is awaited in a round: this is about batteries.
+        away = update(t.table(t.Resident)).values(state="paused", absent_until=None)
+        await running.sql(lambda c: c.execute(away))
         yield running
 
 

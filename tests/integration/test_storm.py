@@ -276,10 +276,11 @@ async def test_five_hundred_flats_go_dark_and_one_resident_falls(tmp_path: Path)
         counts = {p: len(await town.phone(p)) for pair in stewards.values() for p in pair}
         own = {HEAD, SECOND}
         assert {c for p, c in counts.items() if p not in own} == {2}
-        assert all(counts[p] == 3 for p in own), "and the press, for the two who are near her"
-        await town.watch_until(JUDGED + timedelta(minutes=30))
-        later = {p: len(await town.phone(p)) for pair in stewards.values() for p in pair}
-        assert sum(c for p, c in later.items() if p not in own) <= 4, later
+        # And for the two who are near her: the press, and that her flat is off the list by it.
+        assert all(3 <= counts[p] <= 4 for p in own), counts
+        # Only what climbs from the press, which nobody has accepted, is still sent.
+        for w in worklists:
+            assert (await town.api.get(f"/api/v1/alerts/{w['id']}")).json()["state"] == "accepted"
 
 
 def stewards_of() -> dict[int, list[str]]:

@@ -13,7 +13,7 @@ from server.channels.base import Sent
 from server.core import alerts as core
 from server.core.words import Outcome, Role
 from server.outbox import Worker
-from server.service import ingest, sweep
+from server.service import ingest, parents, sight, sweep
 from server.store import alerts, outbox
 from tests.simulation.provider import Provider
 
@@ -94,7 +94,23 @@ def date_by_arrival() -> AbstractContextManager[Any]:
     return mock.patch.object(ingest, "_seen_at", lambda _signal, now: now)
 
 
+def every_flat_for_itself() -> AbstractContextManager[Any]:
+    """A dark building's terminals are faults of their own, although the building's is open."""
+    return mock.patch.object(parents._Standing, "building", return_value=None)
+
+
+def forget_the_outage() -> AbstractContextManager[Any]:
+    """Judging goes on although the outage has not been written off."""
+    real = sight.blind
+
+    def blind(tx: Any, house: Any) -> bool:
+        return real(tx, house) and sight.store.current(tx.conn) is None
+
+    return mock.patch.object(sight, "blind", blind)
+
+
 ALL = (
     record_before_send, ignore_the_lookup, lease_nothing, close_on_cancel, judge_blindly,
     trust_an_acceptance_for_ever, sweep_late, reuse_codes, date_by_arrival,
+    every_flat_for_itself, forget_the_outage,
 )  # fmt: skip

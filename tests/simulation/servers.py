@@ -7,7 +7,7 @@ everything else is the server's own code.
 import sqlite3
 from collections.abc import Callable
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from server.channels.base import Ambiguous, Busy
 from server.clock import Clock
 from server.core import rounds
 from server.database import Database
+from server.service import parents
 from server.service.effects import ROUND_LANE, SOS_LANE
 from server.service.house import House
 from server.service.sight import GATEWAY_GAP, SETTLE
@@ -209,8 +210,11 @@ class Servers:
                 min(
                     self._min("SELECT min(next_due_at) FROM resident WHERE state = 'active'"),
                     self._min("SELECT min(heartbeat_due_at) FROM terminal"),
+                    self._min("SELECT min(started_at) FROM blind_interval WHERE current = 1"),
+                    self._mended_s(),
                 ),
             ),
+            self._min("SELECT min(mains_due_at) FROM terminal"),
         )
         lanes = {
             lane: self._min(
@@ -219,6 +223,18 @@ class Servers:
             for lane in (SOS_LANE, ROUND_LANE)
         }
         return ring, lanes
+
+    def _mended_s(self) -> float:
+        """Now, while a fault of a building or of the area stands whose terminals are back."""
+        standing = self.raw.execute(
+            "SELECT 1 FROM alert WHERE state <> 'resolved' AND (fault LIKE 'building_%'"
+            " OR fault LIKE 'area_%') LIMIT 1"
+        ).fetchone()
+        if standing is None:
+            return float("inf")
+        now = datetime.fromtimestamp(self.world.server_s, UTC)
+        with self.database.reader.begin() as conn:
+            return self.world.server_s if parents.worth_a_look(conn, now) else float("inf")
 
     def _bell_s(self) -> float:
         zone, now = self.plan.zone, datetime.fromtimestamp(self.world.server_s, self.plan.zone)
