@@ -1,6 +1,7 @@
 """The way of an SMS: refused, lost, late, doubled, cut off in the middle. Someone is still told."""
 
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -160,7 +161,7 @@ async def test_a_504_may_have_been_taken(tmp_path: Path) -> None:
     phones_sock, phones_url = bound()
     config = PhonesConfig(
         account_sid=ACCOUNT, auth_token=TOKEN, from_number=SENDER, webhook_base=NOWHERE,
-        hold_s=0.0,
+        hold_s=0.0, clock=time.time,
     )  # fmt: skip
     channel = TwilioSms(settings_for(f"sqlite:///{tmp_path}/no.db", NOWHERE, phones_url))
     async with serving(create_phones(config), phones_sock), httpx.AsyncClient() as tester:

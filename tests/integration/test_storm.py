@@ -4,7 +4,7 @@ SOS in the middle of it first of all."""
 import asyncio
 import threading
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
