@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import combinations
 from statistics import median
+from typing import assert_never
 
 FLAT_PERCENT = 10
 """At this level a terminal's radio begins to fail; a battery counts as flat."""
@@ -76,6 +77,8 @@ class Forecast:
                 return self.replaced
             case Outlook.FLAT:
                 return False
+            case _:
+                assert_never(self.outlook)
 
 
 def _of_this_battery(samples: Sequence[Sample]) -> tuple[list[Sample], bool]:

@@ -57,6 +57,7 @@ ZH: Mapping[Template, Wordings] = {
     Template.NOTHING_OPEN: ("现在没有等您处理的事。谢谢您!",),
     Template.BLIND: (
         "【巡楼】全社区:{min}分钟收不到终端信号({about})。求助可能到不了,请按名单打电话并看值班屏。",
+        "【巡楼】全社区:{min}分钟收不到终端信号。求助可能到不了,请打电话核实。",
     ),
 }
 
@@ -113,6 +114,8 @@ EN: Mapping[Template, Wordings] = {
     Template.BLIND: (
         "Xunlou: whole community: no signals for {min} min ({about}). An SOS may not arrive. "
         "Please phone the list and look at the wall.",
+        "Xunlou: whole community: no signals for {min} min. An SOS may not arrive. "
+        "Please phone the list.",
     ),
 }
 

@@ -15,6 +15,7 @@ from server.service import raising
 from server.service.house import House
 from server.store import alerts, people
 from server.store import batteries as store
+from server.store.people import CommunityFacts
 
 AT_HOUR = 10
 """Local time: when there is somebody to order a battery."""
@@ -25,27 +26,26 @@ START = ""
 """Before every terminal's id."""
 
 
-def _today(conn: Connection, now: datetime) -> int | None:
-    """The day whose reading is due by `now`, counted from 1970; None without a community."""
-    community = people.community(conn)
-    if community is None:
-        return None
+def _today(community: CommunityFacts, now: datetime) -> int:
+    """The day whose reading is due by `now`, counted from 1970."""
     local = now.astimezone(community.zone)
     return local.toordinal() - EPOCH_DAY - (1 if local.hour < AT_HOUR else 0)
 
 
-def is_due(conn: Connection, now: datetime) -> bool:
-    """Whether today's reading is not finished; asked without the write lock."""
-    today, done = _today(conn, now), store.progress(conn)
-    if today is None:
-        return False
-    return done is None or done[0] < today or done[1] is not None
+def is_due(
+    community: CommunityFacts, done: tuple[int, str | None] | None, now: datetime
+) -> bool:
+    """Whether today's reading is not finished. `done`: how far it has come."""
+    return done is None or done[0] < _today(community, now) or done[1] is not None
 
 
 def some(tx: Tx, house: House, limit: int) -> int:
     """Read up to `limit` batteries of today; returns how many, 0 when the day is finished."""
-    today, done = _today(tx.conn, tx.now), store.progress(tx.conn)
-    if today is None or (done is not None and done[0] >= today and done[1] is None):
+    community, done = people.community(tx.conn), store.progress(tx.conn)
+    if community is None:
+        return 0
+    today = _today(community, tx.now)
+    if done is not None and done[0] >= today and done[1] is None:
         return 0
     after = done[1] if done is not None and done[0] == today and done[1] is not None else START
     lot = store.some(tx.conn, after, limit)

@@ -190,9 +190,10 @@ def _open_parent(
             )
 
 
-def worth_a_look(conn: Connection, now: datetime) -> bool:
-    """Whether a parent is mended; asked without the write lock."""
-    return bool(_mended(conn, now, alerts.open_faults(conn, PARENTS)))
+def worth_a_look(conn: Connection, now: datetime, faults: Sequence[RowMapping]) -> bool:
+    """Whether a parent is mended; asked without the write lock. `faults`: those that are open,
+    of our kinds among others."""
+    return bool(_mended(conn, now, [f for f in faults if f["fault"] in PARENTS]))
 
 
 def mended(tx: Tx, house: House) -> int:

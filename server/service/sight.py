@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, RowMapping
 
 from server.core import sight as core
 from server.core.messages import Subject, compose
@@ -34,6 +34,7 @@ FORGET = timedelta(hours=24)
 TOLD_AFTER = timedelta(minutes=5)
 """Blind for so long, and the duty phones are texted, once an outage."""
 ABOUT = "gateway"
+FAULTS = (Fault.BLIND, Fault.CANARY_LOST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +200,7 @@ def _drained(tx: Tx, interval_id: int) -> None:
 
 def _tell_impaired(tx: Tx, house: House, impaired: Mapping[str, core.Part]) -> None:
     """One fault for each gateway that fails while others see, with the part in its detail."""
-    standing = _impaired_open(tx.conn)
+    standing = _impaired(alerts.open_faults(tx.conn, [Fault.CANARY_LOST]))
     about = {g: part.value for g, part in impaired.items()}
     over = [g for g, detail in standing.items() if about.get(g) != detail]
     if over:
@@ -209,10 +210,11 @@ def _tell_impaired(tx: Tx, house: House, impaired: Mapping[str, core.Part]) -> N
             raising.fault(tx, house, Fault.CANARY_LOST, g, detail=detail)
 
 
-def _impaired_open(conn: Connection) -> dict[str, str]:
+def _impaired(faults: Sequence[RowMapping]) -> dict[str, str]:
+    """What is said now, by gateway."""
     prefix = raising.subject(Fault.CANARY_LOST, "")
-    found = alerts.open_faults(conn, [Fault.CANARY_LOST])
-    return {row["subject"].removeprefix(prefix): row["detail"] for row in found}
+    mine = [f for f in faults if f["fault"] == Fault.CANARY_LOST]
+    return {f["subject"].removeprefix(prefix): f["detail"] for f in mine}
 
 
 def _tell_duty(
@@ -237,13 +239,15 @@ def _tell_duty(
     tx.wake("outbox")
 
 
-def worth_a_look(conn: Connection, now: datetime, real: timedelta) -> bool:
-    """Whether `blind` would change or decide anything; asked without the write lock."""
-    gateways = store.gateways(conn)
-    seen = core.look(gateways, now, limits(real))
-    if seen.blind is not None or store.current(conn) is not None:
+def worth_a_look(
+    conn: Connection, now: datetime, real: timedelta, faults: Sequence[RowMapping]
+) -> bool:
+    """Whether `blind` would change or decide anything, beside an outage that is not drained yet;
+    asked without the write lock. `faults`: those that are open, of our kinds among others."""
+    seen = core.look(store.gateways(conn), now, limits(real))
+    if seen.blind is not None or any(f["fault"] == Fault.BLIND for f in faults):
         return True
-    return {g: p.value for g, p in seen.impaired.items()} != _impaired_open(conn)
+    return {g: p.value for g, p in seen.impaired.items()} != _impaired(faults)
 
 
 def canary_age_s(conn: Connection, now: datetime, real: timedelta) -> float | None:

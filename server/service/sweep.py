@@ -15,7 +15,7 @@ from server.core.words import Fault
 from server.database import Tx
 from server.service import absences, batteries, effects, parents, raising, sight
 from server.service.house import House
-from server.store import alerts, devices, journal, outbox, people, signals
+from server.store import alerts, idle, journal, outbox, people, signals
 from server.tables import to_ms
 
 log = logging.getLogger(__name__)
@@ -229,16 +229,18 @@ def what_is_due(conn: Connection, now: datetime, real: timedelta, house: House) 
         due.add(missed_rounds.__name__)
     if signals.devices_overdue(conn, now, 1):
         due.add(silent_devices.__name__)
-    if devices.mains_overdue(conn, now, 1):
+    asked = idle.look(conn, now)
+    if asked.mains:
         due.add(dark_devices.__name__)
-    if sight.worth_a_look(conn, now, real):
+    faults = alerts.open_faults(conn, (*parents.PARENTS, *sight.FAULTS))
+    if asked.outage or sight.worth_a_look(conn, now, real, faults):
         due.add(blind.__name__)
-    if parents.worth_a_look(conn, now):
+    if parents.worth_a_look(conn, now, faults):
         due.add(parents_mended.__name__)
-    if batteries.is_due(conn, now):
-        due.add(battery_day.__name__)
     community = people.community(conn)
     if community is not None:
+        if batteries.is_due(community, asked.batteries, now):
+            due.add(battery_day.__name__)
         current = rounds.current(community.plans, community.zone, now)
         opened, prompted = signals.round_rung(conn, community.id, current.due_at)
         if now >= current.opens_at and not opened:

@@ -24,6 +24,7 @@ from server.service import parents
 from server.service.effects import ROUND_LANE, SOS_LANE
 from server.service.house import House
 from server.service.sight import GATEWAY_GAP, SETTLE
+from server.store import alerts
 from tests.simulation.engine import Point, Process, World
 from tests.simulation.plan import Plan
 
@@ -234,7 +235,9 @@ class Servers:
             return float("inf")
         now = datetime.fromtimestamp(self.world.server_s, UTC)
         with self.database.reader.begin() as conn:
-            return self.world.server_s if parents.worth_a_look(conn, now) else float("inf")
+            faults = alerts.open_faults(conn, parents.PARENTS)
+            mended = parents.worth_a_look(conn, now, faults)
+        return self.world.server_s if mended else float("inf")
 
     def _bell_s(self) -> float:
         zone, now = self.plan.zone, datetime.fromtimestamp(self.world.server_s, self.plan.zone)
