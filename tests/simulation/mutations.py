@@ -13,7 +13,7 @@ from server.channels.base import Sent
 from server.core import alerts as core
 from server.core.words import Outcome, Role
 from server.outbox import Worker
-from server.service import ingest, parents, sight, sweep
+from server.service import ingest, parents, sweep
 from server.store import alerts, outbox
 from tests.simulation.provider import Provider
 
@@ -99,18 +99,8 @@ def every_flat_for_itself() -> AbstractContextManager[Any]:
     return mock.patch.object(parents._Standing, "building", return_value=None)
 
 
-def forget_the_outage() -> AbstractContextManager[Any]:
-    """Judging goes on although the outage has not been written off."""
-    real = sight.blind
-
-    def blind(tx: Any, house: Any) -> bool:
-        return real(tx, house) and sight.store.current(tx.conn) is None
-
-    return mock.patch.object(sight, "blind", blind)
-
-
 ALL = (
     record_before_send, ignore_the_lookup, lease_nothing, close_on_cancel, judge_blindly,
     trust_an_acceptance_for_ever, sweep_late, reuse_codes, date_by_arrival,
-    every_flat_for_itself, forget_the_outage,
+    every_flat_for_itself,
 )  # fmt: skip
