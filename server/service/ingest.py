@@ -255,7 +255,7 @@ def _mains(tx: Tx, house: House, new: Sequence[_New]) -> None:
     }  # fmt: skip
     lost = [t for t, what in last.items() if what is SignalType.MAINS_LOST]
     if lost:
-        devices.mains_lost(tx.conn, lost, tx.now, tx.now + tx.real(parents.MAINS_WAIT))
+        devices.mains_lost(tx.conn, lost, tx.now, tx.now + parents.MAINS_WAIT)
     if back := [t for t in last if t not in lost]:
         devices.mains_back(tx.conn, back)
         raising.fault_over(tx, house, Fault.MAINS_LOST, back)

@@ -30,7 +30,8 @@ from server.store import alerts, devices, journal, signals
 TOGETHER_WITHIN = timedelta(minutes=30)
 """Trouble of the same cause shows within this: two heartbeats of fifteen minutes."""
 MAINS_WAIT = timedelta(seconds=60)
-"""A loss of mains is judged so long after it was told: its neighbours may tell of theirs."""
+"""A loss of mains is judged so long after it was told: its neighbours may tell of theirs. (By the
+clock people live by, as all three: it is their power, not our machinery.)"""
 AFTER_PARENT = timedelta(minutes=10)
 """So long after the parent is mended may a child take to come back by itself."""
 AREA = "all"
@@ -202,7 +203,7 @@ def mended(tx: Tx, house: House) -> int:
     for row in _mended(tx.conn, tx.now, alerts.open_faults(tx.conn, PARENTS)):
         what, building_id = Fault(row["fault"]), row["building_id"]
         raising.fault_over(tx, house, what, [AREA if building_id is None else str(building_id)])
-        at, since = tx.now + tx.real(AFTER_PARENT), row["opened_at"] - TOGETHER_WITHIN
+        at, since = tx.now + AFTER_PARENT, row["opened_at"] - TOGETHER_WITHIN
         where = None if building_id is None else [building_id]
         # A dark building's silent terminals were explained by the power, so both are asked again.
         devices.judge_silence_at(tx.conn, at, since, where)
