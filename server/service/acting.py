@@ -5,7 +5,7 @@ from sqlalchemy import RowMapping
 from server.core import alerts as core
 from server.core.words import OUTCOMES_OF_PEOPLE, Kind, Outcome, Role
 from server.database import Tx
-from server.service import effects
+from server.service import effects, parents
 from server.service.house import House
 from server.store import alerts, journal, people
 
@@ -58,6 +58,8 @@ def act(
     if isinstance(event, core.Escalate) and stored.alert.kind is Kind.FAULT:
         raise Refused("a fault has no ladder; call the technician, then resolve it")
     outcome = decision.alert.outcome
+    if isinstance(event, core.Resolve):
+        parents.closed(tx, stored.row)
     return effects.commit(
         tx, house, stored, decision, by=actor.name, role=actor.role.value,
         outcome=outcome.value if outcome else None,

@@ -203,13 +203,21 @@ def mended(tx: Tx, house: House) -> int:
     for row in _mended(tx.conn, tx.now, alerts.open_faults(tx.conn, PARENTS)):
         what, building_id = Fault(row["fault"]), row["building_id"]
         raising.fault_over(tx, house, what, [AREA if building_id is None else str(building_id)])
-        at, since = tx.now + AFTER_PARENT, row["opened_at"] - TOGETHER_WITHIN
-        where = None if building_id is None else [building_id]
-        # A dark building's silent terminals were explained by the power, so both are asked again.
-        devices.judge_silence_at(tx.conn, at, since, where)
-        if what in (Trouble.POWER.building, Trouble.POWER.area):
-            devices.judge_mains_at(tx.conn, at, since, where)
+        closed(tx, row)
     return 0
+
+
+def closed(tx: Tx, row: RowMapping) -> None:
+    """A parent was closed, by itself or by a person: whoever it explained and is still in trouble
+    is judged again a little later. Other alerts are passed over."""
+    if row["fault"] not in PARENTS:
+        return
+    at, since = tx.now + AFTER_PARENT, row["opened_at"] - TOGETHER_WITHIN
+    where = None if row["building_id"] is None else [row["building_id"]]
+    # A dark building's silent terminals were explained by the power, so both are asked again.
+    devices.judge_silence_at(tx.conn, at, since, where)
+    if row["fault"] in (Trouble.POWER.building, Trouble.POWER.area):
+        devices.judge_mains_at(tx.conn, at, since, where)
 
 
 def _mended(

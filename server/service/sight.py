@@ -27,8 +27,8 @@ HEARTBEATS_MISSED = 2.5
 GATEWAY_GAP = timedelta(seconds=60)
 """A gateway that said nothing for so long (it asks for commands every 20 s) left us blind."""
 SETTLE = timedelta(seconds=15)
-"""After blindness, what was queued comes in first; only then is anybody judged. Longer than the
-terminals take to come back to their broker, and to send again what had no receipt."""
+"""After blindness, what was queued comes in first; only then is anybody judged. What the broker
+kept is told by the canary; this is for terminals, to come back to it and send again."""
 FORGET = timedelta(hours=24)
 """A gateway unheard for so long, while others are heard, was taken out of service."""
 TOLD_AFTER = timedelta(minutes=5)

@@ -142,6 +142,22 @@ async def test_faults_opened_before_the_building_was_seen_are_taken_over(tmp_pat
         assert len([e for e in closed if e["kind"] == "resolved"]) == 2
 
 
+async def test_a_parent_closed_by_hand_forgets_nobody(tmp_path: Path) -> None:
+    """Staff close the building's fault while it is still dark. Ten minutes later it is judged
+    again, and told again: a click mends no mains."""
+    async with a_town(tmp_path, NIGHT) as town:
+        eleven = await terminals(town, 11)
+        await say(town, eleven, s="online", boot=1, hb_s=HEARTBEAT_S)
+        await say(town, eleven, "mains_lost")
+        await town.watch(61)
+        (fault,) = await town.alerts(kind="fault", state="unresolved")
+        assert (await town.act(fault["id"], "resolve", outcome="other")).status_code == 200
+        await let_pass(town, 590, eleven)
+        assert await town.faults() == []
+        await let_pass(town, 20, eleven)
+        assert await named_faults(town) == {"building_power": 1}
+
+
 async def test_a_restart_of_the_broker_is_one_notice(tmp_path: Path) -> None:
     """Every terminal's will arrives at once, and all are back within the grace: no fault at all,
     one line for staff."""
