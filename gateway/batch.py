@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from gateway.contract import CmdAck, Event, Heartbeat, Message, Reason, Reject, Status
+from gateway.contract import Canary, CmdAck, Event, Heartbeat, Message, Reason, Reject, Status
 from gateway.delivery import Received
 
-Kind = Literal["signals", "heartbeats", "statuses", "cmd_acks", "rejects"]
+Kind = Literal["signals", "heartbeats", "statuses", "cmd_acks", "canaries", "rejects"]
 
 QUARANTINE_BYTES: Final = 4096
 """What staff see of a bad payload; more would only help an attacker fill the disk."""
@@ -52,6 +52,11 @@ def make_entry(message: Message, received: Received, at_s: float) -> Entry:
         case CmdAck():
             body = {"t": message.t, "cmd_id": message.cmd_id, "result": message.result}
             return Entry("cmd_acks", body, received, at_s)
+        case Canary():
+            # Its age counts from its sending, not from when it reached us.
+            back = {"back_at_ms": message.back_at_ms, "rtt_ms": message.rtt_ms}
+            body = {"lane": message.lane, "boot": message.boot, "seq": message.seq, **back}
+            return Entry("canaries", body, received, message.at_ms / 1000)
         case Reject():
             return Entry("rejects", _reject_body(received, message.reason), received, at_s)
 
@@ -71,8 +76,12 @@ def _reject_body(received: Received, reason: Reason) -> dict[str, Any]:
     }
 
 
-def build_body(gateway_id: str, entries: Sequence[Entry], now_s: float) -> bytes:
+def build_body(
+    gateway_id: str, entries: Sequence[Entry], now_s: float, *, canary_every_s: float = 0.0
+) -> bytes:
     """JSON of one POST; order within each list is the order of `entries`.
+
+    `canary_every_s` tells the server what to expect: a canary that never came can't be missed.
 
     ASCII only on purpose: a lone surrogate in a topic would make any other encoding raise.
     """
@@ -81,5 +90,16 @@ def build_body(gateway_id: str, entries: Sequence[Entry], now_s: float) -> bytes
         body = entry.body
         if entry.kind == "signals":
             body = {**body, "held_ms": max(0, int((now_s - entry.at_s) * 1000))}
+        elif entry.kind == "canaries":
+            body = _canary_body(body, entry.at_s, now_s)
         lists.setdefault(entry.kind, []).append(body)
-    return json.dumps({"gateway": gateway_id, **lists}, separators=(",", ":")).encode("ascii")
+    whole = {"gateway": gateway_id, "canary_every_s": canary_every_s, **lists}
+    return json.dumps(whole, separators=(",", ":")).encode("ascii")
+
+
+def _canary_body(body: dict[str, Any], at_s: float, now_s: float) -> dict[str, Any]:
+    told = {"lane": body["lane"], "age_ms": max(0, int((now_s - at_s) * 1000))}
+    if body["back_at_ms"] is not None and body["rtt_ms"] is not None:
+        told["returned_age_ms"] = max(0, int(now_s * 1000) - body["back_at_ms"])
+        told["rtt_ms"] = body["rtt_ms"]
+    return told

@@ -9,6 +9,8 @@ import contextlib
 import logging
 from typing import Final
 
+from gateway import contract
+from gateway.canary import Canary
 from gateway.commands import CommandPump
 from gateway.contract import SOS_LANE_TYPES, STATE_TOPIC, TERMINAL_PREFIX, is_sos_lane
 from gateway.counters import Counters
@@ -45,12 +47,13 @@ class Bridge:
         self._bulk_server = ServerClient(settings, clock, timeout_s=settings.bulk_timeout_s)
         self._cmd_server = ServerClient(settings, clock, timeout_s=settings.sos_timeout_s)
         self._state = StateAnnouncer(clock)
+        self._canary = Canary(settings, counters) if settings.canary_every_s else None
         self.sos = self._make_lane("sos", self._sos_server)
         self.bulk = self._make_lane("bulk", self._bulk_server)
         self.sos_link = MqttLink(
             settings,
             lane="sos",
-            topics=SOS_TOPICS,
+            topics=(*SOS_TOPICS, *self._canary_topic("sos")),
             counters=counters,
             on_message=self._on_sos,
             on_up=self._state.connected,
@@ -60,7 +63,7 @@ class Bridge:
         self.bulk_link = MqttLink(
             settings,
             lane="bulk",
-            topics=BULK_TOPICS,
+            topics=(*BULK_TOPICS, *self._canary_topic("bulk")),
             counters=counters,
             on_message=self._on_bulk,
             on_down=self.bulk.link_down,
@@ -91,12 +94,32 @@ class Bridge:
             # Twice the receive maximum, so that we pause only for a broker that knows none or
             # overruns it (Mosquitto 2.0.11 does, by a few).
             hold_max=2 * settings.mqtt_receive_maximum,
+            gateway_id=settings.gateway_id,
         )
+
+    def _canary_topic(self, lane: str) -> tuple[str, ...]:
+        """Each gateway hears its own canary alone: each proves its own way."""
+        if self._canary is None:
+            return ()
+        return (contract.canary_topic(self._settings.gateway_id, lane),)
+
+    def _take_canary(self, received: Received, lane: Lane, link: MqttLink) -> None:
+        """Into the lane's queue, like a press. One of an earlier process proves nothing now."""
+        message = contract.parse(received.topic, received.payload, received.retain)
+        mine = isinstance(message, contract.Canary) and (
+            self._canary is not None and self._canary.is_mine(message.boot)
+        )
+        if mine:
+            lane.offer(received)
+        else:
+            link.ack(received)
 
     def _on_sos(self, received: Received) -> None:
         if received.topic == STATE_TOPIC:
             self.sos_link.ack(received)
             self._state.heard(received)
+        elif received.topic.startswith(contract.CANARY_PREFIX):
+            self._take_canary(received, self.sos, self.sos_link)
         elif is_sos_lane(received.topic):
             self.sos.offer(received)
         else:
@@ -110,6 +133,8 @@ class Bridge:
             self.bulk_link.ack(received)
         elif received.topic == STATE_TOPIC:
             self.bulk_link.ack(received)  # amqtt again: this lane never asked for it
+        elif received.topic.startswith(contract.CANARY_PREFIX):
+            self._take_canary(received, self.bulk, self.bulk_link)
         else:
             self.bulk.offer(received)
 
@@ -126,6 +151,11 @@ class Bridge:
             asyncio.create_task(self._commands.run(), name="commands"),
             asyncio.create_task(self._state.probe(self._sos_server, every_s), name="probe"),
         ]
+        if self._canary is not None:
+            self._others += [
+                asyncio.create_task(self._canary.link.run(), name="canary-mqtt"),
+                asyncio.create_task(self._canary.run(), name="canary"),
+            ]
         return [*self._lanes, *self._others]
 
     async def stop(self) -> None:
@@ -137,7 +167,9 @@ class Bridge:
         if self._lanes:
             await asyncio.wait(self._lanes, timeout=self._settings.stop_grace_s)
         self._state.leave()
-        await asyncio.gather(self.sos_link.close(), self.bulk_link.close())
+        links = [self.sos_link, self.bulk_link]
+        links += [self._canary.link] if self._canary is not None else []
+        await asyncio.gather(*(link.close() for link in links))
         tasks = [*self._lanes, *self._others]
         for task in tasks:
             task.cancel()

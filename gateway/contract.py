@@ -17,6 +17,9 @@ PREFIX: Final = "xunlou/v1/"
 TERMINAL_PREFIX: Final = "xunlou/v1/t/"
 STATE_TOPIC: Final = "xunlou/v1/srv/state"
 
+CANARY_PREFIX: Final = "xunlou/v1/canary/"
+CANARY_LANES: Final = ("sos", "bulk")
+
 MAX_PAYLOAD_BYTES: Final = 1024
 """The contract's bound on a payload, both ways."""
 
@@ -73,6 +76,9 @@ _INT_RANGES: Final[dict[str, tuple[int, int]]] = {
     "rssi": (-200, 100),
     "hb_s": (1, 604_800),
     "cfg_v": (0, _MAX_COUNTER),
+    "at_ms": (0, _MAX_MS),
+    "back_at_ms": (0, _MAX_MS),
+    "rtt_ms": (0, _MAX_MS),
 }
 _BOOLS: Final = frozenset({"ts_ok", "buffered", "mains", "test"})
 
@@ -91,6 +97,7 @@ _EVENT_FIELDS: Final = (
 )
 _HEARTBEAT_FIELDS: Final = ("boot", "seq", "bat", "mains", "rssi", "up_ms")
 _STATUS_FIELDS: Final = ("boot", "hb_s", "cfg_v")
+_CANARY_FIELDS: Final = ("boot", "seq", "at_ms", "back_at_ms", "rtt_ms")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +147,19 @@ class Reject:
     reason: Reason
 
 
-Message = Event | Heartbeat | Status | CmdAck | Reject
+@dataclass(frozen=True, slots=True)
+class Canary:
+    """A gateway's own message through the whole chain. Instants are ms of its monotonic clock."""
+
+    lane: str
+    boot: int
+    seq: int
+    at_ms: int
+    back_at_ms: int | None
+    rtt_ms: int | None
+
+
+Message = Event | Heartbeat | Status | CmdAck | Reject | Canary
 
 
 def _no_constant(name: str) -> float:
@@ -156,6 +175,8 @@ def parse(topic: str, payload: bytes, retain: bool) -> Message:
     `retain` is the flag as delivered: on an event it means a replay out of the broker's memory or
     a faulty firmware, and neither may look like a press.
     """
+    if topic.startswith(CANARY_PREFIX):
+        return _canary(topic, payload, retain)
     t, kind, event_type = _split(topic)
     if not kind:
         return Reject(topic, payload, "bad_topic")
@@ -276,6 +297,52 @@ def _cmd_ack(t: str, body: dict[str, Any]) -> CmdAck | Reason:
     if not isinstance(result, str) or result not in CMD_RESULTS:
         return "bad_type"
     return CmdAck(t, cmd_id, result)
+
+
+def canary_topic(gateway_id: str, lane: str) -> str:
+    """Where a gateway's canary speaks on one lane."""
+    return f"{CANARY_PREFIX}{gateway_id}/{lane}"
+
+
+def canary_command_topic(gateway_id: str) -> str:
+    """Where a gateway's canary hears its receipts."""
+    return f"{CANARY_PREFIX}{gateway_id}/cmd"
+
+
+def _canary(topic: str, payload: bytes, retain: bool) -> Canary | Reject:
+    lane = topic.rsplit("/", 1)[1]
+    if topic.count("/") != CANARY_PREFIX.count("/") + 1 or lane not in CANARY_LANES:
+        return Reject(topic, payload, "bad_topic")
+    if retain:
+        return Reject(topic, payload, "retained")
+    body = _read_object(payload)
+    if isinstance(body, str):
+        return Reject(topic, payload, body)
+    if not {"boot", "seq", "at_ms"} <= body.keys():
+        return Reject(topic, payload, "missing_field")
+    fields = _pick(body, _CANARY_FIELDS)
+    if fields is None:
+        return Reject(topic, payload, "bad_type")
+    return Canary(
+        lane, fields["boot"], fields["seq"], fields["at_ms"], fields.get("back_at_ms"),
+        fields.get("rtt_ms"),
+    )  # fmt: skip
+
+
+def make_canary_receipt(gateway_id: str, boot: int, seq: int) -> tuple[str, bytes]:
+    """Topic and payload of the receipt for a canary: a terminal's, on the canary's own topic."""
+    return canary_command_topic(gateway_id), make_receipt("canary", boot, seq, "c")[1]
+
+
+def read_canary_receipt(payload: bytes) -> tuple[int, int] | None:
+    """`(boot, seq)` that a receipt is for; None when it is none."""
+    body = _read_object(payload)
+    if isinstance(body, str) or body.get("cmd") != "receipt":
+        return None
+    if not isinstance(body.get("ref"), dict):
+        return None
+    ref = _pick(body["ref"], ("boot", "seq"))
+    return (ref["boot"], ref["seq"]) if ref is not None and len(ref) == 2 else None
 
 
 def command_topic(t: str) -> str:

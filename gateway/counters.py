@@ -40,6 +40,11 @@ class Counters:
     commands_unsendable: int = 0
     """Commands that name no terminal or carry no object."""
 
+    canaries: int = 0
+    """Canaries sent, on both lanes."""
+    canaries_back: int = 0
+    """Canaries whose receipt has come back through the whole chain."""
+
     def as_dict(self) -> dict[str, int]:
         """All figures by name, for a metrics page or a log line."""
         return asdict(self)

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 
 from gateway.backoff import Backoff
 from gateway.batch import MAX_BATCH_BYTES, Entry, make_entry, turn_into_reject
-from gateway.contract import Heartbeat, make_receipt, parse
+from gateway.contract import Heartbeat, make_canary_receipt, make_receipt, parse
 from gateway.counters import Counters
 from gateway.delivery import Received
 from gateway.log import say
@@ -53,6 +53,7 @@ class Lane:
         backoff_max_s: float,
         auth_retry_s: float,
         hold_max: int,
+        gateway_id: str = "",
     ) -> None:
         self._name = name
         self._server = server
@@ -64,6 +65,7 @@ class Lane:
         self._backoff_max_s = backoff_max_s
         self._auth_retry_s = auth_retry_s
         self._hold_max = hold_max
+        self._gateway_id = gateway_id
         self._link: MqttLink | None = None
         self._queue: deque[Entry] = deque()
         self._heartbeats: dict[str, Entry] = {}
@@ -284,6 +286,10 @@ class Lane:
             )
             self.link.publish(topic, payload)
             self._counters.receipts += 1
+        for entry in batch:
+            if entry.kind == "canaries":
+                ref = entry.body["boot"], entry.body["seq"]
+                self.link.publish(*make_canary_receipt(self._gateway_id, *ref))
         for entry in batch:
             self.link.ack(entry.received)
             self._let_go(entry)

@@ -130,6 +130,16 @@ class GatewaySettings(BaseSettings):
             " empty = none."
         ),
     )
+    canary_every_s: float = Field(
+        default=20.0,
+        ge=0,
+        le=600,
+        description=(
+            "How often a canary goes through the whole chain, on each lane; the server calls us"
+            " blind when three in a row are missing (never before a minute). 0 sends none, and"
+            " then a stuck broker is noticed by nobody."
+        ),
+    )
     stop_grace_s: float = Field(
         default=0.8,
         ge=0,

@@ -84,6 +84,7 @@ class ServerClient:
 
     def __init__(self, settings: GatewaySettings, clock: ServerClock, *, timeout_s: float) -> None:
         self._gateway_id = settings.gateway_id
+        self._canary_every_s = settings.canary_every_s
         self._clock = clock
         token = settings.gateway_token.get_secret_value()
         self._http = httpx.AsyncClient(
@@ -100,7 +101,9 @@ class ServerClient:
 
     async def post_signals(self, entries: Sequence[Entry]) -> Answer:
         """One try of `POST /api/v1/signals`. An empty batch is a probe. Never raises for I/O."""
-        body = build_body(self._gateway_id, entries, time.monotonic())
+        body = build_body(
+            self._gateway_id, entries, time.monotonic(), canary_every_s=self._canary_every_s
+        )
         got = await self._post("/api/v1/signals", body)
         if not isinstance(got, dict):
             return got

@@ -30,6 +30,7 @@ from server.api import (
     people,
     register,
     rounds,
+    sight,
     signals,
 )
 from server.api.webhooks import inbound, status, voice
@@ -183,7 +184,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     )
     app.state.runtime = runtime
     resources = (
-        health, signals, alerts, register, absences, people, rounds, ladder, feed,
+        health, signals, sight, alerts, register, absences, people, rounds, ladder, feed,
         inbound, status, voice,
     )  # fmt: skip
     for resource in resources:

@@ -32,13 +32,15 @@ ROUND_PATIENCE = timedelta(minutes=5)
 AGAIN = timedelta(minutes=10)
 """The duty phones are not texted about the same trouble more often (real time)."""
 PING_TIMEOUT_S = 10.0
+AUDIT_WITHIN_S = 20.0
+"""An audit that takes longer is itself the trouble: a locked database answers nobody."""
 WORDS = "【巡楼】系统可能卡住:{what}。请看值班屏,并用电话核实。Xunlou is stuck, please check."
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the audit found. `stuck` names what is overdue after the repair; `blind`: no gateway
-    is heard; `repaired`: something was overdue and no longer is."""
+    """What the audit found. `stuck` names what is overdue after the repair; `blind`: the chain of
+    the canaries is broken somewhere; `repaired`: something was overdue and no longer is."""
 
     stuck: tuple[str, ...] = ()
     blind: bool = False
@@ -60,6 +62,7 @@ class Auditor:
     ring: Callable[[], Awaitable[None]]
     deadman_url: str = field(default="", repr=False)
     every_s: float = EVERY_S
+    within_s: float = AUDIT_WITHIN_S
     _duty: list[str] = field(default_factory=list)
     _texted_at: datetime | None = None
 
@@ -76,22 +79,33 @@ class Auditor:
 
     async def audit(self) -> Verdict:
         """Look, repair, look again, and tell people what the repair did not mend."""
+        found = Verdict(("audit",))
         try:
-            found = await self._look()
-            if not found.stuck:
-                await self._settle(found)
-                return found
-            log.error("overdue: %s; ringing the bell", ", ".join(found.stuck))
-            await self.ring()
-            after = await self._look()
-            verdict = Verdict(after.stuck, after.blind, repaired=not after.stuck)
-            await self._settle(verdict)
+            async with asyncio.timeout(self.within_s):
+                found = await self._look()
+                verdict = await self._repaired(found)
+        except TimeoutError:
+            # What hangs is named if we got so far as to see it.
+            log.error("the audit hangs: the database or the sweep does not answer")
+            verdict = Verdict(found.stuck or ("database",))
         except Exception:
             # Whatever it is, people must hear of it: an auditor that can't look is an alarm.
             log.exception("the audit failed")
             verdict = Verdict(("audit",))
         if verdict.stuck:
             await self._text(verdict)
+        return verdict
+
+    async def _repaired(self, found: Verdict) -> Verdict:
+        """Ring the bell where something is overdue, and say what is left; keep the fault."""
+        if not found.stuck:
+            await self._settle(found)
+            return found
+        log.error("overdue: %s; ringing the bell", ", ".join(found.stuck))
+        await self.ring()
+        after = await self._look()
+        verdict = Verdict(after.stuck, after.blind, repaired=not after.stuck)
+        await self._settle(verdict)
         return verdict
 
     async def _look(self) -> Verdict:
@@ -102,10 +116,10 @@ class Auditor:
             stuck = overdue.stuck(
                 conn, now - PATIENCE * clock.speed, now - ROUND_PATIENCE * clock.speed
             )
-            blind = overdue.blind(conn)
             # Nobody is judged while we are blind, so then a round is late on purpose.
-            named = tuple(s for s in stuck if not (blind and s == overdue.ROUNDS))
-            return named, blind, people.duty_phones(conn)
+            waits = overdue.judging_waits(conn)
+            named = tuple(s for s in stuck if not (waits and s == overdue.ROUNDS))
+            return named, overdue.blind(conn), people.duty_phones(conn)
 
         stuck, blind, self._duty = await self.database.read(look)
         return Verdict(stuck, blind)

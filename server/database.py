@@ -40,6 +40,8 @@ class Tx:
     now: datetime
     speed: float = 1.0
     woken: set[Topic] = field(default_factory=set)
+    up_since: datetime | None = None
+    """Since when this process has worked: what was missed before that is our own absence."""
 
     def real(self, span: timedelta) -> timedelta:
         """A span of our machinery's real time as the clock counts it (a demo runs faster)."""
@@ -135,6 +137,7 @@ class Database:
     def __init__(self, url: str, clock: Clock) -> None:
         """`url`: an SQLAlchemy URL, `sqlite:///file` or `postgresql+psycopg://…`."""
         self.clock = clock
+        self.up_since = clock.now()
         self.bell = Bell()
         self.sqlite = make_url(url).get_backend_name() == "sqlite"
         if self.sqlite:
@@ -165,7 +168,7 @@ class Database:
 
     def _once(self, use_case: Callable[[Tx], T]) -> tuple[T, set[Topic]]:
         with self.writer.begin() as conn:
-            tx = Tx(conn, self.clock.now(), self.clock.speed)
+            tx = Tx(conn, self.clock.now(), self.clock.speed, up_since=self.up_since)
             result = use_case(tx)
         return result, tx.woken
 

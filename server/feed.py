@@ -97,12 +97,16 @@ class Broadcaster:
             listener.give(event)
 
     async def heartbeat(self) -> FeedEvent:
-        """We live; what time it is; how long ago the terminals' side was last heard."""
+        """We live; what time it is; how long ago the terminals' side was last heard, by a
+        gateway's word and by a canary's way through the whole chain."""
         clock = self._database.clock
         now = clock.now()
-        lag_ms, alarms = await self._database.read(
-            lambda c: (views.ingest_lag_ms(c, now), views.alarms_10min(c, now))
-        )
+        lag_ms, alarms, sight = await self._database.read(
+            lambda c: (
+                views.ingest_lag_ms(c, now), views.alarms_10min(c, now),
+                views.sight(c, now, clock.speed),
+            )
+        )  # fmt: skip
         return FeedEvent(
             "heartbeat",
             {
@@ -111,6 +115,7 @@ class Broadcaster:
                 "seq": self._seq,
                 "alarms_10min": alarms,
                 "ingest_lag_ms": None if lag_ms is None else int(lag_ms / clock.speed),
+                **sight,
             },
         )
 

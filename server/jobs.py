@@ -11,7 +11,6 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from server.database import Database
 from server.service import sweep
 from server.service.house import House
-from server.service.presence import GATEWAY_GAP
 
 log = logging.getLogger(__name__)
 EVERY_S = 1.0
@@ -42,11 +41,11 @@ class Sweeper:
         async with self._running:
             house, clock = self._house, self._database.clock
             try:
-                now, gap = clock.now(), GATEWAY_GAP * clock.speed
+                now, real = clock.now(), timedelta(seconds=1) * clock.speed
                 ahead = self._clock_ran_ahead(now)
                 if ahead is not None:
                     await self._database.write(lambda tx: sweep.clock_jumped(tx, house, ahead))
-                due = await self._database.read(lambda c: sweep.what_is_due(c, now, gap, house))
+                due = await self._database.read(lambda c: sweep.what_is_due(c, now, real, house))
                 for work in sweep.ALWAYS:
                     if work.__name__ in due:
                         await self._all_of(work)

@@ -148,8 +148,8 @@ class Resident(SQLModel, table=True):
     while staff's word and not the rule's decides the risk class."""
 
     __table_args__ = (
-        Index("ix_resident_due", "next_due_at", sqlite_where=text("state = 'active'"),
-              postgresql_where=text("state = 'active'")),
+        Index("ix_resident_due", "next_due_at", "building_id",
+              sqlite_where=text("state = 'active'"), postgresql_where=text("state = 'active'")),
         Index("ix_resident_back", "absent_until", sqlite_where=text("state = 'paused'"),
               postgresql_where=text("state = 'paused'")),
     )
@@ -178,6 +178,11 @@ class Resident(SQLModel, table=True):
 class Terminal(SQLModel, table=True):
     """An alarm device, and what it last said of itself."""
 
+    __table_args__ = (
+        Index("ix_terminal_mains_due", "mains_due_at",
+              sqlite_where=text("mains_due_at IS NOT NULL"),
+              postgresql_where=text("mains_due_at IS NOT NULL")),
+    )
     id: str = Field(primary_key=True, max_length=32)
     resident_id: int | None = Field(default=None, foreign_key="resident.id", index=True)
     state: str = "active"
@@ -190,6 +195,11 @@ class Terminal(SQLModel, table=True):
     rssi: int | None = None
     last_seen_at: datetime | None = _at()
     heartbeat_due_at: datetime | None = _at(index=True)
+    lost_at: datetime | None = _at()
+    """When it was last judged silent."""
+    mains_lost_at: datetime | None = _at()
+    mains_due_at: datetime | None = _at()
+    """When the loss of mains is judged: until then its neighbours may tell of theirs."""
 
 
 class Signal(SQLModel, table=True):
@@ -267,11 +277,52 @@ class RoundReport(SQLModel, table=True):
 
 
 class Gateway(SQLModel, table=True):
-    """When we last heard each gateway: with none heard we are blind, and judge nobody."""
+    """When we last heard each gateway, and which of its canaries came through (the instants are
+    those of their sending): with none that sees we are blind, and judge nobody."""
 
     id: str = Field(primary_key=True)
     last_heard_at: datetime = _at(nullable=False)
     resumed_at: datetime = _at(nullable=False)
+    canary_every_s: float | None = None
+    canary_sos_at: datetime | None = _at()
+    canary_bulk_at: datetime | None = _at()
+    canary_returned_at: datetime | None = _at()
+    canary_rtt_ms: int | None = None
+
+
+class BlindInterval(SQLModel, table=True):
+    """A time in which we could not hear the terminals: from the last proof of sight to the first
+    one after it. One row an outage. `drained_at`: what was queued had come in and judging went on.
+    `parts` names what failed, in the order it was seen."""
+
+    __tablename__ = "blind_interval"
+    id: int | None = _id()
+    current: int | None = Field(default=1, unique=True)
+    """1 until it is drained, then nothing: no second outage can be open beside it."""
+    started_at: datetime = _at(nullable=False)
+    ended_at: datetime | None = _at()
+    drained_at: datetime | None = _at()
+    parts: list[str] = Field(sa_column=Column(JSON, nullable=False))
+    told_at: datetime | None = _at()
+
+
+class BatteryDay(SQLModel, table=True):
+    """One reading of a terminal's battery a day, kept for sixty days. `day` counts from 1970."""
+
+    __tablename__ = "battery_day"
+    terminal_id: str = Field(foreign_key="terminal.id", primary_key=True, max_length=32)
+    day: int = Field(primary_key=True)
+    level: int
+    mains: bool | None = None
+
+
+class Chore(SQLModel, table=True):
+    """Work that is done once a day, in lots: the day it was last begun, and how far it has come
+    (`after`: the last key done; None when that day's work is finished)."""
+
+    name: str = Field(primary_key=True)
+    day: int
+    after: str | None = None
 
 
 class Alert(SQLModel, table=True):

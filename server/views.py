@@ -20,7 +20,9 @@ from server.core.texts import WORDS
 from server.core.windows import Window
 from server.core.words import Kind, State
 from server.service.answering import masked
+from server.service.sight import canary_age_s
 from server.store import alerts, journal, outbox, people, signals, wall
+from server.store import sight as sight_store
 from server.tables import to_ms
 
 Json = dict[str, Any]
@@ -337,6 +339,28 @@ def changes(conn: Connection, now: datetime, after: int, limit: int) -> Json | N
         "counts": counts(conn),
         "round": round_view(conn, now),
     }
+
+
+def sight(conn: Connection, now: datetime, speed: float) -> Json:
+    """What the heartbeat tells of our own sight: the age of the newest canary that came through
+    (real seconds), and since when we are blind, if we are."""
+    row = sight_store.current(conn)
+    blind = row if row is not None and row["ended_at"] is None else None
+    age_s = canary_age_s(conn, now, timedelta(seconds=1) * speed)
+    return {
+        "canary_age_s": None if age_s is None else round(age_s, 1),
+        "blind_since": to_ms(blind["started_at"]) if blind is not None else None,
+        "blind_part": blind["parts"][-1] if blind is not None else None,
+    }
+
+
+def blind_interval(row: RowMapping) -> Json:
+    """One outage. `drained_ms`: from then on people were judged again."""
+    return {
+        "id": row["id"], "from_ms": to_ms(row["started_at"]), "to_ms": _ms(row["ended_at"]),
+        "drained_ms": _ms(row["drained_at"]), "parts": row["parts"],
+        "told_ms": _ms(row["told_at"]),
+    }  # fmt: skip
 
 
 def ingest_lag_ms(conn: Connection, now: datetime) -> int | None:

@@ -55,7 +55,8 @@ def hash_password(password: str, salt: bytes | None = None) -> str:
 
 
 def acl_text() -> str:
-    """Terminals speak and hear under their own name only; the gateway everything of ours."""
+    """Terminals speak and hear under their own name only; the gateway everything of ours. Its
+    canary's topics lie outside every terminal's name: a terminal can't play the canary."""
     return "\n".join(
         [
             f"user {GATEWAY_USER}",
@@ -67,6 +68,7 @@ def acl_text() -> str:
             "topic deny xunlou/#",
             "topic readwrite #",
             "",
+            "# Nobody else is let near xunlou/v1/canary/: no rule below names it.",
             "# %u is the user name, which is the terminal's id.",
             "pattern write xunlou/v1/t/%u/evt/#",
             "pattern write xunlou/v1/t/%u/hb",

@@ -28,7 +28,7 @@ from xunlou.community import Community
 from xunlou.keys import Keys
 from xunlou.sample import terminal_password
 from xunlou.seed import load
-from xunlou.supervise import ChildSpec, Supervisor
+from xunlou.supervise import ChildSpec, Health, Supervisor
 
 READY_WITHIN_S = 30.0
 
@@ -169,7 +169,8 @@ class Embedded:
             place.directory / "broker", place.mqtt_port, terminal_users(place), self._supervisor
         )
         environment = place.environment()
-        self._supervisor.start(ChildSpec("server", command("serve"), environment))
+        health = Health(f"{place.url}/healthz")
+        self._supervisor.start(ChildSpec("server", command("serve"), environment, health=health))
         await self.broker.start()
         environment["XUNLOU_MQTT_PROTOCOL"] = self.mqtt_protocol
         await answers(f"{place.url}/readyz", place.directory / "log" / "server.log")

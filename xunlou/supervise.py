@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 logger = logging.getLogger(__name__)
 
 STOP_WITHIN_S = 2.5
@@ -43,6 +45,21 @@ class ChildSpec:
     backoff_max_s: float = 10.0
     harmless: Sequence[str] = ()
     """Parts of warnings that are known and expected: logged, but no alarm."""
+    health: "Health | None" = None
+    """How to tell that it hangs; None: only its death is noticed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """An address that a living child answers with 200. It is killed, and so started again, when it
+    has not for `fails` times in a row; the first probes after a start are forgiven."""
+
+    url: str
+    every_s: float = 5.0
+    within_s: float = 5.0
+    fails: int = 6
+    first_s: float = 60.0
+    """A start may take so long: a migration, a slow disk."""
 
 
 @dataclass(slots=True)
@@ -158,14 +175,40 @@ class Supervisor:
         child.running.set()
         if self._stopping.is_set():  # stop() came while it was being started
             _signal_group(child, signal.SIGTERM)
+        probing = asyncio.create_task(self._probe(child, process))
         try:
             await self._forward(child, process)
             child.last_exit = await process.wait()
         finally:
+            probing.cancel()
+            await asyncio.gather(probing, return_exceptions=True)
             child.running.clear()
             # Also grandchildren: a program may die and leave its helpers in the group.
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
+
+    async def _probe(self, child: Child, process: asyncio.subprocess.Process) -> None:
+        """Kill a child that hangs: it can't say so itself, and nothing else would notice."""
+        health = child.spec.health
+        if health is None:
+            return
+        began_s, failed, answered = time.monotonic(), 0, False
+        async with httpx.AsyncClient(timeout=health.within_s, trust_env=False) as client:
+            while True:
+                await asyncio.sleep(health.every_s)
+                try:
+                    well = (await client.get(health.url)).status_code == httpx.codes.OK
+                except httpx.HTTPError:
+                    well = False
+                answered = answered or well
+                starting = not answered and time.monotonic() - began_s < health.first_s
+                failed = 0 if well or starting else failed + 1
+                if failed >= health.fails:
+                    self._on_alarm(child.spec.name, f"does not answer {failed} probes; killing it")
+                    # What hangs may not hear SIGTERM; what it had accepted is in the database.
+                    with contextlib.suppress(ProcessLookupError, PermissionError):
+                        os.killpg(process.pid, signal.SIGKILL)
+                    return
 
     async def _forward(self, child: Child, process: asyncio.subprocess.Process) -> None:
         """Copy lines until the program itself ends, even if a grandchild keeps the pipe open."""

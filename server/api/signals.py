@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from server.api.deps import GatewayDep, RuntimeDep
 from server.core.words import ALARMS, SignalType
-from server.service import commanding, ingest, presence
+from server.service import commanding, ingest, presence, sight
 from server.store import outbox
 
 router = APIRouter(prefix="/api/v1", tags=["gateway"], dependencies=[GatewayDep])
@@ -80,6 +80,16 @@ class RejectForm(Form):
     reason: Annotated[str, Field(max_length=64)]
 
 
+class CanaryForm(Form):
+    """One of the gateway's own canaries that came back to it on this lane, and how long ago it was
+    sent; `returned_age_ms`, `rtt_ms`: of the newest whose receipt has returned."""
+
+    lane: Literal["sos", "bulk"]
+    age_ms: Annotated[int, Field(ge=0, le=7 * 86_400_000)]
+    returned_age_ms: Annotated[int, Field(ge=0, le=7 * 86_400_000)] | None = None
+    rtt_ms: Annotated[int, Field(ge=0, le=7 * 86_400_000)] | None = None
+
+
 class BatchForm(Form):
     """All that a gateway has at hand; at most 1,000 entries of each kind."""
 
@@ -89,6 +99,8 @@ class BatchForm(Form):
     statuses: Annotated[list[StatusForm], Field(max_length=MOST)] = []
     cmd_acks: Annotated[list[CommandAckForm], Field(max_length=MOST)] = []
     rejects: Annotated[list[RejectForm], Field(max_length=MOST)] = []
+    canaries: Annotated[list[CanaryForm], Field(max_length=MOST)] = []
+    canary_every_s: Annotated[float, Field(ge=0, le=3600)] | None = None
 
 
 class ReceiptForm(Form):
@@ -123,6 +135,8 @@ async def take_signals(form: BatchForm, runtime: RuntimeDep) -> Receipts:
         statuses=[presence.Status(**s.model_dump()) for s in form.statuses],
         cmd_acks=[presence.CommandAck(**a.model_dump()) for a in form.cmd_acks],
         rejects=rejects,
+        canaries=[sight.Canary(**c.model_dump()) for c in form.canaries],
+        canary_every_s=form.canary_every_s,
     )
     urgent = any(s.type in ALARMS for s in form.signals)
     receipts = await runtime.database.write(

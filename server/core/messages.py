@@ -99,7 +99,7 @@ def fill(
 ) -> str:
     """One wording about one subject; `shown`: how many flats it names, all when None."""
     ways, words = ways or Ways(), WORDS[lang]
-    if about in (*Outcome, "all"):
+    if about in (*Outcome, "all") or about.startswith("part."):
         about = words[about]
     head = (words["test"] if subject.test else "") + (words["late"] if subject.late else "")
     text = head + wording.format(

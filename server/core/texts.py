@@ -56,6 +56,10 @@ ZH: Mapping[Template, Wordings] = {
     Template.NOT_UNDERSTOOD: ("没看懂。1=我去 2=到门口 3=平安 0=去不了。急事请打120。",),
     Template.NOTHING_OPEN: ("现在没有等您处理的事。谢谢您!",),
     Template.ROUND_REPORTED: ("{labels}巡楼已记下。辛苦了,谢谢您!", "巡楼已记下。辛苦了,谢谢您!"),
+    Template.BLIND: (
+        "【巡楼】全社区:{min}分钟收不到终端信号({about})。求助可能到不了,请按名单打电话并看值班屏。",
+        "【巡楼】全社区:{min}分钟收不到终端信号。求助可能到不了,请打电话核实。",
+    ),
 }
 
 EN: Mapping[Template, Wordings] = {
@@ -112,6 +116,12 @@ EN: Mapping[Template, Wordings] = {
         "Noted: your round of building {labels} is done. Thank you!",
         "Noted: your round is done. Thank you!",
     ),
+    Template.BLIND: (
+        "Xunlou: whole community: no signals for {min} min ({about}). An SOS may not arrive. "
+        "Please phone the list and look at the wall.",
+        "Xunlou: whole community: no signals for {min} min. An SOS may not arrive. "
+        "Please phone the list.",
+    ),
 }
 
 CATALOGUE: Mapping[str, Mapping[Template, Wordings]] = {"zh": ZH, "en": EN}
@@ -125,6 +135,9 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "all": "全部", "steward": "楼管员", "operator": "值班员", "coming": "{name}正在赶来",
         "street": "街道工作人员", "district": "区里工作人员",
         "sep": ",", "mark": "、", "more": "等",
+        "part.server": "服务器停过", "part.gateway": "网关没有回音", "part.broker": "消息中转不通",
+        "part.sos_lane": "求助通道不通", "part.bulk_lane": "报平安通道不通",
+        "part.receipts": "回执送不到",
     },
     "en": {
         Outcome.SAFE: "safe", Outcome.HELPED: "helped", Outcome.AMBULANCE: "120 called",
@@ -136,5 +149,8 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "all": "all", "steward": "steward", "operator": "care centre",
         "street": "street office", "district": "district office",
         "coming": "{name} is coming", "sep": ", ", "mark": ", ", "more": " ...",
+        "part.server": "server was down", "part.gateway": "gateway unheard",
+        "part.broker": "broker stuck", "part.sos_lane": "SOS lane stuck",
+        "part.bulk_lane": "check-in lane stuck", "part.receipts": "receipts not returning",
     },
 }  # fmt: skip

@@ -7,7 +7,7 @@ from server.core.replies import Action
 from server.core.texts import WORDS
 from server.core.words import OUTCOMES_OF_PEOPLE, Kind, Outcome, Role
 from server.database import Tx
-from server.service import effects, walks
+from server.service import effects, parents, walks
 from server.service.house import House
 from server.service.refusals import Refused, Unknown
 from server.store import alerts, journal, people
@@ -71,6 +71,8 @@ def act(
     if decision.reason is core.Reason.DECLINED and decision.alert == stored.alert:
         # Nothing moves for the word of one who was not going, yet others shall read it.
         effects.entry_(tx, stored, decision.reason.value, by=actor.name, role=actor.role.value)
+    if isinstance(event, core.Resolve):
+        parents.closed(tx, stored.row)
     saved = effects.commit(
         tx, house, stored, decision, by=actor.name, role=actor.role.value,
         outcome=outcome.value if outcome else None,

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from server.database import Tx
-from server.service import presence
+from server.service import sight
 from server.store import outbox
 
 LEASE = timedelta(seconds=15)
@@ -13,7 +13,7 @@ LEASE = timedelta(seconds=15)
 
 def lease(tx: Tx, gateway_id: str, limit: int) -> list[dict[str, Any]]:
     """Commands that are due, as the gateway publishes them."""
-    presence.heard(tx, gateway_id)
+    sight.heard(tx, gateway_id)
     rows = outbox.lease_commands(tx.conn, tx.now, tx.now + tx.real(LEASE), limit)
     return [
         {"cmd_id": f"c-{row['id']}", "t": row["terminal_id"], "payload": row["payload"]}

@@ -19,9 +19,9 @@ from server.core import alerts as core
 from server.core import rounds
 from server.core.words import ALARMS, SIGNS_OF_LIFE, Fault, Outcome, SignalType
 from server.database import Tx
-from server.service import effects, presence, raising
+from server.service import effects, parents, presence, raising, sight
 from server.service.house import House
-from server.store import alerts, journal, people, signals
+from server.store import alerts, devices, journal, people, signals
 from server.tables import from_ms
 
 LATE = timedelta(minutes=5)
@@ -29,7 +29,6 @@ LATE = timedelta(minutes=5)
 ALARM_TOPIC = re.compile(r"xunlou/v1/t/(?P<t>[a-z0-9-]{1,32})/evt/(sos|fall)")
 FAULTS = {
     SignalType.BATTERY_LOW: Fault.BATTERY_LOW,
-    SignalType.MAINS_LOST: Fault.MAINS_LOST,
     SignalType.TAMPER: Fault.TAMPER,
 }
 
@@ -73,6 +72,9 @@ class Batch:
     statuses: Sequence[presence.Status] = ()
     cmd_acks: Sequence[presence.CommandAck] = ()
     rejects: Sequence[Reject] = ()
+    canaries: Sequence[sight.Canary] = ()
+    canary_every_s: float | None = None
+    """Real seconds between this gateway's canaries, 0 when it sends none; None: it did not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ class _New:
 
 def ingest(tx: Tx, house: House, batch: Batch) -> list[Receipt]:
     """Take one batch. Returns a receipt for each of its signals, in order."""
-    presence.heard(tx, batch.gateway)
+    sight.heard(tx, batch.gateway, batch.canary_every_s, batch.canaries)
     ids = {s.t for s in batch.signals} | {h.t for h in batch.heartbeats}
     known = signals.terminals(tx.conn, ids | {s.t for s in batch.statuses})
     mine = [s for s in batch.signals if s.t in known]
@@ -124,6 +126,7 @@ def ingest(tx: Tx, house: House, batch: Batch) -> list[Receipt]:
     _signs_of_life(tx, house, new)
     for n in new:
         _device_facts(tx, house, n)
+    _mains(tx, house, new)
     words = presence.Words(batch.heartbeats, batch.statuses, [n.signal for n in new])
     presence.update(tx, house, known, words)
     presence.command_acks(tx, batch.cmd_acks)
@@ -244,8 +247,20 @@ def _device_facts(tx: Tx, house: House, n: _New) -> None:
             tx, house, what, n.signal.t, building_id=n.terminal["building_id"],
             resident_id=n.terminal["resident_id"], terminal_id=n.signal.t,
         )  # fmt: skip
-    elif n.signal.type is SignalType.MAINS_RESTORED:
-        raising.fault_over(tx, house, Fault.MAINS_LOST, [n.signal.t])
+
+
+def _mains(tx: Tx, house: House, new: Sequence[_New]) -> None:
+    """Losses of mains are judged a little later, with their neighbours (service/parents.py)."""
+    last = {
+        n.signal.t: n.signal.type for n in new
+        if n.signal.type in (SignalType.MAINS_LOST, SignalType.MAINS_RESTORED)
+    }  # fmt: skip
+    lost = [t for t, what in last.items() if what is SignalType.MAINS_LOST]
+    if lost:
+        devices.mains_lost(tx.conn, lost, tx.now, tx.now + parents.MAINS_WAIT)
+    if back := [t for t in last if t not in lost]:
+        devices.mains_back(tx.conn, back)
+        raising.fault_over(tx, house, Fault.MAINS_LOST, back)
 
 
 def _left_behind(tx: Tx, house: House, known: Mapping[str, RowMapping]) -> None:

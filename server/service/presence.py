@@ -1,4 +1,5 @@
-"""Supervising devices and ourselves: heartbeats, wills, command answers, and gateways heard.
+"""Supervising devices: heartbeats, wills, command answers. Our own sight is in sight.py, what is
+made of silence in parents.py.
 
 The device and the person are supervised apart: nothing here is a sign of life.
 """
@@ -14,14 +15,14 @@ from server.core.words import Fault
 from server.database import Tx
 from server.service import raising
 from server.service.house import House
+from server.service.sight import HEARTBEATS_MISSED
 from server.store import journal, outbox, signals
 
-HEARTBEATS_MISSED = 2.5
-"""A device is silent when this many of its intervals passed without a word."""
 WILL_GRACE = timedelta(seconds=120)
 """A restart of broker or router makes every device "lost" for a moment: no flood for that."""
-GATEWAY_GAP = timedelta(seconds=60)
-"""A gateway that said nothing for so long (it asks for commands every 20 s) left us blind."""
+MANY = 20
+"""So many wills in one batch are a restart of ours or of the network: one notice."""
+NOTICE_AGAIN = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,26 +78,6 @@ class Words:
     events: Sequence[_Event] = ()
 
 
-def heard(tx: Tx, gateway_id: str) -> None:
-    """A gateway spoke. After a gap, the time since is noted as blind."""
-    gap = tx.real(GATEWAY_GAP)
-    row = signals.gateway(tx.conn, gateway_id)
-    if row is None:
-        signals.set_gateway(tx.conn, gateway_id, tx.now, tx.now)
-        journal.note(tx, "gateway_heard", gateway=gateway_id)
-        return
-    if tx.now - row["last_heard_at"] > gap:
-        signals.set_gateway(tx.conn, gateway_id, tx.now, tx.now)
-        # Nobody could hear the devices meanwhile: our outage is not a thousand silent devices.
-        signals.heartbeats_anew(tx.conn, tx.now, HEARTBEATS_MISSED)
-        journal.note(
-            tx, "sight_regained", gateway=gateway_id,
-            blind_from=row["last_heard_at"].isoformat(), blind_to=tx.now.isoformat(),
-        )  # fmt: skip
-    elif tx.now - row["last_heard_at"] > gap / 12:  # not a write for every batch
-        signals.set_gateway(tx.conn, gateway_id, tx.now, row["resumed_at"])
-
-
 def update(
     tx: Tx,
     house: House,
@@ -106,6 +87,7 @@ def update(
     """Fold all words of a batch into one presence row a terminal."""
     rows: dict[str, dict[str, Any]] = {}
     back: list[str] = []
+    gone = 0
 
     def alive(terminal_id: str, hb_s: int | None = None, **values: Any) -> None:
         interval_s = hb_s or known[terminal_id]["heartbeat_s"]
@@ -132,7 +114,10 @@ def update(
         elif s.boot is None or s.boot >= newest:  # a will of an older life is stale
             row = rows.setdefault(s.t, {"t_id": s.t})
             row["heartbeat_due_at"] = tx.now + tx.real(WILL_GRACE)
+            gone += 1
     signals.mark_presence(tx.conn, list(rows.values()))
+    if gone >= MANY and not journal.noted(tx.conn, "many_gone", tx.now - tx.real(NOTICE_AGAIN)):
+        journal.note(tx, "many_gone", terminals=gone, grace_s=int(WILL_GRACE.total_seconds()))
     if back:
         raising.fault_over(tx, house, Fault.OFFLINE, sorted(set(back)))
         journal.append(
@@ -151,15 +136,3 @@ def command_acks(tx: Tx, acks: Sequence[CommandAck]) -> None:
         number = ack.cmd_id.removeprefix("c-")
         if number != ack.cmd_id and number.isdigit() and len(number) < 18:
             outbox.command_answered(tx.conn, ack.t, int(number), ack.result)
-
-
-def silent_devices(tx: Tx, house: House, limit: int) -> int:
-    """Open a fault for each device whose heartbeat is overdue; returns how many."""
-    overdue = signals.devices_overdue(tx.conn, tx.now, limit)
-    for row in overdue:
-        signals.set_device_lost(tx.conn, row["id"])
-        raising.fault(
-            tx, house, Fault.OFFLINE, row["id"], building_id=row["building_id"],
-            resident_id=row["resident_id"], terminal_id=row["id"],
-        )  # fmt: skip
-    return len(overdue)

@@ -159,11 +159,19 @@ def fault(
     )
 
 
-def fault_over(tx: Tx, house: House, what: Fault, abouts: Sequence[str]) -> None:
-    """Faults that mended themselves are closed as such."""
+def fault_over(
+    tx: Tx,
+    house: House,
+    what: Fault,
+    abouts: Sequence[str],
+    *,
+    outcome: Outcome = Outcome.RESTORED,
+    **why: Any,
+) -> None:
+    """Faults that mended themselves are closed as such; `why` goes into the journal."""
     subjects = [subject(what, about) for about in abouts]
     for stored in alerts.open_by_subject(tx.conn, subjects).values():
         actor = core.Actor(None, "system", Role.OPERATOR)
-        event = core.Resolve(actor, Outcome.RESTORED)
+        event = core.Resolve(actor, outcome)
         decision = core.decide(effects.situation(tx, stored), event, tx.now)
-        effects.commit(tx, house, stored, decision, outcome=Outcome.RESTORED.value)
+        effects.commit(tx, house, stored, decision, outcome=outcome.value, **why)

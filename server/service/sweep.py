@@ -15,42 +15,30 @@ from server.core.words import Fault
 from server.database import Tx
 from server.service import (
     absences,
+    batteries,
     classing,
     effects,
-    presence,
+    parents,
     raising,
     resident_calls,
     shifts,
+    sight,
 )
 from server.service import walks as walks_
 from server.service.house import House
-from server.store import alerts, journal, outbox, people, signals, walks
+from server.store import alerts, idle, journal, outbox, people, signals, walks
 from server.store.people import CommunityFacts
 from server.tables import to_ms
 
 log = logging.getLogger(__name__)
 CHUNK = 200
 RETRY_BROKEN = timedelta(seconds=60)
-SETTLE = timedelta(seconds=15)
-"""After blindness, what was queued comes in first; only then is anybody judged."""
 
 
 def blind(tx: Tx, house: House) -> bool:
-    """Whether we can't tell a silent resident from our own outage: no gateway was heard lately.
-
-    Opens a fault for staff while it lasts.
-    """
-    gap, settle = tx.real(presence.GATEWAY_GAP), tx.real(SETTLE)
-    heard = signals.gateways(tx.conn)
-    lately = [g for g in heard if tx.now - g["last_heard_at"] <= gap]
-    if not heard:
-        return True  # nothing has ever been connected: nothing to judge by, nothing broken
-    if not lately:
-        since = max(g["last_heard_at"] for g in heard)
-        raising.fault(tx, house, Fault.BLIND, "gateway", detail=since.isoformat())
-        return True
-    raising.fault_over(tx, house, Fault.BLIND, ["gateway"])
-    return all(tx.now - g["resumed_at"] < settle for g in lately)
+    """Whether nobody may be judged now: we can't tell a silent resident from our own outage, or
+    what was queued meanwhile is still coming in."""
+    return sight.blind(tx, house)
 
 
 def missed_rounds(tx: Tx, house: House) -> int:
@@ -139,7 +127,7 @@ def clock_jumped(tx: Tx, house: House, ahead: timedelta) -> None:
             plans = community.plans_of(risk_class)
             following = rounds.next_deadline(plans, community.zone, tx.now)
             held += signals.spare_overdue(tx.conn, tx.now, risk_class, following)
-    signals.heartbeats_anew(tx.conn, tx.now, presence.HEARTBEATS_MISSED)
+    signals.heartbeats_anew(tx.conn, tx.now, sight.HEARTBEATS_MISSED)
     seconds = int(ahead.total_seconds())
     raising.fault(tx, house, Fault.CLOCK_JUMPED, "server", detail=f"+{seconds} s, {held}")
     journal.note(tx, "clock_jumped", seconds=seconds, residents_not_judged=held)
@@ -203,8 +191,23 @@ def ladder_steps(tx: Tx, house: House) -> int:
 
 
 def silent_devices(tx: Tx, house: House) -> int:
-    """Open faults for up to CHUNK silent devices; returns how many."""
-    return presence.silent_devices(tx, house, CHUNK)
+    """Judge up to CHUNK silent devices; returns how many."""
+    return parents.silent(tx, house, CHUNK)
+
+
+def dark_devices(tx: Tx, house: House) -> int:
+    """Judge up to CHUNK devices that lost their mains; returns how many."""
+    return parents.dark(tx, house, CHUNK)
+
+
+def parents_mended(tx: Tx, house: House) -> int:
+    """End the faults of buildings and areas that are over."""
+    return parents.mended(tx, house)
+
+
+def battery_day(tx: Tx, house: House) -> int:
+    """Read up to CHUNK batteries of today; returns how many."""
+    return batteries.some(tx, house, CHUNK)
 
 
 def absences_over(tx: Tx, house: House) -> int:  # noqa: ARG001 (the form of all works)
@@ -275,9 +278,9 @@ def rounds_over(tx: Tx, house: House) -> int:
     return walks_.rounds_over(tx, house, CHUNK)
 
 
-def what_is_due(conn: Connection, now: datetime, gap: timedelta, house: House) -> set[str]:
+def what_is_due(conn: Connection, now: datetime, real: timedelta, house: House) -> set[str]:
     """Names of the works that would find something, asked without the write lock: an idle ring
-    must cost next to nothing."""
+    must cost next to nothing. `real`: one real second by the clock."""
     due = set()
     if _ladder_faults(conn, house, now) != _ladder_faults_open(conn):
         due.add(ladder_file.__name__)
@@ -293,14 +296,20 @@ def what_is_due(conn: Connection, now: datetime, gap: timedelta, house: House) -
         due.add(missed_rounds.__name__)
     if signals.devices_overdue(conn, now, 1):
         due.add(silent_devices.__name__)
-    heard = signals.gateways(conn)
-    unheard = bool(heard) and all(now - g["last_heard_at"] > gap for g in heard)
-    if unheard or alerts.open_by_subject(conn, [raising.subject(Fault.BLIND, "gateway")]):
+    asked = idle.look(conn, now)
+    if asked.mains:
+        due.add(dark_devices.__name__)
+    faults = alerts.open_faults(conn, (*parents.PARENTS, *sight.FAULTS))
+    if asked.outage or sight.worth_a_look(conn, now, real, faults):
         due.add(blind.__name__)
+    if parents.worth_a_look(conn, now, faults):
+        due.add(parents_mended.__name__)
     if resident_calls.due(conn, house, now):
         due.add(calls_to_residents.__name__)
     community = people.community(conn)
     if community is not None:
+        if batteries.is_due(community, asked.batteries, now):
+            due.add(battery_day.__name__)
         for current in rounds.running(community.plans, community.zone, now):
             opened, prompted = signals.round_rung(conn, community.id, current.due_at)
             if not opened or (current.prompt_at <= now < current.due_at and not prompted):
@@ -311,9 +320,9 @@ def what_is_due(conn: Connection, now: datetime, gap: timedelta, house: House) -
 Work = Callable[[Tx, House], int]
 ALWAYS: tuple[Work, ...] = (
     ladder_steps, emergencies, absences_over, round_bells, calls_to_residents, rounds_over,
-    ladder_file,
+    ladder_file, dark_devices, battery_day,
 )
-WITH_SIGHT: tuple[Work, ...] = (missed_rounds, silent_devices)
+WITH_SIGHT: tuple[Work, ...] = (missed_rounds, silent_devices, parents_mended)
 """Judging residents and devices needs eyes; the ladder climbs whether we see or not."""
 
 

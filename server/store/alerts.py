@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, delete, select, update
+from sqlalchemy import Connection, RowMapping, delete, select, text, update
 
 from server import tables as t
 from server.core import alerts as core
 from server.core.ladder import Ladder
-from server.core.words import Kind, Outcome, Role, State
+from server.core.words import Fault, Kind, Outcome, Role, State
 from server.database import Stale
 from server.store.signals import insert
 
@@ -155,6 +155,15 @@ def open_by_subject(conn: Connection, subjects: Collection[str]) -> dict[str, St
     )
     found = _with_items(conn, conn.execute(query).mappings().all())
     return {s.row["subject"]: s for s in found}
+
+
+def open_faults(conn: Connection, kinds: Collection[Fault]) -> Sequence[RowMapping]:
+    """The unresolved faults of these kinds."""
+    query = select(ALERT).where(
+        # Spelt out, or SQLite would not know that its index of the open ones is enough.
+        text("alert.state <> 'resolved'"), ALERT.c.fault.in_([k.value for k in kinds])
+    )  # fmt: skip
+    return conn.execute(query.order_by(ALERT.c.id)).mappings().all()
 
 
 def steps_due(conn: Connection, now: datetime, limit: int) -> list[int]:

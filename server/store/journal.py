@@ -46,6 +46,17 @@ def last(conn: Connection) -> int:
     return int(conn.execute(select(func.coalesce(func.max(JOURNAL.c.seq), 0))).scalar_one())
 
 
+NEWEST = 1000
+
+
+def noted(conn: Connection, kind: str, since: datetime) -> bool:
+    """Whether one of the newest entries is of this kind and not older than `since`."""
+    newest = select(JOURNAL.c.at, JOURNAL.c.kind).order_by(JOURNAL.c.seq.desc()).limit(NEWEST)
+    recent = newest.subquery()
+    query = select(recent.c.at).where(recent.c.kind == kind, recent.c.at >= since).limit(1)
+    return conn.execute(query).first() is not None
+
+
 def for_alert(conn: Connection, alert_id: int) -> Sequence[RowMapping]:
     """One alert's entries, in order."""
     query = select(JOURNAL).where(JOURNAL.c.alert_id == alert_id).order_by(JOURNAL.c.seq)

@@ -6,8 +6,10 @@ from sqlalchemy import Connection, select
 
 from server import tables as t
 from server.core.words import Fault, State
+from server.store import alerts
 
 ALERT, RESIDENT, MESSAGE = t.table(t.Alert), t.table(t.Resident), t.table(t.Message)
+INTERVAL = t.table(t.BlindInterval)
 SOS_LANE = 0
 STEPS, ROUNDS, MESSAGES = "steps", "rounds", "messages"
 
@@ -39,5 +41,14 @@ def fault_open(conn: Connection, subject: str) -> bool:
 
 
 def blind(conn: Connection) -> bool:
-    """Whether staff have been told that no gateway is heard."""
-    return fault_open(conn, f"fault:{Fault.BLIND.value}:gateway")
+    """Whether the chain is known to fail somewhere: no gateway sees, or what was queued is still
+    coming in, or one gateway's canaries are lost."""
+    return judging_waits(conn) or bool(
+        alerts.open_faults(conn, [Fault.BLIND, Fault.CANARY_LOST])
+    )
+
+
+def judging_waits(conn: Connection) -> bool:
+    """Whether rounds are late on purpose: nobody is judged while we are blind."""
+    query = select(INTERVAL.c.id).where(INTERVAL.c.current.is_not(None))
+    return conn.execute(query.limit(1)).first() is not None

@@ -437,6 +437,19 @@ def duty_phones(conn: Connection) -> list[str]:
     return list(conn.execute(query).scalars())
 
 
+def duty_people(conn: Connection) -> Sequence[RowMapping]:
+    """Whoever stands on duty and can be texted."""
+    query = (
+        select(PERSON)
+        .where(
+            PERSON.c.opted_out_at.is_(None),
+            PERSON.c.id.in_(select(ASSIGNMENT.c.person_id).where(ASSIGNMENT.c.role == Role.DUTY)),
+        )
+        .order_by(PERSON.c.id)
+    )
+    return conn.execute(query).mappings().all()
+
+
 def key_holders(conn: Connection, resident_id: int) -> Sequence[RowMapping]:
     """Who holds a key to a resident's door, and where it is."""
     return (

@@ -65,6 +65,7 @@ class ServerDouble(Watch):
         self.heartbeats: list[dict[str, Any]] = []
         self.statuses: list[dict[str, Any]] = []
         self.cmd_acks: list[dict[str, Any]] = []
+        self.canaries: list[dict[str, Any]] = []
         self.batches: list[int] = []
         self.timeline: list[str] = []
         self.status = 200
@@ -124,6 +125,7 @@ class ServerDouble(Watch):
         self.heartbeats += body.get("heartbeats", [])
         self.statuses += body.get("statuses", [])
         self.cmd_acks += body.get("cmd_acks", [])
+        self.canaries += body.get("canaries", [])
         if entries:
             self.batches.append(entries)
             self.timeline.append("answer")
@@ -306,6 +308,7 @@ def make_settings(server_url: str, mqtt_port: int, **more: Any) -> GatewaySettin
         "auth_retry_s": 0.2,
         "lease_wait_s": 1.0,
         "probe_every_s": 0.5,
+        "canary_every_s": 0.0,  # test_canary.py asks for them
     }
     return GatewaySettings(**(values | more))
 

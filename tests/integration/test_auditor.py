@@ -1,13 +1,15 @@
 """The watchman is watched: stuck work is repaired, or people hear of it past the outbox."""
 
 import asyncio
+import sqlite3
+import time
 from datetime import timedelta
 from pathlib import Path
 
 from fastapi import FastAPI
 
 from server.app import lines_of
-from server.auditor import Auditor
+from server.auditor import EVERY_S, Auditor
 from server.jobs import Sweeper
 from tests.town import HEAD, SECOND, Town, a_town, bound, serving
 
@@ -64,9 +66,9 @@ async def test_a_lost_ring_is_rung_again(tmp_path: Path) -> None:
     async with a_town(tmp_path) as town:
         await town.press()
         await town.forget_sms()
-        await town.gateway_lives()
-        town.hand.at_s += 181
-        await town.gateway_lives()
+        for seconds in (0, 50, 50, 50, 31):
+            town.hand.at_s += seconds
+            await town.gateway_lives()
         sweeper = Sweeper(town.runtime.database, town.runtime.house)
         verdict = await auditor(town, sweeper.ring).audit()
         assert (verdict.repaired, verdict.well) == (True, True)
@@ -85,8 +87,10 @@ async def test_what_was_stuck_and_moves_again_is_closed_as_restored(tmp_path: Pa
         assert await town.faults() == ["stuck"]
         await town.gateway_lives()
         await town.ring()
-        assert (await auditor(town).audit()).well
+        assert not (await auditor(town).audit()).well, "we were blind; the queue is coming in"
         assert await town.faults() == []
+        await town.move(16)
+        assert (await auditor(town).audit()).well
 
 
 async def test_an_auditor_that_can_not_look_says_so(tmp_path: Path) -> None:
@@ -140,3 +144,81 @@ async def test_the_outside_is_pinged_only_while_all_is_well(tmp_path: Path) -> N
         assert pings - before <= 1  # one may have been on its way
         stop.set()
         await asyncio.wait_for(task, 5)
+
+
+async def test_a_locked_database_is_told_past_it(tmp_path: Path) -> None:
+    """Somebody holds the database's only write lock while a step is overdue: neither the sweep nor
+    a fault can be written. The audit does not wait for it; the duty phones are texted."""
+    async with a_town(tmp_path) as town:
+        await town.press()
+        await town.forget_sms()
+        watch = auditor(town, within_s=1.0)
+        watch.ring = Sweeper(town.runtime.database, town.runtime.house).ring
+        await watch.audit()
+        town.hand.at_s += 181
+        holder = sqlite3.connect(tmp_path / "town.db", isolation_level=None)
+        holder.execute("BEGIN IMMEDIATE")
+        try:
+            verdict = await watch.audit()
+            assert (verdict.stuck, verdict.well) == (("steps",), False)
+            async with asyncio.timeout(20):
+                while not await bodies(town, DUTY[0]):
+                    await asyncio.sleep(0.05)
+        finally:
+            holder.execute("ROLLBACK")
+            holder.close()
+        assert "steps" in (await bodies(town, DUTY[0]))[-1]
+
+
+async def bodies(town: Town, phone: str) -> list[str]:
+    """What lies on a phone, asked of the phone alone (the database may be locked)."""
+    found = (await town.phones.get(f"/phones/{phone}/messages")).json()["messages"]
+    return [m["body"] for m in found]
+
+
+async def test_an_auditor_that_is_dead_is_heard_outside(tmp_path: Path) -> None:
+    """Pings come at their pace; then the auditor dies without a word. Whoever listens outside
+    notices by the silence alone, within a minute at the real pace (three pings of 20 s)."""
+    beats: list[float] = []
+    outside = FastAPI()
+
+    @outside.get("/alive")
+    async def alive() -> str:
+        beats.append(time.monotonic())
+        return "thanks"
+
+    sock, url = bound()
+    every_s = 0.2
+    async with serving(outside, sock), a_town(tmp_path) as town:
+        await town.gateway_lives()
+        watch = auditor(town, deadman_url=f"{url}/alive", every_s=every_s)
+        task = asyncio.create_task(watch.run(asyncio.Event()))
+        async with asyncio.timeout(30):
+            while len(beats) < 3:
+                await asyncio.sleep(0.01)
+        task.cancel()
+        died = time.monotonic()
+        await asyncio.gather(task, return_exceptions=True)
+        async with asyncio.timeout(30):
+            while time.monotonic() - max(beats) < 3 * every_s:
+                await asyncio.sleep(0.01)
+        assert max(beats) - died < every_s, "nothing pings in its place"
+        assert 3 * EVERY_S <= 60
+
+
+async def test_a_stale_canary_stops_the_pings(tmp_path: Path) -> None:
+    """The gateway talks, but its canary no longer comes through: that is not well."""
+    async with a_town(tmp_path) as town:
+        said = {"gateway": "gw-1", "canary_every_s": 20}
+        both = [{"lane": lane, "age_ms": 0, "returned_age_ms": 0, "rtt_ms": 9}
+                for lane in ("sos", "bulk")]  # fmt: skip
+        await town.gateway.post("/api/v1/signals", json={**said, "canaries": both})
+        await town.ring()
+        watch = auditor(town)
+        assert (await watch.audit()).well
+        for _ in range(5):
+            town.hand.at_s += 15
+            await town.gateway.post("/api/v1/signals", json=said)
+        await town.ring()
+        verdict = await watch.audit()
+        assert (verdict.well, verdict.blind, verdict.stuck) == (False, True, ())

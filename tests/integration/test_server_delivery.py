@@ -1,17 +1,36 @@
 """The way of an SMS: refused, lost, late, doubled, cut off in the middle. Someone is still told."""
 
-from datetime import timedelta
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 from sqlalchemy import update
-from town import HEAD, SECOND, Town, a_town
+from town import (
+    ACCOUNT,
+    HEAD,
+    SECOND,
+    SENDER,
+    TOKEN,
+    Town,
+    a_town,
+    bound,
+    serving,
+    settings_for,
+)
 
+from firmware_sim.phones import PhonesConfig
+from firmware_sim.phones import create_app as create_phones
 from server import tables as t
+from server.channels.base import Ambiguous, Busy
 from server.channels.console import NoProvider
+from server.channels.twilio import TwilioSms
 
 DUTY = ("+8610000000101", "+8610000000102")
 MESSAGE = t.table(t.Message)
+NOWHERE = "http://127.0.0.1:9"
 
 
 async def at_provider(town: Town, number: str) -> int:
@@ -136,6 +155,28 @@ async def test_taken_and_then_no_answer(
         assert await at_provider(town, HEAD) == 1
         assert set((await states(town)).values()) == {"delivered"}
         await town.no_more_sms()
+
+
+async def test_a_504_may_have_been_taken(tmp_path: Path) -> None:
+    """The provider takes the SMS and answers 504: that is no refusal. The channel says that it
+    does not know, and the look-up finds the one copy. A 503 was surely not taken."""
+    phones_sock, phones_url = bound()
+    config = PhonesConfig(
+        account_sid=ACCOUNT, auth_token=TOKEN, from_number=SENDER, webhook_base=NOWHERE,
+        hold_s=0.0, clock=time.time,
+    )  # fmt: skip
+    channel = TwilioSms(settings_for(f"sqlite:///{tmp_path}/no.db", NOWHERE, phones_url))
+    async with serving(create_phones(config), phones_sock), httpx.AsyncClient() as tester:
+        for kind, doubt in (("timeout_after_accept", Ambiguous), ("503", Busy)):
+            await tester.post(f"{phones_url}/faults", json={"kind": kind})
+            with pytest.raises(doubt, match=r"50[34]"):
+                await asyncio.to_thread(channel.send, HEAD, f"words after {kind}", 0)
+        since = datetime(2026, 1, 1, tzinfo=UTC)
+        taken = await asyncio.to_thread(
+            channel.find, HEAD, "words after timeout_after_accept", since
+        )
+        assert len(taken) == 1
+        assert await asyncio.to_thread(channel.find, HEAD, "words after 503", since) == []
 
 
 async def crashed_between(town: Town, number: str) -> None:

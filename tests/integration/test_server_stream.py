@@ -4,6 +4,7 @@ between two looks."""
 import asyncio
 import contextlib
 import json
+import socket
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -11,9 +12,10 @@ from typing import Any
 
 import httpx
 import pytest
-from town import Town
+from town import API_TOKEN, Town
 
 from server import feed
+from server.store import journal
 
 WITHIN_S = 1.0
 
@@ -124,6 +126,8 @@ async def test_heartbeats(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
         event = await stream.until("heartbeat", timeout_s=10)
     assert event.data["speed"] == 1.0
     assert event.data["ingest_lag_ms"] == 0
+    assert event.data["canary_age_s"] is None, "this gateway sends none"
+    assert event.data["blind_since"] is None
     assert event.data["now_ms"] == int(town.hand.at_s * 1000)
 
 
@@ -192,3 +196,47 @@ async def test_the_snapshot_and_its_number_agree(town: Town) -> None:
         assert shown | later == everything
         assert not shown & later
         assert snapshot["counts"]["sos"] == len(shown)
+
+
+async def test_a_wall_that_never_reads_holds_up_nobody(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One wall's computer has gone to sleep with its line open. Every other wall hears all there
+    is while that line fills up; the sleeper is told to begin anew, and costs a bounded queue."""
+    monkeypatch.setattr(feed, "QUEUE", 8)
+    address = httpx.URL(town.url)
+    sleeper = socket.socket()
+    sleeper.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sleeper.connect((address.host, address.port))
+    sleeper.sendall(
+        f"GET /api/v1/stream HTTP/1.1\r\nHost: {address.host}\r\n"
+        f"Authorization: Bearer {API_TOKEN}\r\n\r\n".encode()
+    )
+    words = "x" * 200_000
+    async with listening(town) as wall:
+        async with asyncio.timeout(60):
+            while len(town.runtime.feed._listeners) < 2:
+                await asyncio.sleep(0.01)
+            slow = next(iter(town.runtime.feed._listeners))
+            for n in range(60):
+                await town.runtime.database.write(
+                    lambda tx, n=n: journal.note(tx, "noise", n=n, words=words)  # type: ignore[misc]
+                )
+                event = await wall.change_with("noise")
+                assert n in [e["data"].get("n") for e in event.data["entries"]]
+        assert any(listener.lost for listener in town.runtime.feed._listeners)
+        assert slow.queue.qsize() <= 8
+        await town.press()
+        await wall.change_with("alert_opened")
+    sleeper.settimeout(30)
+    await asyncio.to_thread(until_reset, sleeper)
+    sleeper.close()
+
+
+def until_reset(sleeper: socket.socket) -> None:
+    """Read on until the stream says that the snapshot has to be loaded again."""
+    tail = b""
+    while b"event: reset" not in tail:
+        more = sleeper.recv(1 << 16)
+        assert more, "the stream ended without a word"
+        tail = tail[-20:] + more

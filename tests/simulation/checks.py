@@ -85,6 +85,7 @@ class Checks:
         self._signals()
         self._alerts({e["alert_id"] for e in entries})
         self._messages()
+        self._outages()
         for row in self._rows("SELECT phone, opted_out_at FROM person"):
             if row["opted_out_at"] is None:
                 self.opted_out.pop(row["phone"], None)
@@ -124,6 +125,32 @@ class Checks:
                 self._closed(now)
             elif row["kind"] != Kind.FAULT:
                 self._watched(now)
+            elif before is None and row["fault"] in ("offline", "mains_lost"):
+                self._no_parent(now)
+
+    def _no_parent(self, row: dict[str, Any]) -> None:
+        """What a building's or the area's fault explains is no fault of its own."""
+        causes = ["power"] if row["fault"] == "mains_lost" else ["power", "network"]
+        parents = [f"{level}_{cause}" for level in ("building", "area") for cause in causes]
+        found = self._rows(
+            f"SELECT fault FROM alert WHERE state <> 'resolved' AND opened_at < ? AND fault IN"
+            f" ({','.join('?' * len(parents))}) AND (building_id IS NULL OR building_id = ?)",
+            row["opened_at"], *parents, row["building_id"],
+        )  # fmt: skip
+        insist(not found, "a parent's fault explains its children", fault=row["fault"],
+               terminal=row["terminal_id"], parent=[r["fault"] for r in found])  # fmt: skip
+
+    def _outages(self) -> None:
+        """Times of blindness follow each other, and one is over before the next begins."""
+        rows = self._rows("SELECT * FROM blind_interval ORDER BY id DESC LIMIT 2")
+        for row in rows:
+            known = [row[c] for c in ("started_at", "ended_at", "drained_at") if row[c]]
+            insist(known == sorted(known), "an outage begins, ends and is drained in this order",
+                   outage=tuple(row))  # fmt: skip
+            insist((row["drained_at"] is None) == (row["current"] == 1),
+                   "an outage is current until it is drained", outage=tuple(row))  # fmt: skip
+        if len(rows) == 2:
+            insist(rows[1]["drained_at"] is not None, "one outage is one row", outages=len(rows))
 
     def _code_is_new(self, row: dict[str, Any]) -> None:
         if not row["code"]:
@@ -194,6 +221,8 @@ class Checks:
         settled_s = now_s - self.gateway.resumed_s
         insist(settled_s >= SETTLE_S - 0.1, "after blindness the queue comes in first",
                flat=flat, settled_s=round(settled_s, 1))  # fmt: skip
+        blind = self._one("SELECT count(*) FROM blind_interval WHERE current = 1")
+        insist(blind == 0, "nobody is judged before the outage is written off", flat=flat)
         deadline = datetime.fromisoformat(due)
         o = next(o for o in rounds.occurrences(self.servers.plans, self.plan.zone, deadline)
                  if deadline in (o.deadline, o.due_at))  # fmt: skip
@@ -308,6 +337,11 @@ class Checks:
                                 " ('sent', 'delivered')", row["id"])  # fmt: skip
             insist(row["state"] != "open" or reached > 0 or row["step"] >= 3,
                    "an SOS has told somebody, or is red", alert=row["id"])  # fmt: skip
+        blind = self._one("SELECT count(*) FROM blind_interval WHERE current = 1")
+        insist(blind == 0, "no outage is left open once we see again")
+        standing = self._rows("SELECT fault, building_id FROM alert WHERE state <> 'resolved' AND"
+                              " (fault LIKE 'building_%' OR fault LIKE 'area_%')")  # fmt: skip
+        insist(not standing, "what is mended is closed", standing=[tuple(r) for r in standing])
         self._rounds_complete()
 
     def _rounds_complete(self) -> None:

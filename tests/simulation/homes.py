@@ -7,6 +7,7 @@ the network between delays, doubles and reorders.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from random import Random
 from typing import Any
 
 from server.core import rounds
@@ -267,6 +268,12 @@ class Homes:
             world.after(at, self._emergency, world.rng.choice(self.terminals))
         for at in moments(world.rng, plan.offline * 40, plan.days):
             world.after(at, self._offline, world.rng.choice(self.terminals))
+        weather = Random(f"weather:{plan.seed}")
+        for at in moments(weather, plan.storms_a_day, plan.days):
+            numbers = weather.choice(((1,), (2,), (3,), (1, 2, 3)))
+            struck = [t for t in self.terminals if t.building in numbers]
+            power, long_s = weather.random() < 0.6, weather.choice((60, 300, 1800, 7200))
+            world.after(at, self._storm, struck, power, long_s)
 
     def _round(self, terminal: Terminal, opens_s: float, deadline_s: float) -> None:
         world = self.world
@@ -288,6 +295,24 @@ class Homes:
             world.after(world.between(1, 900), self.press, terminal, SignalType.SOS)
         if world.rng.random() < 0.25:
             world.after(world.between(2, 300), self.press, terminal, SignalType.SOS_CANCEL)
+
+    def _storm(self, struck: list[Terminal], power: bool, long_s: float) -> None:
+        """Whole buildings lose their power (told within seconds) or their network, and in a power
+        cut half of them their network too."""
+        if self.world.calm:
+            return
+        self.world.tell("storm", f"{len(struck)} terminals, power={power}, {long_s} s")
+        for n, t in enumerate(struck):
+            if power:
+                self.world.after(n, self.press, t, SignalType.MAINS_LOST)
+                self.world.after(long_s + n, self.press, t, SignalType.MAINS_RESTORED)
+            if not power or n % 2:
+                self.world.after(40 + n, self._unplug, t)
+                self.world.after(long_s + 90 + n, self._online, t)
+
+    def _unplug(self, terminal: Terminal) -> None:
+        terminal.online = False
+        self.gateway.take(presence.Status(terminal.id, "lost", terminal.boot))
 
     def _offline(self, terminal: Terminal) -> None:
         terminal.online = False

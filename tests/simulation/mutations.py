@@ -13,7 +13,7 @@ from server.channels.base import Sent
 from server.core import alerts as core
 from server.core.words import Outcome, Role
 from server.outbox import Worker
-from server.service import ingest, sweep
+from server.service import ingest, parents, sweep
 from server.store import alerts, outbox
 from tests.simulation.provider import Provider
 
@@ -94,7 +94,13 @@ def date_by_arrival() -> AbstractContextManager[Any]:
     return mock.patch.object(ingest, "_seen_at", lambda _signal, now: now)
 
 
+def every_flat_for_itself() -> AbstractContextManager[Any]:
+    """A dark building's terminals are faults of their own, although the building's is open."""
+    return mock.patch.object(parents._Standing, "building", return_value=None)
+
+
 ALL = (
     record_before_send, ignore_the_lookup, lease_nothing, close_on_cancel, judge_blindly,
     trust_an_acceptance_for_ever, sweep_late, reuse_codes, date_by_arrival,
+    every_flat_for_itself,
 )  # fmt: skip

@@ -58,6 +58,8 @@ class Plan:
     callback_twice: float
     stops: float
     personas: dict[str, str]
+    storms_a_day: float = 0.0
+    """A building, or all of them, without power or network."""
 
 
 def plan(seed: int, days: int = 1) -> Plan:
@@ -88,6 +90,8 @@ def plan(seed: int, days: int = 1) -> Plan:
         undelivered=rough * maybe(0.2), callback_lost=rough * maybe(0.3),
         callback_twice=rough * maybe(0.3), stops=maybe(0.15),
         personas={p: rng.choice(PERSONAS) for p in people},
+        # Drawn apart, so that the seeds of old stay the stories they were but for their storms.
+        storms_a_day=rough * max(0.0, Random(f"storms:{seed}").uniform(-3, 4)),
     )  # fmt: skip
 
 

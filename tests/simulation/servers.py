@@ -7,7 +7,7 @@ everything else is the server's own code.
 import sqlite3
 from collections.abc import Callable
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,11 @@ from server.channels.lines import Line, Lines
 from server.clock import Clock
 from server.core import rounds
 from server.database import Database
+from server.service import parents
 from server.service.effects import ROUND_LANE, SOS_LANE
 from server.service.house import House
-from server.service.presence import GATEWAY_GAP
-from server.service.sweep import SETTLE
+from server.service.sight import GATEWAY_GAP, SETTLE
+from server.store import alerts
 from tests.simulation.engine import Point, Process, World
 from tests.simulation.plan import Plan
 
@@ -212,8 +213,11 @@ class Servers:
                 min(
                     self._min("SELECT min(next_due_at) FROM resident WHERE state = 'active'"),
                     self._min("SELECT min(heartbeat_due_at) FROM terminal"),
+                    self._min("SELECT min(started_at) FROM blind_interval WHERE current = 1"),
+                    self._mended_s(),
                 ),
             ),
+            self._min("SELECT min(mains_due_at) FROM terminal"),
         )
         lanes = {
             lane: self._min(
@@ -222,6 +226,20 @@ class Servers:
             for lane in (SOS_LANE, ROUND_LANE)
         }
         return ring, lanes
+
+    def _mended_s(self) -> float:
+        """Now, while a fault of a building or of the area stands whose terminals are back."""
+        standing = self.raw.execute(
+            "SELECT 1 FROM alert WHERE state <> 'resolved' AND (fault LIKE 'building_%'"
+            " OR fault LIKE 'area_%') LIMIT 1"
+        ).fetchone()
+        if standing is None:
+            return float("inf")
+        now = datetime.fromtimestamp(self.world.server_s, UTC)
+        with self.database.reader.begin() as conn:
+            faults = alerts.open_faults(conn, parents.PARENTS)
+            mended = parents.worth_a_look(conn, now, faults)
+        return self.world.server_s if mended else float("inf")
 
     def _bell_s(self) -> float:
         zone, now = self.plan.zone, datetime.fromtimestamp(self.world.server_s, self.plan.zone)

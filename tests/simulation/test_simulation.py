@@ -31,6 +31,7 @@ CAUGHT: tuple[tuple[Callable[[], AbstractContextManager[Any]], int, str], ...] =
     (mutations.trust_an_acceptance_for_ever, 1, "an open alert has a next step"),
     (mutations.sweep_late, 1, "no alert waits past its time"),
     (mutations.reuse_codes, 1, "a code rests 30 days"),
+    (mutations.every_flat_for_itself, 4, "a parent's fault explains its children"),
 )
 TRIES = 4
 """The code changes, and with it the story of a seed: the next few seeds must do."""

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from gateway.contract import (
     EVENT_TYPES,
     MAX_PAYLOAD_BYTES,
+    Canary,
     CmdAck,
     Event,
     Heartbeat,
@@ -20,8 +21,10 @@ from gateway.contract import (
     Status,
     command_topic,
     is_sos_lane,
+    make_canary_receipt,
     make_receipt,
     parse,
+    read_canary_receipt,
 )
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -224,3 +227,46 @@ def test_the_contract_page_names_every_type_and_reason() -> None:
     page = (GOLDEN.parents[1] / "docs" / "contract.md").read_text("utf-8")
     for word in (*EVENT_TYPES, *get_args(Reason)):
         assert f"`{word}`" in page, word
+
+
+@pytest.mark.parametrize("example", golden("canaries"), ids=lambda e: e["name"])
+def test_golden_canaries(example: dict[str, Any]) -> None:
+    """A canary is read whole, and is neither an event nor on the list of what terminals say."""
+    payload = example["payload"]
+    found = parse(example["topic"], json.dumps(payload).encode(), False)
+    assert isinstance(found, Canary)
+    assert found.lane == example["topic"].rsplit("/", 1)[1]
+    assert {k: getattr(found, k) for k in payload} == payload
+    assert not is_sos_lane(example["topic"])
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload", "retain", "reason"),
+    [
+        ("xunlou/v1/canary/gw-1/lark", b'{"boot":1,"seq":1,"at_ms":1}', False, "bad_topic"),
+        ("xunlou/v1/canary/gw-1/x/sos", b'{"boot":1,"seq":1,"at_ms":1}', False, "bad_topic"),
+        ("xunlou/v1/canary/sos", b'{"boot":1,"seq":1,"at_ms":1}', False, "bad_topic"),
+        ("xunlou/v1/canary/gw-1/sos", b'{"boot":1,"seq":1,"at_ms":1}', True, "retained"),
+        ("xunlou/v1/canary/gw-1/sos", b"[1]", False, "not_object"),
+        ("xunlou/v1/canary/gw-1/sos", b'{"boot":1,"seq":1}', False, "missing_field"),
+        ("xunlou/v1/canary/gw-1/sos", b'{"boot":1,"seq":1,"at_ms":"1"}', False, "bad_type"),
+    ],
+)
+def test_a_broken_canary_is_refused_like_any_message(
+    topic: str, payload: bytes, retain: bool, reason: str
+) -> None:
+    """Whoever plays the canary badly is seen by staff."""
+    found = parse(topic, payload, retain)
+    assert isinstance(found, Reject)
+    assert found.reason == reason
+
+
+def test_a_canary_hears_a_receipt_like_a_terminals() -> None:
+    """What the lane sends the canary understands; anything else it passes over."""
+    topic, payload = make_canary_receipt("gw-1", 7, 9)
+    assert topic == "xunlou/v1/canary/gw-1/cmd"
+    assert read_canary_receipt(payload) == (7, 9)
+    for other in (b"", b"[]", b'{"cmd":"reboot"}', b'{"cmd":"receipt"}',
+                  b'{"cmd":"receipt","ref":{"boot":1}}',
+                  b'{"cmd":"receipt","ref":{"boot":"1","seq":2}}'):  # fmt: skip
+        assert read_canary_receipt(other) is None

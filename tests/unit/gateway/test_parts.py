@@ -59,12 +59,15 @@ def test_the_post_has_the_agreed_shape() -> None:
     entries = [make_entry(parse(r.topic, r.payload, r.retain), r, at_s=10.0) for r in (first, bad)]
     assert json.loads(build_body("gw-1", entries, now_s=10.0045)) == {
         "gateway": "gw-1",
+        "canary_every_s": 0.0,
         "signals": [
             {"t": "gd-11-301", "type": "sos", "boot": 3, "seq": 17, "bat": 87, "held_ms": 4}
         ],
         "rejects": [{"topic": SOS, "payload_b64": "/w==", "reason": "not_utf8"}],
     }
-    assert json.loads(build_body("gw-1", [], now_s=0.0)) == {"gateway": "gw-1"}
+    assert json.loads(build_body("gw-1", [], now_s=0.0, canary_every_s=20.0)) == {
+        "gateway": "gw-1", "canary_every_s": 20.0
+    }
     assert json.loads(build_body("gw-1", entries, now_s=9.0))["signals"][0]["held_ms"] == 0
 
 

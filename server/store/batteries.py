@@ -1,0 +1,69 @@
+"""Battery readings, one a terminal and day, and how far today's reading has come."""
+
+from collections import defaultdict
+from collections.abc import Collection
+from datetime import datetime
+
+from sqlalchemy import Connection, RowMapping, delete, literal, select
+
+from server import tables as t
+from server.core.battery import Sample
+from server.store.signals import insert
+
+TERMINAL, RESIDENT = t.table(t.Terminal), t.table(t.Resident)
+SAMPLE, CHORE = t.table(t.BatteryDay), t.table(t.Chore)
+NAME = "batteries"
+
+
+def progress(conn: Connection) -> tuple[int, str | None] | None:
+    """The day last begun and the last terminal read, None for a finished day; None: never."""
+    query = select(CHORE.c.day, CHORE.c.after).where(CHORE.c.name == NAME)
+    row = conn.execute(query).first()
+    return (row[0], row[1]) if row is not None else None
+
+
+def set_progress(conn: Connection, day: int, after: str | None) -> None:
+    """Note how far this day's reading has come."""
+    values = {"day": day, "after": after}
+    statement = insert(conn, CHORE).values(name=NAME, **values)
+    conn.execute(statement.on_conflict_do_update(index_elements=["name"], set_=values))
+
+
+def some(conn: Connection, after: str, limit: int) -> list[RowMapping]:
+    """The next terminals in service by id, with their door."""
+    query = (
+        select(TERMINAL.c.id, TERMINAL.c.resident_id, RESIDENT.c.building_id)
+        .outerjoin(RESIDENT, RESIDENT.c.id == TERMINAL.c.resident_id)
+        .where(TERMINAL.c.id > after, TERMINAL.c.state == "active")
+        .order_by(TERMINAL.c.id)
+        .limit(limit)
+    )
+    return list(conn.execute(query).mappings())
+
+
+def sample(conn: Connection, ids: Collection[str], day: int, heard_since: datetime) -> None:
+    """Keep the day's reading of those that have spoken since then: an old word is no reading."""
+    readings = select(
+        TERMINAL.c.id, literal(day), TERMINAL.c.battery, TERMINAL.c.mains
+    ).where(
+        TERMINAL.c.id.in_(ids), TERMINAL.c.battery.is_not(None),
+        TERMINAL.c.last_seen_at >= heard_since,
+    )  # fmt: skip
+    statement = insert(conn, SAMPLE).from_select(
+        ["terminal_id", "day", "level", "mains"], readings
+    )
+    conn.execute(statement.on_conflict_do_nothing())
+
+
+def samples(conn: Connection, ids: Collection[str], since: int) -> dict[str, list[Sample]]:
+    """The readings of these terminals since a day, by terminal."""
+    found: defaultdict[str, list[Sample]] = defaultdict(list)
+    query = select(SAMPLE).where(SAMPLE.c.terminal_id.in_(ids), SAMPLE.c.day >= since)
+    for row in conn.execute(query).mappings():
+        found[row["terminal_id"]].append(Sample(row["day"], row["level"], row["mains"]))
+    return found
+
+
+def forget(conn: Connection, ids: Collection[str], before: int) -> None:
+    """Drop the readings of these terminals from before a day."""
+    conn.execute(delete(SAMPLE).where(SAMPLE.c.terminal_id.in_(ids), SAMPLE.c.day < before))

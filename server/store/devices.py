@@ -1,0 +1,163 @@
+"""Terminals in trouble: whose power or word is lost, counted by building. Core statements only."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    RowMapping,
+    and_,
+    case,
+    cast,
+    func,
+    or_,
+    select,
+    type_coerce,
+    update,
+)
+
+from server import tables as t
+from server.core.parents import Counts
+
+TERMINAL, RESIDENT = t.table(t.Terminal), t.table(t.Resident)
+QUIET_INTERVALS = 1.25
+"""With this much left of its 2.5 intervals or less, a device has missed a heartbeat already: when
+the first of a building is judged, its neighbours' silence can be seen before they are overdue."""
+
+
+def _quiet(now: datetime, since: datetime) -> ColumnElement[bool]:
+    """Silent, or lately judged so; an old silence says nothing of today's."""
+    due_ms = type_coerce(TERMINAL.c.heartbeat_due_at, BigInteger)
+    patience_ms = cast(TERMINAL.c.heartbeat_s * int(QUIET_INTERVALS * 1000), BigInteger)
+    return or_(
+        due_ms <= t.to_ms(now) + patience_ms,
+        and_(TERMINAL.c.status == "lost", TERMINAL.c.lost_at >= since),
+    )
+
+
+def _dark(since: datetime) -> ColumnElement[bool]:
+    return TERMINAL.c.mains_lost_at >= since
+
+
+def _counts(
+    conn: Connection,
+    troubled: ColumnElement[bool],
+    ours: ColumnElement[bool],
+    building_ids: Collection[int] | None,
+) -> dict[int, Counts]:
+    query = (
+        select(
+            RESIDENT.c.building_id,
+            func.sum(case((troubled, 1), else_=0)),
+            func.sum(case((ours, 1), else_=0)),
+        )
+        .join(RESIDENT, RESIDENT.c.id == TERMINAL.c.resident_id)
+        .where(TERMINAL.c.state == "active", TERMINAL.c.status != "unknown")
+        .group_by(RESIDENT.c.building_id)
+    )
+    if building_ids is not None:
+        query = query.where(RESIDENT.c.building_id.in_(building_ids))
+    return {row[0]: Counts(int(row[1]), int(row[2])) for row in conn.execute(query)}
+
+
+def quiet_by_building(
+    conn: Connection,
+    now: datetime,
+    since: datetime,
+    building_ids: Collection[int] | None = None,
+) -> dict[int, Counts]:
+    """How many of each building's terminals are silent since `since`, of how many that were
+    heard until then."""
+    quiet = _quiet(now, since)
+    ours = or_(TERMINAL.c.status != "lost", TERMINAL.c.lost_at >= since)
+    return _counts(conn, quiet, ours, building_ids)
+
+
+def dark_by_building(
+    conn: Connection, since: datetime, building_ids: Collection[int] | None = None
+) -> dict[int, Counts]:
+    """How many of each building's terminals have lost their mains since `since`, of how many."""
+    ours = or_(TERMINAL.c.mains_lost_at.is_(None), TERMINAL.c.mains_lost_at >= since)
+    return _counts(conn, _dark(since), ours, building_ids)
+
+
+def mains_overdue(conn: Connection, now: datetime, limit: int) -> Sequence[RowMapping]:
+    """Terminals whose loss of mains is to be judged by `now`, with their door."""
+    return (
+        conn.execute(
+            select(TERMINAL, RESIDENT.c.building_id, RESIDENT.c.flat_id)
+            .outerjoin(RESIDENT, RESIDENT.c.id == TERMINAL.c.resident_id)
+            .where(TERMINAL.c.mains_due_at.is_not(None), TERMINAL.c.mains_due_at <= now)
+            .order_by(TERMINAL.c.mains_due_at, TERMINAL.c.id)
+            .limit(limit)
+        )
+        .mappings()
+        .all()
+    )
+
+
+def mains_lost(conn: Connection, ids: Collection[str], now: datetime, judge_at: datetime) -> None:
+    """Note a loss of mains, unless one is noted already."""
+    conn.execute(
+        update(TERMINAL)
+        .where(TERMINAL.c.id.in_(ids), TERMINAL.c.mains_lost_at.is_(None))
+        .values(mains_lost_at=now, mains_due_at=judge_at)
+    )
+
+
+def mains_back(conn: Connection, ids: Collection[str]) -> None:
+    """The mains is there again: nothing is left to judge."""
+    conn.execute(
+        update(TERMINAL)
+        .where(TERMINAL.c.id.in_(ids))
+        .values(mains_lost_at=None, mains_due_at=None)
+    )
+
+
+def mains_judged(conn: Connection, ids: Collection[str]) -> None:
+    """A loss of mains was judged; it lasts all the same."""
+    conn.execute(update(TERMINAL).where(TERMINAL.c.id.in_(ids)).values(mains_due_at=None))
+
+
+def lost(conn: Connection, ids: Collection[str], now: datetime) -> None:
+    """Terminals judged silent; their next word wakes them again."""
+    conn.execute(
+        update(TERMINAL)
+        .where(TERMINAL.c.id.in_(ids))
+        .values(status="lost", heartbeat_due_at=None, lost_at=now)
+    )
+
+
+def _of(building_ids: Collection[int] | None) -> ColumnElement[bool]:
+    residents = select(RESIDENT.c.id)
+    if building_ids is not None:
+        residents = residents.where(RESIDENT.c.building_id.in_(building_ids))
+    return and_(TERMINAL.c.state == "active", TERMINAL.c.resident_id.in_(residents))
+
+
+def judge_silence_at(
+    conn: Connection, at: datetime, since: datetime, building_ids: Collection[int] | None
+) -> None:
+    """Whoever is still silent since `since` (in these buildings; None: everywhere) is judged
+    again at `at`."""
+    conn.execute(
+        update(TERMINAL)
+        .where(
+            _of(building_ids), TERMINAL.c.status == "lost", TERMINAL.c.lost_at >= since,
+            TERMINAL.c.heartbeat_due_at.is_(None),
+        )
+        .values(heartbeat_due_at=at)
+    )  # fmt: skip
+
+
+def judge_mains_at(
+    conn: Connection, at: datetime, since: datetime, building_ids: Collection[int] | None
+) -> None:
+    """Whoever is still without mains since `since` is judged again at `at`."""
+    conn.execute(
+        update(TERMINAL)
+        .where(_of(building_ids), _dark(since), TERMINAL.c.mains_due_at.is_(None))
+        .values(mains_due_at=at)
+    )
