@@ -10,6 +10,8 @@ from typing import Any, Literal, Protocol
 
 from starlette.requests import Request
 
+from dashboards.register_reader import RegisterReader
+
 
 @dataclass(frozen=True)
 class User:
@@ -35,7 +37,7 @@ class ActionRefused(Exception):
         self.message = message
 
 
-class Reader(Protocol):
+class Reader(RegisterReader, Protocol):
     """The server's read side, as the pages see it."""
 
     async def snapshot(self) -> Mapping[str, Any]:
