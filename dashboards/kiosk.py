@@ -2,9 +2,9 @@
 
 Neighbours and strangers stand before it. A window at its true place would say who is not at home,
 who has not been heard of, and who has fallen; so a façade here is a gauge. Its windows fill from
-the ground up, one for each check-in of the running round, whoever it was. A house with fewer than FEWEST watched
-residents shows no gauge, because one missing window would be a person. Help is counted for the
-whole community, never for a building.
+the ground up, one for each check-in of the running round, whoever it was. A house with fewer than
+FEWEST watched residents shows no gauge, because one missing window would be a person. Help is
+counted for the whole community, never for a building.
 """
 
 from collections.abc import Mapping
@@ -119,8 +119,9 @@ def _mood(snapshot: Mapping[str, Any]) -> tuple[str, int]:
     )
     if looked_for:
         return "looking", looked_for
-    if snapshot["counts"]["sos"] + snapshot["counts"]["claimed"]:
-        return "helping", 0
+    calls = snapshot["counts"]["sos"] + snapshot["counts"]["claimed"]
+    if calls:
+        return "helping", calls
     running = snapshot["round"]
     awaited = 0
     if running is not None and running["state"] == "open":
