@@ -3,7 +3,7 @@ ended well, an absence, a terminal that fell silent. Everything goes the real wa
 
 from datetime import datetime, timedelta
 
-from tests.town import GRANNY, GZ, HEAD, SECOND, Town
+from tests.town import GRANNY, GZ, HEAD, Town
 
 START = datetime(2026, 3, 9, 3, 0, tzinfo=GZ)
 FORGETFUL = "gd-11-301"
@@ -66,6 +66,3 @@ async def an_sos_that_ends_well(town: Town) -> int:
     alert = await town.sos()
     assert (alert["state"], alert["outcome"]) == ("resolved", "safe")
     return int(alert["id"])
-
-
-__all__ = ["SECOND", "START", "an_sos_that_ends_well", "keep_rounds", "rounds"]
