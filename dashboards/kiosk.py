@@ -25,7 +25,7 @@ NOT_COUNTED: Final = frozenset({"none", "away"})
 CHECKED: Final = frozenset({"checked"})
 OWN_TROUBLE: Final = frozenset({"blind", "stuck"})
 """Faults of ours in which nobody can say that all is well."""
-COLUMNS: Final = 4
+COLUMNS: Final = 6
 """Windows side by side in a gauge."""
 
 
