@@ -59,7 +59,7 @@ def router(reader: Reader) -> APIRouter:
 
     @routes.post("/alerts/{alert_id}/access")
     async def access(request: Request, alert_id: AlertId) -> Response:
-        user, form = await _staff_form(reader, request, ("reason",))
+        user, form = await staff_form(reader, request, ("reason",))
         if not user.may_act:
             raise HTTPException(403)
         reason = " ".join(form["reason"].split())[:200]
@@ -70,7 +70,7 @@ def router(reader: Reader) -> APIRouter:
 
     @routes.post("/alerts/{alert_id}/{action}")
     async def act(request: Request, alert_id: AlertId, action: str) -> Response:
-        user, form = await _staff_form(reader, request, FIELDS)
+        user, form = await staff_form(reader, request, FIELDS)
         if action not in ACTIONS:
             raise HTTPException(404)
         if not user.may_act:
@@ -88,7 +88,7 @@ def router(reader: Reader) -> APIRouter:
     return routes
 
 
-async def _staff_form(
+async def staff_form(
     reader: Reader, request: Request, names: tuple[str, ...]
 ) -> tuple[User, dict[str, str]]:
     """The user and the form's named texts. Raises 403 for a foreign form, 401 without login."""

@@ -10,7 +10,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.responses import RedirectResponse, Response
 from starlette.types import Scope
 
-from dashboards import alert_page, errors, palette, steward
+from dashboards import alert_page, buildings, errors, kiosk, palette, reports, residents, steward
 from dashboards.facade import skyline
 from dashboards.forms import local_path, refuse_foreign
 from dashboards.headers import HtmlHeaders
@@ -164,6 +164,8 @@ def mount(app: FastAPI, reader: Reader, wall_times_ms: dict[str, int] | None = N
     app.include_router(router(reader, wall_times_ms))
     app.include_router(alert_page.router(reader))
     app.include_router(steward.router(reader))
+    for register in (buildings, residents, kiosk, reports):
+        app.include_router(register.router(reader))
     app.mount("/static", _Files(directory=STATIC), name="static")
     errors.add_handlers(app)
     app.add_middleware(HtmlHeaders)

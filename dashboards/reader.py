@@ -10,6 +10,8 @@ from typing import Any, Literal, Protocol
 
 from starlette.requests import Request
 
+from dashboards.register_reader import RegisterReader
+
 
 @dataclass(frozen=True)
 class User:
@@ -40,7 +42,7 @@ class ActionRefused(Exception):
         return self._words if isinstance(self._words, str) else self._words[lang]
 
 
-class Reader(Protocol):
+class Reader(RegisterReader, Protocol):
     """The server's read side, as the pages see it."""
 
     async def snapshot(self) -> Mapping[str, Any]:

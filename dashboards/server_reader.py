@@ -8,6 +8,7 @@ from starlette.requests import Request
 
 from dashboards.limiter import LoginLimiter
 from dashboards.reader import ActionRefused, LoginError, User
+from dashboards.server_register import ServerRegister
 from server import alert_detail, views
 from server.api.deps import COOKIE, session_principal
 from server.core import alerts as core
@@ -41,11 +42,11 @@ def _event(action: str, actor: core.Actor, fields: Mapping[str, str]) -> core.Ev
     raise acting.Refused(f"unknown action {action!r}", zh="没有这个操作,请刷新页面。")
 
 
-class ServerReader:
+class ServerReader(ServerRegister):
     """Implements dashboards.reader.Reader."""
 
     def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
+        super().__init__(runtime)
         self._guesses = asyncio.Semaphore(GUESSES_AT_ONCE)
         self._limiter = LoginLimiter()
 

@@ -428,6 +428,7 @@ class Message(SQLModel, table=True):
 class Inbound(SQLModel, table=True):
     """An SMS that came to us, once per provider id."""
 
+    __table_args__ = (Index("ix_inbound_person", "person_id", "received_at"),)
     provider_id: str = Field(primary_key=True)
     phone: str
     body: str
@@ -455,8 +456,13 @@ class Command(SQLModel, table=True):
 
 
 class Journal(SQLModel, table=True):
-    """What happened, in order; the live feed reads it."""
+    """What happened, in order; the live feed reads it. Signals, which are most of it, are kept
+    out of the index of a flat's history: they come on the hot path."""
 
+    __table_args__ = (
+        Index("ix_journal_flat", "flat_id", "seq", sqlite_where=text("kind <> 'signal'"),
+              postgresql_where=text("kind <> 'signal'")),
+    )
     seq: int | None = _id()
     at: datetime = _at(nullable=False)
     kind: str

@@ -6,6 +6,7 @@ Fictional persons; the phone numbers cannot exist. Shared by the unit and the br
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from register_fake import RegisterFake
 from starlette.requests import Request
 
 from dashboards.reader import ActionRefused, LoginError, User
@@ -326,10 +327,11 @@ def steward_view(state: str = "open", *, mine: bool = False, kind: str = "sos") 
     return view
 
 
-class FakeReader:
+class FakeReader(RegisterFake):
     """Implements `dashboards.reader.Reader`; records what was done through it."""
 
     def __init__(self, *, busy: bool = False, logged_in: bool = True) -> None:
+        super().__init__()
         self.data = snapshot(busy=busy)
         self.user: User | None = User("李文静", "operator") if logged_in else None
         self.views: dict[str, dict[str, Any]] = {TOKEN: steward_view()}
