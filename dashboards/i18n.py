@@ -55,7 +55,8 @@ def has(key: str) -> bool:
 
 def live_texts(lang: Lang) -> dict[str, str]:
     """The part of the catalogue that the wall's scripts need, embedded into the page as JSON."""
-    prefixes = ("live.", "word.", "told.", "channel.", "role.", "fault.", "outcome.", "act.")
+    prefixes = ("live.", "word.", "told.", "channel.", "role.", "fault.", "outcome.", "act.",
+                "refused.")  # fmt: skip
     return {key: value for key, value in CATALOGUE[lang].items() if key.startswith(prefixes)}
 
 

@@ -17,6 +17,7 @@ from starlette.responses import HTMLResponse
 
 from dashboards import palette
 from dashboards.i18n import HTML_LANG, Lang, has, pick_lang, text
+from dashboards.reader import ActionRefused
 
 FOLDER: Final = Path(__file__).parent
 STATIC: Final = FOLDER / "static"
@@ -54,6 +55,17 @@ _ENV: Final = _environment()
 def request_lang(request: Request, fallback: str | None = None) -> Lang:
     """`?lang=` for this page, else the cookie, else `fallback` (a steward's own language)."""
     return pick_lang(request.query_params.get("lang"), request.cookies.get("lang"), fallback)
+
+
+def refusal_words(lang: Lang, refused: ActionRefused) -> str:
+    """Why an act was refused, in the page's language where the catalogue knows the reason."""
+    key = f"refused.{refused.reason}"
+    if not refused.reason or not has(key):
+        return refused.message
+    facts: dict[str, object] = dict(refused.facts)
+    if has(f"outcome.{facts.get('outcome')}"):
+        facts["outcome"] = text(lang, f"outcome.{facts['outcome']}")
+    return text(lang, key, facts)
 
 
 def _translator(lang: Lang) -> Callable[..., str]:

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
 from dashboards.reader import ActionRefused, Reader
-from dashboards.render import page, request_lang
+from dashboards.render import page, refusal_words, request_lang
 
 ACTIONS: Final = (
     "accept",
@@ -87,7 +87,7 @@ def router(reader: Reader) -> APIRouter:
             await reader.steward_act(token, action, fields)
         except ActionRefused as refused:
             current = await _view(reader, token)
-            return _answer(request, token, current, status=409, refused=refused.message)
+            return _answer(request, token, current, status=409, refused=refused)
         response = RedirectResponse(f"/s/{token}", 303)
         response.headers.update(_HEADERS)
         return response
@@ -105,7 +105,7 @@ def _answer(
     view: Mapping[str, Any] | None,
     *,
     status: int = 200,
-    refused: str | None = None,
+    refused: ActionRefused | None = None,
 ) -> Response:
     lang = request_lang(request, None if view is None else view.get("lang"))
     if view is None or view["state"] == "expired":
@@ -124,7 +124,7 @@ def _answer(
             "secondary": secondary,
             "ago_key": ago_key,
             "ago_params": ago_params,
-            "refused": refused,
+            "refused": refusal_words(lang, refused) if refused else None,
             "company": any(o["state"] in {"accepted", "on_scene"} for o in view["others"]),
         }
         response = page(request, "steward.html", facts, status=status, lang=lang)

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from dashboards.pages import mount
 from dashboards.server_reader import ServerReader
 from server import jobs, migrate
-from server.api import absences, alerts, feed, health, ladder, register, signals, webhooks
+from server.api import absences, alerts, feed, health, ladder, refusals, register, signals, webhooks
 from server.auditor import Auditor
 from server.channels.base import Channel
 from server.channels.console import NoProvider
@@ -117,6 +117,7 @@ def create_app(runtime: Runtime) -> FastAPI:
         redoc_url=None,
     )
     app.state.runtime = runtime
+    app.add_exception_handler(refusals.Refusal, refusals.answer)
     for resource in (health, signals, alerts, register, absences, ladder, feed, webhooks):
         app.include_router(resource.router)
     mount(app, ServerReader(runtime))

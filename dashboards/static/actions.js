@@ -1,12 +1,17 @@
 // What staff do to an alert, through the JSON API. A failure always comes back as words to show.
 
-import { t } from "./text.js";
+import { has, t, word } from "./text.js";
 
 const PATHS = { accept: "accept", on_scene: "on-scene", resolve: "resolve", escalate: "escalate" };
 
 async function detail(answer) {
   try {
     const body = await answer.json();
+    if (has(`refused.${body.reason}`)) {
+      const facts = { ...body.facts };
+      if (facts.outcome) facts.outcome = word("outcome.", facts.outcome);
+      return t(`refused.${body.reason}`, facts);
+    }
     if (typeof body.detail === "string") return body.detail;
   } catch {
     // no JSON: the status alone has to do

@@ -3,10 +3,10 @@
 import { ResolveDialog } from "./actions.js";
 import { ServerClock } from "./clock.js";
 import { Facades } from "./facades.js";
-import { Feed } from "./feed.js";
 import { Header } from "./header.js";
 import { Keyboard } from "./keyboard.js";
 import { Queue } from "./queue.js";
+import { SharedFeed } from "./shared_feed.js";
 import { Sound } from "./sound.js";
 import { put, t } from "./text.js";
 
@@ -47,11 +47,14 @@ function takeSnapshot(snapshot) {
   heardMs = snapshot.now_ms;
   const flats = {};
   const worst = {};
+  const weeks = {};
   for (const building of snapshot.buildings) {
     worst[building.id] = building.worst;
+    weeks[building.id] = building.rounds ?? "";
     for (const flat of building.flats) flats[flat.id] = flat.state;
   }
   if (!facades.apply(flats, worst)) redraw();
+  facades.weeks(weeks);
   queue.replace(snapshot.alerts);
   queue.mark(picked, false);
   header.counts(snapshot.counts);
@@ -60,8 +63,8 @@ function takeSnapshot(snapshot) {
   tick();
 }
 
-const feed = new Feed({
-  seq: first.seq,
+const feed = new SharedFeed({
+  seq: first.seq, worker: main.dataset.feedWorker,
   times: { lateMs: ms("lateMs"), blindMs: ms("blindMs"), backoffMinMs: ms("backoffMinMs"),
     backoffMaxMs: ms("backoffMaxMs") },
   on: {
@@ -69,6 +72,7 @@ const feed = new Feed({
     change(data) {
       heardMs = clock.now();
       if (!facades.apply(data.flats, data.buildings)) redraw();
+      facades.weeks(data.rounds);
       queue.apply(data.alerts);
       queue.mark(picked, false);
       header.counts(data.counts);
@@ -78,7 +82,7 @@ const feed = new Feed({
     heartbeat(data) {
       clock.sync(data.now_ms, data.speed);
       heardMs = data.now_ms;
-      header.ingestLagMs = data.ingest_lag_ms ?? null;
+      header.hear(data);
       header.load(data.alarms_10min);
       tick();
     },
@@ -89,7 +93,7 @@ const feed = new Feed({
 });
 
 function tick() {
-  header.tick(feed.level(), feed.age(), heardMs, ms("ingestMs"));
+  header.tick(feed.level(), feed.age(), heardMs, { ingest: ms("ingestMs"), canary: ms("canaryMs") });
   queue.tick();
 }
 

@@ -11,7 +11,15 @@ from server.store import alerts, journal, people
 
 
 class Refused(Exception):
-    """The act is not possible; the words say why and what to do instead."""
+    """The act is not possible; the words say why and what to do instead.
+
+    `reason` and `facts` name the same for a screen that speaks another language ("" where there is
+    nothing but the words).
+    """
+
+    def __init__(self, words: str, reason: str = "", **facts: str) -> None:
+        super().__init__(words)
+        self.reason, self.facts = reason, facts
 
 
 class Unknown(Exception):
@@ -53,10 +61,11 @@ def act(
             return stored
         raise Refused(
             f"alert {alert_id} was closed by {stored.row['resolved_by']}"
-            f" ({stored.row['outcome']}); nothing is left to do"
-        )
+            f" ({stored.row['outcome']}); nothing is left to do",
+            "closed", by=str(stored.row["resolved_by"]), outcome=str(stored.row["outcome"]),
+        )  # fmt: skip
     if isinstance(event, core.Escalate) and stored.alert.kind is Kind.FAULT:
-        raise Refused("a fault has no ladder; call the technician, then resolve it")
+        raise Refused("a fault has no ladder; call the technician, then resolve it", "no_ladder")
     outcome = decision.alert.outcome
     return effects.commit(
         tx, house, stored, decision, by=actor.name, role=actor.role.value,
@@ -70,9 +79,11 @@ def outcome_of(text: str | None) -> Outcome:
     try:
         outcome = Outcome(text or "")
     except ValueError:
-        raise Refused(f"say how it ended: outcome must be one of {allowed}") from None
+        raise Refused(f"say how it ended: outcome must be one of {allowed}", "outcome") from None
     if outcome not in OUTCOMES_OF_PEOPLE:
-        raise Refused(f"{outcome} is not for people to say; outcome must be one of {allowed}")
+        raise Refused(
+            f"{outcome} is not for people to say; outcome must be one of {allowed}", "outcome"
+        )
     return outcome
 
 

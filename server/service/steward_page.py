@@ -158,7 +158,7 @@ def act(
     """Do what a button says; twice is as good as once. Raises acting.Unknown or acting.Refused."""
     page = open_page(tx, token)
     if page.expired:
-        raise acting.Refused("这个链接已过期。急事请打120,或打给值班室。")
+        raise acting.Refused("this link has expired; in need call 120 or the care centre", "link")
     actor = page.actor
     event: core.Event
     if action == "accept":

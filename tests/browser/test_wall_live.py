@@ -222,8 +222,8 @@ async def test_each_flat_of_a_missed_round_has_its_own_outcome(browser: Browser)
 async def test_silence_becomes_visible_in_two_steps_and_heals(browser: Browser) -> None:
     """Amber band first, then windows without fill and since when; fresh news clears both."""
     times = {"late-ms": 1000, "blind-ms": 4000}
-    async with wall(browser, busy=True, times_ms=times) as (_served, page):
-        await page.route("**/api/v1/snapshot", lambda route: route.abort())
+    async with wall(browser, busy=True, times_ms=times) as (served, page):
+        served.script.snapshot_status = 502
         fill = f"getComputedStyle(document.querySelector('[data-flat=\"{flat_id(1, 1, 1)}\"]'))"
         lit = await page.evaluate(f"{fill}.backgroundColor")
         await expect(page.locator("body")).to_have_attribute("data-feed", "late")
@@ -235,7 +235,7 @@ async def test_silence_becomes_visible_in_two_steps_and_heals(browser: Browser) 
         ring = f"getComputedStyle(document.querySelector('{WINDOW}')).boxShadow"
         assert "rgb(229, 53, 43)" in await page.evaluate(ring), "a known SOS keeps its ring"
         await expect(page.locator('[data-group="sos"] .card')).to_have_count(1)
-        await page.unroute("**/api/v1/snapshot")
+        served.script.snapshot_status = 200
         await expect(page.locator("body")).to_have_attribute("data-feed", "live")
         await expect(page.locator("#band")).to_be_hidden()
         await expect(page.locator("#blind")).to_be_hidden()
@@ -532,7 +532,7 @@ async def test_a_flip_paints_and_never_lays_out(browser: Browser) -> None:
 async def test_an_expired_login_is_said_on_the_wall(browser: Browser) -> None:
     """The wall doesn't vanish behind a login page; it says that it no longer knows."""
     async with wall(browser) as (served, page):
-        await page.route("**/api/v1/snapshot", lambda route: route.fulfill(status=401))
+        served.script.snapshot_status = 401
         served.script.refuse_streams = 1000
         await served.script.cut()
         await expect(page.locator("#band")).to_contain_text("登录已过期")
