@@ -1,6 +1,7 @@
 """The handover of a shift: a sheet to read together, two names, and the sheets before it.
 
-Works without scripts and prints. Decides nothing: what is on the sheet comes from `Reader.handover`.
+Works without scripts and prints. Decides nothing: what is on the sheet comes from
+`Reader.handover`.
 """
 
 from collections.abc import Mapping
