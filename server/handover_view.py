@@ -74,9 +74,8 @@ def picture(conn: Connection, now: datetime, since: datetime) -> Json:
             for c in views.unresolved(conn, now)[:MOST]
         ],
         "blind": [
-            {"from_ms": to_ms(b["opened_at"]),
-             "to_ms": to_ms(b["resolved_at"]) if b["resolved_at"] else None}
-            for b in handovers.blind_since(conn, since, MOST)
+            {"from_ms": to_ms(began), "to_ms": to_ms(ended) if ended else None}
+            for began, ended in handovers.blind_since(conn, since, MOST)
         ],
         "homes_away": [
             {"place": place(Subject(building=r["number"], floor=r["floor"], label=r["label"]),

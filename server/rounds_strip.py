@@ -26,7 +26,7 @@ def strips(conn: Connection, now: datetime) -> dict[int, str]:
     deadlines = _past(community, now)
     first = deadlines[0] - timedelta(hours=12)
     missed = Counter(wall.missed_since(conn, first))
-    dark = [(b["opened_at"], b["resolved_at"]) for b in handovers.blind_since(conn, first, 200)]
+    dark = handovers.blind_since(conn, first, 200)
     began = wall.began(conn)
     found = {}
     for building in wall.buildings(conn):

@@ -33,10 +33,13 @@ def one(conn: Connection, handover_id: int) -> RowMapping | None:
     return conn.execute(query).mappings().first()
 
 
-def blind_since(conn: Connection, since: datetime, limit: int) -> Sequence[RowMapping]:
-    """Times in which no gateway was heard, that reach into the time after `since`."""
+def blind_since(
+    conn: Connection, since: datetime, limit: int
+) -> list[tuple[datetime, datetime | None]]:
+    """Times in which no gateway was heard, from and to (None: still), that reach into the time
+    after `since`, the newest first."""
     query = (
-        select(ALERT.c.opened_at, ALERT.c.resolved_at)
+        select(ALERT.c.opened_at, ALERT.c.resolved_at, ALERT.c.detail)
         .where(
             ALERT.c.kind == Kind.FAULT,
             ALERT.c.fault == Fault.BLIND,
@@ -45,7 +48,16 @@ def blind_since(conn: Connection, since: datetime, limit: int) -> Sequence[RowMa
         .order_by(ALERT.c.opened_at.desc())
         .limit(limit)
     )
-    return conn.execute(query).mappings().all()
+    return [(_began(r[2], r[0]), r[1]) for r in conn.execute(query)]
+
+
+def _began(detail: str, opened_at: datetime) -> datetime:
+    """Since when nothing was heard: the fault says so; it opened a little later."""
+    try:
+        began = datetime.fromisoformat(detail)
+    except ValueError:
+        return opened_at
+    return min(began, opened_at) if began.tzinfo else opened_at
 
 
 def opened_since(conn: Connection, since: datetime, limit: int) -> list[int]:

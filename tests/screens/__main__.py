@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 from tests.screens import morning, png
 from tests.town import PASSWORD, Town, a_town
@@ -104,7 +104,7 @@ async def take(browser: Browser, blank: Page, town: Town, screen: Screen, link: 
     await page.goto(town.url + screen.path.format(sos=sos, link=link))
     if screen.path == "/wall":
         await page.wait_for_selector('body[data-feed="live"]')
-        await page.wait_for_function("!document.getElementById('clock').textContent.includes('-')")
+        await expect(page.locator("#clock")).not_to_contain_text("-")
     await screen.step(page, town)
     if screen.grey:
         await page.evaluate("document.documentElement.style.filter = 'grayscale(1)'")
