@@ -13,6 +13,7 @@ export class Facades {
     this.buildings = new Map();
     this.windows = new Map();
     this.dirty = new Set();
+    this.rows = new Set(); // houses whose line in the table is out of date
     for (const element of document.querySelectorAll(".building")) this.read(element, onPick);
     this.paint();
   }
@@ -72,7 +73,7 @@ export class Facades {
   }
 
   label(building) {
-    const { counts, element, row } = building;
+    const { counts, element } = building;
     const count = (state) => counts[state] ?? 0;
     const waiting = count("waiting") ? "waiting" : "ok";
     const worst = building.worst ?? RANK.find(count) ?? waiting;
@@ -84,8 +85,20 @@ export class Facades {
     element.dataset.worst = worst;
     put(building.label, words);
     element.setAttribute("aria-label", `${building.name} ${words}`);
-    put(row.querySelector('[data-cell="word"]'), `${words} ${word("live.worst.", worst)}`);
-    for (const state of COUNTED) put(row.querySelector(`[data-cell="${state}"]`), String(count(state)));
+    building.words = `${words} ${word("live.worst.", worst)}`;
+    this.rows.add(building);
+  }
+
+  // The table for screen readers, once in a while: in a storm of check-ins it cost more layout than
+  // all windows together, and nobody reads a hundred lines a second.
+  table() {
+    for (const { row, counts, words } of this.rows) {
+      put(row.querySelector('[data-cell="word"]'), words);
+      for (const state of COUNTED) {
+        put(row.querySelector(`[data-cell="${state}"]`), String(counts[state] ?? 0));
+      }
+    }
+    this.rows.clear();
   }
 
   // weeks: {building id: one letter a round, the oldest first}. Everybody in: a low mark; somebody

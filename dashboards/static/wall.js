@@ -73,11 +73,13 @@ const feed = new SharedFeed({
       heardMs = clock.now();
       if (!facades.apply(data.flats, data.buildings)) redraw();
       facades.weeks(data.rounds);
-      queue.apply(data.alerts);
-      queue.mark(picked, false);
+      if (data.alerts?.length) {
+        queue.apply(data.alerts);
+        queue.mark(picked, false);
+      }
       header.counts(data.counts);
       if (data.round) header.roundFacts = data.round;
-      tick();
+      tickSoon();
     },
     heartbeat(data) {
       clock.sync(data.now_ms, data.speed);
@@ -91,6 +93,19 @@ const feed = new SharedFeed({
     },
   },
 });
+
+// Clocks and ages once a frame, however many changes come in it. A hidden page has no frames.
+let ticking = false;
+function tickSoon() {
+  if (document.hidden) tick();
+  else if (!ticking) {
+    ticking = true;
+    requestAnimationFrame(() => {
+      ticking = false;
+      tick();
+    });
+  }
+}
 
 function tick() {
   header.tick(feed.level(), feed.age(), heardMs, { ingest: ms("ingestMs"), canary: ms("canaryMs") });
@@ -107,7 +122,12 @@ function toggle(button, name, show) {
 }
 
 toggle(document.getElementById("table-toggle"), "aria-expanded",
-  (on) => document.getElementById("table-view").classList.toggle("shown", on));
+  (on) => {
+    const view = document.getElementById("table-view");
+    view.classList.toggle("shown", on);
+    view.tabIndex = on ? 0 : -1; // it scrolls, so a keyboard must get into it
+    facades.table();
+  });
 const still = toggle(document.getElementById("pulse-toggle"), "aria-pressed", (on) => {
   document.body.dataset.still = String(on);
   localStorage.setItem("still", String(on));
@@ -121,5 +141,9 @@ const sound = new Sound({
 });
 new Keyboard({ sound, pickBuilding: (id) => picked !== id && pick(id, true) });
 feed.start();
-setInterval(tick, Math.min(1000, ms("lateMs") / 4));
+setInterval(() => {
+  tick();
+  facades.table();
+}, Math.min(1000, ms("lateMs") / 4));
+facades.table();
 document.addEventListener("visibilitychange", tick);
