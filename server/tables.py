@@ -356,7 +356,7 @@ class Alert(SQLModel, table=True):
     test: bool = False
     late: bool = False
     round_due_at: datetime | None = _at()
-    opened_at: datetime = _at(nullable=False)
+    opened_at: datetime = _at(nullable=False, index=True)
     ladder: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON))
     step: int = 0
     repeats: int = 0
@@ -482,6 +482,19 @@ class StewardLink(SQLModel, table=True):
     person_id: int = Field(foreign_key="person.id")
     role: str
     expires_at: datetime = _at(nullable=False)
+
+
+class Handover(SQLModel, table=True):
+    """One shift gave the duty to the next. `picture` is what it told, as it was then."""
+
+    id: int | None = _id()
+    at: datetime = _at(nullable=False)
+    since: datetime = _at(nullable=False)
+    outgoing: str
+    incoming: str
+    note: str = ""
+    by: str
+    picture: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
 
 
 class Account(SQLModel, table=True):
