@@ -19,7 +19,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from dashboards.pages import mount
 from dashboards.server_reader import ServerReader
 from server import jobs, migrate
-from server.api import absences, alerts, feed, health, ladder, register, signals, webhooks
+from server.api import (
+    absences,
+    alerts,
+    feed,
+    health,
+    ladder,
+    measures,
+    register,
+    signals,
+    webhooks,
+)
 from server.auditor import Auditor
 from server.channels.base import Channel
 from server.channels.console import NoProvider
@@ -34,6 +44,7 @@ from server.service import accounts
 from server.service.effects import ROUND_LANE, SOS_LANE
 from server.service.house import House
 from server.settings import Settings
+from server.store import upkeep
 
 log = logging.getLogger(__name__)
 SECRET_LEAST = 16
@@ -81,6 +92,8 @@ async def running(runtime: Runtime, channel: Channel | None = None) -> AsyncIter
             accounts.set_password(tx, OPERATOR, password, OPERATOR)
 
         await database.write(set_password)
+    if database.sqlite:  # the embedded edition has one server: what is leased now, nobody sends
+        await database.write(lambda tx: upkeep.orphans_due(tx.conn, tx.now))
     workers = [Worker(database, house, channel, [lane]) for lane in (SOS_LANE, ROUND_LANE)]
     tasks = [asyncio.create_task(w.run(runtime.stop)) for w in workers]
     tasks.append(asyncio.create_task(runtime.feed.run()))
@@ -117,7 +130,7 @@ def create_app(runtime: Runtime) -> FastAPI:
         redoc_url=None,
     )
     app.state.runtime = runtime
-    for resource in (health, signals, alerts, register, absences, ladder, feed, webhooks):
+    for resource in (health, measures, signals, alerts, register, absences, ladder, feed, webhooks):
         app.include_router(resource.router)
     mount(app, ServerReader(runtime))
     app.add_middleware(BoundedBodies)

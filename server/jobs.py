@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
+from server import metrics
 from server.database import Database
 from server.service import sweep
 from server.service.house import House
@@ -75,8 +76,10 @@ class Sweeper:
         house = self._house
         try:
             for _ in range(MOST_CHUNKS):
-                if not await self._database.write(lambda tx: work(tx, house)):
+                done = await self._database.write(lambda tx: work(tx, house))
+                if not done:
                     return
+                metrics.SWEPT.labels(work.__name__).inc(done)
         except Exception:
             log.exception("%s failed; trying again at the next ring", work.__name__)
 
@@ -85,7 +88,7 @@ def start(sweeper: Sweeper, speed: float) -> AsyncIOScheduler:
     """Ring once a second of the clock's time (never faster than 20 times a real second)."""
     scheduler = AsyncIOScheduler()
     scheduler.add_job(
-        sweeper.ring,
+        metrics.timed(sweeper.ring),
         "interval",
         seconds=max(LEAST_S, EVERY_S / speed),
         coalesce=True,

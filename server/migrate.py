@@ -51,6 +51,11 @@ def newest() -> str:
     return head
 
 
+def known() -> set[str]:
+    """Every revision this code can bring forward."""
+    return {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+
+
 def current(url: str) -> str | None:
     """The revision the database at `url` is at; None while it is empty."""
     with _connected(url) as connection:

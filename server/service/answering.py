@@ -11,7 +11,7 @@ from server.core import delivery, replies
 from server.core.messages import Subject
 from server.core.words import UNREACHED, Delivery, Fault, Outcome, Role, Template
 from server.database import Tx
-from server.service import acting, effects, raising
+from server.service import acting, effects, measuring, raising
 from server.service.house import House
 from server.store import alerts, journal, outbox, people
 
@@ -191,6 +191,7 @@ def take_delivery(
         tx.conn, message_id, state=state.value, error=error, due_at=None, updated_at=tx.now,
         **({"sent_at": tx.now} if row["sent_at"] is None and state not in UNREACHED else {}),
     )  # fmt: skip
+    measuring.delivery(tx, row, state)
     if row["alert_id"] is not None:
         stored = alerts.load(tx.conn, row["alert_id"])
         assert stored is not None

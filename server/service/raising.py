@@ -8,7 +8,7 @@ from server.core import alerts as core
 from server.core.ladder import Policy
 from server.core.words import Fault, Kind, Outcome, Role
 from server.database import Tx
-from server.service import effects
+from server.service import effects, measuring
 from server.service.house import House
 from server.store import alerts
 
@@ -20,6 +20,7 @@ def _open(
     stored = alerts.create(tx.conn, alert, tx.now, **facts)
     if stored is None:
         return None
+    measuring.opened(tx, stored)
     effects.entry_(tx, stored, "alert_opened", **why)
     if alert.ladder is None:
         return stored
