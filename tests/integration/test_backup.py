@@ -157,10 +157,10 @@ def test_a_damaged_backup_is_noticed_and_nothing_is_touched(
     whole = bytearray(file.read_bytes())
     whole[int(2048 + at * made.size)] ^= 0x40
     file.write_bytes(whole)
-    with pytest.raises(BackupError, match="damaged|no whole backup"):
+    with pytest.raises(BackupError, match=r"damaged|no whole backup"):
         restore(file, f"sqlite:///{tmp_path / 'new.db'}", force=False)
     file.write_bytes(whole[: int(len(whole) * at)])
-    with pytest.raises(BackupError, match="damaged|no whole backup"):
+    with pytest.raises(BackupError, match=r"damaged|no whole backup"):
         restore(file, f"sqlite:///{tmp_path / 'new.db'}", force=False)
     assert not (tmp_path / "new.db").exists()
 
