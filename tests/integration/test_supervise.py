@@ -169,3 +169,29 @@ async def test_a_name_is_used_once(tmp_path: Path) -> None:
         all_.start(python("one", SLEEPER))
         with pytest.raises(ValueError, match="already"):
             all_.start(python("one", SLEEPER))
+
+
+async def test_a_child_that_hangs_is_killed_and_started_again(tmp_path: Path) -> None:
+    """SIGSTOP: it lives, holds its sockets and answers nothing; somebody says so and acts. A child
+    that hangs before its first answer has longer, not for ever."""
+    alarms: list[str] = []
+    answers = True
+
+    async def answering() -> bool:
+        return answers
+
+    async with Supervisor(tmp_path, lambda _name, line: alarms.append(line)) as all_:
+        spec = python(
+            "one", SLEEPER, backoff_base_s=0.01, alive=answering, hung_after_s=0.5,
+            start_within_s=4.0,
+        )  # fmt: skip
+        child = all_.start(spec)
+        await asyncio.wait_for(child.answers.wait(), 10)
+        first = child.pid
+        assert first is not None
+        os.kill(first, signal.SIGSTOP)
+        answers = False
+        await until(lambda: child.starts == 2, "a second start", 20)
+        assert "no answer" in alarms[0]
+        assert not child.answers.is_set()
+        await until(lambda: child.starts == 3, "killed in its start", 20)
