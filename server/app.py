@@ -40,11 +40,10 @@ from server.feed import Broadcaster
 from server.ladders.keeping import LadderFile
 from server.outbox import Worker
 from server.runtime import Runtime
-from server.service import accounts
+from server.service import accounts, sweep
 from server.service.effects import ROUND_LANE, SOS_LANE
 from server.service.house import House
 from server.settings import Settings
-from server.store import upkeep
 
 log = logging.getLogger(__name__)
 SECRET_LEAST = 16
@@ -93,7 +92,7 @@ async def running(runtime: Runtime, channel: Channel | None = None) -> AsyncIter
 
         await database.write(set_password)
     if database.sqlite:  # the embedded edition has one server: what is leased now, nobody sends
-        await database.write(lambda tx: upkeep.orphans_due(tx.conn, tx.now))
+        await database.write(lambda tx: sweep.at_start(tx, house))
     workers = [Worker(database, house, channel, [lane]) for lane in (SOS_LANE, ROUND_LANE)]
     tasks = [asyncio.create_task(w.run(runtime.stop)) for w in workers]
     tasks.append(asyncio.create_task(runtime.feed.run()))
