@@ -45,7 +45,7 @@ class Settings(BaseSettings):
         "raises the alarm when the pings stop",
     )
     metrics_token: SecretStr | None = Field(
-        None, description="Bearer token of `/metrics`; without it there is no such page"
+        None, description="Bearer token of `/metrics`; without it nobody may look"
     )
     twilio_account_sid: str = Field(
         "", alias="TWILIO_ACCOUNT_SID", description="Twilio account (AC…); empty = no SMS"

@@ -27,7 +27,7 @@ async def metrics(request: Request, runtime: RuntimeDep) -> Response:
     """Figures in Prometheus' text format; needs `Authorization: Bearer <XUNLOU_METRICS_TOKEN>`."""
     wanted = runtime.settings.metrics_token
     if wanted is None:
-        raise HTTPException(404, "no such page; it is there once XUNLOU_METRICS_TOKEN is set")
+        raise HTTPException(403, "nobody may look until XUNLOU_METRICS_TOKEN is set")
     given = request.headers.get("authorization", "")
     if not hmac.compare_digest(given.encode(), f"Bearer {wanted.get_secret_value()}".encode()):
         raise HTTPException(401, "send the metrics token: Authorization: Bearer <token>")

@@ -141,13 +141,13 @@ async def test_no_figure_names_a_person_a_number_or_a_terminal(watched: Town) ->
 async def test_the_page_has_its_own_token_and_is_off_without_one(
     watched: Town, tmp_path: Path
 ) -> None:
-    """Neither staff's nor gateways' token opens it, and without a token there is no page."""
+    """Neither staff's nor gateways' token opens it, and without a token it is closed to all."""
     town = watched
     for token, expected in ((WATCHER, 200), ("api-token", 401), ("gateway-token", 401), ("x", 401)):
         answer = await town.api.get("/metrics", headers={"Authorization": f"Bearer {token}"})
         assert answer.status_code == expected, token
     town.runtime.settings.metrics_token = None
-    assert (await town.api.get("/metrics")).status_code == 404
+    assert (await town.api.get("/metrics")).status_code == 403
 
 
 async def test_without_its_database_the_process_still_shows_its_own_figures(
