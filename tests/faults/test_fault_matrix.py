@@ -49,7 +49,7 @@ async def test_killed_at_random_moments(house: House, part: str) -> None:
 
 async def test_killed_before_the_lease(house: House) -> None:
     """Committed and not yet leased: the next server finds the messages and sends each once."""
-    async with house.cell("kill -9 server, message queued", crashes=0, within_s=20) as cell:
+    async with house.cell("kill -9 server, message queued", within_s=40) as cell:
         house.change(NO_LEASE)
         cell.press(2)
         await house.until(lambda: len(cell.codes()) == 2, "the alerts are stored")
@@ -63,7 +63,7 @@ async def test_killed_before_the_lease(house: House) -> None:
 async def test_killed_after_the_lease_before_the_send(house: House) -> None:
     """Leased, and the provider never read it: looked up, not found, sent, without waiting for the
     lease to run out, because on SQLite nobody else can be sending."""
-    async with house.cell("kill -9 server, leased, not sent", crashes=1, within_s=20) as cell:
+    async with house.cell("kill -9 server, leased, not sent", crashes=1, within_s=12) as cell:
         await house.provider.set("hang")
         taken = house.provider.taken
         cell.press(1)
@@ -71,13 +71,14 @@ async def test_killed_after_the_lease_before_the_send(house: House) -> None:
         starts = house.supervisor.children["server"].starts
         house.kill("server")
         await house.provider.set("pass")
-        cell.healed()
         await house.restarted("server", starts)
+        await house.until_ready()
+        cell.healed()
 
 
 async def test_killed_after_the_send_before_the_record(house: House) -> None:
     """The provider has it and we have not noted it: looked up, found, and not sent again."""
-    async with house.cell("kill -9 server, sent, not recorded", crashes=0, within_s=20) as cell:
+    async with house.cell("kill -9 server, sent, not recorded", within_s=40) as cell:
         house.change(NO_RECORD)
         cell.press(1)
         await house.until(lambda: len(cell.told()) == 2, "the provider has both")
@@ -90,7 +91,7 @@ async def test_killed_after_the_send_before_the_record(house: House) -> None:
 
 async def test_killed_after_the_record(house: House) -> None:
     """Recorded as sent and never heard of again: no second SMS before the ladder's own time."""
-    async with house.cell("kill -9 server, sent, no delivery report", within_s=20) as cell:
+    async with house.cell("kill -9 server, sent, no delivery report", within_s=40) as cell:
         house.exchange.faults.set("blackhole", number=None, count=2, error_code=0, ms=0)
         cell.press(1)
         await house.until(lambda: cell.messages("sent") == 2, "both are recorded")
