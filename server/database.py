@@ -21,6 +21,7 @@ from typing import Any, Literal, TypeVar
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.pool import QueuePool
 
+from server import metrics
 from server.clock import Clock
 
 T = TypeVar("T")
@@ -42,6 +43,8 @@ class Tx:
     woken: set[Topic] = field(default_factory=set)
     up_since: datetime | None = None
     """Since when this process has worked: what was missed before that is our own absence."""
+    after: list[Callable[[], None]] = field(default_factory=list)
+    """Counted once it is true: run after the commit, never after a rollback. Must not fail."""
 
     def real(self, span: timedelta) -> timedelta:
         """A span of our machinery's real time as the clock counts it (a demo runs faster)."""
@@ -108,6 +111,7 @@ def _sqlite_engine(url: str, *, writer: bool) -> Engine:
         pool_size=4,
         max_overflow=4,
         connect_args={"timeout": 30, "check_same_thread": False},
+        hide_parameters=True,  # an error in the log must not carry somebody's number
     )
 
     @event.listens_for(engine, "connect")
@@ -146,7 +150,9 @@ class Database:
             self.reader = _sqlite_engine(url, writer=False)
         else:
             self._gate = None
-            self.writer = self.reader = create_engine(url, pool_size=10, max_overflow=10)
+            self.writer = self.reader = create_engine(
+                url, pool_size=10, max_overflow=10, hide_parameters=True
+            )
         self._urgent = ThreadPoolExecutor(4, "urgent")
         self._bulk = ThreadPoolExecutor(2, "bulk")
         self._reads = ThreadPoolExecutor(4, "read")
@@ -170,15 +176,18 @@ class Database:
         with self.writer.begin() as conn:
             tx = Tx(conn, self.clock.now(), self.clock.speed, up_since=self.up_since)
             result = use_case(tx)
+        for note in tx.after:
+            note()
         return result, tx.woken
 
     async def write(self, use_case: Callable[[Tx], T], *, urgent: bool = False) -> T:
         """Run `use_case` in one transaction off the event loop, then ring what it woke."""
         loop = asyncio.get_running_loop()
         pool = self._urgent if urgent else self._bulk
-        result, woken = await loop.run_in_executor(
-            pool, lambda: self.transact(use_case, urgent=urgent)
-        )
+        with metrics.write_under_way(urgent=urgent):
+            result, woken = await loop.run_in_executor(
+                pool, lambda: self.transact(use_case, urgent=urgent)
+            )
         for topic in woken:
             self.bell.ring(topic)
         return result

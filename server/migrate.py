@@ -7,7 +7,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_engine, make_url
+from sqlalchemy import Connection, NullPool, create_engine, make_url
 from sqlmodel import SQLModel
 
 from server import tables
@@ -27,7 +27,8 @@ def _connected(url: str) -> Connection:
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite" and parsed.database not in (None, "", ":memory:"):
         Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
-    return create_engine(url).connect()
+    # No pool: a connection that is closed here is closed, and nobody takes it for a server.
+    return create_engine(url, poolclass=NullPool).connect()
 
 
 def upgrade(url: str, to: str = "head") -> None:
@@ -49,6 +50,11 @@ def newest() -> str:
     head = ScriptDirectory.from_config(_config()).get_current_head()
     assert head is not None
     return head
+
+
+def known() -> set[str]:
+    """Every revision this code can bring forward."""
+    return {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
 
 
 def current(url: str) -> str | None:
