@@ -203,7 +203,7 @@ class Town:
         await self.settled()
         everybody = (await self.phones.get("/phones", params={"active": "true"})).json()["phones"]
         unread = {p["number"]: await self.phone(p["number"]) for p in everybody}
-        assert {n: b for n, b in unread.items() if b} == {}
+        assert {n: b for n, b in unread.items() if b} == {}, unread
 
     async def forget_sms(self) -> None:
         """All that has been sent so far is of no interest."""

@@ -225,15 +225,15 @@ def _tell_duty(
         return
     store.change(tx.conn, interval_id, told_at=tx.now)
     waited = int((tx.now - since) / tx.real(timedelta(minutes=1)))
-    for person in people.duty_people(tx.conn):
+    for person in people.on_duty(tx.conn, tx.now):
         body = compose(
-            Template.BLIND, Subject(building=0, waited_min=waited), person["lang"],
+            Template.BLIND, Subject(building=0, waited_min=waited), person.lang,
             f"part.{part.value}",
         )  # fmt: skip
         outbox.enqueue(
-            tx.conn, alert_id=None, person_id=person["id"], role=Role.DUTY.value, step=-1,
+            tx.conn, alert_id=None, person_id=person.id, role=Role.DUTY.value, step=-1,
             attempt=to_ms(tx.now), template=Template.BLIND.value, lane=effects.ROUND_LANE,
-            phone=person["phone"], body=body, due_at=tx.now, created_at=tx.now,
+            phone=person.phone, body=body, due_at=tx.now, created_at=tx.now,
         )  # fmt: skip
     journal.note(tx, "blind_told", minutes=waited, part=part.value)
     tx.wake("outbox")

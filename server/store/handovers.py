@@ -7,11 +7,11 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, insert, or_, select
 
 from server import tables as t
-from server.core.words import Fault, Kind, State
+from server.core.words import Kind, State
 
 HANDOVER, ALERT = t.table(t.Handover), t.table(t.Alert)
 RESIDENT, FLAT, BUILDING = t.table(t.Resident), t.table(t.Flat), t.table(t.Building)
-PERSON, ASSIGNMENT = t.table(t.Person), t.table(t.Assignment)
+PERSON, ASSIGNMENT, BLIND = t.table(t.Person), t.table(t.Assignment), t.table(t.BlindInterval)
 
 
 def add(conn: Connection, **columns: Any) -> int:
@@ -36,28 +36,15 @@ def one(conn: Connection, handover_id: int) -> RowMapping | None:
 def blind_since(
     conn: Connection, since: datetime, limit: int
 ) -> list[tuple[datetime, datetime | None]]:
-    """Times in which no gateway was heard, from and to (None: still), that reach into the time
-    after `since`, the newest first."""
+    """Times in which we could not hear the terminals, from and to (None: still), that reach past
+    `since`, the newest first."""
     query = (
-        select(ALERT.c.opened_at, ALERT.c.resolved_at, ALERT.c.detail)
-        .where(
-            ALERT.c.kind == Kind.FAULT,
-            ALERT.c.fault == Fault.BLIND,
-            or_(ALERT.c.resolved_at.is_(None), ALERT.c.resolved_at > since),
-        )
-        .order_by(ALERT.c.opened_at.desc())
+        select(BLIND.c.started_at, BLIND.c.ended_at)
+        .where(or_(BLIND.c.ended_at.is_(None), BLIND.c.ended_at > since))
+        .order_by(BLIND.c.id.desc())
         .limit(limit)
     )
-    return [(_began(r[2], r[0]), r[1]) for r in conn.execute(query)]
-
-
-def _began(detail: str, opened_at: datetime) -> datetime:
-    """Since when nothing was heard: the fault says so; it opened a little later."""
-    try:
-        began = datetime.fromisoformat(detail)
-    except ValueError:
-        return opened_at
-    return min(began, opened_at) if began.tzinfo else opened_at
+    return [(r[0], r[1]) for r in conn.execute(query)]
 
 
 def opened_since(conn: Connection, since: datetime, limit: int) -> list[int]:

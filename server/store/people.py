@@ -437,17 +437,10 @@ def duty_phones(conn: Connection) -> list[str]:
     return list(conn.execute(query).scalars())
 
 
-def duty_people(conn: Connection) -> Sequence[RowMapping]:
-    """Whoever stands on duty and can be texted."""
-    query = (
-        select(PERSON)
-        .where(
-            PERSON.c.opted_out_at.is_(None),
-            PERSON.c.id.in_(select(ASSIGNMENT.c.person_id).where(ASSIGNMENT.c.role == Role.DUTY)),
-        )
-        .order_by(PERSON.c.id)
-    )
-    return conn.execute(query).mappings().all()
+def on_duty(conn: Connection, at: datetime) -> tuple[ladder.Person, ...]:
+    """Whoever has the duty at `at` and can be told: those on shift, or all where nobody is."""
+    nowhere = (0, None)
+    return rosters(conn, [nowhere], at)[nowhere].people((ladder.Target.DUTY,))
 
 
 def key_holders(conn: Connection, resident_id: int) -> Sequence[RowMapping]:

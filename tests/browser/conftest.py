@@ -11,9 +11,9 @@ from playwright.async_api import Browser
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "dashboards"))
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    """The system's Chromium, started once; see `chromium` for what happens without one."""
+    """The system's Chromium, started once and gone before the next folder's tests."""
     from browser_house import chromium
 
     async with chromium() as started:

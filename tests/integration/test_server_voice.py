@@ -9,6 +9,7 @@ from town import GZ, HEAD, SECOND, TOKEN, Town, a_town
 from twilio.request_validator import RequestValidator
 
 SUBSTITUTE, KEY_HOLDER, DUTY = "+8610012000101", "+8610011000200", "+8610000000101"
+NIGHT_DUTY = "+8610000000105"
 NIGHT = datetime(2026, 3, 14, 3, 0, tzinfo=GZ)
 
 
@@ -101,7 +102,7 @@ async def test_nobody_else_reached_and_the_ladder_moves_at_once(tmp_path: Path, 
         await town.no_more_sms()
         await town.on_call(SECOND, end)
         await town.expect_sms(SUBSTITUTE, "求助")
-        await town.expect_sms(DUTY, "尚未了结")
+        await town.expect_sms(NIGHT_DUTY, "尚未了结")
 
 
 async def test_a_carrier_takes_the_text_and_the_telephone_rings_at_once(town: Town) -> None:
