@@ -71,7 +71,8 @@ function items(alert) {
 
 // What to say to 120, ready to be read out, in the page's language.
 function emergency(alert) {
-  const words = alert.emergency?.read_out;
+  // Only once the clock of 120 asks for it: before that it would be one more line on every card.
+  const words = alert.emergency?.prompt === false ? null : alert.emergency?.read_out;
   if (!words) return "";
   return document.documentElement.lang.startsWith("zh") ? words.zh : words.en ?? words.zh;
 }
