@@ -1,6 +1,6 @@
 """A real Mosquitto, or a whole watched town, for each test that asks for one."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,34 @@ from xunlou.embedded import free_port
 
 if TYPE_CHECKING:
     from town import Town
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Whatever runs a town, or asks for `database`, runs on both databases: SQLite as in the
+    embedded edition, PostgreSQL as in the network one. `pytest.mark.sqlite_only(reason)` opts out.
+    """
+    town = "town" in metafunc.fixturenames or hasattr(metafunc.module, "a_town")
+    if not town and "database" not in metafunc.fixturenames:
+        return
+    kinds = ["sqlite", "postgres"]
+    if metafunc.definition.get_closest_marker("sqlite_only"):
+        kinds = ["sqlite"]
+    if "database" not in metafunc.fixturenames:
+        metafunc.fixturenames.insert(0, "database")
+    metafunc.parametrize("database", kinds, indirect=True)
+
+
+@pytest.fixture
+def database(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Which database this test runs on: "sqlite" or "postgres"."""
+    kind: str = request.param
+    if kind == "sqlite":
+        yield kind
+        return
+    import postgres  # starts nothing yet, and imports the driver
+
+    with postgres.for_this_test():
+        yield kind
 
 
 @pytest.fixture
