@@ -34,6 +34,7 @@ from server.service import accounts
 from server.service.effects import ROUND_LANE, SOS_LANE
 from server.service.house import House
 from server.settings import Settings
+from server.takeover import Takeover
 
 log = logging.getLogger(__name__)
 SECRET_LEAST = 16
@@ -83,6 +84,8 @@ async def running(runtime: Runtime, channel: Channel | None = None) -> AsyncIter
         await database.write(set_password)
     workers = [Worker(database, house, channel, [lane]) for lane in (SOS_LANE, ROUND_LANE)]
     tasks = [asyncio.create_task(w.run(runtime.stop)) for w in workers]
+    tasks.append(asyncio.create_task(database.listen(runtime.stop)))
+    tasks.append(asyncio.create_task(Takeover(database).run(runtime.stop)))
     tasks.append(asyncio.create_task(runtime.feed.run()))
     sweeper = jobs.Sweeper(database, house)
     deadman = runtime.settings.deadman_url

@@ -105,7 +105,8 @@ class Worker:
     def _lease(self, tx: Tx, most: int) -> Sequence[RowMapping]:
         if outbox.next_due(tx.conn, self._lanes) is None:
             return []
-        return outbox.lease(tx.conn, self._lanes, tx.now, tx.now + tx.real(LEASE), most)
+        until = tx.now + tx.real(LEASE)
+        return outbox.lease(tx.conn, self._lanes, tx.now, until, most, self._database.me)
 
     async def _send(self, message: RowMapping) -> None:
         body = self._words(message)

@@ -270,7 +270,8 @@ class AlertItem(SQLModel, table=True):
 
 
 class Message(SQLModel, table=True):
-    """The outbox. The unique key makes a second enqueue of one decision impossible."""
+    """The outbox. The unique key makes a second enqueue of one decision impossible. `sender` is
+    the server that leased it last: when that one dies, another looks after it at once."""
 
     __table_args__ = (
         UniqueConstraint("alert_id", "step", "person_id", "channel", "template", "attempt"),
@@ -289,6 +290,7 @@ class Message(SQLModel, table=True):
     phone: str
     body: str
     state: str = "queued"
+    sender: str | None = None
     tries: int = 0
     due_at: datetime | None = _at()
     created_at: datetime = _at(nullable=False)

