@@ -29,6 +29,7 @@ from server.database import Database, Tx
 from server.feed import Broadcaster
 from server.ladders.keeping import LadderFile
 from server.outbox import Worker
+from server.retention import Retention
 from server.runtime import Runtime
 from server.service import accounts
 from server.service.effects import ROUND_LANE, SOS_LANE
@@ -85,6 +86,7 @@ async def running(runtime: Runtime, channel: Channel | None = None) -> AsyncIter
     workers = [Worker(database, house, channel, [lane]) for lane in (SOS_LANE, ROUND_LANE)]
     tasks = [asyncio.create_task(w.run(runtime.stop)) for w in workers]
     tasks.append(asyncio.create_task(database.listen(runtime.stop)))
+    tasks.append(asyncio.create_task(Retention(database, runtime.settings).run(runtime.stop)))
     tasks.append(asyncio.create_task(Takeover(database).run(runtime.stop)))
     tasks.append(asyncio.create_task(runtime.feed.run()))
     sweeper = jobs.Sweeper(database, house)

@@ -216,3 +216,13 @@ def town_at(folder: Path, key: object, fill: Callable[[str], None]) -> str:
             _TEMPLATES[key] = template
         _TOWNS[folder] = new_url(_TEMPLATES[key])
     return _TOWNS[folder]
+
+
+def name_of(url: str) -> str:
+    """The name of the database at one of our URLs."""
+    return url.partition("@/")[2].partition("?")[0]
+
+
+def dsn_of(url: str) -> str:
+    """The same database for psycopg itself."""
+    return cluster().dsn(name_of(url))
