@@ -1,5 +1,7 @@
 """A real Mosquitto, or a whole watched town, for each test that asks for one."""
 
+import inspect
+from collections.abc import AsyncIterator, Iterator
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,24 +18,23 @@ if TYPE_CHECKING:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Whatever runs a town, or asks for `database`, runs on both databases: SQLite as in the
+    """Whatever lays out a town, or asks for `database`, runs on both databases: SQLite as in the
     embedded edition, PostgreSQL as in the network one. `pytest.mark.sqlite_only(reason)` opts out.
     """
-    town = "town" in metafunc.fixturenames or hasattr(metafunc.module, "a_town")
-    if not town and "database" not in metafunc.fixturenames:
+    town = any(hasattr(metafunc.module, name) for name in ("a_town", "lay_out"))
+    asked = "database" in inspect.signature(metafunc.function).parameters
+    if not (town or asked or "town" in metafunc.fixturenames):
         return
     kinds = ["sqlite", "postgres"]
     if metafunc.definition.get_closest_marker("sqlite_only"):
         kinds = ["sqlite"]
-    if "database" not in metafunc.fixturenames:
-        metafunc.fixturenames.insert(0, "database")
     metafunc.parametrize("database", kinds, indirect=True)
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def database(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Which database this test runs on: "sqlite" or "postgres"."""
-    kind: str = request.param
+    """Which database this test runs on: "sqlite" or "postgres". Set up before all others."""
+    kind: str = getattr(request, "param", "sqlite")
     if kind == "sqlite":
         yield kind
         return
