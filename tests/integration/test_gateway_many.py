@@ -92,32 +92,36 @@ async def test_a_killed_gateway_loses_nothing(broker: Broker) -> None:
     terminal has no receipt and sends them again, and all reach the server through the other one.
     (Mosquitto 2.0.11 gives a dead member's share to nobody; hence presses are not shared.)"""
     double = ServerDouble()
-    async with double.serving(), Terminal(T, broker.port) as terminal:
-        async with worker("gw-1", double, broker) as first, worker("gw-2", double, broker):
-            await both_hear(double, terminal)
-            never = asyncio.Event()
+    async with (
+        double.serving(),
+        Terminal(T, broker.port) as terminal,
+        worker("gw-1", double, broker) as first,
+        worker("gw-2", double, broker),
+    ):
+        await both_hear(double, terminal)
+        never = asyncio.Event()
 
-            async def only_the_first_hangs(body: dict[str, object]) -> None:
-                if body["gateway"] == "gw-1":
-                    await never.wait()
+        async def only_the_first_hangs(body: dict[str, object]) -> None:
+            if body["gateway"] == "gw-1":
+                await never.wait()
 
-            double.hold = only_the_first_hangs
-            for seq in range(1000, 1040):
+        double.hold = only_the_first_hangs
+        for seq in range(1000, 1040):
+            await terminal.press(seq, "checkin")
+        await double.until(lambda: len(seen(double)) >= 15, "the second's share", 20)
+        lost = set(range(1000, 1040)) - seen(double)
+        assert lost, "the first has some in its hands"
+        first.send_signal(signal.SIGKILL)
+        await first.wait()
+        begun = asyncio.get_running_loop().time()
+        while missing := set(range(1000, 1040)) - {seq for _, seq in terminal.receipts()}:
+            for seq in sorted(missing):  # as the firmware does, docs/contract.md
                 await terminal.press(seq, "checkin")
-            await double.until(lambda: len(seen(double)) >= 15, "the second's share", 20)
-            lost = set(range(1000, 1040)) - seen(double)
-            assert lost, "the first has some in its hands"
-            first.send_signal(signal.SIGKILL)
-            await first.wait()
-            begun = asyncio.get_running_loop().time()
-            while missing := set(range(1000, 1040)) - {seq for _, seq in terminal.receipts()}:
-                for seq in sorted(missing):  # as the firmware does, docs/contract.md
-                    await terminal.press(seq, "checkin")
-                with contextlib.suppress(AssertionError):
-                    await double.until(lambda: seen(double) >= set(range(1000, 1040)), "all", 2)
-                assert asyncio.get_running_loop().time() - begun < 30, f"lost: {missing}"
-            assert seen(double) == set(range(1000, 1040))
-            never.set()
+            with contextlib.suppress(AssertionError):
+                await double.until(lambda: seen(double) >= set(range(1000, 1040)), "all", 2)
+            assert asyncio.get_running_loop().time() - begun < 30, f"lost: {missing}"
+        assert seen(double) == set(range(1000, 1040))
+        never.set()
 
 
 def seen(double: ServerDouble) -> set[int]:

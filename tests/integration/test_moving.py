@@ -69,7 +69,8 @@ async def test_a_lived_in_community_moves_and_lives_on(
     assert moving.check(target)[1] == []
     db = Database(target, Clock(source=hand))
     try:
-        newest = db.transact(lambda tx: tx.conn.execute(select(func.max(JOURNAL.c.seq))).scalar())[0]
+        last = select(func.max(JOURNAL.c.seq))
+        newest = db.transact(lambda tx: tx.conn.execute(last).scalar_one())[0]
         db.transact(lambda tx: journal.note(tx, "test"))
         with db.reader.begin() as conn:
             assert journal.settled(conn) == newest + 1
@@ -148,5 +149,5 @@ async def test_check_finds_what_is_wrong(
             conn.execute(text("DELETE FROM building WHERE id = 11"))
     engine.dispose()
     assert cli.main(["db", "check"]) == 1
-    said = capsys.readouterr().err
-    assert ("alert: its numbers stand at 1" if database == "postgres" else "row of building") in said
+    said = "alert: its numbers stand at 1" if database == "postgres" else "row of building"
+    assert said in capsys.readouterr().err
