@@ -15,9 +15,9 @@ from server.settings import Settings
 from server.store import retention
 
 log = logging.getLogger(__name__)
-CHUNK = 500
+CHUNK = 200
 MOST_CHUNKS = 20_000
-"""A table and day: ten million rows. What is left waits for tomorrow."""
+"""A table and day: four million rows. What is left waits for tomorrow."""
 FIRST_S, EVERY_S = 300.0, 86_400.0
 REST = 4.0
 ENDED = timedelta(days=30)
