@@ -70,7 +70,7 @@ class GatewaySettings(BaseSettings):
         le=300,
         description=(
             "How long the broker keeps a sharing gateway's routine messages while it is away."
-            " Short, because nobody else gets them meanwhile"
+            " Short, because nobody else gets them meanwhile."
         ),
     )
     mqtt_receive_maximum: int = Field(

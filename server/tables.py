@@ -283,7 +283,7 @@ class Message(SQLModel, table=True):
     person_id: int = Field(foreign_key="person.id", index=True)
     role: str
     step: int = 0
-    attempt: int = 0
+    attempt: int = Field(default=0, sa_column=Column(BigId, nullable=False))
     channel: str = "sms"
     template: str
     lane: int = 1

@@ -103,6 +103,7 @@ async def test_a_lived_in_town_goes_back_and_forth(tmp_path: Path) -> None:
         await town.press()
         await town.expect_sms(HEAD, "求助")
         await town.reply(HEAD, "1")
+        await town.reply(HEAD, "今晚吃什么")  # answered, with the instant as its attempt
         await town.settled()
         url = town.runtime.settings.database_url
     before = counts(url)

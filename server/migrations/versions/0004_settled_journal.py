@@ -31,6 +31,8 @@ def upgrade() -> None:
     op.add_column("message", sa.Column("sender", sa.String(), nullable=True))
     if op.get_bind().dialect.name != "postgresql":
         return
+    # An answer's attempt is the instant in milliseconds: PostgreSQL's INTEGER can't hold it.
+    op.alter_column("message", "attempt", type_=sa.BigInteger())
     op.execute(HOLD)
     # A statement's trigger runs before the statement draws its first number.
     op.execute(
@@ -45,5 +47,9 @@ def downgrade() -> None:
         batch_op.drop_column("sender")
     if op.get_bind().dialect.name != "postgresql":
         return
+    op.alter_column(
+        "message", "attempt", type_=sa.Integer(),
+        postgresql_using="mod(attempt, 2147483647)::integer",
+    )  # fmt: skip
     op.execute("DROP TRIGGER journal_hold ON journal")
     op.execute("DROP FUNCTION journal_hold()")
