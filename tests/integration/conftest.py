@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import AsyncIterator, Iterator
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
