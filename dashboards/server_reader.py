@@ -8,7 +8,7 @@ from starlette.requests import Request
 
 from dashboards.limiter import LoginLimiter
 from dashboards.reader import ActionRefused, LoginError, User
-from server import alert_detail, views
+from server import alert_detail
 from server.api.deps import COOKIE, session_principal
 from server.core import alerts as core
 from server.database import Tx
@@ -51,9 +51,7 @@ class ServerReader:
 
     async def snapshot(self) -> Mapping[str, Any]:
         """The whole picture."""
-        clock = self._runtime.clock
-        now = clock.now()
-        return await self._runtime.database.read(lambda c: views.snapshot(c, now, clock.speed))
+        return await self._runtime.feed.snapshot()
 
     async def current_user(self, request: Request) -> User | None:
         """The person behind the session cookie."""

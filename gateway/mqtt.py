@@ -48,6 +48,7 @@ class MqttLink:
         on_up: Callable[[], None] = lambda: None,
         on_down: Callable[[], None] = lambda: None,
         make_will: Callable[[], Will] | None = None,
+        shares: bool = False,
     ) -> None:
         self._settings = settings
         self._lane = lane
@@ -67,7 +68,9 @@ class MqttLink:
         self.generation = 0
         self.subscribed = asyncio.Event()
         """Set while connected with every subscription confirmed."""
-        self._client = make_client(settings, f"gateway-{settings.gateway_id}-{lane}")
+        self._shares = shares
+        name = f"gateway-{settings.gateway_id}-{lane}"
+        self._client = make_client(settings, name, shares=shares)
         self._hook_up()
 
     # --- life -----------------------------------------------------------------------------
@@ -268,7 +271,12 @@ class MqttLink:
         self._counters.reconnects += 1
         resumed = bool(flags.session_present)
         say(logger, logging.INFO, "mqtt_connected", lane=self._lane, session_resumed=resumed)
-        _, mid = client.subscribe(subscriptions(self._settings, self._topics))
+        if self._shares and resumed:
+            # A session from before it shared would go on hearing everything as well.
+            client.unsubscribe(list(self._topics))
+        _, mid = client.subscribe(
+            subscriptions(self._settings, self._topics, shares=self._shares)
+        )
         self._suback_mid = mid
 
     def _suback(

@@ -74,7 +74,7 @@ class Sweeper:
         house = self._house
         try:
             for _ in range(MOST_CHUNKS):
-                if not await self._database.write(lambda tx: work(tx, house)):
+                if not await self._database.write(lambda tx: sweep.alone(tx, house, work)):
                     return
         except Exception:
             log.exception("%s failed; trying again at the next ring", work.__name__)
