@@ -10,11 +10,11 @@ ARGS ?=
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check docs lock clean simulate bench
+.PHONY: help setup demo test check docs lock clean simulate bench screenshots
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@$(if $(wildcard tests/bench),echo '  make bench    Measure; not part of the tests')
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@$(if $(wildcard tests/bench),echo '  make bench       Measure; not part of the tests')
 	@echo '  Options:  make demo ARGS="--speed 60"   make test ARGS="tests/unit -x"'
 
 setup: ## Make .venv from requirements.lock (quick when nothing changed)
@@ -51,6 +51,10 @@ simulate: setup ## Live through days that no run has seen before (two minutes)
 bench: setup ## Measure; one JSON line each (docs/performance.md)
 	@$(BIN)/python -m tests.bench.sos
 	@$(BIN)/python -m tests.bench.ingest
+	@$(BIN)/python -m tests.bench.wall
+
+screenshots: setup ## Take the pictures of docs/screens.md anew (two minutes)
+	@$(BIN)/python -m tests.screens $(ARGS)
 
 clean: ## Remove what can be made again; never data/
 	rm -rf .venv .demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -6,6 +6,7 @@ and never stands in an address, a history or a cache.
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
+from functools import partial
 from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo
 
@@ -46,49 +47,48 @@ def people_told(alert: Mapping[str, Any]) -> list[tuple[int, str]]:
     return list(known.items())
 
 
-def router(reader: Reader) -> APIRouter:
-    """GET /alerts/{id}, and the POSTs of its forms."""
+def router(reader: Reader, times_ms: Mapping[str, int]) -> APIRouter:
+    """GET /alerts/{id}, and the POSTs of its forms. `times_ms`: of the live feed."""
     routes = APIRouter(include_in_schema=False)
+    show_alert = partial(_answer, reader, times_ms)
 
     @routes.get("/alerts/{alert_id}")
     async def show(request: Request, alert_id: AlertId) -> Response:
         user = await reader.current_user(request)
         if user is None:
             return RedirectResponse(f"/login?next=/alerts/{alert_id}", 303)
-        return await _answer(reader, request, user, alert_id)
+        return await show_alert(request, user, alert_id)
 
     @routes.post("/alerts/{alert_id}/access")
     async def access(request: Request, alert_id: AlertId) -> Response:
-        user, form = await _staff_form(reader, request, ("reason",))
+        user, form = await staff_form(reader, request, ("reason",))
         if not user.may_act:
             raise HTTPException(403)
         reason = " ".join(form["reason"].split())[:200]
         if len(reason) < LEAST_REASON:
-            return await _answer(reader, request, user, alert_id, status=422, failure="reason")
+            return await show_alert(request, user, alert_id, status=422, failure="reason")
         found = await reader.alert_access(user, alert_id, reason)
-        return await _answer(reader, request, user, alert_id, access=found)
+        return await show_alert(request, user, alert_id, access=found)
 
     @routes.post("/alerts/{alert_id}/{action}")
     async def act(request: Request, alert_id: AlertId, action: str) -> Response:
-        user, form = await _staff_form(reader, request, FIELDS)
+        user, form = await staff_form(reader, request, FIELDS)
         if action not in ACTIONS:
             raise HTTPException(404)
         if not user.may_act:
             raise HTTPException(403)
         if action == "resolve" and form["outcome"] not in OUTCOMES:
-            return await _answer(reader, request, user, alert_id, status=422, failure="outcome")
+            return await show_alert(request, user, alert_id, status=422, failure="outcome")
         try:
             await reader.alert_act(user, alert_id, action, {k: v for k, v in form.items() if v})
         except ActionRefused as refused:
-            return await _answer(
-                reader, request, user, alert_id, status=409, refused=refused
-            )
+            return await show_alert(request, user, alert_id, status=409, refused=refused)
         return RedirectResponse(f"/alerts/{alert_id}", 303)
 
     return routes
 
 
-async def _staff_form(
+async def staff_form(
     reader: Reader, request: Request, names: tuple[str, ...]
 ) -> tuple[User, dict[str, str]]:
     """The user and the form's named texts. Raises 403 for a foreign form, 401 without login."""
@@ -103,6 +103,7 @@ async def _staff_form(
 
 async def _answer(
     reader: Reader,
+    times_ms: Mapping[str, int],
     request: Request,
     user: User,
     alert_id: int,
@@ -115,7 +116,7 @@ async def _answer(
     alert = await reader.alert_detail(alert_id)
     if alert is None:
         raise HTTPException(404)
-    community = (await reader.snapshot())["community"]
+    community = await reader.community()
     zone: tzinfo = ZoneInfo(community["tz"]) if community else UTC
     lang = request_lang(request)
     facts = {
@@ -131,5 +132,6 @@ async def _answer(
         "failure": failure,
         "refused": refused.message(lang) if refused else None,
         "texts": live_texts(lang),
+        "times": times_ms,
     }
     return page(request, "alert.html", facts, status=status, default_theme="dark")

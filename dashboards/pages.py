@@ -10,7 +10,17 @@ from fastapi.staticfiles import StaticFiles
 from starlette.responses import RedirectResponse, Response
 from starlette.types import Scope
 
-from dashboards import alert_page, errors, palette, steward
+from dashboards import (
+    alert_page,
+    buildings,
+    errors,
+    handover_page,
+    kiosk,
+    palette,
+    reports,
+    residents,
+    steward,
+)
 from dashboards.facade import skyline
 from dashboards.forms import local_path, refuse_foreign
 from dashboards.headers import HtmlHeaders
@@ -27,11 +37,12 @@ SESSION_COOKIE_AGE_S: Final = 30 * 86_400
 PREFERENCE_AGE_S: Final = 365 * 86_400
 
 # When the feed is late and when it is blind (UX: 12 s amber, 30 s windows lose their fill), and
-# after how much time without a terminal's signal ingestion itself is in doubt.
+# after how much time without a gateway or a canary ingestion itself is in doubt.
 WALL_TIMES_MS: Final[dict[str, int]] = {
     "late-ms": 12_000,
     "blind-ms": 30_000,
     "ingest-ms": 60_000,
+    "canary-ms": 90_000,
     "backoff-min-ms": 500,
     "backoff-max-ms": 15_000,
     "post-timeout-ms": 10_000,
@@ -162,8 +173,11 @@ class _Files(StaticFiles):
 def mount(app: FastAPI, reader: Reader, wall_times_ms: dict[str, int] | None = None) -> None:
     """Adds all pages, the steward's pages, static files, error pages and headers to `app`."""
     app.include_router(router(reader, wall_times_ms))
-    app.include_router(alert_page.router(reader))
+    app.include_router(alert_page.router(reader, WALL_TIMES_MS | (wall_times_ms or {})))
+    app.include_router(handover_page.router(reader))
     app.include_router(steward.router(reader))
+    for register in (buildings, residents, kiosk, reports):
+        app.include_router(register.router(reader))
     app.mount("/static", _Files(directory=STATIC), name="static")
     errors.add_handlers(app)
     app.add_middleware(HtmlHeaders)

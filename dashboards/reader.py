@@ -10,6 +10,8 @@ from typing import Any, Literal, Protocol
 
 from starlette.requests import Request
 
+from dashboards.register_reader import RegisterReader
+
 
 @dataclass(frozen=True)
 class User:
@@ -40,11 +42,15 @@ class ActionRefused(Exception):
         return self._words if isinstance(self._words, str) else self._words[lang]
 
 
-class Reader(Protocol):
+class Reader(RegisterReader, Protocol):
     """The server's read side, as the pages see it."""
 
     async def snapshot(self) -> Mapping[str, Any]:
         """The body of `GET /api/v1/snapshot`."""
+        ...
+
+    async def community(self) -> Mapping[str, Any] | None:
+        """The snapshot's `community` {name, tz} alone; None before there is one."""
         ...
 
     async def current_user(self, request: Request) -> User | None:
@@ -60,7 +66,8 @@ class Reader(Protocol):
         ...
 
     async def alert_detail(self, alert_id: int) -> Mapping[str, Any] | None:
-        """The body of `GET /api/v1/alerts/{id}` (card, timeline, ladder); None: no such alert."""
+        """The body of `GET /api/v1/alerts/{id}` (card, timeline, ladder, and `seq`, the journal
+        number all of it is true for); None: no such alert."""
         ...
 
     async def alert_act(
@@ -78,6 +85,26 @@ class Reader(Protocol):
     ) -> Mapping[str, Any] | None:
         """The way into the resident's home: {access_notes, risks, phone, key_holders [{name,
         phone, where}]}; None when the alert has no resident. The look is logged with `reason`."""
+        ...
+
+    async def handover(self) -> Mapping[str, Any]:
+        """The sheet of the shift that is ending: now_ms, last_id, on_duty (a name or None),
+        picture {since_ms, until_ms, counts {sos, missed}, open [{id, kind, state, test, place,
+        fault, opened_ms, who}], blind [{from_ms, to_ms}], homes_away [{place, until_ms}],
+        people_away [{name, role, building, until_ms}], notes [{place, kind, outcome, note, by,
+        at_ms}]}, before [{id, at_ms, since_ms, outgoing, incoming, note}] (newest first)."""
+        ...
+
+    async def handover_written(self, handover_id: int) -> Mapping[str, Any] | None:
+        """One earlier handover: id, at_ms, since_ms, outgoing, incoming, note, by, and the picture
+        as it was then; None: no such handover."""
+        ...
+
+    async def hand_over(
+        self, user: User, outgoing: str, incoming: str, note: str, last_id: int
+    ) -> int:
+        """Writes a handover down, once for a double tap; returns its id. `last_id`: the newest
+        handover on the sheet that its writer read. Raises ActionRefused."""
         ...
 
     async def steward_view(self, token: str) -> Mapping[str, Any] | None:

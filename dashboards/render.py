@@ -35,6 +35,12 @@ def dialable(number: str) -> str:
     return re.sub(r"(?!^\+)\D", "", number.strip())
 
 
+def readable(number: str) -> str:
+    """A phone number as it is read out: a Chinese one in groups and without its country."""
+    local = re.fullmatch(r"\+86(\d{3})(\d{4})(\d{4})", number)
+    return " ".join(local.groups()) if local else number
+
+
 def _environment() -> Environment:
     env = Environment(
         loader=FileSystemLoader(FOLDER / "templates"),
@@ -44,6 +50,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     env.filters["dialable"] = dialable
+    env.filters["readable"] = readable
     env.globals.update(asset=asset, has=has)
     return env
 

@@ -8,12 +8,15 @@ from starlette.requests import Request
 
 from dashboards.limiter import LoginLimiter
 from dashboards.reader import ActionRefused, LoginError, User
-from server import alert_detail
+from dashboards.server_register import ServerRegister
+from server import alert_detail, handover_view
 from server.api.deps import COOKIE, session_principal
 from server.core import alerts as core
 from server.database import Tx
 from server.runtime import Runtime
-from server.service import accounts, acting, steward_page
+from server.service import accounts, acting, handing_over, steward_page
+from server.store import people
+from server.tables import from_ms
 
 GUESSES_AT_ONCE = 2
 """Argon2 is meant to be slow and large: more guesses at once would starve the desk, not help it."""
@@ -41,17 +44,22 @@ def _event(action: str, actor: core.Actor, fields: Mapping[str, str]) -> core.Ev
     raise acting.Refused(f"unknown action {action!r}", zh="没有这个操作,请刷新页面。")
 
 
-class ServerReader:
+class ServerReader(ServerRegister):
     """Implements dashboards.reader.Reader."""
 
     def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
+        super().__init__(runtime)
         self._guesses = asyncio.Semaphore(GUESSES_AT_ONCE)
         self._limiter = LoginLimiter()
 
     async def snapshot(self) -> Mapping[str, Any]:
         """The whole picture."""
         return await self._runtime.feed.snapshot()
+
+    async def community(self) -> Mapping[str, Any] | None:
+        """Its name and zone."""
+        found = await self._runtime.database.read(people.community)
+        return {"name": found.name, "tz": str(found.zone)} if found else None
 
     async def current_user(self, request: Request) -> User | None:
         """The person behind the session cookie."""
@@ -130,6 +138,33 @@ class ServerReader:
             return await self._runtime.database.write(run)
         except acting.Unknown:
             return None
+
+    async def handover(self) -> Mapping[str, Any]:
+        """The sheet of the shift that is ending."""
+        now = self._runtime.clock.now()
+        return await self._runtime.database.read(lambda c: handover_view.current(c, now))
+
+    async def handover_written(self, handover_id: int) -> Mapping[str, Any] | None:
+        """One earlier handover."""
+        return await self._runtime.database.read(lambda c: handover_view.written(c, handover_id))
+
+    async def hand_over(
+        self, user: User, outgoing: str, incoming: str, note: str, last_id: int
+    ) -> int:
+        """Write a handover down."""
+
+        def run(tx: Tx) -> int:
+            sheet = handover_view.current(tx.conn, tx.now)
+            return handing_over.hand_over(
+                tx, outgoing, incoming, note, last_id=last_id,
+                since=from_ms(sheet["picture"]["since_ms"]), picture=sheet["picture"],
+                by=user.name,
+            )  # fmt: skip
+
+        try:
+            return await self._runtime.database.write(run)
+        except acting.Refused as error:
+            raise ActionRefused(error.words) from error
 
     async def steward_view(self, token: str) -> Mapping[str, Any] | None:
         """What the holder of a link may see."""

@@ -18,8 +18,9 @@ Json = dict[str, Any]
 
 
 def detail(conn: Connection, alert_id: int, now: datetime) -> Json | None:
-    """The alert's card with `timeline` (journal entries, oldest first) and `ladder`; None when
-    there is no such alert."""
+    """The alert's card with `timeline` (journal entries, oldest first), `ladder`, and the
+    journal number `seq` they are true for; None when there is no such alert."""
+    seq = journal.last(conn)  # first: what happens meanwhile is told again, never left out
     stored = alerts.load(conn, alert_id)
     if stored is None:
         return None
@@ -31,6 +32,7 @@ def detail(conn: Connection, alert_id: int, now: datetime) -> Json | None:
         **card,
         "resident": resident["name"] if resident else None,
         "now_ms": to_ms(now),
+        "seq": seq,
         "timeline": timeline,
         "ladder": _ladder(conn, stored, now),
     }
@@ -56,7 +58,8 @@ def _ladder(conn: Connection, stored: alerts.Stored, now: datetime) -> Json | No
             {
                 "targets": [t.value for t in step.targets],
                 "people": [
-                    {"name": p.name, "role": p.role.value} for p in roster.people(step.targets)
+                    {"name": p.name, "role": p.role.value, "phone": p.phone}
+                    for p in roster.people(step.targets)
                 ],
                 "wait_s": step.wait_s,
                 "state": "next" if is_next else "taken" if index < alert.step else "later",

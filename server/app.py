@@ -28,6 +28,7 @@ from server.api import (
     health,
     ladder,
     people,
+    refusals,
     register,
     rounds,
     sight,
@@ -188,6 +189,7 @@ def create_app(runtime: Runtime) -> FastAPI:
         redoc_url=None,
     )
     app.state.runtime = runtime
+    app.add_exception_handler(refusals.Refusal, refusals.answer)
     resources = (
         health, signals, sight, alerts, register, absences, people, rounds, ladder, feed,
         inbound, status, voice,

@@ -1,5 +1,7 @@
 """The server's settings, all from the environment. docs/settings.md lists them (tested)."""
 
+import re
+
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -30,6 +32,11 @@ class Settings(BaseSettings):
     )
     operator_password: SecretStr | None = Field(
         None, description="Password of the account `operator`, set anew at each start when given"
+    )
+    kiosk_token: SecretStr | None = Field(
+        None,
+        description="Opens the screen of the community hall at `/kiosk/<token>`, which shows no "
+        "names; at least 16 letters and digits. Empty = no such screen",
     )
     clock: str = Field(
         "", description="Demo time `<real epoch s>,<virtual epoch s>,<speed>`; empty = real time"
@@ -112,13 +119,22 @@ class Settings(BaseSettings):
 
     @field_validator(
         "secret", "gateway_token", "api_token", "operator_password", "twilio_auth_token",
-        "twilio_backup_auth_token", "deadman_url",
+        "twilio_backup_auth_token", "deadman_url", "kiosk_token",
         mode="before",
     )
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         """An empty secret would be one that anybody knows."""
         return None if value == "" else value
+
+    @field_validator("kiosk_token")
+    @classmethod
+    def _hard_to_guess(cls, value: SecretStr | None) -> SecretStr | None:
+        """It stands in an address: long, and only what an address carries as it is."""
+        if value is not None and not re.fullmatch(r"[A-Za-z0-9_-]{16,128}",
+                                                  value.get_secret_value()):  # fmt: skip
+            raise ValueError("kiosk_token must be 16 to 128 letters, digits, - or _")
+        return value
 
     @field_validator("public_url")
     @classmethod

@@ -356,7 +356,7 @@ class Alert(SQLModel, table=True):
     test: bool = False
     late: bool = False
     round_due_at: datetime | None = _at()
-    opened_at: datetime = _at(nullable=False)
+    opened_at: datetime = _at(nullable=False, index=True)
     ladder: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON))
     step: int = 0
     repeats: int = 0
@@ -430,6 +430,7 @@ class Message(SQLModel, table=True):
 class Inbound(SQLModel, table=True):
     """An SMS that came to us, once per provider id."""
 
+    __table_args__ = (Index("ix_inbound_person", "person_id", "received_at"),)
     provider_id: str = Field(primary_key=True)
     phone: str
     body: str
@@ -457,8 +458,13 @@ class Command(SQLModel, table=True):
 
 
 class Journal(SQLModel, table=True):
-    """What happened, in order; the live feed reads it."""
+    """What happened, in order; the live feed reads it. Signals, which are most of it, are kept
+    out of the index of a flat's history: they come on the hot path."""
 
+    __table_args__ = (
+        Index("ix_journal_flat", "flat_id", "seq", sqlite_where=text("kind <> 'signal'"),
+              postgresql_where=text("kind <> 'signal'")),
+    )
     seq: int | None = _id()
     at: datetime = _at(nullable=False)
     kind: str
@@ -478,6 +484,19 @@ class StewardLink(SQLModel, table=True):
     person_id: int = Field(foreign_key="person.id")
     role: str
     expires_at: datetime = _at(nullable=False)
+
+
+class Handover(SQLModel, table=True):
+    """One shift gave the duty to the next. `picture` is what it told, as it was then."""
+
+    id: int | None = _id()
+    at: datetime = _at(nullable=False)
+    since: datetime = _at(nullable=False)
+    outgoing: str
+    incoming: str
+    note: str = ""
+    by: str
+    picture: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
 
 
 class Account(SQLModel, table=True):

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping
 
+from server import rounds_strip
 from server.core import rounds, windows
 from server.core.emergency import emergency, read_out
 from server.core.ladder import Roster
@@ -271,6 +272,7 @@ def snapshot(conn: Connection, now: datetime, speed: float, seq: int) -> Json:
     for flat in wall.flats(conn):
         doors[flat["building_id"]].append(flat)
     zone = community.zone if community else None
+    weeks = rounds_strip.strips(conn, now)
     return {
         "now": now.astimezone(zone).isoformat(timespec="seconds"),
         "now_ms": to_ms(now),
@@ -285,6 +287,7 @@ def snapshot(conn: Connection, now: datetime, speed: float, seq: int) -> Json:
                 "id": b["id"], "number": b["number"],
                 "name": WORDS["zh"]["building"].format(number=b["number"]),
                 "worst": building_worst([states.get(f["id"], Window.NONE) for f in doors[b["id"]]]),
+                "rounds": weeks.get(b["id"], ""),
                 "stairwells": sorted({f["stairwell"] for f in doors[b["id"]]}),
                 "flats": [
                     {"id": f["id"], "label": f["label"], "floor": f["floor"],
@@ -321,6 +324,7 @@ def changes(
     if not entries:
         return None
     whole = any(e["kind"] in ("round_opened", "rounds_set") for e in entries)
+    over = whole or any(e["data"].get("alert_kind") == Kind.MISSED for e in entries)
     alert_ids = {e["alert_id"] for e in entries if e["alert_id"] is not None}
     touched = alerts.load_many(conn, alert_ids)
     flat_ids = {e["flat_id"] for e in entries if e["flat_id"] is not None}
@@ -341,6 +345,7 @@ def changes(
         "alerts": Cards(conn, touched, now).cards,
         "counts": counts(conn),
         "round": round_view(conn, now),
+        "rounds": rounds_strip.strips(conn, now) if over else {},
     }
 
 

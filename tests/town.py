@@ -403,12 +403,12 @@ async def _bell_left_to_the_test() -> AsyncIterator[None]:
 @contextlib.asynccontextmanager
 async def a_town(
     folder: Path, start: datetime = MARCH_14, channel: Channel | None = None,
-    hand: Hand | None = None, **more: Any,
+    hand: Hand | None = None, buildings: int = 12, **more: Any,
 ) -> AsyncIterator[Town]:
-    """A town in `folder`; the same folder again is the same town after a restart. `more`: settings
-    of the server that are not as usual."""
+    """A town in `folder`, with the sample community's first `buildings`; the same folder again is
+    the same town after a restart. `more`: settings of the server that are not as usual."""
     hand = hand or Hand(start)
-    database_url, community = lay_out(folder, hand)
+    database_url, community = lay_out(folder, hand, buildings)
     server_sock, url = bound()
     phones_sock, phones_url = bound()
     settings = settings_for(database_url, url, phones_url, **more)

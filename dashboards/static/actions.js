@@ -7,6 +7,8 @@ const PATHS = { accept: "accept", on_scene: "on-scene", resolve: "resolve", esca
 async function detail(answer) {
   try {
     const body = await answer.json();
+    const words = body.words?.[document.documentElement.lang.slice(0, 2)];
+    if (typeof words === "string") return words;
     if (typeof body.detail === "string") return body.detail;
   } catch {
     // no JSON: the status alone has to do

@@ -69,6 +69,13 @@ function items(alert) {
   });
 }
 
+// What to say to 120, ready to be read out, in the page's language.
+function emergency(alert) {
+  const words = alert.emergency?.read_out;
+  if (!words) return "";
+  return document.documentElement.lang.startsWith("zh") ? words.zh : words.en ?? words.zh;
+}
+
 function toldRow(entry) {
   const row = document.createElement("tr");
   const channel = word("channel.", entry.channel);
@@ -132,6 +139,9 @@ export function fill(card, settings) {
   fillList(part("items"), JSON.stringify(alert.items ?? []), () => items(alert));
   put(part("who"), who(alert));
   part("who").dataset.claimed = String(Boolean(alert.responder));
+  const readOut = emergency(alert);
+  put(part("read-out"), readOut ? t("live.read_out", { words: readOut }) : "");
+  part("emergency").hidden = !readOut;
   const told = lastTold(alert);
   fillList(part("told").tBodies[0], JSON.stringify(told), () => told.map(toldRow));
   part("told").hidden = told.length === 0;

@@ -13,6 +13,7 @@ export class Facades {
     this.buildings = new Map();
     this.windows = new Map();
     this.dirty = new Set();
+    this.rows = new Set(); // houses whose line in the table is out of date
     for (const element of document.querySelectorAll(".building")) this.read(element, onPick);
     this.paint();
   }
@@ -22,6 +23,7 @@ export class Facades {
     const building = {
       id, element, name: element.dataset.name, worst: element.dataset.worst, counts: {},
       label: element.querySelector(".word"),
+      week: element.querySelector(".week"),
       row: document.querySelector(`tr[data-row="${id}"]`),
     };
     for (const pane of element.querySelectorAll("[data-flat]")) {
@@ -71,7 +73,7 @@ export class Facades {
   }
 
   label(building) {
-    const { counts, element, row } = building;
+    const { counts, element } = building;
     const count = (state) => counts[state] ?? 0;
     const waiting = count("waiting") ? "waiting" : "ok";
     const worst = building.worst ?? RANK.find(count) ?? waiting;
@@ -83,8 +85,38 @@ export class Facades {
     element.dataset.worst = worst;
     put(building.label, words);
     element.setAttribute("aria-label", `${building.name} ${words}`);
-    put(row.querySelector('[data-cell="word"]'), `${words} ${word("live.worst.", worst)}`);
-    for (const state of COUNTED) put(row.querySelector(`[data-cell="${state}"]`), String(count(state)));
+    building.words = `${words} ${word("live.worst.", worst)}`;
+    this.rows.add(building);
+  }
+
+  // The table for screen readers, once in a while: in a storm of check-ins it cost more layout than
+  // all windows together, and nobody reads a hundred lines a second.
+  table() {
+    for (const { row, counts, words } of this.rows) {
+      put(row.querySelector('[data-cell="word"]'), words);
+      for (const state of COUNTED) {
+        put(row.querySelector(`[data-cell="${state}"]`), String(counts[state] ?? 0));
+      }
+    }
+    this.rows.clear();
+  }
+
+  // weeks: {building id: one letter a round, the oldest first}. Everybody in: a low mark; somebody
+  // missed: a high one; blind: a dot; before our time: nothing. Grey, because it is the past.
+  weeks(weeks) {
+    const bar = (i, width, height) => `M${i + (1 - width) / 2} ${4 - height}h${width}v${height}h-${width}z`;
+    const shapes = { o: [".in", 0.8, 1], m: [".out", 0.8, 4], b: [".dark", 0.3, 2] };
+    for (const [id, letters] of Object.entries(weeks ?? {})) {
+      const building = this.buildings.get(Number(id));
+      if (!building) continue;
+      for (const [letter, [path, width, height]] of Object.entries(shapes)) {
+        const marks = [...letters].map((at, i) => (at === letter ? bar(i, width, height) : ""));
+        building.week.querySelector(path).setAttribute("d", marks.join(""));
+      }
+      const count = (letter) => letters.split(letter).length - 1;
+      put(building.row.querySelector('[data-cell="week"]'),
+        t("live.week", { all: count("o"), missed: count("m"), blind: count("b") }));
+    }
   }
 
   mark(id) {

@@ -1,7 +1,8 @@
 // The live feed: one EventSource, reconnected by hand, and the honest age of what we know.
 //
 // Why by hand: an EventSource that meets a single 502 closes for good, and a half-open connection
-// says nothing at all. Resumes with ?after=; loads the snapshot whenever there may be a gap.
+// says nothing at all. Resumes with ?after=; loads the snapshot whenever there may be a gap. Runs in
+// the browser's one feed worker (feed_worker.js), or in the page where there is none.
 
 export function backoffMs(attempt, minMs, maxMs, random = Math.random()) {
   const ceiling = Math.min(maxMs, minMs * 2 ** attempt);
@@ -22,7 +23,12 @@ export class Feed {
 
   start() {
     this.connect();
-    setInterval(() => this.watch(), Math.min(1000, this.times.lateMs / 4));
+    this.watching = setInterval(() => this.watch(), Math.min(1000, this.times.lateMs / 4));
+  }
+
+  stop() {
+    clearInterval(this.watching);
+    this.drop();
   }
 
   heard() {
@@ -33,11 +39,6 @@ export class Feed {
   // monotonic one may have stood still, and a laptop that slept must not look fresh.
   age() {
     return Math.max(performance.now() - this.heardAt[0], Date.now() - this.heardAt[1]);
-  }
-
-  level() {
-    const age = this.age();
-    return age >= this.times.blindMs ? "blind" : age >= this.times.lateMs ? "late" : "live";
   }
 
   connect() {
@@ -91,6 +92,11 @@ export class Feed {
     // EventSource hides why it failed. From the second time on ask for the snapshot first: it
     // tells whether we are logged out, and closes any gap.
     this.timer = setTimeout(() => (this.failures > 1 ? this.resync() : this.connect()), wait);
+  }
+
+  // A page was loaded just now, so the server is there: no need to sit out a long wait.
+  nudge() {
+    if (this.timer !== null && this.failures > 1) this.resync();
   }
 
   async resync() {

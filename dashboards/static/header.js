@@ -13,8 +13,19 @@ export class Header {
     this.blind = document.getElementById("blind");
     this.asOf = document.getElementById("as-of");
     this.signedOut = false;
-    this.ingestLagMs = null;
+    this.deafForMs = () => null;
     this.roundFacts = null;
+  }
+
+  // How long nothing has come in behind the live feed: by the server's own word, by the canary it
+  // sends through the whole chain, or by the gateways' silence. Null: all is well, or not told.
+  hear(data) {
+    this.deafForMs = (limits) => {
+      if (data.blind_since) return Math.max(0, this.clock.now() - new Date(data.blind_since).getTime());
+      const canary = (data.canary_age_s ?? 0) * 1000;
+      if (canary > limits.canary) return canary;
+      return (data.ingest_lag_ms ?? 0) > limits.ingest ? data.ingest_lag_ms : null;
+    };
   }
 
   counts(counts) {
@@ -37,12 +48,12 @@ export class Header {
     put(slot(place, "band"), t(`live.load.${band}`));
   }
 
-  tick(level, ageMs, heardMs, ingestLimitMs) {
+  tick(level, ageMs, heardMs, limits) {
     const now = this.clock.now();
     put(this.time, this.clock.seconds.format(now));
     put(this.date, this.clock.day.format(now));
     if (this.roundFacts) this.showRound(this.roundFacts, now);
-    this.showFeed(level, ageMs, heardMs, ingestLimitMs);
+    this.showFeed(level, ageMs, heardMs, limits);
   }
 
   showRound(round, now) {
@@ -67,16 +78,17 @@ export class Header {
 
   // Three kinds of not knowing, the worst first: logged out, cut off, and a live feed behind
   // which nothing comes in any more.
-  showFeed(level, ageMs, heardMs, ingestLimitMs) {
+  showFeed(level, ageMs, heardMs, limits) {
     document.body.dataset.feed = level;
     const since = this.clock.seconds.format(heardMs);
-    const deaf = level === "live" && this.ingestLagMs !== null && this.ingestLagMs > ingestLimitMs;
+    const deafForMs = this.deafForMs(limits);
+    const deaf = level === "live" && deafForMs !== null;
     document.body.dataset.deaf = String(deaf);
     put(slot(this.feed, "words"), t(`live.feed.${level}`, { age: Math.floor(ageMs / 1000), since }));
     let words = "";
     if (this.signedOut) words = t("live.signed_out_band", { since });
     else if (level !== "live") words = t(`live.band.${level}`, { since, age: span(ageMs) });
-    else if (deaf) words = t("live.band.deaf", { age: span(this.ingestLagMs) });
+    else if (deaf) words = t("live.band.deaf", { age: span(deafForMs) });
     this.band.hidden = words === "";
     put(slot(this.band, "words"), words);
     slot(this.band, "login").hidden = !this.signedOut;

@@ -9,6 +9,10 @@ export function t(key, params = {}) {
   return words;
 }
 
+export function has(key) {
+  return texts[key] !== undefined;
+}
+
 // For words chosen by a value from the server: an unknown value is shown as it is, never hidden.
 export function word(prefix, value) {
   return texts[prefix + value] ?? String(value);

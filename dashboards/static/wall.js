@@ -3,10 +3,10 @@
 import { ResolveDialog } from "./actions.js";
 import { ServerClock } from "./clock.js";
 import { Facades } from "./facades.js";
-import { Feed } from "./feed.js";
 import { Header } from "./header.js";
 import { Keyboard } from "./keyboard.js";
 import { Queue } from "./queue.js";
+import { SharedFeed } from "./shared_feed.js";
 import { Sound } from "./sound.js";
 import { put, t } from "./text.js";
 
@@ -47,11 +47,14 @@ function takeSnapshot(snapshot) {
   heardMs = snapshot.now_ms;
   const flats = {};
   const worst = {};
+  const weeks = {};
   for (const building of snapshot.buildings) {
     worst[building.id] = building.worst;
+    weeks[building.id] = building.rounds ?? "";
     for (const flat of building.flats) flats[flat.id] = flat.state;
   }
   if (!facades.apply(flats, worst)) redraw();
+  facades.weeks(weeks);
   queue.replace(snapshot.alerts);
   queue.mark(picked, false);
   header.counts(snapshot.counts);
@@ -60,8 +63,8 @@ function takeSnapshot(snapshot) {
   tick();
 }
 
-const feed = new Feed({
-  seq: first.seq,
+const feed = new SharedFeed({
+  seq: first.seq, worker: main.dataset.feedWorker,
   times: { lateMs: ms("lateMs"), blindMs: ms("blindMs"), backoffMinMs: ms("backoffMinMs"),
     backoffMaxMs: ms("backoffMaxMs") },
   on: {
@@ -69,16 +72,19 @@ const feed = new Feed({
     change(data) {
       heardMs = clock.now();
       if (!facades.apply(data.flats, data.buildings)) redraw();
-      queue.apply(data.alerts);
-      queue.mark(picked, false);
+      facades.weeks(data.rounds);
+      if (data.alerts?.length) {
+        queue.apply(data.alerts);
+        queue.mark(picked, false);
+      }
       header.counts(data.counts);
       if (data.round) header.roundFacts = data.round;
-      tick();
+      tickSoon();
     },
     heartbeat(data) {
       clock.sync(data.now_ms, data.speed);
       heardMs = data.now_ms;
-      header.ingestLagMs = data.ingest_lag_ms ?? null;
+      header.hear(data);
       header.load(data.alarms_10min);
       tick();
     },
@@ -88,8 +94,21 @@ const feed = new Feed({
   },
 });
 
+// Clocks and ages once a frame, however many changes come in it. A hidden page has no frames.
+let ticking = false;
+function tickSoon() {
+  if (document.hidden) tick();
+  else if (!ticking) {
+    ticking = true;
+    requestAnimationFrame(() => {
+      ticking = false;
+      tick();
+    });
+  }
+}
+
 function tick() {
-  header.tick(feed.level(), feed.age(), heardMs, ms("ingestMs"));
+  header.tick(feed.level(), feed.age(), heardMs, { ingest: ms("ingestMs"), canary: ms("canaryMs") });
   queue.tick();
 }
 
@@ -103,7 +122,12 @@ function toggle(button, name, show) {
 }
 
 toggle(document.getElementById("table-toggle"), "aria-expanded",
-  (on) => document.getElementById("table-view").classList.toggle("shown", on));
+  (on) => {
+    const view = document.getElementById("table-view");
+    view.classList.toggle("shown", on);
+    view.tabIndex = on ? 0 : -1; // it scrolls, so a keyboard must get into it
+    facades.table();
+  });
 const still = toggle(document.getElementById("pulse-toggle"), "aria-pressed", (on) => {
   document.body.dataset.still = String(on);
   localStorage.setItem("still", String(on));
@@ -117,5 +141,9 @@ const sound = new Sound({
 });
 new Keyboard({ sound, pickBuilding: (id) => picked !== id && pick(id, true) });
 feed.start();
-setInterval(tick, Math.min(1000, ms("lateMs") / 4));
+setInterval(() => {
+  tick();
+  facades.table();
+}, Math.min(1000, ms("lateMs") / 4));
+facades.table();
 document.addEventListener("visibilitychange", tick);

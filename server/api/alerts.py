@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from server import alert_detail, views
 from server.api.deps import Principal, RuntimeDep, StaffDep
+from server.api.refusals import Refusal
 from server.core import alerts as core
 from server.database import Tx
 from server.runtime import Runtime
@@ -88,7 +89,7 @@ async def _act(
     except acting.Unknown as error:
         raise HTTPException(404, str(error)) from error
     except acting.Refused as error:
-        raise HTTPException(409, str(error)) from error
+        raise Refusal(error) from error
 
 
 def _event(verb: str, actor: core.Actor, act: Act) -> core.Event:

@@ -6,6 +6,7 @@ from typing import Annotated, TypeVar
 from fastapi import HTTPException
 from pydantic import Field
 
+from server.api.refusals import Refusal
 from server.database import Tx
 from server.runtime import Runtime
 from server.service.refusals import Refused, Unknown
@@ -21,6 +22,6 @@ async def change(runtime: Runtime, run: Callable[[Tx], T]) -> T:
     except Unknown as error:
         raise HTTPException(404, str(error)) from error
     except Refused as error:
-        raise HTTPException(409, str(error)) from error
+        raise Refusal(error) from error
     except ValueError as error:
         raise HTTPException(422, str(error)) from error

@@ -129,7 +129,7 @@ def _way_in(tx: Tx, page: Page) -> dict[str, Any]:
     )  # fmt: skip
     return {
         "resident": resident["name"],
-        "access": [{"label": "进门办法", "text": resident["access_notes"]}]
+        "access": [{"label": "", "text": resident["access_notes"]}]
                   if resident["access_notes"] else [],
         "key_holders": [_holder(h) for h in holders],
         "risks": resident["risks"] or None,

@@ -2,7 +2,7 @@
 
 On PostgreSQL a lower number may be committed after a higher one. Every transaction that appends
 therefore holds a shared advisory lock, whose key is a number below all that it will draw (a trigger
-of migration 0007 sees to it). `settled` tells up to where nothing can be missing any more.
+of migration 0009 sees to it). `settled` tells up to where nothing can be missing any more.
 """
 
 from collections.abc import Mapping, Sequence

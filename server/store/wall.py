@@ -11,6 +11,7 @@ from server.core.words import Kind, State
 BUILDING, FLAT = t.table(t.Building), t.table(t.Flat)
 RESIDENT, TERMINAL = t.table(t.Resident), t.table(t.Terminal)
 ALERT, ITEM = t.table(t.Alert), t.table(t.AlertItem)
+JOURNAL = t.table(t.Journal)
 
 
 def buildings(conn: Connection) -> Sequence[RowMapping]:
@@ -86,6 +87,24 @@ def opened_since(conn: Connection, at: datetime) -> int:
         .group_by(ALERT.c.kind)
     )
     return sum(min(n, 1) if kind == Kind.MISSED else n for kind, n in conn.execute(query))
+
+
+def missed_since(conn: Connection, since: datetime) -> list[tuple[int, datetime]]:
+    """(building id, deadline of the round) of every worklist opened after `since`."""
+    query = select(ALERT.c.building_id, ALERT.c.round_due_at).where(
+        ALERT.c.opened_at > since,
+        ALERT.c.kind == Kind.MISSED,
+        ALERT.c.building_id.is_not(None),
+        ALERT.c.round_due_at.is_not(None),
+    )
+    return [(r[0], r[1]) for r in conn.execute(query)]
+
+
+def began(conn: Connection) -> datetime | None:
+    """When the oldest thing we remember happened; None before anything has."""
+    query = select(JOURNAL.c.at).order_by(JOURNAL.c.seq).limit(1)
+    found: datetime | None = conn.execute(query).scalar_one_or_none()
+    return found
 
 
 def round_progress(

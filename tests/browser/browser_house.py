@@ -38,6 +38,7 @@ class Script:
         self.after: list[int] = []  # the ?after= of every stream that was asked for
         self.posts: list[tuple[str, dict[str, Any], str | None]] = []
         self.refuse_streams = 0  # so many of the next streams answer 502
+        self.snapshot_status = 200  # what the snapshot answers; the pages ask for it over a gap
         self.post_answer: tuple[int, dict[str, Any]] = (200, {})
         self.connected = asyncio.Condition()
         self.queues: list[asyncio.Queue[str | None]] = []
@@ -72,8 +73,10 @@ def build(reader: FakeReader, script: Script, times_ms: dict[str, int]) -> FastA
     mount(app, reader, times_ms)
 
     @app.get("/api/v1/snapshot")
-    async def snapshot() -> Any:
-        return await reader.snapshot()
+    async def snapshot() -> Response:
+        if script.snapshot_status != 200:
+            return JSONResponse({"detail": "x"}, script.snapshot_status)
+        return JSONResponse(dict(await reader.snapshot()))
 
     @app.get("/api/v1/stream")
     async def stream(after: int) -> Response:

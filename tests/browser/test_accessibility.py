@@ -13,6 +13,7 @@ from playwright.async_api import Browser, Page
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 AXE = (Path(__file__).parent / "vendor" / "axe-core" / "axe.min.js").read_text("utf-8")
+HANDOVERS = ("/handover", "/handover/1")
 LOOKS = [(theme, lang) for theme in ("dark", "light") for lang in ("zh", "en")]
 
 
@@ -53,10 +54,12 @@ async def test_staff_pages_have_no_violation(browser: Browser, theme: str, lang:
         wall = await visit(browser, served, "/wall", theme, lang)
         await served.script.streams(1)
         assert await violations(wall) == []
+        await wall.click("#table-toggle")
+        assert await violations(wall) == []
         await wall.click("#help-open")
         assert await violations(wall) == []
         await wall.context.close()
-        for path in ("/alerts/5", "/alerts/7", "/alerts/8", "/nowhere"):
+        for path in ("/alerts/5", "/alerts/7", "/alerts/8", "/nowhere", *HANDOVERS):
             page = await visit(browser, served, path, theme, lang)
             assert await violations(page) == [], path
             await page.context.close()

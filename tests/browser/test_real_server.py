@@ -144,3 +144,28 @@ async def test_guessing_is_slowed_down_and_the_wall_stays_logged_in(
         town.hand.at_s += 15
         assert (await town.api.post("/login", data=right)).status_code == 303
         await page.close()
+
+
+async def test_a_robot_that_opens_the_link_changes_nothing(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """Previews run whole browsers, scripts and all: opened three times and reloaded, the alert is
+    as it was, nobody goes, and the page in the preview names nobody."""
+    async with a_town(tmp_path) as town:
+        await town.press()
+        await town.forget_sms()
+        await town.reply(SECOND, "1")
+        link = re.search(r"https?://\S+/s/[\w-]+", " ".join(await town.phone(SECOND)))
+        assert link is not None
+        before, journal = await town.sos(), len(await town.journal())
+        for _ in range(3):
+            robot = await browser.new_page()
+            await robot.goto(link[0])
+            await robot.reload()
+            await robot.wait_for_load_state("networkidle")
+            assert "301" not in await robot.title()
+            await robot.close()
+        after = await town.sos()
+        assert (after["version"], after["state"]) == (before["version"], before["state"])
+        looks = [e["kind"] for e in (await town.journal())[journal:]]
+        assert set(looks) <= {"access_looked_at"}

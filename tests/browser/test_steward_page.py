@@ -67,3 +67,74 @@ async def test_buttons_are_large_and_under_the_thumb(
         await expect(bars).to_be_in_viewport()
         size = await page.locator("body").evaluate("(el) => getComputedStyle(el).fontSize")
         assert float(size.removesuffix("px")) >= 20
+
+
+async def test_a_tap_that_did_not_get_through_is_kept_said_and_sent_again(browser: Browser) -> None:
+    """No signal in the stairwell: the page says 未送达 until the server has answered, sends by
+    itself when there is signal, and a reload in between forgets nothing."""
+    async with house(FakeReader()) as served:
+        page = await browser.new_page(viewport={"width": 360, "height": 640})
+        await page.goto(f"{served.url}/s/{TOKEN}")
+        posts = f"**/s/{TOKEN}/*"
+        await page.route(posts, lambda route: route.abort())
+        await page.click("button.first")
+        await expect(page.locator("#unsent")).to_contain_text("我去")
+        await expect(page.locator("#unsent")).to_contain_text("未送达。")
+        assert served.reader.acts == []
+        await page.reload()
+        await expect(page.locator("#unsent")).to_contain_text("未送达")
+        await page.unroute(posts)
+        await expect(page.locator("body")).to_contain_text("何婉仪", timeout=15_000)
+        await expect(page.locator("#unsent")).to_be_hidden()
+        assert [act for _, act, _ in served.reader.acts] == ["accept"]
+        await page.click("button.first")
+        await expect(page.locator("body")).to_contain_text("您到门口了")
+        assert [act for _, act, _ in served.reader.acts] == ["accept", "on_scene"]
+        await page.close()
+
+
+async def test_an_old_tap_is_given_up_and_that_is_said(browser: Browser) -> None:
+    """An acceptance of an hour ago helps nobody: it is not sent; the page asks for a new tap."""
+    async with house(FakeReader()) as served:
+        page = await browser.new_page(viewport={"width": 360, "height": 640})
+        await page.clock.install()
+        await page.goto(f"{served.url}/s/{TOKEN}")
+        posts = f"**/s/{TOKEN}/*"
+        await page.route(posts, lambda route: route.abort())
+        await page.click("button.first")
+        await expect(page.locator("#unsent")).to_contain_text("未送达")
+        await page.unroute(posts)
+        await page.clock.set_system_time(
+            await page.evaluate("Date.now() + 11 * 60 * 1000")
+        )
+        await page.evaluate("dispatchEvent(new Event('online'))")
+        await expect(page.locator("#unsent")).to_contain_text("已过时")
+        assert served.reader.acts == []
+        await page.close()
+
+
+async def test_a_double_tap_is_one_tap(browser: Browser) -> None:
+    """Two quick taps on 我去 are one request with scripts, and harmless without."""
+    for scripts in (True, False):
+        async with house(FakeReader()) as served:
+            page = await browser.new_page(
+                viewport={"width": 360, "height": 640}, java_script_enabled=scripts
+            )
+            await page.goto(f"{served.url}/s/{TOKEN}")
+            await page.locator("button.first").dblclick(no_wait_after=True)
+            await expect(page.locator("body")).to_contain_text("何婉仪")
+            acts = {act for _, act, _ in served.reader.acts}
+            assert acts == {"accept"}, "the second tap never falls on the next button"
+            await page.close()
+
+
+async def test_a_refusal_is_shown_and_nothing_is_sent_twice(browser: Browser) -> None:
+    """The server said no: that is an answer, not a lost message."""
+    async with house(FakeReader()) as served:
+        served.reader.refuse = {"zh": "陈国栋已经结束了这件事。", "en": "closed"}
+        page = await browser.new_page(viewport={"width": 360, "height": 640})
+        await page.goto(f"{served.url}/s/{TOKEN}")
+        await page.click("button.first")
+        await expect(page.locator(".notice.bad[role=alert]")).to_contain_text("陈国栋已经结束了")
+        await expect(page.locator("#unsent")).to_be_hidden()
+        await page.close()

@@ -222,8 +222,8 @@ async def test_each_flat_of_a_missed_round_has_its_own_outcome(browser: Browser)
 async def test_silence_becomes_visible_in_two_steps_and_heals(browser: Browser) -> None:
     """Amber band first, then windows without fill and since when; fresh news clears both."""
     times = {"late-ms": 1000, "blind-ms": 4000}
-    async with wall(browser, busy=True, times_ms=times) as (_served, page):
-        await page.route("**/api/v1/snapshot", lambda route: route.abort())
+    async with wall(browser, busy=True, times_ms=times) as (served, page):
+        served.script.snapshot_status = 502
         fill = f"getComputedStyle(document.querySelector('[data-flat=\"{flat_id(1, 1, 1)}\"]'))"
         lit = await page.evaluate(f"{fill}.backgroundColor")
         await expect(page.locator("body")).to_have_attribute("data-feed", "late")
@@ -235,7 +235,7 @@ async def test_silence_becomes_visible_in_two_steps_and_heals(browser: Browser) 
         ring = f"getComputedStyle(document.querySelector('{WINDOW}')).boxShadow"
         assert "rgb(229, 53, 43)" in await page.evaluate(ring), "a known SOS keeps its ring"
         await expect(page.locator('[data-group="sos"] .card')).to_have_count(1)
-        await page.unroute("**/api/v1/snapshot")
+        served.script.snapshot_status = 200
         await expect(page.locator("body")).to_have_attribute("data-feed", "live")
         await expect(page.locator("#band")).to_be_hidden()
         await expect(page.locator("#blind")).to_be_hidden()
@@ -532,7 +532,7 @@ async def test_a_flip_paints_and_never_lays_out(browser: Browser) -> None:
 async def test_an_expired_login_is_said_on_the_wall(browser: Browser) -> None:
     """The wall doesn't vanish behind a login page; it says that it no longer knows."""
     async with wall(browser) as (served, page):
-        await page.route("**/api/v1/snapshot", lambda route: route.fulfill(status=401))
+        served.script.snapshot_status = 401
         served.script.refuse_streams = 1000
         await served.script.cut()
         await expect(page.locator("#band")).to_contain_text("登录已过期")
@@ -550,3 +550,48 @@ async def test_backoff_grows_to_its_ceiling_with_jitter(browser: Browser) -> Non
             }"""
         )
         assert waits == [[250, 500], [500, 1000], [4000, 8000], [7500, 15000], [7500, 15000]]
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ({"canary_age_s": 300}, "终端信号已 05:00 没有进来"),
+        ({"blind_since": NOW_MS - 120_000}, "终端信号已 02:0"),
+        ({"blind_since": "2026-03-13T22:08:00+00:00"}, "终端信号已 02:0"),
+    ],
+)
+async def test_the_canary_and_the_servers_own_word_show_dead_ingestion(
+    browser: Browser, told: dict[str, Any], words: str
+) -> None:
+    """Heartbeats keep coming and gateways say that they live; nothing gets through all the same."""
+    async with wall(browser) as (served, page):
+        await served.script.send("heartbeat", heartbeat(canary_age_s=20, blind_since=None))
+        await expect(page.locator(".calm")).to_be_visible()
+        await served.script.send("heartbeat", heartbeat(**told))
+        await expect(page.locator("#band")).to_contain_text(words)
+        await expect(page.locator(".calm")).to_be_hidden()
+
+
+async def test_what_to_read_out_to_120_stands_on_the_card(browser: Browser) -> None:
+    """The address as it is said, in the page's language, beside a number that can be dialled."""
+    async with wall(browser) as (served, page):
+        words = {"zh": "广氮社区11栋3楼301", "en": "Building 11, third floor, 301"}
+        emergency = {"prompt": True, "read_out": words}
+        await served.script.send("change", sos_change(101, emergency=emergency))
+        place = page.locator(".card .emergency")
+        await expect(place).to_contain_text("照着念:广氮社区11栋3楼301")
+        await expect(place.locator("a")).to_have_attribute("href", "tel:120")
+
+
+async def test_the_last_week_stands_under_each_house(browser: Browser) -> None:
+    """One mark a round; in words for those who hear the table; a new round's end draws it anew."""
+    async with wall(browser) as (served, page):
+        week = page.locator('tr[data-row="10"] [data-cell="week"]')
+        await expect(week).to_have_text("全到 12 次,漏报 1 次,中断 1 次")
+        strip = page.locator('[data-building="10"] .week .in')
+        marks = "(path) => path.getAttribute('d').split('M').length - 1"
+        assert await strip.evaluate(marks) == 12
+        change = sos_change(101) | {"rounds": {"10": "o" * 14}}
+        await served.script.send("change", change)
+        await expect(week).to_have_text("全到 14 次,漏报 0 次,中断 0 次")
+        assert await strip.evaluate(marks) == 14

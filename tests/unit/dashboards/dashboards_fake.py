@@ -6,6 +6,7 @@ Fictional persons; the phone numbers cannot exist. Shared by the unit and the br
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from register_fake import RegisterFake
 from starlette.requests import Request
 
 from dashboards.reader import ActionRefused, LoginError, User
@@ -40,10 +41,15 @@ def building(number: int) -> dict[str, Any]:
                     "terminal": state != "none",
                 }
             )
+    week = ["o"] * 14
+    if number % 5 == 0:
+        week[(number * 7) % 14] = "m"
+    week[4] = "b"
     return {
         "id": number,
         "number": number,
         "name": f"{number}栋",
+        "rounds": "".join(week),
         "worst": "ok",
         "stairwells": ["A", "B"],
         "flats": flats,
@@ -194,6 +200,7 @@ def detail(card: dict[str, Any]) -> dict[str, Any]:
     ]
     return {
         "version": 1,
+        "seq": 100,
         "note": "",
         "resolved_by": None,
         "resolved_ms": None,
@@ -214,7 +221,9 @@ def detail(card: dict[str, Any]) -> dict[str, Any]:
             "steps": [
                 {
                     "targets": targets,
-                    "people": [{"name": "冯志强", "role": "substitute"}],
+                    "people": [
+                        {"name": "冯志强", "role": "substitute", "phone": "+8610011000199"}
+                    ],
                     "wait_s": 120,
                     "state": state,
                     "at_ms": at_ms,
@@ -326,15 +335,65 @@ def steward_view(state: str = "open", *, mine: bool = False, kind: str = "sos") 
     return view
 
 
-class FakeReader:
+def sheet(*, busy: bool = False) -> dict[str, Any]:
+    """What the ending shift has to tell; `busy` with one line of everything."""
+    picture: dict[str, Any] = {
+        "since_ms": NOW_MS - 36_000_000,
+        "until_ms": NOW_MS,
+        "counts": {"sos": 2, "missed": 3} if busy else {"sos": 0, "missed": 0},
+        "open": [],
+        "blind": [],
+        "homes_away": [],
+        "people_away": [],
+        "notes": [],
+    }
+    before = [
+        {"id": 1, "at_ms": NOW_MS - 36_000_000, "since_ms": NOW_MS - 64_800_000,
+         "outgoing": "周明", "incoming": "李文静", "note": "32栋电梯停用"}
+    ]  # fmt: skip
+    if busy:
+        picture |= {
+            "open": [
+                {"id": a["id"], "kind": a["kind"], "state": a["state"], "test": a["test"],
+                 "place": a["address"], "fault": a["fault"], "opened_ms": a["opened_ms"],
+                 "who": a["responder"]["name"] if a["responder"] else None}
+                for a in busy_alerts()
+            ],
+            "blind": [
+                {"from_ms": NOW_MS - 9_000_000, "to_ms": NOW_MS - 8_700_000},
+                {"from_ms": NOW_MS - 120_000, "to_ms": None},
+            ],
+            "homes_away": [{"place": "9栋2楼201", "until_ms": NOW_MS + 200_000_000}],
+            "people_away": [
+                {"name": "罗建华", "role": "steward", "building": 32,
+                 "until_ms": NOW_MS + 86_400_000}
+            ],
+            "notes": [
+                {"place": "6栋4楼402", "kind": "sos", "outcome": "helped", "note": "扶起来了",
+                 "by": "吴秀兰", "at_ms": NOW_MS - 20_000_000}
+            ],
+        }  # fmt: skip
+    return {
+        "now_ms": NOW_MS,
+        "last_id": 1 if busy else 0,
+        "on_duty": "李文静" if busy else None,
+        "picture": picture,
+        "before": before if busy else [],
+    }
+
+
+class FakeReader(RegisterFake):
     """Implements `dashboards.reader.Reader`; records what was done through it."""
 
     def __init__(self, *, busy: bool = False, logged_in: bool = True) -> None:
+        super().__init__()
         self.data = snapshot(busy=busy)
         self.user: User | None = User("李文静", "operator") if logged_in else None
         self.views: dict[str, dict[str, Any]] = {TOKEN: steward_view()}
         self.acts: list[tuple[str, str, dict[str, list[str]]]] = []
-        self.refuse: str | None = None
+        self.refuse: str | dict[str, str] | None = None
+        self.sheet = sheet(busy=busy)
+        self.handovers: list[tuple[str, str, str, str, int]] = []
         self.login_error: LoginError | None = None
         self.logouts = 0
         self.alert_acts: list[tuple[str, int, str, dict[str, str]]] = []
@@ -342,6 +401,27 @@ class FakeReader:
 
     async def snapshot(self) -> Mapping[str, Any]:
         return self.data
+
+    async def community(self) -> Mapping[str, Any] | None:
+        found: Mapping[str, Any] | None = self.data["community"]
+        return found
+
+    async def handover(self) -> Mapping[str, Any]:
+        return self.sheet
+
+    async def handover_written(self, handover_id: int) -> Mapping[str, Any] | None:
+        if not 0 < handover_id <= len(self.sheet["before"]):
+            return None
+        before = self.sheet["before"][0]
+        return before | {"by": "李文静", "picture": self.sheet["picture"]}
+
+    async def hand_over(
+        self, user: User, outgoing: str, incoming: str, note: str, last_id: int
+    ) -> int:
+        if self.refuse:
+            raise ActionRefused(self.refuse)
+        self.handovers.append((user.name, outgoing, incoming, note, last_id))
+        return 1
 
     async def current_user(self, request: Request) -> User | None:  # noqa: ARG002
         return self.user

@@ -150,3 +150,18 @@ def test_times_are_the_communitys() -> None:
     """Time of day in the community's zone; stretches never negative."""
     assert clock(NOW_MS, ZoneInfo("Asia/Shanghai")) == "06:10:00"
     assert [span(s) for s in (-5, 0, 61.9, 3_600)] == ["00:00", "00:00", "01:01", "1:00:00"]
+
+
+def test_it_says_what_to_read_out_to_120(client: TestClient, reader: FakeReader) -> None:
+    """Where the server gives the words, they stand on top, with a link that dials."""
+    words = {"zh": "广氮社区11栋3楼301,老人84岁", "en": "Building 11, flat 301"}
+    reader.data["alerts"][0]["emergency"] = {"prompt": True, "read_out": words}
+    page = client.get("/alerts/5").text
+    assert "广氮社区11栋3楼301,老人84岁" in page
+    assert 'href="tel:120"' in page
+    assert "Building 11, flat 301" in client.get("/alerts/5?lang=en").text
+
+
+def test_those_who_are_told_can_be_called(client: TestClient) -> None:
+    """Each person on the ladder is a link that dials."""
+    assert 'href="tel:+8610011000199"' in client.get("/alerts/5").text

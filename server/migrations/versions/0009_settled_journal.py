@@ -5,8 +5,8 @@ PostgreSQL, where whoever appends holds a lock whose key is below every number i
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0007"
-down_revision = "0006"
+revision = "0009"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 

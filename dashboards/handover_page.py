@@ -1,0 +1,101 @@
+"""The handover of a shift: a sheet to read together, two names, and the sheets before it.
+
+Works without scripts and prints. Decides nothing: what is on the sheet comes from
+`Reader.handover`.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, tzinfo
+from functools import partial
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Form, HTTPException, Path, Request
+from starlette.responses import RedirectResponse, Response
+
+from dashboards.alert_page import span
+from dashboards.forms import refuse_foreign
+from dashboards.reader import ActionRefused, Reader, User
+from dashboards.render import page, request_lang
+
+HandoverId = Annotated[int, Path(ge=1, le=2**53)]
+
+
+def moment(zone: tzinfo, at_ms: int) -> str:
+    """Day and time of day, to the minute, in the community's zone: 03-14 06:25."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(zone).strftime("%m-%d %H:%M")
+
+
+def router(reader: Reader) -> APIRouter:
+    """GET and POST /handover, GET /handover/{id}."""
+    routes = APIRouter(include_in_schema=False)
+
+    @routes.get("/handover")
+    async def show(request: Request) -> Response:
+        user = await reader.current_user(request)
+        if user is None:
+            return RedirectResponse("/login?next=/handover", 303)
+        return await _sheet(reader, request, user)
+
+    @routes.get("/handover/{handover_id}")
+    async def show_written(request: Request, handover_id: HandoverId) -> Response:
+        user = await reader.current_user(request)
+        if user is None:
+            return RedirectResponse(f"/login?next=/handover/{handover_id}", 303)
+        found = await reader.handover_written(handover_id)
+        if found is None:
+            raise HTTPException(404)
+        facts = {"user": user, "h": found, "p": found["picture"], "now_ms": found["at_ms"]}
+        return page(request, "handover_written.html", facts | await _common(reader))
+
+    @routes.post("/handover")
+    async def write(
+        request: Request,
+        outgoing: Annotated[str, Form(max_length=200)] = "",
+        incoming: Annotated[str, Form(max_length=200)] = "",
+        note: Annotated[str, Form(max_length=2000)] = "",
+        last_id: Annotated[int, Form(ge=0, le=2**53)] = 0,
+    ) -> Response:
+        refuse_foreign(request)
+        user = await reader.current_user(request)
+        if user is None:
+            raise HTTPException(401)
+        if not user.may_act:
+            raise HTTPException(403)
+        try:
+            written = await reader.hand_over(user, outgoing, incoming, note, last_id)
+        except ActionRefused as refused:
+            form = {"outgoing": outgoing, "incoming": incoming, "note": note}
+            return await _sheet(reader, request, user, form=form, refused=refused)
+        return RedirectResponse(f"/handover/{written}", 303)
+
+    return routes
+
+
+async def _common(reader: Reader) -> dict[str, Any]:
+    community = await reader.community()
+    zone: tzinfo = ZoneInfo(community["tz"]) if community else UTC
+    return {"moment": partial(moment, zone), "span": span, "community": community}
+
+
+async def _sheet(
+    reader: Reader,
+    request: Request,
+    user: User,
+    *,
+    form: Mapping[str, str] | None = None,
+    refused: ActionRefused | None = None,
+) -> Response:
+    sheet = await reader.handover()
+    words = refused.message(request_lang(request)) if refused else None
+    facts = {
+        "user": user,
+        "s": sheet,
+        "p": sheet["picture"],
+        "now_ms": sheet["now_ms"],
+        "form": form or {"outgoing": sheet["on_duty"] or "", "incoming": "", "note": ""},
+        "refused": words,
+    }
+    return page(
+        request, "handover.html", facts | await _common(reader), status=409 if refused else 200
+    )

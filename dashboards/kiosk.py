@@ -1,0 +1,129 @@
+"""The screen in the community hall: no login, no names, and nothing that tells who is in trouble.
+
+Neighbours and strangers stand before it. A window at its true place would say who is not at home,
+who has not been heard of, and who has fallen; so a façade here is a gauge. Its windows fill from
+the ground up, one for each check-in of the running round, whoever it was. A house with fewer than
+FEWEST watched residents shows no gauge, because one missing window would be a person. Help is
+counted for the whole community, never for a building.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from fastapi import APIRouter, HTTPException, Request
+from starlette.responses import RedirectResponse, Response
+
+from dashboards.reader import Reader
+from dashboards.render import page
+from dashboards.staff import Times
+
+COOKIE: Final = "xunlou_kiosk"
+COOKIE_AGE_S: Final = 365 * 86_400
+FEWEST: Final = 3
+NOT_COUNTED: Final = frozenset({"none", "away"})
+CHECKED: Final = frozenset({"checked"})
+OWN_TROUBLE: Final = frozenset({"blind", "stuck"})
+"""Faults of ours in which nobody can say that all is well."""
+COLUMNS: Final = 6
+"""Windows side by side in a gauge."""
+
+
+@dataclass(frozen=True)
+class Gauge:
+    """One house: `lit` of `of` windows; neither for a house with too few to hide among."""
+
+    number: int
+    lit: int
+    of: int
+
+    @property
+    def shown(self) -> bool:
+        """Whether the house is large enough to be counted in public."""
+        return self.of >= FEWEST
+
+    @property
+    def storeys(self) -> list[list[bool]]:
+        """From the top down; windows fill from the ground up."""
+        lights = [n < self.lit for n in range(self.of)]
+        rows = [lights[n : n + COLUMNS] for n in range(0, self.of, COLUMNS)]
+        return rows[::-1]
+
+
+def gauge(building: Mapping[str, Any], is_open: bool) -> Gauge:
+    """A building of the snapshot, stripped of who is who. Between rounds every window is lit: a
+    dark one would be somebody who pressed for help or has not been found yet."""
+    states = [f["state"] for f in building["flats"] if f["state"] not in NOT_COUNTED]
+    lit = sum(s in CHECKED for s in states) if is_open else len(states)
+    return Gauge(building["number"], lit, len(states))
+
+
+def router(reader: Reader) -> APIRouter:
+    """GET /kiosk and /kiosk/{token}."""
+    routes = APIRouter(include_in_schema=False)
+
+    @routes.get("/kiosk")
+    async def show(request: Request) -> Response:
+        state = reader.kiosk_state(request.cookies.get(COOKIE))
+        if state == "off":
+            raise HTTPException(404)
+        if state == "closed":
+            return page(request, "kiosk_closed.html", {}, status=403, default_theme="dark")
+        snapshot = await reader.snapshot()
+        community = snapshot["community"] or {"name": None, "tz": "UTC"}
+        running = snapshot["round"]
+        is_open = running is not None and running["state"] == "open"
+        houses = [
+            gauge(b, is_open) for b in sorted(snapshot["buildings"], key=lambda b: b["number"])
+        ]
+        mood, number = _mood(snapshot)
+        facts = {
+            "community": community["name"],
+            "when": Times(community["tz"], snapshot["now_ms"]),
+            "houses": houses,
+            "mood": mood,
+            "number": number,
+            "round": running,
+            "open": is_open,
+            "calls": snapshot["counts"]["sos"] + snapshot["counts"]["claimed"],
+            "phones": await reader.duty_phones(),
+            "now_ms": snapshot["now_ms"],
+        }
+        return page(request, "kiosk.html", facts, default_theme="dark")
+
+    @routes.get("/kiosk/{token}")
+    async def enter(request: Request, token: str) -> Response:
+        cookie = reader.kiosk_pass(token)
+        if cookie is None:
+            raise HTTPException(404)
+        response = RedirectResponse("/kiosk", 303)
+        response.headers["Cache-Control"] = "no-store"
+        response.headers["Referrer-Policy"] = "no-referrer"
+        response.set_cookie(
+            COOKIE, cookie, max_age=COOKIE_AGE_S, path="/kiosk", httponly=True, samesite="lax",
+            secure=request.url.scheme == "https",
+        )  # fmt: skip
+        return response
+
+    return routes
+
+
+def _mood(snapshot: Mapping[str, Any]) -> tuple[str, int]:
+    """The screen's one sentence (`k.<mood>`), and the figure in it. "All well" is only said while
+    we can see, nobody calls, nobody is looked for and nobody is awaited."""
+    alerts = snapshot["alerts"]
+    if any(a["fault"] in OWN_TROUBLE for a in alerts):
+        return "blind", 0
+    looked_for = sum(
+        item["state"] == "open" for a in alerts if a["kind"] == "missed" for item in a["items"]
+    )
+    if looked_for:
+        return "looking", looked_for
+    calls = snapshot["counts"]["sos"] + snapshot["counts"]["claimed"]
+    if calls:
+        return "helping", calls
+    running = snapshot["round"]
+    awaited = 0
+    if running is not None and running["state"] == "open":
+        awaited = max(0, int(running["expected"]) - int(running["checked"]))
+    return ("awaited", awaited) if awaited else ("well", 0)

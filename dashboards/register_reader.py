@@ -1,0 +1,65 @@
+"""What the pages of buildings, residents, reports and the hall's screen need from the server.
+
+A part of `dashboards.reader.Reader`, in a file of its own. Instants are epoch milliseconds.
+"""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any, Literal, Protocol
+
+Kiosk = Literal["off", "closed", "open"]
+
+
+class ReportRefused(Exception):
+    """The period can't be reported on; `why` is a word of the catalogue (`r.bad.<why>`)."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+class RegisterReader(Protocol):
+    """The read side of people and places."""
+
+    async def building(self, number: int) -> Mapping[str, Any] | None:
+        """One building: the keys of the snapshot's building, and `residents` {flat id: […]},
+        `people`, `alerts` (cards), `rounds`, `duty`, `round`, `now_ms`, `tz`; None: no such one."""
+        ...
+
+    async def find_residents(self, words: str) -> Mapping[str, Any]:
+        """{`found`: at most 50 residents, `more`: whether there are others}."""
+        ...
+
+    async def resident(self, resident_id: int) -> Mapping[str, Any] | None:
+        """One resident without access notes and health notes; None: no such one."""
+        ...
+
+    async def resident_access(
+        self, who: str, resident_id: int, reason: str
+    ) -> Mapping[str, Any] | None:
+        """The way in: {access_notes, risks, phone, key_holders [{name, phone, where}]}. The look
+        is logged with `who` and `reason`."""
+        ...
+
+    async def contact_card(self, resident_id: int) -> Mapping[str, Any] | None:
+        """What the paper on the door says: {building, floor, label, stewards, duty, rounds …}."""
+        ...
+
+    async def report(
+        self, first: date | None, last: date | None, number: int | None
+    ) -> Mapping[str, Any] | None:
+        """The report of these local days (None: the last seven days that are over). None: no such
+        building. Raises ReportRefused."""
+        ...
+
+    def kiosk_pass(self, token: str) -> str | None:
+        """The cookie that opens the hall's screen, for the right token; else None."""
+        ...
+
+    def kiosk_state(self, cookie: str | None) -> Kiosk:
+        """Whether the hall's screen is switched off, closed to this cookie, or open."""
+        ...
+
+    async def duty_phones(self) -> list[str]:
+        """The care centre's telephones, for the hall's screen."""
+        ...

@@ -1,0 +1,111 @@
+"""Residents: found by flat or name, each on a page of their own, and the card for their door.
+
+A name is asked for by POST, so that it never stands in an address. The way in is shown for a
+reason, by POST, and the look is logged.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from fastapi import APIRouter, HTTPException, Request
+from starlette.responses import Response
+
+from dashboards.alert_page import LEAST_REASON, staff_form
+from dashboards.reader import Reader, User
+from dashboards.staff import for_staff, number_of, staff_page
+
+MOST_WORDS: Final = 60
+ROLES: Final = ("steward", "substitute", "key_holder", "befriender", "family")
+
+
+def router(reader: Reader) -> APIRouter:
+    """GET and POST /residents, GET /residents/{id} and its /card, POST its /access."""
+    routes = APIRouter(include_in_schema=False)
+
+    @routes.get("/residents")
+    async def ask(request: Request) -> Response:
+        async def answer(user: User) -> Response:
+            return await _list(reader, request, user, "", None)
+
+        return await for_staff(reader, request, answer)
+
+    @routes.post("/residents")
+    async def find(request: Request) -> Response:
+        user, form = await staff_form(reader, request, ("words",))
+        words = " ".join(form["words"].split())[:MOST_WORDS]
+        result = await reader.find_residents(words) if words else None
+        return await _list(reader, request, user, words, result)
+
+    @routes.get("/residents/{resident_id}")
+    async def show(request: Request, resident_id: str) -> Response:
+        async def answer(user: User) -> Response:
+            return await _resident(reader, request, user, resident_id)
+
+        return await for_staff(reader, request, answer)
+
+    @routes.post("/residents/{resident_id}/access")
+    async def access(request: Request, resident_id: str) -> Response:
+        user, form = await staff_form(reader, request, ("reason",))
+        if not user.may_act:
+            raise HTTPException(403)
+        reason = " ".join(form["reason"].split())[:200]
+        if len(reason) < LEAST_REASON:
+            return await _resident(
+                reader, request, user, resident_id, status=422, failure="reason"
+            )
+        found = await reader.resident_access(user.name, number_of(resident_id), reason)
+        return await _resident(reader, request, user, resident_id, access=found)
+
+    @routes.get("/residents/{resident_id}/card")
+    async def card(request: Request, resident_id: str) -> Response:
+        async def answer(user: User) -> Response:
+            found = await reader.contact_card(number_of(resident_id))
+            if found is None:
+                raise HTTPException(404)
+            facts = {"c": found, "tz": found["tz"], "now_ms": found["now_ms"]}
+            return staff_page(request, "card.html", user, facts)
+
+        return await for_staff(reader, request, answer)
+
+    return routes
+
+
+async def _list(
+    reader: Reader, request: Request, user: User, words: str, result: Mapping[str, Any] | None
+) -> Response:
+    snapshot = await reader.snapshot()
+    facts = {
+        "words": words,
+        "result": result,
+        "now_ms": snapshot["now_ms"],
+        "tz": (snapshot["community"] or {}).get("tz"),
+    }
+    return staff_page(request, "residents.html", user, facts)
+
+
+async def _resident(
+    reader: Reader,
+    request: Request,
+    user: User,
+    resident_id: str,
+    *,
+    status: int = 200,
+    failure: str | None = None,
+    access: Mapping[str, Any] | None = None,
+) -> Response:
+    found = await reader.resident(number_of(resident_id))
+    if found is None:
+        raise HTTPException(404)
+    contacts = sorted(
+        found["contacts"], key=lambda c: ROLES.index(c["role"]) if c["role"] in ROLES else 99
+    )
+    facts = {
+        "r": found,
+        "contacts": contacts,
+        "most": max((d["n"] for d in found["days"]), default=0) or 1,
+        "failure": failure,
+        "access": access,
+        "tz": found["tz"],
+        "now_ms": found["now_ms"],
+    }
+    return staff_page(request, "resident.html", user, facts, status=status)

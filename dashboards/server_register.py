@@ -1,0 +1,113 @@
+"""The part of the pages' Reader that reads buildings, residents and reports from the server."""
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from datetime import date, timedelta
+from typing import Any
+
+from dashboards.register_reader import Kiosk, ReportRefused
+from server import building_detail, report, resident_detail
+from server.core.reports import BadPeriod
+from server.database import Tx
+from server.runtime import Runtime
+from server.service import acting
+from server.store import people
+
+Json = Mapping[str, Any]
+WEEK = timedelta(days=6)
+
+
+class ServerRegister:
+    """Implements dashboards.register_reader.RegisterReader."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    async def building(self, number: int) -> Json | None:
+        """One building, whole."""
+        now = self._runtime.clock.now()
+        return await self._runtime.database.read(lambda c: building_detail.detail(c, number, now))
+
+    async def find_residents(self, words: str) -> Json:
+        """Residents by flat or name."""
+        now = self._runtime.clock.now()
+        return await self._runtime.database.read(lambda c: resident_detail.search(c, words, now))
+
+    async def resident(self, resident_id: int) -> Json | None:
+        """One resident, without the way in."""
+        now = self._runtime.clock.now()
+        return await self._runtime.database.read(
+            lambda c: resident_detail.detail(c, resident_id, now)
+        )
+
+    async def resident_access(self, who: str, resident_id: int, reason: str) -> Json | None:
+        """The way in; the look is logged."""
+
+        def run(tx: Tx) -> Json:
+            resident, holders = acting.look_at_access(tx, resident_id, who=who, why=reason)
+            return {
+                "access_notes": resident["access_notes"],
+                "risks": resident["risks"],
+                "phone": resident["phone"],
+                "key_holders": [
+                    {"name": h["name"], "phone": h["phone"], "where": h["key_place"]}
+                    for h in holders
+                ],
+            }
+
+        try:
+            return await self._runtime.database.write(run)
+        except acting.Unknown:
+            return None
+
+    async def contact_card(self, resident_id: int) -> Json | None:
+        """What hangs on the door."""
+        now = self._runtime.clock.now()
+        return await self._runtime.database.read(
+            lambda c: resident_detail.card(c, resident_id, now)
+        )
+
+    async def report(
+        self, first: date | None, last: date | None, number: int | None
+    ) -> Json | None:
+        """A report, by default of the last seven days that are over."""
+        database, now = self._runtime.database, self._runtime.clock.now()
+        community = await database.read(people.community)
+        if community is None:
+            return None
+        end = last or (first + WEEK if first else now.astimezone(community.zone).date()
+                       - timedelta(days=1))  # fmt: skip
+        start = first or end - WEEK
+        try:
+            return await database.read(lambda c: report.report(c, start, end, now, number))
+        except BadPeriod as error:
+            raise ReportRefused(error.why.value) from error
+
+    def _kiosk_cookie(self) -> str | None:
+        """Derived, so that the token itself stays in the settings; a new token ends old screens."""
+        token = self._runtime.settings.kiosk_token
+        if token is None:
+            return None
+        words = f"kiosk:{token.get_secret_value()}".encode()
+        return hmac.new(self._runtime.house.link_key, words, hashlib.sha256).hexdigest()
+
+    def kiosk_pass(self, token: str) -> str | None:
+        """The cookie for the right token."""
+        right = self._runtime.settings.kiosk_token
+        if right is None:
+            return None
+        same = hmac.compare_digest(token.encode(), right.get_secret_value().encode())
+        return self._kiosk_cookie() if same else None
+
+    def kiosk_state(self, cookie: str | None) -> Kiosk:
+        """Off, closed or open."""
+        right = self._kiosk_cookie()
+        if right is None:
+            return "off"
+        same = hmac.compare_digest((cookie or "").encode(), right.encode())
+        return "open" if same else "closed"
+
+    async def duty_phones(self) -> list[str]:
+        """The care centre's telephones."""
+        return await self._runtime.database.read(people.duty_phones)

@@ -1,0 +1,71 @@
+"""What the staff's pages of the register share: who may open them, and times as people say them."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, tzinfo
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from fastapi import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from dashboards.reader import Reader, User
+from dashboards.render import page
+
+DATE, CLOCK = "%Y-%m-%d", "%H:%M"
+Answer = Callable[[User], Awaitable[Response]]
+
+
+async def for_staff(reader: Reader, request: Request, answer: Answer) -> Response:
+    """`answer` for whoever is logged in; everybody else logs in first and comes back."""
+    user = await reader.current_user(request)
+    if user is None:
+        return RedirectResponse(f"/login?next={request.url.path}", 303)
+    return await answer(user)
+
+
+def number_of(text: str) -> int:
+    """A building's number or a resident's id from an address. Raises 404: there is no page with
+    any other name."""
+    if not (text.isascii() and text.isdigit() and len(text) < 16):
+        raise HTTPException(404)
+    return int(text)
+
+
+class Times:
+    """Instants (epoch ms) in the community's zone, for the templates."""
+
+    def __init__(self, zone: str, now_ms: int) -> None:
+        self.zone: tzinfo = ZoneInfo(zone)
+        self.now_ms = now_ms
+
+    def _at(self, ms: int) -> datetime:
+        return datetime.fromtimestamp(ms / 1000, UTC).astimezone(self.zone)
+
+    def day(self, ms: int) -> str:
+        """2026-03-14."""
+        return self._at(ms).strftime(DATE)
+
+    def clock(self, ms: int) -> str:
+        """06:10."""
+        return self._at(ms).strftime(CLOCK)
+
+    def short(self, ms: int) -> str:
+        """06:10 today, 03-13 06:10 on another day of this year, else with the year."""
+        at, now = self._at(ms), self._at(self.now_ms)
+        if at.date() == now.date():
+            return at.strftime(CLOCK)
+        return at.strftime(f"%m-%d {CLOCK}" if at.year == now.year else f"{DATE} {CLOCK}")
+
+    def full(self, ms: int) -> str:
+        """2026-03-14 06:10."""
+        return self._at(ms).strftime(f"{DATE} {CLOCK}")
+
+
+def staff_page(
+    request: Request, template: str, user: User, facts: dict[str, Any], *, status: int = 200
+) -> Response:
+    """A page of the register. `facts` needs `tz` and `now_ms` for its times."""
+    times = Times(facts.get("tz") or "UTC", facts.get("now_ms") or 0)
+    shown = {"user": user, "when": times, **facts}
+    return page(request, template, shown, status=status, default_theme="dark")
