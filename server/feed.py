@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from server import views
+from server import alert_detail, views
 from server.database import Database
 from server.store import journal
 from server.tables import to_ms
@@ -104,6 +104,14 @@ class Broadcaster:
         now = clock.now()
         return await self._database.read_after(
             journal.settled, lambda c, seq: views.snapshot(c, now, clock.speed, seq)
+        )
+
+    async def alert(self, alert_id: int) -> dict[str, Any] | None:
+        """Everything about one alert, with the number after which `events` goes on; None when
+        there is no such alert."""
+        now = self._database.clock.now()
+        return await self._database.read_after(
+            journal.settled, lambda c, seq: alert_detail.detail(c, alert_id, now, seq)
         )
 
     async def entries(self, after: int, limit: int) -> list[dict[str, Any]]:
