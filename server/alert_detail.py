@@ -18,9 +18,9 @@ Json = dict[str, Any]
 
 
 def detail(conn: Connection, alert_id: int, now: datetime, seq: int) -> Json | None:
-    """The alert's card with `timeline` (journal entries, oldest first), `ladder`; None when there is
-    no such alert. `seq`, settled before, is where the feed goes on: what was committed since is told
-    again, never left out."""
+    """The alert's card with `timeline` (journal entries, oldest first) and `ladder`; None when
+    there is no such alert. `seq`, settled before, is where the feed goes on: what was committed
+    since is told again, never left out."""
     stored = alerts.load(conn, alert_id)
     if stored is None:
         return None
