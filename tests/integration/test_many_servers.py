@@ -60,8 +60,8 @@ async def test_a_ladder_climbs_once_under_two_servers(tmp_path: Path) -> None:
         at_least = "SELECT min(step) FROM alert WHERE kind = 'sos'"
         await until("every alert has climbed", lambda: cell.sql(at_least)[0][0] >= 2)
         doubled = cell.sql(
-            "SELECT alert_id, step, person_id, template, count(*) FROM message"
-            " GROUP BY 1, 2, 3, 4 HAVING count(*) > 1"
+            "SELECT alert_id, step, person_id, channel, template, count(*) FROM message"
+            " GROUP BY 1, 2, 3, 4, 5 HAVING count(*) > 1"
         )
         assert doubled == []
 

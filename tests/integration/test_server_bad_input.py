@@ -198,7 +198,9 @@ async def test_our_own_outage_is_not_a_thousand_silent_devices(town: Town) -> No
     await town.gateway_lives()
     await town.watch(16)
     assert await town.faults() == []
-    await town.signals(heartbeats=beat[:2])
     await town.watch(900 * 2.5 - 1)
+    await town.signals(heartbeats=beat[:2])
+    assert await town.faults() == []
+    await town.watch(1)
     assert await town.faults() == ["offline"]
     assert (await town.alerts(kind="fault"))[-1]["terminal_id"] == "gd-11-304"

@@ -18,7 +18,6 @@ from town import (
     a_town,
     bound,
     serving,
-    settings_for,
 )
 
 from firmware_sim.phones import PhonesConfig
@@ -27,6 +26,7 @@ from server import tables as t
 from server.channels.base import Ambiguous, Busy
 from server.channels.console import NoProvider
 from server.channels.twilio import TwilioSms
+from server.channels.twilio_account import Account, Credentials
 
 DUTY = ("+8610000000101", "+8610000000102")
 MESSAGE = t.table(t.Message)
@@ -157,7 +157,7 @@ async def test_taken_and_then_no_answer(
         await town.no_more_sms()
 
 
-async def test_a_504_may_have_been_taken(tmp_path: Path) -> None:
+async def test_a_504_may_have_been_taken() -> None:
     """The provider takes the SMS and answers 504: that is no refusal. The channel says that it
     does not know, and the look-up finds the one copy. A 503 was surely not taken."""
     phones_sock, phones_url = bound()
@@ -165,7 +165,7 @@ async def test_a_504_may_have_been_taken(tmp_path: Path) -> None:
         account_sid=ACCOUNT, auth_token=TOKEN, from_number=SENDER, webhook_base=NOWHERE,
         hold_s=0.0, clock=time.time,
     )  # fmt: skip
-    channel = TwilioSms(settings_for(f"sqlite:///{tmp_path}/no.db", NOWHERE, phones_url))
+    channel = TwilioSms(Account(Credentials(ACCOUNT, TOKEN, SENDER, phones_url, NOWHERE)))
     async with serving(create_phones(config), phones_sock), httpx.AsyncClient() as tester:
         for kind, doubt in (("timeout_after_accept", Ambiguous), ("503", Busy)):
             await tester.post(f"{phones_url}/faults", json={"kind": kind})
