@@ -39,6 +39,7 @@ check: setup ## Lint, types, who may import whom, and whether the documentation 
 docs: setup ## Write the generated parts of docs/ anew
 	@$(BIN)/python tests/docs/settings_table.py
 	@$(BIN)/python tests/docs/messages_page.py
+	@$(BIN)/python tests/docs/metrics_table.py
 
 lock: ## Write requirements.lock anew (needs uv)
 	@command -v uv >/dev/null || { echo "uv is not installed; see docs/adr/0005-lock-file.md"; exit 1; }

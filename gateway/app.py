@@ -9,6 +9,7 @@ import logging
 import time
 from pathlib import Path
 
+from gateway import metrics
 from gateway.adapters.config import load
 from gateway.adapters.translator import Translator
 from gateway.bridge import Bridge
@@ -38,6 +39,7 @@ async def run(
     logging.getLogger("httpx").setLevel(logging.WARNING)
     bridge = Bridge(settings, counters if counters is not None else Counters())
     say(logger, logging.INFO, "gateway_started", id=settings.gateway_id)
+    page = await metrics.serve(settings.gateway_metrics, bridge)
     tasks = bridge.start()
     if adapters:
         translator = Translator(settings, adapters, bridge.counters, _now_ms)
@@ -52,6 +54,8 @@ async def run(
                 task.cancel()
         failed = [task for task in tasks if task.done() and not task.cancelled()]
         await bridge.stop()
+        if page is not None:
+            page.close()
     for task in failed:
         error = task.exception()
         raise RuntimeError(f"the gateway's part {task.get_name()} ended") from error

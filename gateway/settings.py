@@ -158,6 +158,14 @@ class GatewaySettings(BaseSettings):
             " then a stuck broker is noticed by nobody."
         ),
     )
+    gateway_metrics: str = Field(
+        default="",
+        pattern=r"^(\S+:\d{1,5})?$",
+        description=(
+            "`address:port` where this gateway shows its figures (docs/metrics.md) to anybody who"
+            " asks; keep it on the loopback address or an internal network. Empty = nowhere."
+        ),
+    )
     stop_grace_s: float = Field(
         default=0.8,
         ge=0,

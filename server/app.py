@@ -27,6 +27,7 @@ from server.api import (
     feed,
     health,
     ladder,
+    measures,
     people,
     refusals,
     register,
@@ -52,7 +53,7 @@ from server.ladders.keeping import LadderFile
 from server.outbox import Pace, Worker
 from server.retention import Retention
 from server.runtime import Runtime
-from server.service import accounts
+from server.service import accounts, sweep
 from server.service.effects import ROUND_LANE, SOS_LANE
 from server.service.house import House
 from server.settings import Settings
@@ -149,6 +150,8 @@ async def running(runtime: Runtime, channel: Channel | None = None) -> AsyncIter
             accounts.set_password(tx, OPERATOR, password, OPERATOR)
 
         await database.write(set_password)
+    if database.sqlite:  # the embedded edition has one server: what is leased now, nobody sends
+        await database.write(lambda tx: sweep.at_start(tx, house))
     pace = Pace(runtime.settings.sms_per_s)
     workers = [Worker(database, house, lines, [lane], pace) for lane in (SOS_LANE, ROUND_LANE)]
     tasks = [asyncio.create_task(w.run(runtime.stop)) for w in workers]
@@ -191,7 +194,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.state.runtime = runtime
     app.add_exception_handler(refusals.Refusal, refusals.answer)
     resources = (
-        health, signals, sight, alerts, register, absences, people, rounds, ladder, feed,
+        health, measures, signals, sight, alerts, register, absences, people, rounds, ladder, feed,
         inbound, status, voice,
     )  # fmt: skip
     for resource in resources:

@@ -32,7 +32,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
-from server import wakeups
+from server import metrics, wakeups
 from server.clock import Clock
 from server.wakeups import Wire
 
@@ -78,6 +78,8 @@ class Tx:
     woken: set[Topic] = field(default_factory=set)
     up_since: datetime | None = None
     """Since when this process has worked: what was missed before that is our own absence."""
+    after: list[Callable[[], None]] = field(default_factory=list)
+    """Counted once it is true: run after the commit, never after a rollback. Must not fail."""
 
     def real(self, span: timedelta) -> timedelta:
         """A span of our machinery's real time as the clock counts it (a demo runs faster)."""
@@ -155,6 +157,7 @@ def _sqlite_engine(url: str, *, writer: bool) -> Engine:
         pool_size=4,
         max_overflow=4,
         connect_args={"timeout": 30, "check_same_thread": False},
+        hide_parameters=True,  # an error in the log must not carry somebody's number
     )
 
     @event.listens_for(engine, "connect")
@@ -192,6 +195,7 @@ def _postgres_engine(url: URL, *, writer: bool, pool: int) -> Engine:
         pool_size=pool,
         max_overflow=4,  # as many as there are threads, and a few for commands
         pool_timeout=10,
+        hide_parameters=True,
         connect_args={"connect_timeout": 5, "tcp_user_timeout": 6000},
         # Writers decide on rows that they hold or compare; a reader sees one instant.
         isolation_level="READ COMMITTED" if writer else "REPEATABLE READ",
@@ -286,15 +290,18 @@ class Database:
                 if _may_try_again(error):
                     raise _Undone(error) from error
                 raise
+        for note in tx.after:
+            note()
         return result, tx.woken
 
     async def write(self, use_case: Callable[[Tx], T], *, urgent: bool = False) -> T:
         """Run `use_case` in one transaction off the event loop, then ring what it woke."""
         loop = asyncio.get_running_loop()
         pool = self._urgent if urgent else self._bulk
-        result, woken = await loop.run_in_executor(
-            pool, lambda: self.transact(use_case, urgent=urgent)
-        )
+        with metrics.write_under_way(urgent=urgent):
+            result, woken = await loop.run_in_executor(
+                pool, lambda: self.transact(use_case, urgent=urgent)
+            )
         for topic in woken:
             self.bell.ring(topic)
         if self.wire is not None:

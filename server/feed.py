@@ -63,6 +63,11 @@ class Broadcaster:
         self._listeners: set[Listener] = set()
         self._seq = 0
 
+    @property
+    def listening(self) -> int:
+        """Open streams."""
+        return len(self._listeners)
+
     async def run(self) -> None:
         """Broadcast until the stop event; must be running before anybody subscribes."""
         self._seq = await self._database.read(journal.settled)

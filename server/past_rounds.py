@@ -64,7 +64,8 @@ def of_residents(
     marks = {
         r["id"]: [
             strip.mark(
-                o, signs.get(r["terminal_id"], ()), missed.get(r["id"], {}), away[r["flat_id"]]
+                o, signs.get(r["terminal_id"], ()), missed.get(r["id"], {}), away[r["flat_id"]],
+                r["risk_class"],
             )
             for o in rounds
         ]

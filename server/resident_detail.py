@@ -17,14 +17,15 @@ from server.building_detail import contact, door
 from server.core.risk import age_on, risk_class
 from server.core.windows import Window
 from server.core.words import Role
-from server.store import doors, history, people
+from server.store import batteries, doors, history, people
 from server.store.people import CommunityFacts
-from server.tables import to_ms
+from server.tables import EPOCH, to_ms
 
 Json = dict[str, Any]
 MOST_FOUND = 50
 MOST_ALERTS = 30
 ACTIVE_DAYS = 14
+HISTORY_DAYS = 30
 ABSENCE = (past_rounds.AWAY, past_rounds.BACK)
 CLASS_SET, LOOKED = "risk_class_set", "access_looked_at"
 ADDRESS = re.compile(r"(?P<building>\d{1,5})\s*(?:栋|幢|号楼|[-–/ ])\s*(?P<label>.*)")
@@ -96,6 +97,15 @@ def _active_days(
     return [{"day": d.isoformat(), "n": count[d]} for d in days]
 
 
+def _readings(conn: Connection, terminal_id: str, now: datetime) -> list[Json]:
+    """Battery and signal of the last HISTORY_DAYS days, as read once a day."""
+    today = (now - EPOCH).days
+    return [
+        {"ago": today - r["day"], "battery": r["level"], "rssi": r["rssi"]}
+        for r in batteries.readings(conn, terminal_id, today - HISTORY_DAYS + 1)
+    ]
+
+
 def detail(conn: Connection, resident_id: int, now: datetime) -> Json | None:
     """Everything about a resident that staff may see unasked; None when there is none."""
     community, row = people.community(conn), doors.resident(conn, resident_id)
@@ -112,6 +122,7 @@ def detail(conn: Connection, resident_id: int, now: datetime) -> Json | None:
             "id": row["terminal_id"], "status": row["status"], "battery": row["battery"],
             "mains": row["mains"], "rssi": row["rssi"], "firmware": row["firmware"],
             "last_seen_ms": to_ms(row["last_seen_at"]) if row["last_seen_at"] else None,
+            "readings": _readings(conn, row["terminal_id"], now),
         }  # fmt: skip
     return {
         **door(row, now),

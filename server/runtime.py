@@ -1,13 +1,53 @@
 """What the running server's parts share. Built in app.py, found by the endpoints."""
 
 import asyncio
-from dataclasses import dataclass
+import logging
+import time
+from dataclasses import dataclass, field
 
 from server.clock import Clock
 from server.database import Database
 from server.feed import Broadcaster
 from server.service.house import House
 from server.settings import Settings
+from server.store.upkeep import touch
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class WriteProbe:
+    """Whether the database can be written, asked at most every few seconds: anybody may ask for
+    `/readyz`, and each question costs a transaction."""
+
+    good_for_s: float = 5.0
+    patience_s: float = 3.0
+    asked_at_s: float = float("-inf")
+    trouble: str | None = None
+    _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _write: asyncio.Task[None] | None = None
+    """A write that got stuck is waited for, never followed by another."""
+
+    async def look(self, database: Database) -> str | None:
+        """What keeps the database from being written; None when nothing does."""
+        async with self._asking:
+            if time.monotonic() - self.asked_at_s >= self.good_for_s:
+                self.trouble = await self._ask(database)
+                self.asked_at_s = time.monotonic()
+        return self.trouble
+
+    async def _ask(self, database: Database) -> str | None:
+        if self._write is None:
+            self._write = asyncio.create_task(database.write(lambda tx: touch(tx.conn)))
+        await asyncio.wait({self._write}, timeout=self.patience_s)
+        if not self._write.done():
+            return f"not written within {self.patience_s:g} s"
+        error, self._write = self._write.exception(), None
+        if error is None:
+            return None
+        # Whatever it is, a press would not be stored.
+        log.error("the database can't be written", exc_info=error)
+        return type(error).__name__
 
 
 @dataclass(slots=True)
@@ -20,3 +60,4 @@ class Runtime:
     house: House
     stop: asyncio.Event
     feed: Broadcaster
+    probe: WriteProbe = field(default_factory=WriteProbe)

@@ -64,6 +64,9 @@ class Settings(BaseSettings):
         description="Address outside the house, pinged every 20 s while all is well; its owner "
         "raises the alarm when the pings stop",
     )
+    metrics_token: SecretStr | None = Field(
+        None, description="Bearer token of `/metrics`; without it nobody may look"
+    )
     twilio_account_sid: str = Field(
         "", alias="TWILIO_ACCOUNT_SID", description="Twilio account (AC…); empty = no SMS"
     )
@@ -119,7 +122,7 @@ class Settings(BaseSettings):
 
     @field_validator(
         "secret", "gateway_token", "api_token", "operator_password", "twilio_auth_token",
-        "twilio_backup_auth_token", "deadman_url", "kiosk_token",
+        "twilio_backup_auth_token", "deadman_url", "kiosk_token", "metrics_token",
         mode="before",
     )
     @classmethod

@@ -307,13 +307,15 @@ class BlindInterval(SQLModel, table=True):
 
 
 class BatteryDay(SQLModel, table=True):
-    """One reading of a terminal's battery a day, kept for sixty days. `day` counts from 1970."""
+    """One reading of a terminal's battery and signal a day, kept for sixty days. `day` counts from
+    1970."""
 
     __tablename__ = "battery_day"
     terminal_id: str = Field(foreign_key="terminal.id", primary_key=True, max_length=32)
     day: int = Field(primary_key=True)
     level: int
     mains: bool | None = None
+    rssi: int | None = None
 
 
 class Chore(SQLModel, table=True):

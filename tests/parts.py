@@ -10,7 +10,7 @@ from typing import Final, Literal, NoReturn
 
 import pytest
 
-Part = Literal["mosquitto", "mosquitto_pub", "mosquitto_passwd", "chromium", "cjk_fonts"]
+Part = Literal["mosquitto", "mosquitto_pub", "mosquitto_passwd", "chromium", "cjk_fonts", "openssl"]
 
 # /usr/sbin is not on an ordinary user's PATH.
 _PATH: Final = os.pathsep.join(
@@ -21,6 +21,7 @@ _PROGRAMS: Final[dict[Part, tuple[str, ...]]] = {
     "mosquitto_pub": ("mosquitto_pub",),
     "mosquitto_passwd": ("mosquitto_passwd",),
     "chromium": ("chromium", "chromium-browser", "google-chrome"),
+    "openssl": ("openssl",),
 }
 _PACKAGES: Final[dict[Part, str]] = {
     "mosquitto": "mosquitto",
@@ -28,6 +29,7 @@ _PACKAGES: Final[dict[Part, str]] = {
     "mosquitto_passwd": "mosquitto",
     "chromium": "chromium",
     "cjk_fonts": "fonts-noto-cjk",
+    "openssl": "openssl",
 }
 
 

@@ -12,6 +12,7 @@ import shutil
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from xunlou.broker_files import GATEWAY_USER, write_broker_files
@@ -72,7 +73,13 @@ class AnyBroker(ABC):
         # Else our own child could never bind and we would talk to a stranger's broker.
         if await _answers(self.port):
             raise BrokerError(f"port {self.port} is already in use on 127.0.0.1")
-        spec = self._prepare()
+        password = self._users[GATEWAY_USER]
+        spec = replace(
+            self._prepare(),
+            alive=lambda: login_works(self.port, GATEWAY_USER, password, within_s=3.0),
+            # It answers a thousand terminals that reconnect at once before it answers us.
+            hung_after_s=20.0,
+        )
         self.supervisor.start(spec)
         try:
             await self.wait_ready()
@@ -168,11 +175,11 @@ async def _answers(port: int) -> bool:
 
 
 async def login_works(
-    port: int, user: str, password: str, host: str = "127.0.0.1"
+    port: int, user: str, password: str, host: str = "127.0.0.1", within_s: float = 1.0
 ) -> bool:
     """CONNECT and a CONNACK that says yes: an open port alone does not prove that users load."""
     try:
-        async with asyncio.timeout(1.0):
+        async with asyncio.timeout(within_s):
             reader, writer = await asyncio.open_connection(host, port)
             try:
                 writer.write(_connect_packet(f"{user}-ready-{os.getpid()}", user, password))

@@ -2,13 +2,14 @@
 
 import argparse
 import asyncio
-import logging
 import os
 import sys
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+
+from xunlou import logs
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -49,13 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     sim.add_argument("--stay", action="store_true", help="run on after the scenario")
     sim.add_argument("--manual", action="store_true", help="stewards answer only by your hand")
 
-    db = commands.add_parser("db", help="the database")
-    actions = db.add_subparsers(dest="action", required=True, metavar="action")
-    actions.add_parser("upgrade", help="bring the schema up to this code")
-    actions.add_parser("check", help="look the database through; changes nothing")
-    move = actions.add_parser("copy", help="move everything into an empty database, verified")
-    move.add_argument("--from", dest="source", required=True, help="sqlite:///… or postgresql+…")
-    move.add_argument("--to", dest="target", help="default: XUNLOU_DATABASE_URL")
+    _database_parsers(commands)
 
     ladder = commands.add_parser("ladder", help="who is told, when, how").add_subparsers(
         dest="action", required=True, metavar="action"
@@ -74,6 +69,24 @@ def _parser() -> argparse.ArgumentParser:
 
     commands.add_parser("doctor", help="look at everything and say what to do")
     return parser
+
+
+def _database_parsers(commands: Any) -> None:
+    db = commands.add_parser("db", help="the database")
+    actions = db.add_subparsers(dest="action", required=True, metavar="action")
+    actions.add_parser("upgrade", help="bring the schema up to this code")
+    actions.add_parser("check", help="look the database through; changes nothing")
+    move = actions.add_parser("copy", help="move everything into an empty database, verified")
+    move.add_argument("--from", dest="source", required=True, help="sqlite:///… or postgresql+…")
+    move.add_argument("--to", dest="target", help="default: XUNLOU_DATABASE_URL")
+
+    backup = commands.add_parser("backup", help="the whole database into one file, while it runs")
+    backup.add_argument("file", type=Path, help="a new file")
+    restore = commands.add_parser("restore", help="the database out of such a file")
+    restore.add_argument("file", type=Path)
+    restore.add_argument("--force", action="store_true", help="also over a database in use before")
+    for command in (backup, restore):
+        command.add_argument("--data", type=Path, help="the directory given to `xunlou up`")
 
 
 def _conformance(args: argparse.Namespace) -> int:
@@ -150,6 +163,33 @@ def _db(args: argparse.Namespace) -> int:
     return 0
 
 
+def _database_url(args: argparse.Namespace) -> str:
+    from server.settings import Settings
+
+    if args.data is None:
+        return Settings().database_url
+    return f"sqlite:///{args.data.resolve() / 'xunlou.db'}"
+
+
+def _backup(args: argparse.Namespace) -> int:
+    from xunlou import backup
+
+    made = backup.make(_database_url(args), args.file)
+    print(f"backup: {args.file}, schema {made.revision}, {made.size} bytes, sha256 {made.sha256}")
+    return 0
+
+
+def _restore(args: argparse.Namespace) -> int:
+    from xunlou import restore
+
+    done = restore.restore(args.file, _database_url(args), force=args.force)
+    print(f"restored: schema {done.revision}, made {done.made_at}")
+    if done.kept is not None:
+        print(f"what was there before is in {done.kept}")
+    print("next: xunlou db upgrade (or xunlou up), then xunlou doctor")
+    return 0
+
+
 def _ladder(args: argparse.Namespace) -> int:
     from xunlou import ladder
 
@@ -167,6 +207,7 @@ def _doctor(_args: argparse.Namespace) -> int:
 COMMANDS = {
     "demo": _demo, "up": _up, "serve": _serve, "gateway": _gateway, "sim": _sim, "db": _db,
     "doctor": _doctor, "ladder": _ladder, "conformance": _conformance,
+    "backup": _backup, "restore": _restore,
 }  # fmt: skip
 
 
@@ -183,16 +224,13 @@ def _say(error: ValidationError) -> str:
 def main(argv: list[str] | None = None) -> int:
     """Run a command; returns its exit code. What a person can mend is said in one line."""
     args = _parser().parse_args(argv)
-    logging.basicConfig(
-        level=os.environ.get("XUNLOU_LOG_LEVEL", "INFO").upper(),
-        format="%(asctime)s %(levelname)s %(name)s %(message)s",
-        stream=sys.stderr,
-    )
-    for quiet in ("httpx", "twilio", "alembic"):
-        logging.getLogger(quiet).setLevel(logging.WARNING)
-    # A ring that comes while the last one still works is skipped by design, every day.
-    logging.getLogger("apscheduler").setLevel(logging.ERROR)
+    try:
+        logs.set_up(os.environ)
+    except ValueError as error:
+        print(f"xunlou: {error}", file=sys.stderr)
+        return 2
     from server.app import NotReady
+    from xunlou.backup import BackupError
     from xunlou.broker import BrokerError
     from xunlou.embedded import CannotStart
 
@@ -202,6 +240,6 @@ def main(argv: list[str] | None = None) -> int:
         return 130
     except ValidationError as error:
         print(f"xunlou: {_say(error)}", file=sys.stderr)
-    except (NotReady, CannotStart, BrokerError, ValueError) as error:
+    except (NotReady, CannotStart, BrokerError, BackupError, ValueError) as error:
         print(f"xunlou: {error}", file=sys.stderr)
     return 2

@@ -9,7 +9,7 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,9 +28,10 @@ from xunlou.community import Community
 from xunlou.keys import Keys
 from xunlou.sample import terminal_password
 from xunlou.seed import load
-from xunlou.supervise import ChildSpec, Health, Supervisor
+from xunlou.supervise import ChildSpec, Supervisor
 
 READY_WITHIN_S = 30.0
+ALIVE_WITHIN_S = 3.0
 
 
 class CannotStart(Exception):
@@ -169,15 +170,33 @@ class Embedded:
             place.directory / "broker", place.mqtt_port, terminal_users(place), self._supervisor
         )
         environment = place.environment()
-        health = Health(f"{place.url}/healthz")
-        self._supervisor.start(ChildSpec("server", command("serve"), environment, health=health))
+        self._supervisor.start(
+            ChildSpec("server", command("serve"), environment, alive=_ok(f"{place.url}/healthz"))
+        )
         await self.broker.start()
         environment["XUNLOU_MQTT_PROTOCOL"] = self.mqtt_protocol
         await answers(f"{place.url}/readyz", place.directory / "log" / "server.log")
-        self._supervisor.start(ChildSpec("gateway", command("gateway"), environment))
+        figures = environment.get("XUNLOU_GATEWAY_METRICS") or f"127.0.0.1:{free_port()}"
+        environment["XUNLOU_GATEWAY_METRICS"] = figures
+        self._supervisor.start(
+            ChildSpec("gateway", command("gateway"), environment, alive=_ok(f"http://{figures}/"))
+        )
         if not await asyncio.to_thread(gateway_is_online, place, READY_WITHIN_S):
             log = place.directory / "log" / "gateway.log"
             raise CannotStart(f"the gateway does not come online; the reason is in {log}")
+
+
+def _ok(url: str) -> Callable[[], Awaitable[bool]]:
+    """Whether `url` answers 200 within three seconds: the loop behind it turns."""
+
+    async def ask() -> bool:
+        try:
+            async with httpx.AsyncClient(timeout=ALIVE_WITHIN_S, trust_env=False) as client:
+                return (await client.get(url)).status_code == httpx.codes.OK
+        except httpx.HTTPError:
+            return False
+
+    return ask
 
 
 def gateway_is_online(place: Place, within_s: float) -> bool:

@@ -12,12 +12,10 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import httpx
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +23,7 @@ STOP_WITHIN_S = 2.5
 """From the word to stop until nothing is left, for all children together."""
 _KILL_AFTER_S = 1.9  # what is still there then gets SIGKILL, and the rest of the time to vanish
 _STEADY_AFTER_S = 30.0  # a child that ran this long starts again without the earlier waits
+_HUNG_LOOKS = 3  # and at least so many looks: a parent that was itself asleep proves nothing
 _LOG_LIMIT_BYTES = 20_000_000
 _PR_SET_PDEATHSIG = 1
 _ALARMING = ("WARNING", "ERROR", "CRITICAL", "Traceback", "Error:", "Warning:")
@@ -43,23 +42,15 @@ class ChildSpec:
     """Whether an exit that nobody asked for starts it again."""
     backoff_base_s: float = 0.2
     backoff_max_s: float = 10.0
+    alive: Callable[[], Awaitable[bool]] | None = None
+    """Asked every second; must answer within a few. A program that hangs is no better than one that
+    died, and nobody else would notice: it is killed and so started again."""
+    hung_after_s: float = 15.0
+    """How long it may stay silent once it has answered for the first time."""
+    start_within_s: float = 90.0
+    """How long its first answer may take: one that hangs while it starts is killed too."""
     harmless: Sequence[str] = ()
     """Parts of warnings that are known and expected: logged, but no alarm."""
-    health: "Health | None" = None
-    """How to tell that it hangs; None: only its death is noticed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """An address that a living child answers with 200. It is killed, and so started again, when it
-    has not for `fails` times in a row; the first probes after a start are forgiven."""
-
-    url: str
-    every_s: float = 5.0
-    within_s: float = 5.0
-    fails: int = 6
-    first_s: float = 60.0
-    """A start may take so long: a migration, a slow disk."""
 
 
 @dataclass(slots=True)
@@ -72,6 +63,8 @@ class Child:
     process: asyncio.subprocess.Process | None = None
     last_exit: int | None = None
     running: asyncio.Event = field(default_factory=asyncio.Event)
+    answers: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set while its newest process has answered `alive` at least once."""
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when it will not be started again."""
 
@@ -175,40 +168,37 @@ class Supervisor:
         child.running.set()
         if self._stopping.is_set():  # stop() came while it was being started
             _signal_group(child, signal.SIGTERM)
-        probing = asyncio.create_task(self._probe(child, process))
+        looking = asyncio.create_task(self._kill_when_hung(child))
         try:
             await self._forward(child, process)
             child.last_exit = await process.wait()
         finally:
-            probing.cancel()
-            await asyncio.gather(probing, return_exceptions=True)
+            looking.cancel()
             child.running.clear()
+            child.answers.clear()
             # Also grandchildren: a program may die and leave its helpers in the group.
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
 
-    async def _probe(self, child: Child, process: asyncio.subprocess.Process) -> None:
-        """Kill a child that hangs: it can't say so itself, and nothing else would notice."""
-        health = child.spec.health
-        if health is None:
+    async def _kill_when_hung(self, child: Child) -> None:
+        alive = child.spec.alive
+        if alive is None:
             return
-        began_s, failed, answered = time.monotonic(), 0, False
-        async with httpx.AsyncClient(timeout=health.within_s, trust_env=False) as client:
-            while True:
-                await asyncio.sleep(health.every_s)
-                try:
-                    well = (await client.get(health.url)).status_code == httpx.codes.OK
-                except httpx.HTTPError:
-                    well = False
-                answered = answered or well
-                starting = not answered and time.monotonic() - began_s < health.first_s
-                failed = 0 if well or starting else failed + 1
-                if failed >= health.fails:
-                    self._on_alarm(child.spec.name, f"does not answer {failed} probes; killing it")
-                    # What hangs may not hear SIGTERM; what it had accepted is in the database.
-                    with contextlib.suppress(ProcessLookupError, PermissionError):
-                        os.killpg(process.pid, signal.SIGKILL)
-                    return
+        answered_s, silent_looks = time.monotonic(), 0
+        while not self._stopping.is_set():
+            await asyncio.sleep(1.0)
+            if await alive():
+                answered_s, silent_looks = time.monotonic(), 0
+                child.answers.set()
+                continue
+            silent_looks += 1
+            silent_s = time.monotonic() - answered_s
+            spec = child.spec
+            patience_s = spec.hung_after_s if child.answers.is_set() else spec.start_within_s
+            if silent_looks >= _HUNG_LOOKS and silent_s >= patience_s:
+                self._on_alarm(child.spec.name, f"ERROR no answer for {silent_s:.0f} s; killed")
+                _signal_group(child, signal.SIGKILL)
+                return
 
     async def _forward(self, child: Child, process: asyncio.subprocess.Process) -> None:
         """Copy lines until the program itself ends, even if a grandchild keeps the pipe open."""

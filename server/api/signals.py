@@ -6,10 +6,13 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, HTTPException
 from pydantic import BaseModel, ConfigDict, Field
 
+from server import metrics
 from server.api.deps import GatewayDep, RuntimeDep
+from server.clock import Clock
 from server.core.words import ALARMS, SignalType
 from server.service import commanding, ingest, presence, sight
 from server.store import outbox
+from server.tables import from_ms
 
 router = APIRouter(prefix="/api/v1", tags=["gateway"], dependencies=[GatewayDep])
 MOST = 1000
@@ -139,12 +142,30 @@ async def take_signals(form: BatchForm, runtime: RuntimeDep) -> Receipts:
         canary_every_s=form.canary_every_s,
     )
     urgent = any(s.type in ALARMS for s in form.signals)
-    receipts = await runtime.database.write(
-        lambda tx: ingest.ingest(tx, runtime.house, batch), urgent=urgent
-    )
+    with metrics.taking(urgent=urgent):
+        receipts = await runtime.database.write(
+            lambda tx: ingest.ingest(tx, runtime.house, batch), urgent=urgent
+        )
+    _count(batch, receipts, runtime.clock)
     return Receipts(
         receipts=[ReceiptForm(t=r.t, boot=r.boot, seq=r.seq, result=r.result) for r in receipts]
     )
+
+
+def _count(batch: ingest.Batch, receipts: list[ingest.Receipt], clock: Clock) -> None:
+    """The committed batch in figures. A live press tells how long its way to us took."""
+    now = clock.now()
+    for signal, receipt in zip(batch.signals, receipts, strict=True):
+        metrics.SIGNALS.labels(signal.type.value, receipt.result).inc()
+        if receipt.result == "quarantined":
+            metrics.QUARANTINED.labels("unknown_terminal").inc()
+        live = signal.ts_ok and not signal.buffered and signal.attempt == 1
+        if live and signal.ts is not None and receipt.result == "stored":
+            transit_s = (now - from_ms(signal.ts)).total_seconds()
+            metrics.OCCURRED_TO_RECEIVED.observe(max(0.0, transit_s))
+    for reject in batch.rejects:
+        known = reject.reason in metrics.REASONS
+        metrics.QUARANTINED.labels(reject.reason if known else "other").inc()
 
 
 class LeaseForm(Form):

@@ -142,6 +142,8 @@ class Sign:
     resident_id: int
     building_id: int
     at: datetime
+    risk_class: str | None = None
+    """The resident's, as of today: it says which rounds were theirs to owe. None: all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +179,9 @@ def rounds(
     checked: set[tuple[int, datetime]] = set()
     for sign in signs:
         index = bisect_right(deadlines, sign.at)
-        if index < len(over) and over[index].opens_at <= sign.at:
+        if index == len(over) or sign.at < over[index].opens_at:
+            continue
+        if sign.risk_class in (None, *over[index].classes):  # or the round was not theirs to owe
             checked.add((sign.resident_id, deadlines[index]))
     on_time = {who for who in checked if who not in missed}
     late = sum(outcome == "checked_in" for outcome in missed.values())

@@ -27,6 +27,8 @@ class Mark(StrEnum):
     """Missed; somebody had to look, or still has."""
     AWAY = "away"
     """Not awaited: a planned absence."""
+    NOT_OWED = "not_owed"
+    """A round that this resident's class does not owe; a press in it is welcome all the same."""
     UNKNOWN = "unknown"
 
 
@@ -68,12 +70,15 @@ def mark(
     signs: Sequence[datetime],
     missed: Mapping[datetime, str | None],
     away: Sequence[Span],
+    risk_class: str | None = None,
 ) -> Mark:
     """What became of `round_`. `missed`: deadline → how the flat's item was settled (None: not
     yet). A worklist outranks a sign: a press that reached us after the judgement came too late to
-    spare anybody the walk."""
+    spare anybody the walk. `risk_class`: the resident's, as of today; None: all rounds are owed."""
     if round_.deadline in missed:
         return Mark.LATE if missed[round_.deadline] == "checked_in" else Mark.MISSED
+    if risk_class is not None and risk_class not in round_.classes:
+        return Mark.NOT_OWED
     if any(round_.opens_at <= at < round_.deadline for at in signs):
         return Mark.CHECKED
     return Mark.AWAY if any(a.holds(round_.deadline) for a in away) else Mark.UNKNOWN

@@ -14,6 +14,7 @@ from server.core.risk import age_on
 from server.core.texts import WORDS
 from server.core.words import Channel, Delivery, Kind, Role, Template
 from server.database import Tx
+from server.service import measuring
 from server.service.house import PLACEHOLDER, House, digest_of
 from server.store import alerts, journal, outbox, people
 from server.tables import to_ms
@@ -84,6 +85,7 @@ def commit(
     if decision.alert == stored.alert and not decision.effects:
         return stored
     saved = alerts.save(tx.conn, stored, decision.alert)
+    measuring.decided(tx, stored, decision.alert)
     entry_(tx, saved, decision.reason.value, **why)
     enact(tx, house, saved, decision.effects)
     return saved

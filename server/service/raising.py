@@ -9,7 +9,7 @@ from server.core.emergency import emergency
 from server.core.ladder import Policy
 from server.core.words import Fault, Kind, Outcome, Role
 from server.database import Stale, Tx
-from server.service import effects
+from server.service import effects, measuring
 from server.service.house import House
 from server.store import alerts, people
 
@@ -21,6 +21,7 @@ def _open(
     stored = alerts.create(tx.conn, alert, tx.now, **facts)
     if stored is None:
         return None
+    measuring.opened(tx, stored)
     effects.entry_(tx, stored, "alert_opened", **why)
     if alert.ladder is None:
         return stored

@@ -10,7 +10,7 @@ from server.core import alerts as core
 from server.core import delivery, keypress
 from server.core.words import UNREACHED, Channel, Delivery, Fault
 from server.database import Tx
-from server.service import effects, raising
+from server.service import effects, measuring, raising
 from server.service.house import House
 from server.store import alerts, journal, outbox, people
 
@@ -80,6 +80,7 @@ def take_delivery(
     if row["resident_id"] is not None:
         _of_a_resident(tx, row, state, error)
         return
+    measuring.delivery(tx, row, state)
     if row["alert_id"] is not None:
         stored = alerts.load(tx.conn, row["alert_id"])
         assert stored is not None

@@ -26,13 +26,14 @@ from server.service import (
 )
 from server.service import walks as walks_
 from server.service.house import House
-from server.store import alerts, idle, journal, outbox, people, signals, walks
+from server.store import alerts, idle, journal, outbox, people, signals, upkeep, walks
 from server.store.people import CommunityFacts
 from server.tables import to_ms
 
 log = logging.getLogger(__name__)
 CHUNK = 200
 RETRY_BROKEN = timedelta(seconds=60)
+CLOCK_BACK = timedelta(seconds=60)
 
 
 def blind(tx: Tx, house: House) -> bool:
@@ -132,6 +133,25 @@ def clock_jumped(tx: Tx, house: House, ahead: timedelta) -> None:
     seconds = int(ahead.total_seconds())
     raising.fault(tx, house, Fault.CLOCK_JUMPED, "server", detail=f"+{seconds} s, {held}")
     journal.note(tx, "clock_jumped", seconds=seconds, residents_not_judged=held)
+
+
+def clock_set_back(tx: Tx, house: House, by: timedelta) -> None:
+    """Our clock was set back: what was due in two minutes still is, and staff are told to look."""
+    upkeep.set_back(tx.conn, by, tx.now)
+    seconds = int(by.total_seconds())
+    raising.fault(tx, house, Fault.CLOCK_JUMPED, "server", detail=f"-{seconds} s")
+    journal.note(tx, "clock_jumped", seconds=-seconds)
+    tx.wake("outbox")
+
+
+def at_start(tx: Tx, house: House) -> None:
+    """Before the only server of a house takes up its work: messages that its forerunner leased are
+    due, and a clock that shows less than when it last ran (no battery, a power cut) has been set
+    back."""
+    last = upkeep.last_instant(tx.conn)
+    if last is not None and last - tx.now > tx.real(CLOCK_BACK):
+        clock_set_back(tx, house, last - tx.now)
+    upkeep.orphans_due(tx.conn, tx.now)
 
 
 def round_bells(tx: Tx, house: House) -> int:  # noqa: ARG001 (the form of all works)

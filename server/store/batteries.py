@@ -1,7 +1,7 @@
 """Battery readings, one a terminal and day, and how far today's reading has come."""
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, RowMapping, delete, literal, select
@@ -44,13 +44,13 @@ def some(conn: Connection, after: str, limit: int) -> list[RowMapping]:
 def sample(conn: Connection, ids: Collection[str], day: int, heard_since: datetime) -> None:
     """Keep the day's reading of those that have spoken since then: an old word is no reading."""
     readings = select(
-        TERMINAL.c.id, literal(day), TERMINAL.c.battery, TERMINAL.c.mains
+        TERMINAL.c.id, literal(day), TERMINAL.c.battery, TERMINAL.c.mains, TERMINAL.c.rssi
     ).where(
         TERMINAL.c.id.in_(ids), TERMINAL.c.battery.is_not(None),
         TERMINAL.c.last_seen_at >= heard_since,
     )  # fmt: skip
     statement = insert(conn, SAMPLE).from_select(
-        ["terminal_id", "day", "level", "mains"], readings
+        ["terminal_id", "day", "level", "mains", "rssi"], readings
     )
     conn.execute(statement.on_conflict_do_nothing())
 
@@ -62,6 +62,16 @@ def samples(conn: Connection, ids: Collection[str], since: int) -> dict[str, lis
     for row in conn.execute(query).mappings():
         found[row["terminal_id"]].append(Sample(row["day"], row["level"], row["mains"]))
     return found
+
+
+def readings(conn: Connection, terminal_id: str, since: int) -> Sequence[RowMapping]:
+    """One terminal's readings since a day, the oldest first."""
+    query = (
+        select(SAMPLE.c.day, SAMPLE.c.level, SAMPLE.c.rssi)
+        .where(SAMPLE.c.terminal_id == terminal_id, SAMPLE.c.day >= since)
+        .order_by(SAMPLE.c.day)
+    )
+    return conn.execute(query).mappings().all()
 
 
 def forget(conn: Connection, ids: Collection[str], before: int) -> None:

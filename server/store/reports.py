@@ -112,7 +112,7 @@ def signs(conn: Connection, start: datetime, end: datetime) -> list[core.Sign]:
     """Signs of life that reached us in [start, end + a day), dated to when the person was there."""
     query = (
         select(RESIDENT.c.id, RESIDENT.c.building_id, SIGNAL.c.received_at, SIGNAL.c.occurred_at,
-               SIGNAL.c.late)
+               SIGNAL.c.late, RESIDENT.c.risk_class)
         .select_from(SIGNAL)
         .join(TERMINAL, TERMINAL.c.id == SIGNAL.c.terminal_id)
         .join(RESIDENT, RESIDENT.c.id == TERMINAL.c.resident_id)
@@ -122,7 +122,7 @@ def signs(conn: Connection, start: datetime, end: datetime) -> list[core.Sign]:
             SIGNAL.c.received_at >= start, SIGNAL.c.received_at < end + ARRIVES_AFTER,
         )
     )  # fmt: skip
-    return [core.Sign(r[0], r[1], seen_at(r[2], r[3], r[4])) for r in _rows(conn, query)]
+    return [core.Sign(r[0], r[1], seen_at(r[2], r[3], r[4]), r[5]) for r in _rows(conn, query)]
 
 
 def seen_at(received_at: datetime, occurred_at: datetime | None, late: bool) -> datetime:

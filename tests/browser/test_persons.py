@@ -146,7 +146,8 @@ async def test_a_frozen_server_is_seen_on_the_wall(browser: Browser, demo: Demo)
     """The process stands still with its connections open, which no error tells: after 12 s the
     wall says so, after 30 s it says since when it knows nothing; with the server it is back."""
     wall = await at_the_desk(browser, demo)
-    server = demo.server()
+    server, watcher = demo.server(), demo.command.process.pid
+    os.kill(watcher, signal.SIGSTOP)  # it would start a hung server again within twenty seconds
     os.kill(server, signal.SIGSTOP)
     try:
         body = wall.locator("body")
@@ -156,6 +157,7 @@ async def test_a_frozen_server_is_seen_on_the_wall(browser: Browser, demo: Demo)
         await expect(wall.locator("#blind")).to_contain_text("起没有任何消息")
     finally:
         os.kill(server, signal.SIGCONT)
+        os.kill(watcher, signal.SIGCONT)
     await expect(body).to_have_attribute("data-feed", "live", timeout=60_000)
     await expect(wall.locator("#blind")).to_be_hidden()
     await wall.context.close()

@@ -17,16 +17,36 @@ def compose() -> Any:
     return yaml.safe_load(pages.read("docker-compose.yml"))
 
 
-def test_the_network_edition_has_its_four_services_and_a_migration(compose: Any) -> None:
-    """Database, broker, server and gateway, and the schema is brought up before the server."""
+def test_the_network_edition_has_its_services_by_profile(compose: Any) -> None:
+    """One of each by default; a second server and gateway; and who watches them."""
     services = compose["services"]
-    assert set(services) == {"postgres", "mosquitto", "migrate", "server", "gateway"}
+    by_profile: dict[str, set[str]] = {}
+    for name, service in services.items():
+        (profile,) = service.get("profiles", ["always"])
+        by_profile.setdefault(profile, set()).add(name)
+    assert by_profile == {
+        "always": {"postgres", "mosquitto", "migrate", "server", "gateway"},
+        "two": {"server2", "gateway2"},
+        "watch": {"prometheus", "grafana"},
+    }
     assert services["migrate"]["command"] == ["db", "upgrade"]
-    assert services["server"]["command"] == ["serve"]
-    assert services["gateway"]["command"] == ["gateway"]
-    conditions = services["server"]["depends_on"]
-    assert conditions["migrate"] == {"condition": "service_completed_successfully"}
-    assert conditions["postgres"] == {"condition": "service_healthy"}
+    for server in ("server", "server2"):
+        assert services[server]["command"] == ["serve"]
+        conditions = services[server]["depends_on"]
+        assert conditions["migrate"] == {"condition": "service_completed_successfully"}
+        assert conditions["postgres"] == {"condition": "service_healthy"}
+
+
+def test_two_gateways_have_two_names_and_reach_either_server(compose: Any) -> None:
+    """One name would throw the other out of the broker; one server's end must stop no gateway."""
+    services = compose["services"]
+    gateways = [services[name]["environment"] for name in ("gateway", "gateway2")]
+    assert len({g["XUNLOU_GATEWAY_ID"] for g in gateways}) == 2
+    for gateway in gateways:
+        host = re.fullmatch(r"http://(\w+):8000", gateway["XUNLOU_SERVER_URL"])
+        assert host is not None
+        for server in ("server", "server2"):
+            assert host[1] in services[server]["networks"]["default"]["aliases"]
 
 
 def test_every_key_is_one_that_compose_knows(compose: Any) -> None:
@@ -34,11 +54,11 @@ def test_every_key_is_one_that_compose_knows(compose: Any) -> None:
     service_keys = {
         "build", "image", "init", "restart", "stop_grace_period", "read_only", "tmpfs", "cap_drop",
         "security_opt", "logging", "command", "environment", "depends_on", "healthcheck", "ports",
-        "volumes", "shm_size",
+        "volumes", "shm_size", "user", "profiles", "networks", "secrets",
     }  # fmt: skip
     health_keys = {"test", "interval", "timeout", "retries", "start_period"}
     top = {key for key in compose if not key.startswith("x-")}
-    assert top == {"name", "services", "volumes"}
+    assert top == {"name", "services", "volumes", "secrets"}
     for service in compose["services"].values():
         assert set(service) <= service_keys
         assert set(service.get("healthcheck", {})) <= health_keys
@@ -48,8 +68,29 @@ def test_images_have_bounded_tags_and_no_registry(compose: Any) -> None:
     """`latest` would be another broker tomorrow."""
     for name, service in compose["services"].items():
         image, _, tag = service["image"].partition(":")
-        assert re.match(r"\d", tag), f"{name}: {service['image']}"
-        assert "/" not in image, f"{name}: {service['image']}"
+        assert re.match(r"v?\d", tag), f"{name}: {service['image']}"
+        assert re.fullmatch(r"[a-z-]+(/[a-z-]+)?", image), f"{name}: {service['image']}"
+
+
+def test_nothing_runs_as_root_or_writes_where_it_need_not(compose: Any) -> None:
+    """Each service has an account, a read-only file system, and no capabilities."""
+    for name, service in compose["services"].items():
+        assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", service["user"]), name
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["tmpfs"], name
+
+
+def test_ports_are_published_on_the_loopback_address_unless_somebody_says_otherwise(
+    compose: Any,
+) -> None:
+    """And the broker's plain port not at all: terminals outside speak TLS."""
+    for name, service in compose["services"].items():
+        for port in service.get("ports", []):
+            assert re.fullmatch(r"\$\{[A-Z0-9_]+:-127\.0\.0\.1:\d+\}:\d+", port), f"{name}: {port}"
+    (broker,) = compose["services"]["mosquitto"]["ports"]
+    assert broker.endswith(":8883")
 
 
 def test_what_runs_for_long_is_watched_and_comes_back(compose: Any) -> None:
@@ -70,19 +111,25 @@ def test_secrets_come_from_the_environment_and_have_no_default(compose: Any) -> 
                 assert re.search(r"\$\{[A-Z_]+:\?[^}]+\}", value), f"{name}: {key}"
 
 
-def test_every_variable_is_a_setting(compose: Any) -> None:
+def test_every_variable_is_a_setting_and_every_setting_of_the_server_is_handed_on(
+    compose: Any,
+) -> None:
     """Server and gateway are given only what they read, and all that they require."""
-    for service in ("server", "gateway"):
-        model = settings_table.TABLES[service]
+    logs = {"XUNLOU_LOG_LEVEL", "XUNLOU_LOG_FORMAT"}
+    not_here = {"XUNLOU_CLOCK"}  # for demos
+    for service, program in (("server", "server"), ("server2", "server"), ("gateway", "gateway")):
+        model = settings_table.TABLES[program]
         known = {settings_table.variable(model, n, f) for n, f in model.model_fields.items()}
         given = set(compose["services"][service]["environment"])
-        assert given <= known, given - known
+        assert given <= known | logs, given - known
         required = {
             settings_table.variable(model, n, f)
             for n, f in model.model_fields.items()
             if "Required" in (f.description or "")
         }
         assert required <= given, required - given
+        if program == "server":
+            assert known - given <= not_here, known - given - not_here
 
 
 def test_the_database_url_has_the_form_of_the_driver(compose: Any) -> None:
@@ -102,9 +149,14 @@ def test_state_outlives_its_container(compose: Any) -> None:
     for service, mount in mounts.items():
         assert mount in compose["services"][service]["volumes"]
         assert mount.partition(":")[0] in compose["volumes"]
-    for mount in compose["services"]["mosquitto"]["volumes"]:
-        if isinstance(mount, dict) and not mount["source"].startswith("${"):
-            assert (pages.ROOT / mount["source"]).is_file()
+    for service in compose["services"].values():
+        for mount in service.get("volumes", []):
+            if isinstance(mount, dict):
+                source = re.sub(r"\$\{[A-Z_]+:-(.+)\}", r"\1", mount["source"])
+                assert mount["read_only"] is True
+                assert source.startswith("./data/") or (pages.ROOT / source).exists(), source
+            else:
+                assert mount.partition(":")[0] in compose["volumes"], mount
     dockerfile = compose["services"]["server"]["build"]["dockerfile"]
     assert (pages.ROOT / dockerfile).is_file()
 
@@ -133,7 +185,10 @@ def test_the_broker_lets_everybody_do_what_the_embedded_one_does() -> None:
 
 def test_the_broker_is_as_durable_as_the_embedded_one() -> None:
     """Both configurations agree on all but address and paths."""
-    places = ("listener", "password_file", "acl_file", "persistence_location")
+    places = (
+        "listener", "password_file", "acl_file", "persistence_location",
+        "cafile", "certfile", "keyfile", "tls_version",
+    )  # fmt: skip
 
     def durable(text: str) -> set[str]:
         return {line for line in _rules(text) if not line.startswith(places)}

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from xunlou.embedded import free_port
-from xunlou.supervise import STOP_WITHIN_S, Child, ChildSpec, Health, Supervisor
+from xunlou.supervise import STOP_WITHIN_S, Child, ChildSpec, Supervisor
 
 SLEEPER = "import time; print('up', flush=True); time.sleep(600)"
 STUBBORN = (
@@ -59,49 +58,6 @@ async def test_a_crashed_child_is_started_again_and_reported(tmp_path: Path) -> 
         os.kill(first, signal.SIGKILL)
         await until(lambda: child.starts == 2 and child.pid not in (None, first), "a second start")
         assert alarms == ["one: ended with -9; starting it again"]
-
-
-ANSWERS_THEN_HANGS = """
-import http.server, os, sys, time
-class Once(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        if os.path.exists(sys.argv[2]):
-            time.sleep(600)
-        self.send_response(200)
-        self.end_headers()
-        if not os.path.exists(sys.argv[3]):
-            open(sys.argv[3], "w").close()
-http.server.HTTPServer.allow_reuse_address = True
-http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Once).serve_forever()
-"""
-
-
-async def test_a_child_that_hangs_is_killed_and_started_again(tmp_path: Path) -> None:
-    """It lives, holds its port and answers nobody: a crash would be kinder. After so many failed
-    probes it is killed, said so, and a new one answers. One that is still starting is let be."""
-    port, hang, answered = free_port(), tmp_path / "hang", tmp_path / "answered"
-    alarms: list[str] = []
-    health = Health(f"http://127.0.0.1:{port}/", every_s=0.1, within_s=0.2, fails=3)
-    argv = [sys.executable, "-c", ANSWERS_THEN_HANGS, str(port), str(hang), str(answered)]
-    spec = ChildSpec("server", argv, backoff_base_s=0.01, health=health)
-    async with Supervisor(tmp_path, lambda _name, line: alarms.append(line)) as all_:
-        child = all_.start(spec)
-        await until(answered.exists, "it is probed and answers", 30)
-        first = child.pid
-        hang.touch()
-        await until(lambda: child.starts == 1 and child.pid != first, "it is killed", 30)
-        hang.unlink()
-        answered.unlink()
-        await until(answered.exists, "a new one answers", 30)
-        assert child.starts == 2
-        assert alarms[0] == "does not answer 3 probes; killing it"
-        sleeper = all_.start(
-            ChildSpec("slow", python("slow", SLEEPER).argv,
-                      health=Health("http://127.0.0.1:9/", every_s=0.01, fails=2, first_s=600))
-        )  # fmt: skip
-        await up(sleeper)
-        await asyncio.sleep(0.3)
-        assert sleeper.starts == 1
 
 
 async def test_restarts_come_slower_and_slower(tmp_path: Path) -> None:
@@ -213,3 +169,29 @@ async def test_a_name_is_used_once(tmp_path: Path) -> None:
         all_.start(python("one", SLEEPER))
         with pytest.raises(ValueError, match="already"):
             all_.start(python("one", SLEEPER))
+
+
+async def test_a_child_that_hangs_is_killed_and_started_again(tmp_path: Path) -> None:
+    """SIGSTOP: it lives, holds its sockets and answers nothing; somebody says so and acts. A child
+    that hangs before its first answer has longer, not for ever."""
+    alarms: list[str] = []
+    answers = True
+
+    async def answering() -> bool:
+        return answers
+
+    async with Supervisor(tmp_path, lambda _name, line: alarms.append(line)) as all_:
+        spec = python(
+            "one", SLEEPER, backoff_base_s=0.01, alive=answering, hung_after_s=0.5,
+            start_within_s=4.0,
+        )  # fmt: skip
+        child = all_.start(spec)
+        await asyncio.wait_for(child.answers.wait(), 10)
+        first = child.pid
+        assert first is not None
+        os.kill(first, signal.SIGSTOP)
+        answers = False
+        await until(lambda: child.starts == 2, "a second start", 20)
+        assert "no answer" in alarms[0]
+        assert not child.answers.is_set()
+        await until(lambda: child.starts == 3, "killed in its start", 20)

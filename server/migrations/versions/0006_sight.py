@@ -46,6 +46,7 @@ def upgrade() -> None:
     sa.Column('day', sa.Integer(), nullable=False),
     sa.Column('level', sa.Integer(), nullable=False),
     sa.Column('mains', sa.Boolean(), nullable=True),
+    sa.Column('rssi', sa.Integer(), nullable=True),
     sa.ForeignKeyConstraint(['terminal_id'], ['terminal.id'], ),
     sa.PrimaryKeyConstraint('terminal_id', 'day')
     )

@@ -1,6 +1,6 @@
 """Claims about the figures of a report: defined, with their denominators, and without persons."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -234,3 +234,12 @@ def test_no_figure_knows_a_person() -> None:
     names = {f.name for kind in (core.Alarm, core.Message, core.Offline, core.Figures)
              for f in fields(kind)}  # fmt: skip
     assert not {n for n in names if "person" in n or "responder" in n or "steward" in n}
+
+
+def test_a_round_that_was_not_theirs_is_not_counted_as_owed() -> None:
+    """A press of class C in the round that only A and B owe says nothing of the round."""
+    (first, *_) = OVER
+    of_ab = replace(first, classes=frozenset("AB"))
+    at = first.deadline - timedelta(minutes=30)
+    signs = [Sign(1, 1, at, "A"), Sign(2, 1, at, "C"), Sign(3, 1, at)]
+    assert core.rounds([of_ab], signs, []).checked == 2

@@ -93,3 +93,22 @@ def test_an_absence_ends_when_it_was_ended_or_planned_to() -> None:
     )
     assert absences([(at(10, 8), at(20, 8))], []) == (Span(at(10, 8), at(20, 8)),)
     assert absences([(at(10, 8), at(11, 8))], [at(20, 8)]) == (Span(at(10, 8), at(11, 8)),)
+
+
+@pytest.mark.parametrize(
+    ("risk_class", "signs", "expected"),
+    [
+        ("A", [], Mark.UNKNOWN),
+        ("C", [], Mark.NOT_OWED),
+        ("C", [at(14, 5)], Mark.NOT_OWED),  # a press that nobody asked for is no duty done
+        (None, [at(14, 5)], Mark.CHECKED),
+    ],
+)
+def test_a_round_that_a_class_does_not_owe_is_no_mark_against_anybody(
+    risk_class: str | None, signs: list[datetime], expected: Mark
+) -> None:
+    """Class C owes one round a day; the other one is shown as such."""
+    plan = Plan("morning", time(4, 30), time(5, 45), time(6, 0), classes=frozenset("AB"))
+    (round_,) = past((plan,), GZ, at(13, 12), at(14, 12))
+    assert mark(round_, signs, {}, (), risk_class) is expected
+    assert mark(round_, signs, {round_.deadline: None}, (), risk_class) is Mark.MISSED

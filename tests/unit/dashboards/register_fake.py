@@ -103,7 +103,9 @@ def resident(resident_id: int, flat: Mapping[str, Any]) -> dict[str, Any]:
         "window": "none" if bare else "sos",
         "terminal": None if bare else {
             "id": "gd-11-301", "status": "online", "battery": 77, "mains": None, "rssi": -71,
-            "firmware": "1.4.0", "last_seen_ms": NOW_MS - 30_000},
+            "firmware": "1.4.0", "last_seen_ms": NOW_MS - 30_000,
+            "readings": [{"ago": n, "battery": 100 - n, "rssi": None if n == 3 else -60 - n}
+                         for n in range(29, -1, -1)]},
         "next_due_ms": None if bare else NOW_MS + DAY_MS,
         "class": {"now": "A", "rule": "B", "reasons": ["alone"], "overruled": not bare,
                   "changed": changed},
