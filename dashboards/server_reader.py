@@ -9,7 +9,7 @@ from starlette.requests import Request
 from dashboards.limiter import LoginLimiter
 from dashboards.reader import ActionRefused, LoginError, User
 from dashboards.server_register import ServerRegister
-from server import alert_detail, handover_view, views
+from server import handover_view
 from server.api.deps import COOKIE, session_principal
 from server.core import alerts as core
 from server.database import Tx
@@ -54,9 +54,7 @@ class ServerReader(ServerRegister):
 
     async def snapshot(self) -> Mapping[str, Any]:
         """The whole picture."""
-        clock = self._runtime.clock
-        now = clock.now()
-        return await self._runtime.database.read(lambda c: views.snapshot(c, now, clock.speed))
+        return await self._runtime.feed.snapshot()
 
     async def community(self) -> Mapping[str, Any] | None:
         """Its name and zone."""
@@ -93,8 +91,7 @@ class ServerReader(ServerRegister):
 
     async def alert_detail(self, alert_id: int) -> Mapping[str, Any] | None:
         """One alert with its timeline and ladder."""
-        now = self._runtime.clock.now()
-        return await self._runtime.database.read(lambda c: alert_detail.detail(c, alert_id, now))
+        return await self._runtime.feed.alert(alert_id)
 
     async def alert_act(
         self, user: User, alert_id: int, action: str, fields: Mapping[str, str]

@@ -67,6 +67,8 @@ class Bridge:
             counters=counters,
             on_message=self._on_bulk,
             on_down=self.bulk.link_down,
+            # Only the routine: two that hear each press are safer than one that may be dying.
+            shares=bool(settings.mqtt_share),
         )
         self.sos.attach(self.sos_link)
         self.bulk.attach(self.bulk_link)

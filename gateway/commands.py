@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 URGENT: Final = frozenset({"help_coming", "resolved"})
 """Someone waits for these beside the terminal: they take the SOS lane's connection."""
 
-CONFIRM_WITHIN_S = 10.0  # shorter than the server's lease of 15 s
+CONFIRM_WITHIN_S = 5.0  # shorter than the server's lease of 8 s
 _DONE_TRIES = 3
 _EMPTY_PAUSE_S = 0.5
 

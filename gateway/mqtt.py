@@ -48,6 +48,7 @@ class MqttLink:
         on_up: Callable[[], None] = lambda: None,
         on_down: Callable[[], None] = lambda: None,
         make_will: Callable[[], Will] | None = None,
+        shares: bool = False,
     ) -> None:
         self._settings = settings
         self._lane = lane
@@ -65,9 +66,13 @@ class MqttLink:
         self._paused = False
         self._reads = 0
         self.generation = 0
+        self.backlog = 0
+        """Publishes that the broker has not confirmed yet."""
         self.subscribed = asyncio.Event()
         """Set while connected with every subscription confirmed."""
-        self._client = make_client(settings, f"gateway-{settings.gateway_id}-{lane}")
+        self._shares = shares
+        name = f"gateway-{settings.gateway_id}-{lane}"
+        self._client = make_client(settings, name, shares=shares)
         self._hook_up()
 
     # --- life -----------------------------------------------------------------------------
@@ -208,6 +213,8 @@ class MqttLink:
         info = self._client.publish(topic, payload, qos=1, retain=retain)
         if info.rc == MQTTErrorCode.MQTT_ERR_QUEUE_SIZE:
             say(logger, logging.WARNING, "mqtt_out_queue_full", lane=self._lane)
+        else:
+            self.backlog += 1
 
     async def publish_confirmed(self, topic: str, payload: bytes, *, timeout_s: float) -> None:
         """QoS 1, returns after the broker's PUBACK. Raises NotSent when that doesn't come."""
@@ -216,6 +223,7 @@ class MqttLink:
         info = self._client.publish(topic, payload, qos=1)
         if info.rc == MQTTErrorCode.MQTT_ERR_QUEUE_SIZE:
             raise NotSent("the outgoing queue is full")
+        self.backlog += 1
         waiter: asyncio.Future[None] = self._loop.create_future()
         self._waiting[info.mid] = waiter
         try:
@@ -268,7 +276,12 @@ class MqttLink:
         self._counters.reconnects += 1
         resumed = bool(flags.session_present)
         say(logger, logging.INFO, "mqtt_connected", lane=self._lane, session_resumed=resumed)
-        _, mid = client.subscribe(subscriptions(self._settings, self._topics))
+        if self._shares and resumed:
+            # A session from before it shared would go on hearing everything as well.
+            client.unsubscribe(list(self._topics))
+        _, mid = client.subscribe(
+            subscriptions(self._settings, self._topics, shares=self._shares)
+        )
         self._suback_mid = mid
 
     def _suback(
@@ -310,6 +323,7 @@ class MqttLink:
         self, _client: paho.Client, _ud: Any, mid: int, reason: ReasonCode, _props: Any
     ) -> None:
         self._reads += 1
+        self.backlog -= 1
         waiter = self._waiting.pop(mid, None)
         if waiter is None or waiter.done():
             return

@@ -19,8 +19,11 @@ OUT_QUEUE_MAX: Final = 20_000
 _RETAIN_ONLY_WHEN_NEW: Final = 1  # a resumed session isn't sent every retained status again
 
 
-def make_client(settings: GatewaySettings, client_id: str) -> paho.Client:
-    """A client that is ready for `reconnect()`."""
+def make_client(
+    settings: GatewaySettings, client_id: str, *, shares: bool = False
+) -> paho.Client:
+    """A client that is ready for `reconnect()`. One that `shares` has a session that ends soon
+    after it: the broker goes on giving a session its share while nobody is there."""
     v5 = settings.mqtt_protocol == "5"
     client = paho.Client(
         CallbackAPIVersion.VERSION2,
@@ -40,7 +43,9 @@ def make_client(settings: GatewaySettings, client_id: str) -> paho.Client:
         client.connect_async(host, port, settings.mqtt_keepalive_s)
         return client
     properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-    properties.SessionExpiryInterval = settings.mqtt_session_expiry_s
+    properties.SessionExpiryInterval = (
+        settings.mqtt_share_expiry_s if shares else settings.mqtt_session_expiry_s
+    )
     properties.ReceiveMaximum = settings.mqtt_receive_maximum
     # clean_start's default, "first connect only", would discard the queue at every restart.
     client.connect_async(
@@ -50,12 +55,14 @@ def make_client(settings: GatewaySettings, client_id: str) -> paho.Client:
 
 
 def subscriptions(
-    settings: GatewaySettings, topics: tuple[str, ...]
+    settings: GatewaySettings, topics: tuple[str, ...], *, shares: bool = False
 ) -> list[tuple[str, SubscribeOptions]] | list[tuple[str, int]]:
     """QoS 1 on every topic, in the words of the protocol version in use."""
     if settings.mqtt_protocol != "5":
         return [(topic, 1) for topic in topics]
     options = SubscribeOptions(
-        qos=1, retainAsPublished=True, retainHandling=_RETAIN_ONLY_WHEN_NEW, noLocal=True
-    )
-    return [(topic, options) for topic in topics]
+        qos=1, retainAsPublished=True, retainHandling=_RETAIN_ONLY_WHEN_NEW,
+        noLocal=not shares,  # the protocol forbids both; a gateway publishes on none of these
+    )  # fmt: skip
+    group = f"$share/{settings.mqtt_share}/" if shares else ""
+    return [(f"{group}{topic}", options) for topic in topics]

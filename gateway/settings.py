@@ -3,9 +3,9 @@
 The descriptions are the documentation: `docs/` is generated and tested from these fields.
 """
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -55,6 +55,24 @@ class GatewaySettings(BaseSettings):
         le=4_294_967_295,
         description="How long the broker keeps messages for a gateway that is away (MQTT 5).",
     )
+    mqtt_share: str = Field(
+        default="",
+        pattern=r"^([a-z0-9-]{1,32})?$",
+        description=(
+            "Name of a group of gateways that share the routine messages between them (`$share`,"
+            " MQTT 5); empty = this gateway hears everything. Presses for help are never shared:"
+            " each gateway hears each."
+        ),
+    )
+    mqtt_share_expiry_s: int = Field(
+        default=10,
+        ge=0,
+        le=300,
+        description=(
+            "How long the broker keeps a sharing gateway's routine messages while it is away."
+            " Short, because nobody else gets them meanwhile."
+        ),
+    )
     mqtt_receive_maximum: int = Field(
         default=2_000,
         ge=1,
@@ -64,7 +82,7 @@ class GatewaySettings(BaseSettings):
         ),
     )
     mqtt_max_inflight: int = Field(
-        default=64,
+        default=500,
         ge=1,
         le=1_000,
         description="Most receipts and commands sent to the broker ahead of its acks.",
@@ -154,3 +172,10 @@ class GatewaySettings(BaseSettings):
         le=10,
         description="How long a stopping gateway waits for answers that are under way.",
     )
+
+    @model_validator(mode="after")
+    def _sharing_needs_mqtt_5(self) -> Self:
+        if self.mqtt_share and self.mqtt_protocol != "5":
+            raise ValueError("XUNLOU_MQTT_SHARE needs XUNLOU_MQTT_PROTOCOL=5: only there does a"
+                             " session end soon after its gateway")  # fmt: skip
+        return self

@@ -17,10 +17,10 @@ from server.tables import to_ms
 Json = dict[str, Any]
 
 
-def detail(conn: Connection, alert_id: int, now: datetime) -> Json | None:
-    """The alert's card with `timeline` (journal entries, oldest first), `ladder`, and the
-    journal number `seq` they are true for; None when there is no such alert."""
-    seq = journal.last(conn)  # first: what happens meanwhile is told again, never left out
+def detail(conn: Connection, alert_id: int, now: datetime, seq: int) -> Json | None:
+    """The alert's card with `timeline` (journal entries, oldest first) and `ladder`; None when
+    there is no such alert. `seq`, settled before, is where the feed goes on: what was committed
+    since is told again, never left out."""
     stored = alerts.load(conn, alert_id)
     if stored is None:
         return None

@@ -51,11 +51,13 @@ from server.database import Database, Tx
 from server.feed import Broadcaster
 from server.ladders.keeping import LadderFile
 from server.outbox import Pace, Worker
+from server.retention import Retention
 from server.runtime import Runtime
 from server.service import accounts, sweep
 from server.service.effects import ROUND_LANE, SOS_LANE
 from server.service.house import House
 from server.settings import Settings
+from server.takeover import Takeover
 
 log = logging.getLogger(__name__)
 SECRET_LEAST = 16
@@ -153,6 +155,9 @@ async def running(runtime: Runtime, channel: Channel | None = None) -> AsyncIter
     pace = Pace(runtime.settings.sms_per_s)
     workers = [Worker(database, house, lines, [lane], pace) for lane in (SOS_LANE, ROUND_LANE)]
     tasks = [asyncio.create_task(w.run(runtime.stop)) for w in workers]
+    tasks.append(asyncio.create_task(database.listen(runtime.stop)))
+    tasks.append(asyncio.create_task(Retention(database, runtime.settings).run(runtime.stop)))
+    tasks.append(asyncio.create_task(Takeover(database).run(runtime.stop)))
     tasks.append(asyncio.create_task(runtime.feed.run()))
     sweeper = jobs.Sweeper(database, house)
     deadman = runtime.settings.deadman_url

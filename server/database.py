@@ -2,35 +2,70 @@
 
 SQLite has one writer. Writers therefore queue here, in the process, where an SOS can be let past:
 inside SQLite they would wait by polling, and a flood of check-ins could hold an SOS for seconds.
-Readers have connections of their own and never wait (WAL). On PostgreSQL there is no gate.
+Readers have connections of their own and never wait (WAL). On PostgreSQL there is no gate: writers
+run side by side, what two of them want at once is decided row by row (compare-and-set, SKIP LOCKED,
+`Tx.alone`), and who loses runs again. What a commit wakes in this process, it also wakes in the
+other servers on the same database (server/wakeups.py).
 
 Use-cases are plain functions run in threads: SQLite's driver blocks anyway, and plain functions
 are easier to read and to test than coroutines (docs/adr/0003).
 """
 
 import asyncio
+import random
+import secrets
 import threading
+import time
+import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from psycopg import errors
+from psycopg.adapt import Buffer
+from psycopg.types.string import StrDumper
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
-from server import metrics
+from server import metrics, wakeups
 from server.clock import Clock
+from server.wakeups import Wire
 
 T = TypeVar("T")
+S = TypeVar("S")
 Topic = Literal["feed", "outbox", "commands"]
-MOST_RETRIES = 5
+MOST_RETRIES = 8
+ALONE_SPACE = 0x584C
+"""First key of our named advisory locks; the journal's have one key (docs/adr/0012)."""
+SESSION = {
+    # A holder of locks that lost its machine must not keep the others from taking over: they have
+    # ten seconds (takeover), and a use-case takes milliseconds.
+    "idle_in_transaction_session_timeout": "6s",
+    "statement_timeout": "30s",
+    "tcp_keepalives_idle": "3",
+    "tcp_keepalives_interval": "1",
+    "tcp_keepalives_count": "3",
+    "client_connection_check_interval": "2s",
+    "timezone": "UTC",
+    "jit": "off",  # our queries are short, and compiling one takes longer than running it
+}
 
 
 class Stale(Exception):
     """Somebody else changed the row first (compare-and-set failed): decide again on fresh facts."""
+
+
+class _Undone(Exception):
+    """The database undid the transaction for another's sake; nothing of it happened."""
+
+    def __init__(self, error: DBAPIError) -> None:
+        super().__init__(str(error.orig))
+        self.error = error
 
 
 @dataclass(slots=True)
@@ -50,9 +85,20 @@ class Tx:
         """A span of our machinery's real time as the clock counts it (a demo runs faster)."""
         return span * self.speed
 
+    def alone(self, what: str) -> bool:
+        """Whether this transaction may do `what` now: no other server's is doing it. The right
+        ends with the transaction, however it ends; nobody waits for it."""
+        if self.conn.dialect.name == "sqlite":
+            return True  # one writer, one server
+        keys = {"space": ALONE_SPACE, "what": zlib.crc32(what.encode()) & 0x7FFFFFFF}
+        return bool(self.conn.execute(ALONE, keys).scalar_one())
+
     def wake(self, topic: Topic) -> None:
         """Ring `topic`'s bell after the commit, and only then."""
         self.woken.add(topic)
+
+
+ALONE = text("SELECT pg_try_advisory_xact_lock(:space, :what)")
 
 
 class Gate:
@@ -86,7 +132,7 @@ class Bell:
     """Wakes whoever waits for a topic. A ring while nobody waits is kept for the next waiter."""
 
     def __init__(self) -> None:
-        self._waiters: defaultdict[Topic, set[asyncio.Event]] = defaultdict(set)
+        self._waiters: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
 
     @contextmanager
     def listening(self, topic: Topic) -> Iterator[asyncio.Event]:
@@ -98,7 +144,7 @@ class Bell:
         finally:
             self._waiters[topic].discard(event_)
 
-    def ring(self, topic: Topic) -> None:
+    def ring(self, topic: str) -> None:
         """Wake all of the topic's listeners (event-loop thread only)."""
         for event_ in self._waiters[topic]:
             event_.set()
@@ -135,6 +181,45 @@ def _sqlite_engine(url: str, *, writer: bool) -> Engine:
     return engine
 
 
+class _NoNul(StrDumper):
+    """PostgreSQL keeps no NUL in a text. A mark in its place is better than a lost message."""
+
+    def dump(self, obj: str) -> Buffer | None:
+        """The text as it is stored."""
+        return super().dump(obj.replace("\x00", "\ufffd"))
+
+
+def _postgres_engine(url: URL, *, writer: bool, pool: int) -> Engine:
+    engine = create_engine(
+        url,
+        pool_size=pool,
+        max_overflow=4,  # as many as there are threads, and a few for commands
+        pool_timeout=10,
+        hide_parameters=True,
+        connect_args={"connect_timeout": 5, "tcp_user_timeout": 6000},
+        # Writers decide on rows that they hold or compare; a reader sees one instant.
+        isolation_level="READ COMMITTED" if writer else "REPEATABLE READ",
+    )
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _record: Any) -> None:
+        connection.adapters.register_dumper(str, _NoNul)
+        autocommit, connection.autocommit = connection.autocommit, True
+        for name, value in SESSION.items():
+            connection.execute("SELECT set_config(%s, %s, false)", (name, value))
+        if not writer:
+            connection.execute("SET default_transaction_read_only = on")
+        connection.autocommit = autocommit
+
+    return engine
+
+
+def _may_try_again(error: DBAPIError) -> bool:
+    """Whether the transaction was undone for the sake of another, or found a dead connection."""
+    conflict = (errors.DeadlockDetected, errors.SerializationFailure)
+    return error.connection_invalidated or isinstance(error.orig, conflict)
+
+
 class Database:
     """Runs use-cases and queries. One per process; `close()` it."""
 
@@ -143,39 +228,68 @@ class Database:
         self.clock = clock
         self.up_since = clock.now()
         self.bell = Bell()
-        self.sqlite = make_url(url).get_backend_name() == "sqlite"
+        self.me = f"{secrets.randbits(31):08x}"
+        """This server's name among those on the same database, new at every start."""
+        parsed = make_url(url)
+        self.sqlite = parsed.get_backend_name() == "sqlite"
+        self.wire: Wire | None = None
         if self.sqlite:
             self._gate: Gate | None = Gate()
             self.writer = _sqlite_engine(url, writer=True)
             self.reader = _sqlite_engine(url, writer=False)
+            urgent, bulk, reads = 4, 2, 4
         else:
             self._gate = None
-            self.writer = self.reader = create_engine(
-                url, pool_size=10, max_overflow=10, hide_parameters=True
-            )
-        self._urgent = ThreadPoolExecutor(4, "urgent")
-        self._bulk = ThreadPoolExecutor(2, "bulk")
-        self._reads = ThreadPoolExecutor(4, "read")
+            urgent, bulk, reads = 8, 4, 4
+            self.writer = _postgres_engine(parsed, writer=True, pool=urgent + bulk)
+            self.reader = _postgres_engine(parsed, writer=False, pool=reads)
+            self.wire = Wire(parsed, self.me, self.bell.ring, get_args(Topic))
+        self._urgent = ThreadPoolExecutor(urgent, "urgent")
+        self._bulk = ThreadPoolExecutor(bulk, "bulk")
+        self._reads = ThreadPoolExecutor(reads, "read")
+
+    def alive(self, conn: Connection) -> set[str]:
+        """The servers that work on this database now; SQLite has one, this one."""
+        return {self.me} | (wakeups.alive(conn) if self.wire is not None else set())
+
+    async def listen(self, stop: asyncio.Event) -> None:
+        """Hear what other servers on this database commit, until `stop`."""
+        if self.wire is not None:
+            await self.wire.run(stop)
 
     def transact(
         self, use_case: Callable[[Tx], T], *, urgent: bool = False
     ) -> tuple[T, set[Topic]]:
-        """Run `use_case` in one transaction, again on `Stale`. Blocking; returns what to wake."""
+        """Run `use_case` in one transaction, again when another one was first (`Stale`, deadlock).
+        Blocking; returns what to wake."""
         for attempt in range(MOST_RETRIES):
+            last = attempt == MOST_RETRIES - 1
             try:
                 if self._gate is None:
                     return self._once(use_case)
                 with self._gate.held(urgent=urgent):
                     return self._once(use_case)
             except Stale:
-                if attempt == MOST_RETRIES - 1:
+                if last:
                     raise
+            except _Undone as undone:
+                if last:
+                    raise undone.error from undone.error.orig
+            if self._gate is None:
+                # Not in step with whoever we met: two that run into each other would again.
+                time.sleep(random.uniform(0, 0.002 * 2**attempt))  # noqa: S311
         raise AssertionError("unreachable")
 
     def _once(self, use_case: Callable[[Tx], T]) -> tuple[T, set[Topic]]:
         with self.writer.begin() as conn:
             tx = Tx(conn, self.clock.now(), self.clock.speed, up_since=self.up_since)
-            result = use_case(tx)
+            try:
+                result = use_case(tx)
+            except DBAPIError as error:
+                # Only here, never at the commit: a commit that broke off may have happened.
+                if _may_try_again(error):
+                    raise _Undone(error) from error
+                raise
         for note in tx.after:
             note()
         return result, tx.woken
@@ -190,6 +304,8 @@ class Database:
             )
         for topic in woken:
             self.bell.ring(topic)
+        if self.wire is not None:
+            self.wire.tell(woken)
         return result
 
     async def read(self, query: Callable[[Connection], T]) -> T:
@@ -199,6 +315,20 @@ class Database:
         def run() -> T:
             with self.reader.begin() as conn:
                 return query(conn)
+
+        return await loop.run_in_executor(self._reads, run)
+
+    async def read_after(
+        self, first: Callable[[Connection], S], query: Callable[[Connection, S], T]
+    ) -> T:
+        """Run `first`, then `query` with its answer in a view that is surely taken later."""
+        loop = asyncio.get_running_loop()
+
+        def run() -> T:
+            with self.reader.begin() as conn:
+                found = first(conn)
+            with self.reader.begin() as conn:
+                return query(conn, found)
 
         return await loop.run_in_executor(self._reads, run)
 

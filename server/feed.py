@@ -1,7 +1,9 @@
 """The live feed: one broadcaster a process reads the journal once and serves every listener.
 
-It is woken by commits in this process and looks once a second for those of others. A listener
+It is woken by commits, here and at other servers, and looks once a second by itself. A listener
 that is too slow is told to load the snapshot again; nobody is ever shown a gap as if it were calm.
+Nothing is read past the number up to which the journal is settled: on PostgreSQL a lower number may
+be committed later, and a client that has seen the higher one would never ask for it.
 """
 
 import asyncio
@@ -11,7 +13,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from server import views
+from server import alert_detail, views
 from server.database import Database
 from server.store import journal
 from server.tables import to_ms
@@ -68,7 +70,7 @@ class Broadcaster:
 
     async def run(self) -> None:
         """Broadcast until the stop event; must be running before anybody subscribes."""
-        self._seq = await self._database.read(journal.last)
+        self._seq = await self._database.read(journal.settled)
         loop = asyncio.get_running_loop()
         next_heartbeat = loop.time() + HEARTBEAT_S
         with self._database.bell.listening("feed") as rung:
@@ -78,7 +80,7 @@ class Broadcaster:
                     while self._listeners and await self._push():
                         await asyncio.sleep(PAUSE_S)
                     if not self._listeners:
-                        self._seq = await self._database.read(journal.last)
+                        self._seq = await self._database.read(journal.settled)
                     if loop.time() >= next_heartbeat:
                         next_heartbeat = loop.time() + HEARTBEAT_S
                         self._give(await self.heartbeat())
@@ -88,14 +90,41 @@ class Broadcaster:
                     await asyncio.wait_for(rung.wait(), LOOK_S)
 
     async def _push(self) -> bool:
-        after = self._seq
-        now = self._database.clock.now()
-        change = await self._database.read(lambda c: views.changes(c, now, after, LOT))
+        change = await self._changes(self._seq)
         if change is None:
             return False
         self._seq = change["seq"]
         self._give(FeedEvent("change", change, change["seq"]))
         return True
+
+    async def _changes(self, after: int) -> dict[str, Any] | None:
+        now = self._database.clock.now()
+        return await self._database.read_after(
+            journal.settled, lambda c, upto: views.changes(c, now, after, LOT, upto)
+        )
+
+    async def snapshot(self) -> dict[str, Any]:
+        """The whole picture, with the number after which `events` goes on."""
+        clock = self._database.clock
+        now = clock.now()
+        return await self._database.read_after(
+            journal.settled, lambda c, seq: views.snapshot(c, now, clock.speed, seq)
+        )
+
+    async def alert(self, alert_id: int) -> dict[str, Any] | None:
+        """Everything about one alert, with the number after which `events` goes on; None when
+        there is no such alert."""
+        now = self._database.clock.now()
+        return await self._database.read_after(
+            journal.settled, lambda c, seq: alert_detail.detail(c, alert_id, now, seq)
+        )
+
+    async def entries(self, after: int, limit: int) -> list[dict[str, Any]]:
+        """The journal's entries after a number: `after` = the last one seen skips nothing."""
+        rows = await self._database.read_after(
+            journal.settled, lambda c, upto: journal.after(c, after, limit, upto)
+        )
+        return [views.entry(row) for row in rows]
 
     def _give(self, event: FeedEvent) -> None:
         for listener in self._listeners:
@@ -139,15 +168,14 @@ class Broadcaster:
         Subscribes first and catches up second, so that nothing falls between the two.
         """
         with self._subscribed() as listener:
-            sent = await self._database.read(journal.last) if after is None else after
+            sent = await self._database.read(journal.settled) if after is None else after
             yield await self.heartbeat()
-            last = await self._database.read(journal.last)
+            last = await self._database.read(journal.settled)
             if last - sent > MOST_BEHIND or sent > last:
                 yield FeedEvent("reset", {})
                 sent = last
             while sent < last:
-                seq, now = sent, self._database.clock.now()
-                change = await self._database.read(lambda c: views.changes(c, now, seq, LOT))  # noqa: B023
+                change = await self._changes(sent)
                 if change is None:
                     break
                 sent = change["seq"]

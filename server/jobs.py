@@ -78,7 +78,7 @@ class Sweeper:
         house = self._house
         try:
             for _ in range(MOST_CHUNKS):
-                done = await self._database.write(lambda tx: work(tx, house))
+                done = await self._database.write(lambda tx: sweep.alone(tx, house, work))
                 if not done:
                     return
                 metrics.SWEPT.labels(work.__name__).inc(done)

@@ -1,5 +1,7 @@
 """Brings a database's schema to the newest form, or one step on (developers)."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from alembic import command
@@ -23,12 +25,14 @@ def _config(connection: Connection | None = None) -> Config:
     return config
 
 
-def _connected(url: str) -> Connection:
+@contextlib.contextmanager
+def _connected(url: str) -> Iterator[Connection]:
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite" and parsed.database not in (None, "", ":memory:"):
         Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
-    # No pool: a connection that is closed here is closed, and nobody takes it for a server.
-    return create_engine(url, poolclass=NullPool).connect()
+    # No pool: a connection kept open would hold the database from whoever copies or drops it.
+    with create_engine(url, poolclass=NullPool).connect() as connection:
+        yield connection
 
 
 def upgrade(url: str, to: str = "head") -> None:

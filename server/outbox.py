@@ -159,7 +159,9 @@ class Worker:
         if outbox.next_due(tx.conn, self._lanes) is None:
             return []
         until = tx.now + tx.real(LEASE)
-        return outbox.lease(tx.conn, self._lanes, tx.now, until, most, providers)
+        return outbox.lease(
+            tx.conn, self._lanes, tx.now, until, most, providers, self._database.me
+        )
 
     async def _send(self, message: RowMapping, providers: Mapping[str, str]) -> None:
         """One message: look it up if it may have left, then send it, then record what became of

@@ -46,6 +46,19 @@ class Settings(BaseSettings):
         description="YAML file of the ladders (docs/ladder.md), read again when it changes; "
         "empty = the built-in ones",
     )
+    keep_signals_days: int = Field(
+        180, ge=30, description="Days events and commands of terminals are kept; longer than any "
+        "broker keeps a session, or an old copy would count anew",
+    )
+    keep_journal_days: int = Field(
+        730, ge=30, description="Days the journal is kept; entries of open alerts stay"
+    )
+    keep_messages_days: int = Field(
+        365, ge=30, description="Days messages and replies are kept; those of open alerts stay"
+    )
+    keep_quarantine_days: int = Field(
+        30, ge=1, description="Days after its last copy that a quarantined message is kept"
+    )
     deadman_url: SecretStr | None = Field(
         None,
         description="Address outside the house, pinged every 20 s while all is well; its owner "

@@ -392,7 +392,8 @@ class AlertItem(SQLModel, table=True):
 class Message(SQLModel, table=True):
     """The outbox. Each message is for one person who stands on a ladder, or for one resident, who
     does not. The unique keys make a second enqueue of one decision impossible. `provider` is the
-    account that was asked to carry it; `tried_at` is when it first was."""
+    account that was asked to carry it; `tried_at` is when it first was; `sender` is the server
+    that leased it last: when that one dies, another looks after it at once."""
 
     __table_args__ = (
         UniqueConstraint("alert_id", "step", "person_id", "channel", "template", "attempt"),
@@ -409,13 +410,14 @@ class Message(SQLModel, table=True):
     resident_id: int | None = Field(default=None, foreign_key="resident.id")
     role: str
     step: int = 0
-    attempt: int = 0
+    attempt: int = Field(default=0, sa_column=Column(BigId, nullable=False))
     channel: str = "sms"
     template: str
     lane: int = 1
     phone: str
     body: str
     state: str = "queued"
+    sender: str | None = None
     tries: int = 0
     due_at: datetime | None = _at()
     created_at: datetime = _at(nullable=False)

@@ -262,9 +262,9 @@ def unresolved(conn: Connection, now: datetime) -> list[Json]:
     return Cards(conn, alerts.search(conn, state="unresolved", limit=MOST_ALERTS), now).cards
 
 
-def snapshot(conn: Connection, now: datetime, speed: float) -> Json:
-    """The whole picture at one instant, with the journal number it is true for."""
-    seq = journal.last(conn)
+def snapshot(conn: Connection, now: datetime, speed: float, seq: int) -> Json:
+    """The whole picture at one instant; `seq`, settled before, is where the feed goes on. What
+    was committed since may be in the picture too, and comes again harmlessly."""
     community = people.community(conn)
     states = window_states(conn, now)
     watched = {r["flat_id"] for r in wall.residents(conn) if r["terminal_id"] is not None}
@@ -311,13 +311,16 @@ def entry(row: RowMapping) -> Json:
     }  # fmt: skip
 
 
-def changes(conn: Connection, now: datetime, after: int, limit: int) -> Json | None:
-    """What changed since journal number `after`: the entries, and the *current* state of every
-    window, building and alert they touch, so that applying a change twice is harmless.
+def changes(
+    conn: Connection, now: datetime, after: int, limit: int, upto: int
+) -> Json | None:
+    """What changed since journal number `after`, up to `upto`: the entries, and the *current*
+    state of every window, building and alert they touch, so that applying a change twice is
+    harmless.
 
     An opened round, or another plan, changes every window at once. None when nothing changed.
     """
-    entries = journal.after(conn, after, limit)
+    entries = journal.after(conn, after, limit, upto)
     if not entries:
         return None
     whole = any(e["kind"] in ("round_opened", "rounds_set") for e in entries)

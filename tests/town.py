@@ -18,6 +18,7 @@ from unittest import mock
 from zoneinfo import ZoneInfo
 
 import httpx
+import postgres
 import uvicorn
 from fastapi import FastAPI
 from pydantic import SecretStr
@@ -368,17 +369,25 @@ _LAID_OUT: dict[tuple[float, int], bytes] = {}
 
 
 def lay_out(folder: Path, hand: Hand, buildings: int = 12) -> tuple[str, Community]:
-    """A migrated database with the sample community's first buildings; its URL."""
-    file, key = folder / "town.db", (hand.at_s, buildings)
-    url = f"sqlite:///{file}"
+    """A migrated database with the sample community's first buildings; its URL. SQLite, or what
+    the test was parametrised with (tests/postgres.py). The same folder is the same database."""
     community = guangdan(buildings=buildings)
-    if file.exists():
-        return url, community
-    if key not in _LAID_OUT:
+    key = (hand.at_s, buildings)
+
+    def fill(url: str) -> None:
         migrate.upgrade(url)
         database = Database(url, Clock(source=hand))
         database.transact(lambda tx: load(tx.conn, community, tx.now))
         database.close()
+
+    if postgres.chosen():
+        return postgres.town_at(folder, key, fill), community
+    file = folder / "town.db"
+    url = f"sqlite:///{file}"
+    if file.exists():
+        return url, community
+    if key not in _LAID_OUT:
+        fill(url)
         _LAID_OUT[key] = file.read_bytes()
     file.write_bytes(_LAID_OUT[key])
     return url, community

@@ -50,16 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     sim.add_argument("--stay", action="store_true", help="run on after the scenario")
     sim.add_argument("--manual", action="store_true", help="stewards answer only by your hand")
 
-    db = commands.add_parser("db", help="the database")
-    db.add_argument("action", choices=["upgrade"], help="bring the schema up to this code")
-
-    backup = commands.add_parser("backup", help="the whole database into one file, while it runs")
-    backup.add_argument("file", type=Path, help="a new file")
-    restore = commands.add_parser("restore", help="the database out of such a file")
-    restore.add_argument("file", type=Path)
-    restore.add_argument("--force", action="store_true", help="also over a database in use before")
-    for command in (backup, restore):
-        command.add_argument("--data", type=Path, help="the directory given to `xunlou up`")
+    _database_parsers(commands)
 
     ladder = commands.add_parser("ladder", help="who is told, when, how").add_subparsers(
         dest="action", required=True, metavar="action"
@@ -78,6 +69,24 @@ def _parser() -> argparse.ArgumentParser:
 
     commands.add_parser("doctor", help="look at everything and say what to do")
     return parser
+
+
+def _database_parsers(commands: Any) -> None:
+    db = commands.add_parser("db", help="the database")
+    actions = db.add_subparsers(dest="action", required=True, metavar="action")
+    actions.add_parser("upgrade", help="bring the schema up to this code")
+    actions.add_parser("check", help="look the database through; changes nothing")
+    move = actions.add_parser("copy", help="move everything into an empty database, verified")
+    move.add_argument("--from", dest="source", required=True, help="sqlite:///… or postgresql+…")
+    move.add_argument("--to", dest="target", help="default: XUNLOU_DATABASE_URL")
+
+    backup = commands.add_parser("backup", help="the whole database into one file, while it runs")
+    backup.add_argument("file", type=Path, help="a new file")
+    restore = commands.add_parser("restore", help="the database out of such a file")
+    restore.add_argument("file", type=Path)
+    restore.add_argument("--force", action="store_true", help="also over a database in use before")
+    for command in (backup, restore):
+        command.add_argument("--data", type=Path, help="the directory given to `xunlou up`")
 
 
 def _conformance(args: argparse.Namespace) -> int:
@@ -137,11 +146,17 @@ def _sim(args: argparse.Namespace) -> int:
     return asyncio.run(run(args))
 
 
-def _db(_args: argparse.Namespace) -> int:
+def _db(args: argparse.Namespace) -> int:
     from server import migrate
     from server.settings import Settings
 
     url = Settings().database_url
+    if args.action != "upgrade":
+        from xunlou import database
+
+        if args.action == "check":
+            return database.check(url)
+        return database.copy(args.source, args.target or url)
     before = migrate.current(url)
     migrate.upgrade(url)
     print(f"database: {before or 'empty'} → {migrate.current(url)}")

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, HTTPException, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from server import alert_detail, views
+from server import views
 from server.api.deps import Principal, RuntimeDep, StaffDep
 from server.api.refusals import Refusal
 from server.core import alerts as core
@@ -64,8 +64,7 @@ async def list_alerts(
 @router.get("/{alert_id}")
 async def get_alert(alert_id: Id, runtime: RuntimeDep, _staff: StaffDep) -> Card:
     """One alert with its timeline, and its ladder with what comes next."""
-    now = runtime.clock.now()
-    found = await runtime.database.read(lambda c: alert_detail.detail(c, alert_id, now))
+    found = await runtime.feed.alert(alert_id)
     if found is None:
         raise HTTPException(404, f"there is no alert {alert_id}")
     return found

@@ -6,9 +6,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from server import views
 from server.api.deps import RuntimeDep, StaffDep
-from server.store import journal, outbox
+from server.store import outbox
 from server.tables import to_ms
 
 router = APIRouter(prefix="/api/v1", tags=["feed"])
@@ -19,9 +18,7 @@ Seq = Annotated[int, Query(ge=0, le=2**53)]
 @router.get("/snapshot")
 async def snapshot(runtime: RuntimeDep, _staff: StaffDep) -> Json:
     """Every building and every unresolved alert, with the journal number they are true for."""
-    clock = runtime.clock
-    now = clock.now()
-    return await runtime.database.read(lambda c: views.snapshot(c, now, clock.speed))
+    return await runtime.feed.snapshot()
 
 
 @router.get("/stream", response_class=EventSourceResponse)
@@ -48,8 +45,7 @@ async def read_journal(
     limit: Annotated[int, Query(ge=1, le=5000)] = 500,
 ) -> dict[str, list[Json]]:
     """What happened, in order; ask on with `after` = the last `seq`."""
-    rows = await runtime.database.read(lambda c: journal.after(c, after, limit))
-    return {"entries": [views.entry(r) for r in rows]}
+    return {"entries": await runtime.feed.entries(after, limit)}
 
 
 @router.get("/messages")

@@ -177,7 +177,7 @@ class LeaseForm(Form):
 
 
 class Commands(Form):
-    """Commands to publish; each is handed out again unless reported done within 15 s."""
+    """Commands to publish; each is handed out again unless reported done within 8 s."""
 
     commands: list[dict[str, object]]
 

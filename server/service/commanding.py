@@ -7,7 +7,7 @@ from server.database import Tx
 from server.service import sight
 from server.store import outbox
 
-LEASE = timedelta(seconds=15)
+LEASE = timedelta(seconds=8)
 """Not confirmed by then: handed out again. A terminal ignores a command it has seen."""
 
 

@@ -101,6 +101,7 @@ class _New:
 def ingest(tx: Tx, house: House, batch: Batch) -> list[Receipt]:
     """Take one batch. Returns a receipt for each of its signals, in order."""
     sight.heard(tx, batch.gateway, batch.canary_every_s, batch.canaries)
+    signals.hold_residents(tx.conn, {s.t for s in batch.signals})
     ids = {s.t for s in batch.signals} | {h.t for h in batch.heartbeats}
     known = signals.terminals(tx.conn, ids | {s.t for s in batch.statuses})
     mine = [s for s in batch.signals if s.t in known]

@@ -8,7 +8,7 @@ from server.core import alerts as core
 from server.core.emergency import emergency
 from server.core.ladder import Policy
 from server.core.words import Fault, Kind, Outcome, Role
-from server.database import Tx
+from server.database import Stale, Tx
 from server.service import effects, measuring
 from server.service.house import House
 from server.store import alerts, people
@@ -67,7 +67,8 @@ def sos(
         test=test,
         late=late,
     )
-    assert stored is not None, "the subject was free in this very transaction"
+    if stored is None:
+        raise Stale(f"{about} was opened by another writer since we looked")
     clock = emergency(stored.alert, tx.now, test=test)
     alerts.set_facts(tx.conn, stored.id, emergency_look_at=clock.look_at)
     return stored
@@ -125,7 +126,8 @@ def _missed(
     )
     why = {"flats": [i.flat_id for i in items], "policy": policy.value}
     stored = _open(tx, house, alert, why, subject=about, **facts)
-    assert stored is not None, "the subject was free in this very transaction"
+    if stored is None:
+        raise Stale(f"{about} was opened by another writer since we looked")
     return stored
 
 

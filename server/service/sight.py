@@ -72,17 +72,30 @@ def heard(
     if known is None:
         _first_word(tx, gateway_id, canary_every_s)
     else:
-        lims = _limits(tx)
-        if core.ails(known, tx.now, lims) is core.Part.GATEWAY:
-            # While another one sees this is no blindness; the sweep closes what is none.
-            _begin(tx, core.look(store.gateways(tx.conn), tx.now, lims))
-            store.set_gateway(tx.conn, gateway_id, last_heard_at=tx.now, resumed_at=tx.now)
-        elif tx.now - known.heard_at > lims.gap / 12:  # not a write for every batch
-            store.set_gateway(tx.conn, gateway_id, last_heard_at=tx.now)
-        if canary_every_s is not None and (canary_every_s or None) != known.every_s:
-            _expect_canaries(tx, gateway_id, canary_every_s)
+        old = tx.now - known.heard_at > _limits(tx).gap / 12  # not a write for every batch
+        other_rhythm = canary_every_s is not None and (canary_every_s or None) != known.every_s
+        if old or other_rhythm or canaries:
+            # On PostgreSQL another of its batches may be writing the row. An SOS must not wait for
+            # the end of that one only to say what it says too; a canary is said once, and waits.
+            mine = store.hold_gateway(
+                tx.conn, gateway_id, wait=other_rhythm or bool(canaries)
+            )
+            if mine is not None:
+                _heard_again(tx, mine, canary_every_s)
     if canaries:
         _canaries(tx, gateway_id, canaries)
+
+
+def _heard_again(tx: Tx, known: core.Gateway, canary_every_s: float | None) -> None:
+    lims = _limits(tx)
+    if core.ails(known, tx.now, lims) is core.Part.GATEWAY:
+        # While another one sees this is no blindness; the sweep closes what is none.
+        _begin(tx, core.look(store.gateways(tx.conn), tx.now, lims))
+        store.set_gateway(tx.conn, known.id, last_heard_at=tx.now, resumed_at=tx.now)
+    elif tx.now - known.heard_at > lims.gap / 12:
+        store.set_gateway(tx.conn, known.id, last_heard_at=tx.now)
+    if canary_every_s is not None and (canary_every_s or None) != known.every_s:
+        _expect_canaries(tx, known.id, canary_every_s)
 
 
 def _first_word(tx: Tx, gateway_id: str, canary_every_s: float | None) -> None:

@@ -38,8 +38,9 @@ CLOCK_BACK = timedelta(seconds=60)
 
 def blind(tx: Tx, house: House) -> bool:
     """Whether nobody may be judged now: we can't tell a silent resident from our own outage, or
-    what was queued meanwhile is still coming in."""
-    return sight.blind(tx, house)
+    what was queued meanwhile is still coming in. While another server asks this it also judges, and
+    this one leaves it to that: two would tell the duty phones twice."""
+    return not tx.alone(blind.__name__) or sight.blind(tx, house)
 
 
 def missed_rounds(tx: Tx, house: House) -> int:
@@ -50,7 +51,7 @@ def missed_rounds(tx: Tx, house: House) -> int:
     community = people.community(tx.conn)
     if community is None:
         return 0
-    overdue = _whole_buildings(signals.residents_overdue(tx.conn, tx.now, CHUNK))
+    overdue = _whole_buildings(signals.residents_overdue(tx.conn, tx.now, CHUNK, hold=True))
     if not overdue:
         return 0
     by_building: defaultdict[int, list[RowMapping]] = defaultdict(list)
@@ -194,7 +195,7 @@ def calls_to_residents(tx: Tx, house: House) -> int:
 
 def ladder_steps(tx: Tx, house: House) -> int:
     """Take up to CHUNK due steps; returns how many alerts were looked at."""
-    due = alerts.steps_due(tx.conn, tx.now, CHUNK)
+    due = alerts.steps_due(tx.conn, tx.now, CHUNK, hold=True)
     for alert_id in due:
         try:
             with tx.conn.begin_nested():
@@ -281,7 +282,7 @@ def _ladder_faults_open(conn: Connection) -> dict[str, str]:
 
 def emergencies(tx: Tx, house: House) -> int:  # noqa: ARG001 (the form of all works)
     """Look at up to CHUNK clocks of 120; returns how many."""
-    due = alerts.emergencies_due(tx.conn, tx.now, CHUNK)
+    due = alerts.emergencies_due(tx.conn, tx.now, CHUNK, hold=True)
     for alert_id in due:
         try:
             with tx.conn.begin_nested():
@@ -344,5 +345,13 @@ ALWAYS: tuple[Work, ...] = (
 )
 WITH_SIGHT: tuple[Work, ...] = (missed_rounds, silent_devices, parents_mended)
 """Judging residents and devices needs eyes; the ladder climbs whether we see or not."""
+
+
+def alone(tx: Tx, house: House, work: Work) -> int:
+    """Do a chunk of `work`, unless another server is at it. Two may climb ladders side by side,
+    each alert held by one; a building's missed round must be seen whole by the one who judges."""
+    if work is not ladder_steps and not tx.alone(work.__name__):
+        return 0
+    return work(tx, house)
 
 

@@ -12,7 +12,7 @@ from server.core import alerts as core
 from server.core.ladder import Ladder
 from server.core.words import Fault, Kind, Outcome, Role, State
 from server.database import Stale
-from server.store.signals import insert
+from server.store.signals import held, insert
 
 ALERT, ITEM = t.table(t.Alert), t.table(t.AlertItem)
 MESSAGE, LINK = t.table(t.Message), t.table(t.StewardLink)
@@ -166,26 +166,32 @@ def open_faults(conn: Connection, kinds: Collection[Fault]) -> Sequence[RowMappi
     return conn.execute(query.order_by(ALERT.c.id)).mappings().all()
 
 
-def steps_due(conn: Connection, now: datetime, limit: int) -> list[int]:
-    """Ids of alerts whose next step's time has come, SOS first."""
+def steps_due(
+    conn: Connection, now: datetime, limit: int, *, hold: bool = False
+) -> list[int]:
+    """Ids of alerts whose next step's time has come, SOS first. With `hold` they are held, and
+    those that another server is taking a step of are left out."""
     query = (
         select(ALERT.c.id)
         .where(ALERT.c.next_step_at <= now)
         .order_by(ALERT.c.kind.desc(), ALERT.c.next_step_at)
         .limit(limit)
     )
-    return list(conn.execute(query).scalars())
+    return list(conn.execute(held(conn, query, skip=True) if hold else query).scalars())
 
 
-def emergencies_due(conn: Connection, now: datetime, limit: int) -> list[int]:
-    """Ids of alerts whose clock of 120 is to be looked at."""
+def emergencies_due(
+    conn: Connection, now: datetime, limit: int, *, hold: bool = False
+) -> list[int]:
+    """Ids of alerts whose clock of 120 is to be looked at. With `hold` they are held, and those
+    that somebody is acting on just now are left out."""
     query = (
         select(ALERT.c.id)
         .where(ALERT.c.emergency_look_at <= now)
         .order_by(ALERT.c.emergency_look_at)
         .limit(limit)
     )
-    return list(conn.execute(query).scalars())
+    return list(conn.execute(held(conn, query, skip=True) if hold else query).scalars())
 
 
 def set_facts(conn: Connection, alert_id: int, **values: Any) -> None:
@@ -269,7 +275,7 @@ def create(
     conn: Connection, alert: core.Alert, now: datetime, **facts: Any
 ) -> Stored | None:
     """Insert a new alert with its items and code; None when one on this subject is open already
-    (another writer was first)."""
+    (another writer was first; on PostgreSQL it may have been so after we looked)."""
     statement = (
         insert(conn, ALERT)
         .values(

@@ -1,10 +1,15 @@
-"""The journal: append what happened, read it in order."""
+"""The journal: append what happened, read it in order.
+
+On PostgreSQL a lower number may be committed after a higher one. Every transaction that appends
+therefore holds a shared advisory lock, whose key is a number below all that it will draw (a trigger
+of migration 0009 sees to it). `settled` tells up to where nothing can be missing any more.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, func, insert, select
+from sqlalchemy import Connection, RowMapping, func, insert, select, text
 
 from server import tables as t
 from server.database import Tx
@@ -35,15 +40,41 @@ def note(tx: Tx, kind: str, **entry: Any) -> None:
     append(tx, [{"kind": kind, **columns, "data": {**columns.get("data", {}), **entry}}])
 
 
-def after(conn: Connection, seq: int, limit: int) -> Sequence[RowMapping]:
-    """Entries later than `seq`, in order."""
-    query = select(JOURNAL).where(JOURNAL.c.seq > seq).order_by(JOURNAL.c.seq).limit(limit)
+def after(conn: Connection, seq: int, limit: int, upto: int) -> Sequence[RowMapping]:
+    """Entries later than `seq`, in order, none later than `upto` (see `settled`)."""
+    query = (
+        select(JOURNAL)
+        .where(JOURNAL.c.seq > seq, JOURNAL.c.seq <= upto)
+        .order_by(JOURNAL.c.seq)
+        .limit(limit)
+    )
     return conn.execute(query).mappings().all()
 
 
-def last(conn: Connection) -> int:
-    """The newest entry's number; 0 when there is none."""
-    return int(conn.execute(select(func.coalesce(func.max(JOURNAL.c.seq), 0))).scalar_one())
+DRAWN = text(
+    "SELECT CASE WHEN is_called THEN last_value ELSE last_value - 1 END FROM journal_seq_seq"
+)
+HELD = text(
+    # Keys of one 64-bit number, which nothing but the journal's trigger takes.
+    "SELECT min(classid::bigint << 32 | objid::bigint) FROM pg_locks"
+    " WHERE locktype = 'advisory' AND objsubid = 1"
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
+
+
+def settled(conn: Connection) -> int:
+    """The number up to which every entry is committed or never will be. Read entries in a
+    transaction that begins after this answer; on PostgreSQL an older view may still miss some.
+
+    The order of the two looks is what makes it true: whoever drew a number up to `drawn` held its
+    lock before, so if it is still at work the second look sees the lock.
+    """
+    if conn.dialect.name == "sqlite":  # one writer: what is drawn is committed in order
+        newest = select(func.coalesce(func.max(JOURNAL.c.seq), 0))
+        return int(conn.execute(newest).scalar_one())
+    drawn = int(conn.execute(DRAWN).scalar_one())
+    held = conn.execute(HELD).scalar_one_or_none()
+    return drawn if held is None else min(drawn, int(held))
 
 
 NEWEST = 1000

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, RowMapping, case, func, literal, select, upda
 
 from server import tables as t
 from server.core.words import Channel, Delivery, State, Template
-from server.store.signals import insert
+from server.store.signals import held, insert
 
 MESSAGE, COMMAND, PERSON = t.table(t.Message), t.table(t.Command), t.table(t.Person)
 INBOUND, ALERT, RESIDENT = t.table(t.Inbound), t.table(t.Alert), t.table(t.Resident)
@@ -62,29 +62,29 @@ def told(
 
 def lease(
     conn: Connection, lanes: Collection[int], now: datetime, until: datetime, limit: int,
-    providers: Mapping[str, str],
-) -> Sequence[RowMapping]:
-    """Take up to `limit` messages that are due, SOS lane first, for sending before `until` by the
-    provider that `providers` names for their channel.
+    providers: Mapping[str, str], sender: str | None = None,
+) -> Sequence[RowMapping]:  # fmt: skip
+    """Take up to `limit` messages that are due, SOS lane first, for `sender` to send by `until`
+    through the provider that `providers` names for their channel.
 
     A message leased before and never recorded comes back with `state` "sending": its sender may
     have died between sending and recording, so it must be looked up before it is sent again.
     """
     due = (
-        select(MESSAGE.c.id)
+        select(MESSAGE)
         .where(MESSAGE.c.due_at <= now, MESSAGE.c.lane.in_(lanes))
         .order_by(MESSAGE.c.lane, MESSAGE.c.due_at, MESSAGE.c.id)
         .limit(limit)
     )
-    if conn.dialect.name != "sqlite":  # SQLite has one writer and silently ignores SKIP LOCKED
-        due = due.with_for_update(skip_locked=True)
-    before = conn.execute(select(MESSAGE).where(MESSAGE.c.id.in_(due))).mappings().all()
+    # Not as a subquery: PostgreSQL may run one more than once, and hold more than the limit.
+    before = conn.execute(held(conn, due, skip=True)).mappings().all()
     if before:
         conn.execute(
             update(MESSAGE)
             .where(MESSAGE.c.id.in_([m["id"] for m in before]))
             .values(
-                state=Delivery.SENDING.value, due_at=until, tries=MESSAGE.c.tries + 1,
+                state=Delivery.SENDING.value, due_at=until, sender=sender,
+                tries=MESSAGE.c.tries + 1,
                 tried_at=func.coalesce(MESSAGE.c.tried_at, literal(now, t.Instant)),
                 provider=case(
                     (MESSAGE.c.state == Delivery.SENDING.value, MESSAGE.c.provider),
@@ -94,6 +94,31 @@ def lease(
             )
         )
     return sorted(before, key=lambda m: (m["lane"], m["id"]))
+
+
+def senders(conn: Connection, now: datetime) -> set[str]:
+    """Servers that have messages in their hands."""
+    query = select(MESSAGE.c.sender).where(
+        MESSAGE.c.due_at > now,
+        MESSAGE.c.state == Delivery.SENDING.value,
+        MESSAGE.c.sender.is_not(None),
+    )
+    return set(conn.execute(query.distinct()).scalars())
+
+
+def release(conn: Connection, senders_: Collection[str], now: datetime) -> int:
+    """Make due now what these servers had in their hands; returns how many. It stays `sending`,
+    so it is looked up before it is sent again."""
+    changed = conn.execute(
+        update(MESSAGE)
+        .where(
+            MESSAGE.c.due_at > now,
+            MESSAGE.c.state == Delivery.SENDING.value,
+            MESSAGE.c.sender.in_(senders_),
+        )
+        .values(due_at=now)
+    )
+    return int(changed.rowcount)
 
 
 def next_due(conn: Connection, lanes: Collection[int]) -> datetime | None:
@@ -150,8 +175,9 @@ def by_provider_id(conn: Connection, provider_id: str) -> RowMapping | None:
 
 
 def by_id(conn: Connection, message_id: int) -> RowMapping | None:
-    """One message."""
-    return conn.execute(select(MESSAGE).where(MESSAGE.c.id == message_id)).mappings().first()
+    """One message, held: two words about it are taken one after the other."""
+    query = select(MESSAGE).where(MESSAGE.c.id == message_id)
+    return conn.execute(held(conn, query)).mappings().first()
 
 
 def cancel_queued(conn: Connection, alert_id: int, now: datetime) -> None:
@@ -255,23 +281,27 @@ def lease_commands(
     conn: Connection, now: datetime, until: datetime, limit: int
 ) -> Sequence[RowMapping]:
     """Hand out commands that are due, until `until`; the expired ones are closed on the way."""
-    conn.execute(
-        update(COMMAND)
-        .where(COMMAND.c.due_at <= now, COMMAND.c.expires_at <= now)
-        .values(due_at=None, result="expired")
-    )
     due = (
-        select(COMMAND.c.id)
+        select(COMMAND)
         .where(COMMAND.c.due_at <= now)
         .order_by(COMMAND.c.due_at, COMMAND.c.id)
         .limit(limit)
     )
-    if conn.dialect.name != "sqlite":
-        due = due.with_for_update(skip_locked=True)
-    rows = conn.execute(
-        update(COMMAND).where(COMMAND.c.id.in_(due)).values(due_at=until).returning(COMMAND)
-    ).mappings()
-    return sorted(rows, key=lambda c: int(c["id"]))
+    leased: list[RowMapping] = []
+    while len(leased) < limit:
+        rows = conn.execute(held(conn, due, skip=True)).mappings().all()
+        late = [c["id"] for c in rows if c["expires_at"] <= now]
+        if late:
+            expired = update(COMMAND).where(COMMAND.c.id.in_(late))
+            conn.execute(expired.values(due_at=None, result="expired"))
+        fresh = [c for c in rows if c["expires_at"] > now][: limit - len(leased)]
+        if fresh:
+            ids = [c["id"] for c in fresh]
+            conn.execute(update(COMMAND).where(COMMAND.c.id.in_(ids)).values(due_at=until))
+            leased += fresh
+        if not late:
+            break
+    return sorted(leased, key=lambda c: int(c["id"]))
 
 
 def commands_waiting(conn: Connection, now: datetime) -> bool:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, RowMapping, select, update
 
 from server import tables as t
 from server.core.sight import Gateway
-from server.store.signals import insert
+from server.store.signals import held, insert
 
 GATEWAY, INTERVAL = t.table(t.Gateway), t.table(t.BlindInterval)
 NOW = 1
@@ -23,6 +23,14 @@ def gateways(conn: Connection) -> list[Gateway]:
 def gateway(conn: Connection, gateway_id: str) -> Gateway | None:
     """One gateway; None when it was never heard."""
     row = conn.execute(select(GATEWAY).where(GATEWAY.c.id == gateway_id)).mappings().first()
+    return _to_core(row) if row is not None else None
+
+
+def hold_gateway(conn: Connection, gateway_id: str, *, wait: bool) -> Gateway | None:
+    """The newest state of a gateway's row, ours to write until the transaction ends. None when
+    another of its batches is writing it and we don't `wait`."""
+    query = select(GATEWAY).where(GATEWAY.c.id == gateway_id)
+    row = conn.execute(held(conn, query, skip=not wait)).mappings().first()
     return _to_core(row) if row is not None else None
 
 

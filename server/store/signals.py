@@ -9,6 +9,7 @@ from sqlalchemy import (
     BigInteger,
     Connection,
     RowMapping,
+    Select,
     bindparam,
     case,
     cast,
@@ -34,6 +35,26 @@ def insert(conn: Connection, table: Any) -> Any:
     return (sqlite if conn.dialect.name == "sqlite" else postgresql).insert(table)
 
 
+def held(conn: Connection, query: Select[Any], *, skip: bool = False) -> Select[Any]:
+    """`query` with its rows held until the transaction ends; `skip` leaves out those that another
+    transaction holds. On SQLite, where the writer is alone, the query as it is (SKIP LOCKED would
+    be ignored there without a word)."""
+    if conn.dialect.name == "sqlite":
+        return query
+    return query.with_for_update(skip_locked=skip, key_share=True)
+
+
+def hold_residents(conn: Connection, terminal_ids: Collection[str]) -> None:
+    """Let nobody judge or change the residents of these terminals meanwhile: a check-in and the
+    sweep that would call it missing must see each other. By id, so that two batches can't lock
+    each other out."""
+    if conn.dialect.name == "sqlite" or not terminal_ids:
+        return
+    theirs = select(TERMINAL.c.resident_id).where(TERMINAL.c.id.in_(terminal_ids))
+    query = select(RESIDENT.c.id).where(RESIDENT.c.id.in_(theirs)).order_by(RESIDENT.c.id)
+    conn.execute(held(conn, query)).all()
+
+
 def terminals(conn: Connection, ids: Collection[str]) -> dict[str, RowMapping]:
     """The active terminals among `ids`, with the resident and door behind each."""
     rows = conn.execute(
@@ -54,6 +75,8 @@ def insert_signals(
 ) -> set[tuple[str, int, int]]:
     """Insert those not yet known; returns the identities that were new."""
     new: set[tuple[str, int, int]] = set()
+    # In one order everywhere: two gateways may hand in the same events at the same moment.
+    rows = sorted(rows, key=lambda r: (r["terminal_id"], r["boot"], r["seq"]))
     for start in range(0, len(rows), CHUNK):
         statement = (
             insert(conn, SIGNAL)
@@ -77,7 +100,7 @@ def mark_signs(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
                 # Back and heard of: the past absence explains nothing any more.
                 absent_until=case((RESIDENT.c.state == "paused", RESIDENT.c.absent_until)),
             ),
-            rows,
+            sorted(rows, key=lambda r: int(r["r_id"])),
         )
 
 
@@ -97,7 +120,10 @@ def mark_presence(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
                     for name in columns
                 }
             ),
-            [{"t_id": r["t_id"], **{f"v_{n}": r.get(n) for n in columns}} for r in rows],
+            [
+                {"t_id": r["t_id"], **{f"v_{n}": r.get(n) for n in columns}}
+                for r in sorted(rows, key=lambda r: str(r["t_id"]))
+            ],
         )
 
 
@@ -125,25 +151,27 @@ def heartbeats_anew(conn: Connection, now: datetime, intervals: float) -> None:
     )
 
 
-def residents_overdue(conn: Connection, now: datetime, limit: int) -> Sequence[RowMapping]:
-    """Watched residents whose deadline has come, with their door."""
-    return (
-        conn.execute(
-            select(
-                RESIDENT.c.id, RESIDENT.c.flat_id, RESIDENT.c.building_id,
-                RESIDENT.c.next_due_at, RESIDENT.c.risk_class, RESIDENT.c.absent_until,
-                FLAT.c.label, BUILDING.c.number,
-            )
-            .join(FLAT, FLAT.c.id == RESIDENT.c.flat_id)
-            .join(BUILDING, BUILDING.c.id == RESIDENT.c.building_id)
-            .where(RESIDENT.c.next_due_at <= now, RESIDENT.c.state == "active")
-            # By building, or one that is cut by the limit would be judged in two parts.
-            .order_by(RESIDENT.c.next_due_at, RESIDENT.c.building_id, RESIDENT.c.id)
-            .limit(limit)
+def residents_overdue(
+    conn: Connection, now: datetime, limit: int, *, hold: bool = False
+) -> Sequence[RowMapping]:
+    """Watched residents whose deadline has come, with their door. With `hold` they are held, and
+    those whose check-in is just coming in are left out."""
+    query = (
+        select(
+            RESIDENT.c.id, RESIDENT.c.flat_id, RESIDENT.c.building_id,
+            RESIDENT.c.next_due_at, RESIDENT.c.risk_class, RESIDENT.c.absent_until,
+            FLAT.c.label, BUILDING.c.number,
         )
-        .mappings()
-        .all()
+        .join(FLAT, FLAT.c.id == RESIDENT.c.flat_id)
+        .join(BUILDING, BUILDING.c.id == RESIDENT.c.building_id)
+        .where(RESIDENT.c.next_due_at <= now, RESIDENT.c.state == "active")
+        # By building, or one that is cut by the limit would be judged in two parts.
+        .order_by(RESIDENT.c.next_due_at, RESIDENT.c.building_id, RESIDENT.c.id)
+        .limit(limit)
     )  # fmt: skip
+    if hold and conn.dialect.name != "sqlite":
+        query = query.with_for_update(skip_locked=True, key_share=True, of=RESIDENT)
+    return conn.execute(query).mappings().all()
 
 
 def set_next_due(conn: Connection, resident_ids: Collection[int], at: datetime) -> None:

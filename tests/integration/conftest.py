@@ -1,6 +1,7 @@
 """A real Mosquitto, or a whole watched town, for each test that asks for one."""
 
-from collections.abc import AsyncIterator
+import inspect
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,33 @@ from xunlou.embedded import free_port
 
 if TYPE_CHECKING:
     from town import Town
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Whatever lays out a town, or asks for `database`, runs on both databases: SQLite as in the
+    embedded edition, PostgreSQL as in the network one. `pytest.mark.sqlite_only(reason)` opts out.
+    """
+    town = any(hasattr(metafunc.module, name) for name in ("a_town", "lay_out"))
+    asked = "database" in inspect.signature(metafunc.function).parameters
+    if not (town or asked or "town" in metafunc.fixturenames):
+        return
+    kinds = ["sqlite", "postgres"]
+    if metafunc.definition.get_closest_marker("sqlite_only"):
+        kinds = ["sqlite"]
+    metafunc.parametrize("database", kinds, indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def database(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Which database this test runs on: "sqlite" or "postgres". Set up before all others."""
+    kind: str = getattr(request, "param", "sqlite")
+    if kind == "sqlite":
+        yield kind
+        return
+    import postgres  # starts nothing yet, and imports the driver
+
+    with postgres.for_this_test():
+        yield kind
 
 
 @pytest.fixture

@@ -75,6 +75,8 @@ class ServerDouble(Watch):
         self.tries = 0
         self.commands: list[dict[str, Any]] = []
         self.done: list[str] = []
+        self.gateway_of: dict[int, str] = {}
+        """Sequence number → the gateway that handed it in last."""
         self.app = FastAPI()
         self.app.post("/api/v1/signals")(self._signals)
         self.app.post("/api/v1/commands/lease")(self._lease)
@@ -121,6 +123,7 @@ class ServerDouble(Watch):
         if self.refuse(body):
             return JSONResponse({"detail": "malformed"}, 422)
         receipts = [self._store(signal) for signal in body.get("signals", [])]
+        self.gateway_of |= {s["seq"]: body["gateway"] for s in body.get("signals", [])}
         self.rejects += body.get("rejects", [])
         self.heartbeats += body.get("heartbeats", [])
         self.statuses += body.get("statuses", [])

@@ -38,8 +38,10 @@ def lease_nothing() -> AbstractContextManager[Any]:
     """A leased message stays due, so that the next worker takes it too."""
     real = outbox.lease
 
-    def lease(conn: Any, lanes: Any, now: Any, _until: Any, limit: int, providers: Any) -> Any:
-        rows = real(conn, lanes, now, now, limit, providers)
+    def lease(
+        conn: Any, lanes: Any, now: Any, _until: Any, limit: int, providers: Any, sender: str
+    ) -> Any:
+        rows = real(conn, lanes, now, now, limit, providers, sender)
         for row in rows:
             outbox.set_message(conn, row["id"], state=row["state"])
         return rows
@@ -79,7 +81,9 @@ def sweep_late() -> AbstractContextManager[Any]:
     """Steps are taken half a minute after their time."""
     real = alerts.steps_due
     wait = timedelta(seconds=30)
-    return mock.patch.object(alerts, "steps_due", lambda c, now, n: real(c, now - wait, n))
+    return mock.patch.object(
+        alerts, "steps_due", lambda c, now, n, **how: real(c, now - wait, n, **how)
+    )
 
 
 def reuse_codes() -> AbstractContextManager[Any]:

@@ -49,6 +49,7 @@ class Door:
         self._town = town
         self.clock: Clock = town.world.clock()
         self.bell = NoBell()
+        self.me = town.database.me
 
     async def write(self, use_case: Callable[..., Any], *, urgent: bool = False) -> Any:
         """One transaction of the real database."""

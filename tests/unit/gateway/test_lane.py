@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
+import pytest
+
 from gateway.batch import Entry
 from gateway.counters import Counters
 from gateway.delivery import Received
-from gateway.lane import Lane
+from gateway.lane import MOST_BACKLOG, Lane
 from gateway.mqtt import MqttLink
 from gateway.state import Health
 from gateway.upstream import Answer, Answered, ServerClient, Unavailable
@@ -23,6 +25,8 @@ class Link:
     def __init__(self) -> None:
         self.said: list[str] = []
         self.generation = 1
+        self.backlog = 0
+        self.subscribed = asyncio.Event()
 
     def ack(self, message: Received) -> bool:
         fits = message.generation == self.generation
@@ -66,7 +70,7 @@ class Server:
 class Rig:
     """A running lane and its two neighbours."""
 
-    def __init__(self, **more: Any) -> None:
+    def __init__(self, name: str = "bulk", **more: Any) -> None:
         self.link, self.server, self.counters = Link(), Server(), Counters()
         health = Health(lambda: None, lambda: 0.0)
         values = {
@@ -74,7 +78,7 @@ class Rig:
             "auth_retry_s": 0.01, "hold_max": 100,
         }  # fmt: skip
         server = cast(ServerClient, self.server)
-        self.lane = Lane("test", server, health, self.counters, **(values | more))
+        self.lane = Lane(name, server, health, self.counters, **(values | more))
         self.lane.attach(cast(MqttLink, self.link))
 
     def event(self, seq: int, *, generation: int = 1, mid: int | None = None) -> None:
@@ -94,9 +98,9 @@ class Rig:
 
 
 @asynccontextmanager
-async def rig(**more: Any) -> AsyncIterator[Rig]:
+async def rig(name: str = "bulk", **more: Any) -> AsyncIterator[Rig]:
     """Run a lane for the length of the block and stop it cleanly."""
-    made = Rig(**more)
+    made = Rig(name, **more)
     task = asyncio.create_task(made.lane.run())
     try:
         yield made
@@ -207,3 +211,70 @@ async def test_a_batch_never_exceeds_its_bound() -> None:
         await r.settled()
         assert max(len(post) for post in r.server.posts) == 500
         assert [body["seq"] for post in r.server.posts for body in post] == list(range(1200))
+
+
+async def test_a_flood_waits_for_the_way_to_the_terminals_to_clear() -> None:
+    """While the broker has thousands of receipts unconfirmed the bulk lane begins no further batch,
+    or the outgoing queue would drop receipts; it goes on as soon as there is room."""
+    async with rig() as r:
+        r.link.subscribed.set()
+        r.event(1)
+        await r.settled()  # the worker now waits for its next batch
+        r.link.backlog = MOST_BACKLOG + 1
+        r.event(2)
+        await r.settled()
+        r.event(3)
+        await asyncio.sleep(0.05)  # nothing can be waited for: the claim is that nothing comes
+        assert "receipt 3" not in r.link.said
+        assert r.lane.holding == 1
+        r.link.backlog = MOST_BACKLOG
+        await r.settled()
+        assert r.link.said[-2:] == ["receipt 3", "ack 3"]
+
+
+async def test_a_lane_that_waits_for_room_goes_on_reading() -> None:
+    """The broker's confirmations come in behind messages: a lane that stopped reading at its usual
+    bound would never hear that there is room again."""
+    async with rig(hold_max=2) as r:
+        r.link.subscribed.set()
+        r.link.backlog = MOST_BACKLOG + 1
+        r.event(1)
+        await r.settled()
+        for seq in (2, 3):
+            r.event(seq)
+        await asyncio.sleep(0.01)
+        assert r.lane.holding == 2
+        assert "pause" not in r.link.said
+        r.event(4)
+        r.event(5)  # twice the bound: memory ends somewhere
+        assert r.link.said.count("pause") == 1
+        r.link.backlog = 0
+        await r.settled()
+
+
+async def test_a_press_never_waits_for_receipts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SOS lane hands its presses to the server whatever becomes of the receipts."""
+    monkeypatch.setattr("gateway.lane.ROOM_WITHIN_S", 60.0)
+    async with rig("sos") as r:
+        r.link.subscribed.set()
+        r.link.backlog = 10 * MOST_BACKLOG
+        for seq in (1, 2):
+            r.event(seq)
+            await r.settled()
+        assert r.counters.pauses == 0
+        assert r.link.said == ["receipt 1", "ack 1", "receipt 2", "ack 2"]
+
+
+async def test_a_broker_that_confirms_nothing_keeps_nobody_from_the_server(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """After a while the next batch goes to the server all the same: a terminal asks for a lost
+    receipt again, a lost check-in would send somebody to a door for nothing."""
+    monkeypatch.setattr("gateway.lane.ROOM_WITHIN_S", 0.02)
+    async with rig() as r:
+        r.link.subscribed.set()
+        r.link.backlog = MOST_BACKLOG + 1
+        for seq in (1, 2, 3):
+            r.event(seq)
+            await r.settled()
+        assert r.link.said[-1] == "ack 3"
