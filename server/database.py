@@ -11,7 +11,7 @@ are easier to read and to test than coroutines (docs/adr/0003).
 import asyncio
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -40,6 +40,12 @@ class Tx:
     now: datetime
     speed: float = 1.0
     woken: set[Topic] = field(default_factory=set)
+    entries: list[Mapping[str, Any]] = field(default_factory=list)
+    """Journal entries not yet written: they go in together, last of all."""
+    last: "dict[str, Callable[[Tx], None]]" = field(default_factory=dict)
+    """What is still to be done in this transaction, right before its commit."""
+    memo: dict[Any, Any] = field(default_factory=dict)
+    """Facts read once that this transaction does not change."""
 
     def real(self, span: timedelta) -> timedelta:
         """A span of our machinery's real time as the clock counts it (a demo runs faster)."""
@@ -167,6 +173,8 @@ class Database:
         with self.writer.begin() as conn:
             tx = Tx(conn, self.clock.now(), self.clock.speed)
             result = use_case(tx)
+            for step in tx.last.values():
+                step(tx)
         return result, tx.woken
 
     async def write(self, use_case: Callable[[Tx], T], *, urgent: bool = False) -> T:

@@ -1,6 +1,7 @@
 """Saves a decision together with everything that follows from it: the one door to the outbox."""
 
 import math
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,11 +24,11 @@ HELP_TEXT_LIFE = timedelta(minutes=10)
 SOS_LANE, ROUND_LANE = 0, 1
 
 
-def roster_of(tx: Tx, row: RowMapping) -> Roster:
+def roster_of(tx: Tx, row: Mapping[Any, Any]) -> Roster:
     """Who stands behind each target for this alert's door, now."""
-    if row["building_id"] is None:
+    if row.get("building_id") is None:
         return Roster()
-    key = (row["building_id"], row["resident_id"])
+    key = (row["building_id"], row.get("resident_id"))
     return people.rosters(tx.conn, [key], tx.now)[key]
 
 
@@ -43,7 +44,7 @@ def subject_of(tx: Tx, stored: alerts.Stored) -> Subject:
     waited = int((tx.now - row["opened_at"]).total_seconds() // 60)
     # A worklist speaks of the building and its flats, also when it is one resident's own.
     if row["resident_id"] is not None and row["kind"] != Kind.MISSED:
-        resident = people.resident(tx.conn, row["resident_id"])
+        resident = _resident(tx, row["resident_id"])
         assert resident is not None
         return Subject(
             building=resident["building_number"],
@@ -65,11 +66,20 @@ def subject_of(tx: Tx, stored: alerts.Stored) -> Subject:
     )
 
 
-def _number(tx: Tx, building_id: int) -> int:
-    from sqlalchemy import select
+def _resident(tx: Tx, resident_id: int) -> RowMapping | None:
+    """Door, age and living situation: read once a transaction, as nothing here changes them."""
+    key = ("resident", resident_id)
+    if key not in tx.memo:
+        tx.memo[key] = people.resident(tx.conn, resident_id)
+    found: RowMapping | None = tx.memo[key]
+    return found
 
-    query = select(people.BUILDING.c.number).where(people.BUILDING.c.id == building_id)
-    return int(tx.conn.execute(query).scalar_one())
+
+def _number(tx: Tx, building_id: int) -> int:
+    key = ("building", building_id)
+    if key not in tx.memo:
+        tx.memo[key] = people.building_number(tx.conn, building_id)
+    return int(tx.memo[key])
 
 
 def commit(
@@ -89,7 +99,7 @@ def entry_(tx: Tx, stored: alerts.Stored, kind: str, **data: Any) -> None:
     row = stored.row
     flat_id = None
     if row["resident_id"] is not None:
-        resident = people.resident(tx.conn, row["resident_id"])
+        resident = _resident(tx, row["resident_id"])
         flat_id = resident["flat_id"] if resident else None
     journal.note(
         tx, kind, alert_id=stored.id, building_id=row["building_id"], flat_id=flat_id,

@@ -17,14 +17,19 @@ def _open(
     tx: Tx, house: House, alert: core.Alert, why: dict[str, Any], **facts: Any
 ) -> alerts.Stored | None:
     """Create, take the first step, queue its messages. None: somebody else opened it first."""
-    stored = alerts.create(tx.conn, alert, tx.now, **facts)
+    decision = None
+    if alert.ladder is not None:
+        # Decided before it is stored: an SOS is written once, not opened and then changed.
+        decision = core.open_alert(alert, effects.roster_of(tx, facts), tx.now)
+    first = decision.alert if decision else alert
+    stored = alerts.create(tx.conn, first, tx.now, **facts)
     if stored is None:
         return None
     effects.entry_(tx, stored, "alert_opened", **why)
-    if alert.ladder is None:
-        return stored
-    decision = core.open_alert(stored.alert, effects.roster_of(tx, stored.row), tx.now)
-    return effects.commit(tx, house, stored, decision)
+    if decision is not None:
+        effects.entry_(tx, stored, decision.reason.value)
+        effects.enact(tx, house, stored, decision.effects)
+    return stored
 
 
 def sos(

@@ -1,21 +1,28 @@
 """Alerts: rows to core values and back. Every change is a compare-and-set on `version`."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, delete, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, delete, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from server import tables as t
 from server.core import alerts as core
 from server.core.ladder import Ladder
 from server.core.words import Kind, Outcome, Role, State
 from server.database import Stale
+from server.store import bulk
 from server.store.signals import insert
 
 ALERT, ITEM = t.table(t.Alert), t.table(t.AlertItem)
 MESSAGE, LINK = t.table(t.Message), t.table(t.StewardLink)
+ITEM_COLUMNS: bulk.Columns = (
+    ("alert_id", "bigint"), ("resident_id", "bigint"), ("flat_id", "bigint"), ("label", "text"),
+    ("outcome", "text"),
+)  # fmt: skip
 CODE_REST = timedelta(days=30)
 """A code rests this long before another alert may carry it: an old SMS must open nothing new."""
 
@@ -114,9 +121,12 @@ def _with_items(conn: Connection, rows: Sequence[RowMapping]) -> list[Stored]:
     return [Stored(row, _to_core(row, items.get(row["id"], []))) for row in rows]
 
 
+_LOAD = select(ALERT).where(ALERT.c.id == bindparam("alert_id"))
+
+
 def load(conn: Connection, alert_id: int) -> Stored | None:
     """One alert, or None."""
-    rows = conn.execute(select(ALERT).where(ALERT.c.id == alert_id)).mappings().all()
+    rows = conn.execute(_LOAD, {"alert_id": alert_id}).mappings().all()
     return _with_items(conn, rows)[0] if rows else None
 
 
@@ -148,12 +158,15 @@ def search(
     return _with_items(conn, conn.execute(query).mappings().all())
 
 
+_OPEN = select(ALERT).where(
+    # The words of the partial index, so that SQLite sees that it may use it.
+    ALERT.c.subject.in_(bindparam("subjects", expanding=True)), text("alert.state <> 'resolved'")
+)  # fmt: skip
+
+
 def open_by_subject(conn: Connection, subjects: Collection[str]) -> dict[str, Stored]:
     """The open alerts on these subjects (`sos:<resident>`, `missed:<building>:<due>`, …)."""
-    query = select(ALERT).where(
-        ALERT.c.subject.in_(subjects), ALERT.c.state != State.RESOLVED
-    )
-    found = _with_items(conn, conn.execute(query).mappings().all())
+    found = _with_items(conn, conn.execute(_OPEN, {"subjects": list(subjects)}).mappings().all())
     return {s.row["subject"]: s for s in found}
 
 
@@ -175,17 +188,13 @@ def postpone(conn: Connection, alert_id: int, until: datetime) -> None:
 
 def open_items(conn: Connection, resident_ids: Collection[int]) -> list[tuple[int, int]]:
     """(alert id, resident id) of unsettled items of these residents in open worklists."""
-    query = (
-        select(ITEM.c.alert_id, ITEM.c.resident_id)
-        .join(ALERT, ALERT.c.id == ITEM.c.alert_id)
-        .where(
-            ITEM.c.resident_id.in_(resident_ids),
-            ITEM.c.outcome.is_(None),
-            ALERT.c.state != State.RESOLVED,
-        )
-        .order_by(ITEM.c.alert_id, ITEM.c.resident_id)
+    among = bulk.among(conn.dialect.name, "bigint")
+    query = text(
+        "SELECT i.alert_id, i.resident_id FROM alert_item AS i JOIN alert ON alert.id = i.alert_id"
+        f" WHERE i.resident_id IN {among} AND i.outcome IS NULL AND alert.state <> 'resolved'"  # noqa: S608 (constant)
+        " ORDER BY i.alert_id, i.resident_id"
     )
-    return [(r[0], r[1]) for r in conn.execute(query)]
+    return [(r[0], r[1]) for r in conn.execute(query, bulk.listed(resident_ids))]
 
 
 def told_open(conn: Connection, person_id: int) -> list[RowMapping]:
@@ -215,19 +224,41 @@ def was_told(conn: Connection, person_id: int, code: str) -> bool:
     return conn.execute(query.limit(1)).first() is not None
 
 
-def _code(conn: Connection, alert_id: int, now: datetime) -> str:
-    """A code of four digits (more when busy) that no alert of the last 30 days carries."""
+_OTHER = ALERT.alias("other")
+_GIVE_CODE = (
+    update(ALERT)
+    .where(
+        ALERT.c.id == bindparam("alert_id"),
+        ~select(_OTHER.c.id)
+        .where(
+            _OTHER.c.code == bindparam("given"),
+            _OTHER.c.id != bindparam("alert_id"),
+            _OTHER.c.opened_at > bindparam("rests_since"),
+        )
+        .exists(),
+    )
+    .values(code=bindparam("given"))
+    .returning(*ALERT.c)
+)
+
+
+def _give_code(conn: Connection, alert_id: int, now: datetime) -> RowMapping:
+    """Give an alert a code of four digits (more when busy) that none of the last 30 days
+    carries."""
     for digits in (4, 5, 6):
         base = 10 ** (digits - 1)
         code = str(base + alert_id * 7919 % (9 * base))  # 7919 is prime: neighbours differ
-        taken = conn.execute(
-            select(ALERT.c.id)
-            .where(ALERT.c.code == code, ALERT.c.id != alert_id)
-            .where(ALERT.c.opened_at > now - CODE_REST)
-        ).first()
-        if taken is None:
-            return code
+        given = {"alert_id": alert_id, "given": code, "rests_since": now - CODE_REST}
+        row = conn.execute(_GIVE_CODE, given).mappings().first()
+        if row is not None:
+            return row
     raise RuntimeError("all codes of 4 to 6 digits are taken: more than 900,000 alerts in 30 days")
+
+
+@cache
+def _insert_alert(dialect: str) -> Any:
+    statement = (sqlite if dialect == "sqlite" else postgresql).insert(ALERT)
+    return statement.on_conflict_do_nothing().returning(*ALERT.c)
 
 
 def create(
@@ -235,56 +266,63 @@ def create(
 ) -> Stored | None:
     """Insert a new alert with its items and code; None when one on this subject is open already
     (another writer was first)."""
-    statement = (
-        insert(conn, ALERT)
-        .values(
-            code="", version=0, detail=facts.pop("detail", ""), test=facts.pop("test", False),
-            late=facts.pop("late", False), **facts, **_columns(alert),
-        )
-        .on_conflict_do_nothing()
-        .returning(ALERT.c.id)
-    )  # fmt: skip
-    alert_id = conn.execute(statement).scalar_one_or_none()
-    if alert_id is None:
+    values = {
+        "code": "", "version": 0, "detail": "", "test": False, "late": False, **facts,
+        **_columns(alert),
+    }  # fmt: skip
+    row = conn.execute(_insert_alert(conn.dialect.name), values).mappings().first()
+    if row is None:
         return None
     if alert.kind is not Kind.FAULT:
-        code = _code(conn, alert_id, now)
-        conn.execute(update(ALERT).where(ALERT.c.id == alert_id).values(code=code))
-    _add_items(conn, alert_id, alert.items)
-    return load(conn, alert_id)
+        row = _give_code(conn, row["id"], now)
+    _add_items(conn, row["id"], alert.items)
+    return Stored(row, _sorted(alert))
+
+
+def _sorted(alert: core.Alert) -> core.Alert:
+    """As `load` would give it back."""
+    return replace(alert, items=tuple(sorted(alert.items, key=lambda i: i.label)))
 
 
 def _add_items(conn: Connection, alert_id: int, items: Sequence[core.Item]) -> None:
     if items:
-        conn.execute(
-            insert(conn, ITEM).values(
-                [
-                    {
-                        "alert_id": alert_id, "resident_id": i.resident_id, "flat_id": i.flat_id,
-                        "label": i.label, "outcome": i.outcome.value if i.outcome else None,
-                    }
-                    for i in items
-                ]
-            )
+        bulk.insert(
+            conn, "alert_item", ITEM_COLUMNS,
+            [
+                (alert_id, i.resident_id, i.flat_id, i.label, i.outcome.value if i.outcome else None)
+                for i in items
+            ],
         )  # fmt: skip
+
+
+@cache
+def _save(columns: tuple[str, ...]) -> Any:
+    changes = {name: bindparam(f"v_{name}", type_=ALERT.c[name].type) for name in columns}
+    return (
+        update(ALERT)
+        .where(ALERT.c.id == bindparam("alert_id"), ALERT.c.version == bindparam("seen"))
+        .values(**changes, version=ALERT.c.version + 1)
+        .returning(*ALERT.c)
+    )
 
 
 def save(conn: Connection, stored: Stored, alert: core.Alert) -> Stored:
     """Write `alert` over `stored` if nobody changed it meanwhile; else raises Stale."""
-    version = stored.row["version"]
-    changed = conn.execute(
-        update(ALERT)
-        .where(ALERT.c.id == stored.id, ALERT.c.version == version)
-        .values(**_columns(alert), version=version + 1)
+    version, columns = stored.row["version"], _columns(alert)
+    values = {f"v_{name}": value for name, value in columns.items()}
+    row = (
+        conn.execute(
+            _save(tuple(columns)), {"alert_id": stored.id, "seen": version, **values}
+        )
+        .mappings()
+        .first()
     )
-    if changed.rowcount != 1:
+    if row is None:
         raise Stale(f"alert {stored.id} is no longer at version {version}")
     if alert.items != stored.alert.items:
         conn.execute(delete(ITEM).where(ITEM.c.alert_id == stored.id))
         _add_items(conn, stored.id, alert.items)
-    loaded = load(conn, stored.id)
-    assert loaded is not None
-    return loaded
+    return Stored(row, _sorted(alert))
 
 
 def add_link(

@@ -6,7 +6,7 @@ from datetime import datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, RowMapping, or_, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, or_, select, update
 
 from server import tables as t
 from server.core import ladder
@@ -44,9 +44,12 @@ class CommunityFacts:
         self.plans = tuple(plan_from_json(p) for p in row["rounds"])
 
 
+_COMMUNITY = select(COMMUNITY).order_by(COMMUNITY.c.id).limit(1)
+
+
 def community(conn: Connection) -> CommunityFacts | None:
     """The community this server watches; None while the register is empty."""
-    row = conn.execute(select(COMMUNITY).order_by(COMMUNITY.c.id).limit(1)).mappings().first()
+    row = conn.execute(_COMMUNITY).mappings().first()
     return CommunityFacts(row) if row else None
 
 
@@ -63,6 +66,18 @@ def _person(row: RowMapping, at: datetime) -> ladder.Person:
     )
 
 
+_BEHIND = (
+    select(ASSIGNMENT, PERSON.c.name, PERSON.c.phone, PERSON.c.lang, PERSON.c.opted_out_at)
+    .join(PERSON, PERSON.c.id == ASSIGNMENT.c.person_id)
+    .where(
+        ASSIGNMENT.c.building_id.in_(bindparam("buildings", expanding=True))
+        | ASSIGNMENT.c.resident_id.in_(bindparam("residents", expanding=True))
+        | ASSIGNMENT.c.community_id.is_not(None)  # the desks; the form its index has
+    )
+    .order_by(ASSIGNMENT.c.position, ASSIGNMENT.c.id)
+)
+
+
 def rosters(
     conn: Connection, wanted: Iterable[tuple[int, int | None]], at: datetime
 ) -> dict[tuple[int, int | None], ladder.Roster]:
@@ -71,14 +86,7 @@ def rosters(
     buildings = {b for b, _ in wanted}
     residents = {r for _, r in wanted if r is not None}
     rows = conn.execute(
-        select(ASSIGNMENT, PERSON.c.name, PERSON.c.phone, PERSON.c.lang, PERSON.c.opted_out_at)
-        .join(PERSON, PERSON.c.id == ASSIGNMENT.c.person_id)
-        .where(
-            ASSIGNMENT.c.building_id.in_(buildings)
-            | ASSIGNMENT.c.resident_id.in_(residents)
-            | ASSIGNMENT.c.community_id.is_not(None)  # the desks; the form its index has
-        )
-        .order_by(ASSIGNMENT.c.position, ASSIGNMENT.c.id)
+        _BEHIND, {"buildings": list(buildings), "residents": list(residents)}
     ).mappings()
     behind: defaultdict[tuple[str, int | None], list[ladder.Person]] = defaultdict(list)
     for row in rows:
@@ -150,21 +158,26 @@ def set_person(conn: Connection, person_id: int, **values: Any) -> None:
     conn.execute(update(PERSON).where(PERSON.c.id == person_id).values(**values))
 
 
+_RESIDENT_AT_DOOR = (
+    select(
+        RESIDENT, FLAT.c.label, FLAT.c.floor, FLAT.c.stairwell,
+        BUILDING.c.number.label("building_number"),
+    )
+    .join(FLAT, FLAT.c.id == RESIDENT.c.flat_id)
+    .join(BUILDING, BUILDING.c.id == RESIDENT.c.building_id)
+    .where(RESIDENT.c.id == bindparam("resident_id"))
+)  # fmt: skip
+_BUILDING_NUMBER = select(BUILDING.c.number).where(BUILDING.c.id == bindparam("building_id"))
+
+
 def resident(conn: Connection, resident_id: int) -> RowMapping | None:
     """A resident with their door."""
-    return (
-        conn.execute(
-            select(
-                RESIDENT, FLAT.c.label, FLAT.c.floor, FLAT.c.stairwell,
-                BUILDING.c.number.label("building_number"),
-            )
-            .join(FLAT, FLAT.c.id == RESIDENT.c.flat_id)
-            .join(BUILDING, BUILDING.c.id == RESIDENT.c.building_id)
-            .where(RESIDENT.c.id == resident_id)
-        )
-        .mappings()
-        .first()
-    )
+    return conn.execute(_RESIDENT_AT_DOOR, {"resident_id": resident_id}).mappings().first()
+
+
+def building_number(conn: Connection, building_id: int) -> int:
+    """A building's number on its wall."""
+    return int(conn.execute(_BUILDING_NUMBER, {"building_id": building_id}).scalar_one())
 
 
 def resident_id_of(conn: Connection, given: str) -> int | None:
