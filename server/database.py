@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.pool import QueuePool
@@ -54,6 +54,19 @@ class Tx:
     def wake(self, topic: Topic) -> None:
         """Ring `topic`'s bell after the commit, and only then."""
         self.woken.add(topic)
+
+
+class Lot(Protocol):
+    """What a sender has leased within a transaction that is about to end."""
+
+    @property
+    def more(self) -> bool:
+        """Whether messages may be waiting beside these."""
+        ...
+
+    def ended(self, *, committed: bool) -> None:
+        """Send it, or forget it. Called from the writer's thread; must not block nor raise."""
+        ...
 
 
 class Gate:
@@ -150,6 +163,8 @@ class Database:
         else:
             self._gate = None
             self.writer = self.reader = create_engine(url, pool_size=10, max_overflow=10)
+        self.senders: list[Callable[[Tx], Lot]] = []
+        """Running outbox workers: each leases what it has free hands for."""
         self._urgent = ThreadPoolExecutor(4, "urgent")
         self._bulk = ThreadPoolExecutor(2, "bulk")
         self._reads = ThreadPoolExecutor(4, "read")
@@ -170,11 +185,25 @@ class Database:
         raise AssertionError("unreachable")
 
     def _once(self, use_case: Callable[[Tx], T]) -> tuple[T, set[Topic]]:
-        with self.writer.begin() as conn:
-            tx = Tx(conn, self.clock.now(), self.clock.speed)
-            result = use_case(tx)
-            for step in tx.last.values():
-                step(tx)
+        lots: list[Lot] = []
+        try:
+            with self.writer.begin() as conn:
+                tx = Tx(conn, self.clock.now(), self.clock.speed)
+                result = use_case(tx)
+                for step in tx.last.values():
+                    step(tx)
+                if "outbox" in tx.woken:
+                    # Leased in the very transaction that queued it, and handed over after it: what
+                    # an SOS says leaves after one commit, not after two.
+                    lots.extend(lease(tx) for lease in tuple(self.senders))
+        except BaseException:
+            for lot in lots:
+                lot.ended(committed=False)
+            raise
+        for lot in lots:
+            lot.ended(committed=True)
+        if lots and not any(lot.more for lot in lots):
+            tx.woken.discard("outbox")  # nobody need look for what all have in hand
         return result, tx.woken
 
     async def write(self, use_case: Callable[[Tx], T], *, urgent: bool = False) -> T:

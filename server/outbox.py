@@ -7,8 +7,10 @@ Duplicates beat silence: what can't be looked up within the deadline is sent aga
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -33,6 +35,39 @@ CLOCKS_APART = timedelta(minutes=10)
 """How far the provider's clock may be from ours when we look a message up."""
 
 
+@dataclass(slots=True)
+class Handed:
+    """Messages leased within somebody else's transaction, on the way to their worker."""
+
+    worker: "Worker"
+    messages: Sequence[RowMapping]
+    more: bool
+
+    def ended(self, *, committed: bool) -> None:
+        """As database.Lot says."""
+        self.worker.handed(self.messages if committed else (), len(self.messages))
+
+
+class Hands:
+    """How many sends a worker may still begin. Taken from any thread."""
+
+    def __init__(self, most: int) -> None:
+        self._free = most
+        self._lock = threading.Lock()
+
+    def take(self, most: int) -> int:
+        """Take up to `most`; returns how many there were."""
+        with self._lock:
+            taken = min(most, self._free)
+            self._free -= taken
+            return taken
+
+    def give(self, back: int) -> None:
+        """Give some back."""
+        with self._lock:
+            self._free += back
+
+
 class Worker:
     """Drains some lanes until stopped."""
 
@@ -46,38 +81,80 @@ class Worker:
         self._slots = URGENT_AT_ONCE if 0 in lanes else AT_ONCE
         self._threads = ThreadPoolExecutor(self._slots, f"send-{lanes[0]}")
         self._under_way: set[asyncio.Task[None]] = set()
+        self._hands = Hands(self._slots)
+        self._rung = asyncio.Event()
+        self._waiting = True
+        """Whether more may be due than we had hands for."""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Send whatever is due until `stop`; what is under way is finished and recorded."""
-        with self._database.bell.listening("outbox") as rung:
-            while not stop.is_set():
-                rung.clear()
-                try:
-                    if await self._begin(rung):
-                        continue
-                except Exception:
-                    log.exception("the outbox could not be drained; trying again")
-                await _either(rung, stop, timeout_s=1.0)
+        self._loop = asyncio.get_running_loop()
+        with self._database.bell.listening("outbox") as self._rung:
+            self._database.senders.append(self._lease_here)
+            try:
+                while not stop.is_set():
+                    self._rung.clear()
+                    try:
+                        if await self._begin():
+                            continue
+                    except Exception:
+                        log.exception("the outbox could not be drained; trying again")
+                    await _either(self._rung, stop, timeout_s=1.0)
+            finally:
+                self._database.senders.remove(self._lease_here)
+        # What a transaction has leased for us meanwhile is on its way here.
+        await self._database.write(lambda _tx: None, urgent=self._urgent)
+        await asyncio.sleep(0)
         if self._under_way:
             await asyncio.wait(self._under_way)
         self._threads.shutdown(wait=False)
 
-    async def _begin(self, rung: asyncio.Event) -> int:
-        """Begin sending as many as there are free slots; returns how many. Nobody waits for the
-        slowest of a lot: each send frees its own slot, and rings when it does."""
-        lot = await self._lot(self._slots - len(self._under_way))
+    async def _begin(self) -> int:
+        """Begin sending as many as there are free hands; returns how many. Nobody waits for the
+        slowest of a lot: each send frees its own hand, and rings if more may be waiting."""
+        due_at = await self._database.read(lambda c: outbox.next_due(c, self._lanes))
+        if due_at is None or due_at > self._database.clock.now():
+            return 0  # looked up without the write lock: an SOS must not wait for an idle worker
+        free = self._hands.take(self._slots)
+        lot: Sequence[RowMapping] = ()
+        try:
+            lot = await self._lot(free)
+        finally:
+            self._waiting = len(lot) == free
+            self._hands.give(free - len(lot))
+        self._start(lot)
+        return len(lot)
+
+    def _start(self, lot: Sequence[RowMapping]) -> None:
         for message in lot:
             task = asyncio.create_task(self._send(message))
             self._under_way.add(task)
-            task.add_done_callback(lambda done: self._ended(done, rung))
-        return len(lot)
+            task.add_done_callback(self._ended)
 
-    def _ended(self, task: asyncio.Task[None], rung: asyncio.Event) -> None:
+    def _ended(self, task: asyncio.Task[None]) -> None:
         self._under_way.discard(task)
+        self._hands.give(1)
         if not task.cancelled() and task.exception() is not None:
             # The lease runs out and the message comes back, to be looked up.
             log.error("a message could not be recorded", exc_info=task.exception())
-        rung.set()
+        if self._waiting:
+            self._rung.set()
+
+    def _lease_here(self, tx: Tx) -> Handed:
+        """Lease what is due within a transaction that has just queued something (any thread)."""
+        free = self._hands.take(self._slots)
+        lot: Sequence[RowMapping] = ()
+        try:
+            lot = self._lease(tx, free) if free else ()
+        finally:
+            self._hands.give(free - len(lot))
+        return Handed(self, lot, more=len(lot) == free)
+
+    def handed(self, lot: Sequence[RowMapping], taken: int) -> None:
+        """Send what was leased for us with `taken` hands, or nothing of it (any thread)."""
+        self._hands.give(taken - len(lot))
+        if lot:
+            self._loop.call_soon_threadsafe(self._start, lot)
 
     async def drain(self) -> int:
         """Send one lot and wait for all of it; returns how many there were."""
