@@ -33,6 +33,14 @@ MAX_HEARTBEATS = 20_000
 """Terminals whose newest heartbeat is kept while the server is away; QoS 0, nothing is owed."""
 
 
+MOST_BACKLOG = 2_000
+"""Receipts on their way to the broker beyond which no further batch is begun; far below the bound
+of the outgoing queue, which drops."""
+ROOM_WITHIN_S = 2.0
+"""A broker that confirms nothing for so long must not keep presses from the server: receipts that
+find no room are asked for again by the terminals."""
+
+
 class Stopping(Exception):
     """The gateway stops; what isn't answered stays un-acked and comes back to the next one."""
 
@@ -73,6 +81,7 @@ class Lane:
         self._full = asyncio.Event()
         self._stopping = asyncio.Event()
         self._paused = False
+        self._making_room = False
 
     def attach(self, link: MqttLink) -> None:
         """The connection that receipts and PUBACKs go to."""
@@ -109,7 +118,11 @@ class Lane:
         self._some.set()
         if len(self._queue) + len(self._heartbeats) >= self._batch_max:
             self._full.set()
-        if len(self._held) >= self._hold_max and self.link.pause():
+        if (
+            len(self._held) >= self._hold_max
+            and not (self._making_room and len(self._held) < 2 * self._hold_max)
+            and self.link.pause()
+        ):
             self._paused = True
             self._counters.pauses += 1
             say(logger, logging.WARNING, "lane_paused", lane=self._name, holding=len(self._held))
@@ -164,6 +177,7 @@ class Lane:
     async def _work(self) -> None:
         with contextlib.suppress(Stopping):
             while True:
+                await self._room()
                 batch = await self._next_batch()
                 try:
                     await self._deliver(batch)
@@ -176,6 +190,25 @@ class Lane:
                     self._queue.extendleft(reversed(unsettled))
                     self._some.set()
                     await self._pause_for(self._backoff_max_s)
+
+    async def _room(self) -> None:
+        """Wait while the broker has not confirmed the receipts of earlier batches: a server that
+        is faster than the way to the terminals must not fill our outgoing queue until it drops."""
+        if self.link.backlog <= MOST_BACKLOG:
+            return
+        self._making_room = True
+        # Its confirmations come in behind messages, so we have to read on.
+        if self._paused:
+            self._paused = False
+            self.link.resume()
+        end = time.monotonic() + ROOM_WITHIN_S
+        try:
+            while self.link.backlog > MOST_BACKLOG and time.monotonic() < end:
+                if not self.link.subscribed.is_set() or self._stopping.is_set():
+                    return
+                await asyncio.sleep(0.002)
+        finally:
+            self._making_room = False
 
     async def _next_batch(self) -> list[Entry]:
         while True:

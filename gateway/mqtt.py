@@ -65,6 +65,8 @@ class MqttLink:
         self._paused = False
         self._reads = 0
         self.generation = 0
+        self.backlog = 0
+        """Publishes that the broker has not confirmed yet."""
         self.subscribed = asyncio.Event()
         """Set while connected with every subscription confirmed."""
         self._client = make_client(settings, f"gateway-{settings.gateway_id}-{lane}")
@@ -208,6 +210,8 @@ class MqttLink:
         info = self._client.publish(topic, payload, qos=1, retain=retain)
         if info.rc == MQTTErrorCode.MQTT_ERR_QUEUE_SIZE:
             say(logger, logging.WARNING, "mqtt_out_queue_full", lane=self._lane)
+        else:
+            self.backlog += 1
 
     async def publish_confirmed(self, topic: str, payload: bytes, *, timeout_s: float) -> None:
         """QoS 1, returns after the broker's PUBACK. Raises NotSent when that doesn't come."""
@@ -216,6 +220,7 @@ class MqttLink:
         info = self._client.publish(topic, payload, qos=1)
         if info.rc == MQTTErrorCode.MQTT_ERR_QUEUE_SIZE:
             raise NotSent("the outgoing queue is full")
+        self.backlog += 1
         waiter: asyncio.Future[None] = self._loop.create_future()
         self._waiting[info.mid] = waiter
         try:
@@ -310,6 +315,7 @@ class MqttLink:
         self, _client: paho.Client, _ud: Any, mid: int, reason: ReasonCode, _props: Any
     ) -> None:
         self._reads += 1
+        self.backlog -= 1
         waiter = self._waiting.pop(mid, None)
         if waiter is None or waiter.done():
             return

@@ -64,7 +64,7 @@ class GatewaySettings(BaseSettings):
         ),
     )
     mqtt_max_inflight: int = Field(
-        default=64,
+        default=500,
         ge=1,
         le=1_000,
         description="Most receipts and commands sent to the broker ahead of its acks.",

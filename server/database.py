@@ -51,6 +51,17 @@ class Tx:
         """A span of our machinery's real time as the clock counts it (a demo runs faster)."""
         return span * self.speed
 
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """A part that may fail by itself: nothing of it remains, in the journal neither."""
+        noted = len(self.entries)
+        try:
+            with self.conn.begin_nested():
+                yield
+        except BaseException:
+            del self.entries[noted:]
+            raise
+
     def wake(self, topic: Topic) -> None:
         """Ring `topic`'s bell after the commit, and only then."""
         self.woken.add(topic)

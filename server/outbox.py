@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 LEASE = timedelta(seconds=30)
 """Longer than the channel's own time-out, so that a living sender is never overtaken."""
 BACKOFF_S = (1, 2, 4, 8, 15)
-AT_ONCE, URGENT_AT_ONCE = 8, 32
+AT_ONCE, URGENT_AT_ONCE = 16, 32
 """Sends under way in a lane. The SOS lane has more, so that a provider that hangs on some holds up
 none of the others."""
 CLOCKS_APART = timedelta(minutes=10)
@@ -83,6 +83,9 @@ class Worker:
         self._under_way: set[asyncio.Task[None]] = set()
         self._hands = Hands(self._slots)
         self._rung = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._records: list[tuple[Callable[[Tx], None], asyncio.Future[None]]] = []
+        self._recording: asyncio.Task[None] | None = None
         self._waiting = True
         """Whether more may be due than we had hands for."""
 
@@ -153,7 +156,7 @@ class Worker:
     def handed(self, lot: Sequence[RowMapping], taken: int) -> None:
         """Send what was leased for us with `taken` hands, or nothing of it (any thread)."""
         self._hands.give(taken - len(lot))
-        if lot:
+        if lot and self._loop is not None:
             self._loop.call_soon_threadsafe(self._start, lot)
 
     async def drain(self) -> int:
@@ -261,7 +264,44 @@ class Worker:
             outbox.set_message(tx.conn, message["id"], **values)
             answering.take_delivery(tx, self._house, message["id"], Delivery.SENT)
 
-        await self._database.write(record, urgent=self._urgent)
+        await self._note(record)
+
+    async def _note(self, record: Callable[[Tx], None]) -> None:
+        """Run `record` in a transaction that it shares with those of other messages that ended
+        meanwhile: a big round is thousands of records, and each transaction is a wait for the
+        disk and for the write lock. One that fails is tried again by itself."""
+        if self._loop is None:
+            await self._database.write(record, urgent=self._urgent)
+            return
+        noted = self._loop.create_future()
+        self._records.append((record, noted))
+        if self._recording is None:
+            self._recording = asyncio.create_task(self._note_all())
+        await noted
+
+    async def _note_all(self) -> None:
+        while self._records:
+            lot, self._records = self._records, []
+
+            failed = await self._written([record for record, _ in lot])
+            for record, noted in lot:
+                alone = await self._written([record]) if failed and len(lot) > 1 else failed
+                if alone is None:
+                    noted.set_result(None)
+                else:
+                    noted.set_exception(alone)
+        self._recording = None
+
+    async def _written(self, records: Sequence[Callable[[Tx], None]]) -> BaseException | None:
+        """Run all in one transaction; returns what hindered it."""
+
+        def together(tx: Tx) -> None:
+            for record in records:
+                record(tx)
+
+        write = self._database.write(together, urgent=self._urgent)
+        (result,) = await asyncio.gather(write, return_exceptions=True)
+        return result
 
 
 def _since(message: RowMapping) -> datetime:

@@ -8,6 +8,7 @@ import logging
 from datetime import datetime
 
 import requests
+from requests.adapters import HTTPAdapter
 from twilio.base import values
 from twilio.base.exceptions import TwilioRestException
 from twilio.http.http_client import TwilioHttpClient
@@ -19,6 +20,7 @@ from server.settings import Settings
 log = logging.getLogger(__name__)
 TIMEOUT_S = 10.0
 """The sync client has no time-out of its own; an outbox worker must not hang for ever."""
+CONNECTIONS = 48
 SURELY_NOT_TAKEN = frozenset({429, 503})
 
 
@@ -27,10 +29,15 @@ class TwilioSms:
 
     def __init__(self, settings: Settings) -> None:
         assert settings.twilio_auth_token is not None
+        http = TwilioHttpClient(timeout=TIMEOUT_S)
+        # As many kept-open connections as there are senders: the default of 10 would have the
+        # others shake hands anew for each message.
+        for scheme in ("https://", "http://"):
+            http.session.mount(scheme, HTTPAdapter(pool_maxsize=CONNECTIONS))
         self._client = Client(
             settings.twilio_account_sid,
             settings.twilio_auth_token.get_secret_value(),
-            http_client=TwilioHttpClient(timeout=TIMEOUT_S),
+            http_client=http,
         )
         if settings.twilio_api_base_url:
             self._client.api.base_url = settings.twilio_api_base_url

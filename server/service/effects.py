@@ -1,7 +1,7 @@
 """Saves a decision together with everything that follows from it: the one door to the outbox."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -112,54 +112,73 @@ def enact(
     tx: Tx, house: House, stored: alerts.Stored, effects: tuple[core.Effect, ...]
 ) -> None:
     """Queue what follows from a decision, in this transaction."""
-    subject = subject_of(tx, stored) if effects and stored.row["building_id"] else None
     for effect in effects:
         match effect:
             case core.Tell():
-                assert subject is not None
-                tell(tx, house, stored, effect, subject)
+                pass  # below, all at once
             case core.HelpComing(responder):
                 _command(tx, stored, _help_coming(stored, responder, tx.now), HELP_TEXT_LIFE)
             case core.TellTerminalResolved():
                 _command(tx, stored, {"cmd": "resolved"}, HELP_TEXT_LIFE)
             case core.CancelQueued():
                 outbox.cancel_queued(tx.conn, stored.id, tx.now)
+    tell(tx, house, tells_of(tx, stored, effects))
+
+
+def tells_of(
+    tx: Tx, stored: alerts.Stored, effects: tuple[core.Effect, ...]
+) -> list[tuple[alerts.Stored, core.Tell, Subject]]:
+    """The messages that follow from a decision, each with what it may say."""
+    told = [effect for effect in effects if isinstance(effect, core.Tell)]
+    if not told:
+        return []
+    assert stored.row["building_id"] is not None, "nobody stands behind no door"
+    subject = subject_of(tx, stored)
+    return [(stored, effect, subject) for effect in told]
 
 
 def tell(
-    tx: Tx, house: House, stored: alerts.Stored, effect: core.Tell, subject: Subject
+    tx: Tx, house: House, tells: Sequence[tuple[alerts.Stored, core.Tell, Subject]]
 ) -> None:
-    """Queue one message about an alert, in the recipient's language, with their own link."""
-    person = effect.person
-    with_link = Subject(**{**_fields(subject), "link": house.link()})
-    body = compose(effect.template, with_link, person.lang, effect.about)
-    if PLACEHOLDER in body:
-        digest = digest_of(house.token(stored.id, person.id))
-        alerts.add_link(
-            tx.conn, digest, alert_id=stored.id, person_id=person.id, role=person.role.value,
-            expires_at=tx.now + LINK_LIFE,
-        )
-    message_id = outbox.enqueue(
-        tx.conn,
-        alert_id=stored.id,
-        person_id=person.id,
-        role=person.role.value,
-        step=effect.step,
-        attempt=effect.attempt,
-        channel=effect.channel.value,
-        template=effect.template.value,
-        lane=SOS_LANE if stored.alert.kind is Kind.SOS else ROUND_LANE,
-        phone=person.phone,
-        body=body,
-        due_at=tx.now,
-        created_at=tx.now,
-    )
-    if message_id is not None:
-        entry_(
-            tx, stored, "message_queued", message_id=message_id, template=effect.template.value,
-            role=person.role.value, step=effect.step, delivery=Delivery.QUEUED.value,
-        )
-        tx.wake("outbox")
+    """Queue messages about alerts, each in the recipient's language, with their own link."""
+    links, rows = [], []
+    bodies: dict[tuple[object, ...], str] = {}
+    for stored, effect, subject in tells:
+        person = effect.person
+        # Two stewards with one language read the same words; only the link's token is their own.
+        wording = (stored.id, effect.template, person.lang, effect.about)
+        if wording not in bodies:
+            with_link = Subject(**{**_fields(subject), "link": house.link()})
+            bodies[wording] = compose(effect.template, with_link, person.lang, effect.about)
+        body = bodies[wording]
+        if PLACEHOLDER in body:
+            digest = digest_of(house.token(stored.id, person.id))
+            links.append((digest, stored.id, person.id, person.role.value, tx.now + LINK_LIFE))
+        rows.append({
+            "alert_id": stored.id,
+            "person_id": person.id,
+            "role": person.role.value,
+            "step": effect.step,
+            "attempt": effect.attempt,
+            "channel": effect.channel.value,
+            "template": effect.template.value,
+            "lane": SOS_LANE if stored.alert.kind is Kind.SOS else ROUND_LANE,
+            "phone": person.phone,
+            "body": body,
+            "due_at": tx.now,
+            "created_at": tx.now,
+        })  # fmt: skip
+    alerts.add_links(tx.conn, links)
+    for (stored, effect, _), message_id in zip(
+        tells, outbox.enqueue_many(tx.conn, rows), strict=True
+    ):
+        if message_id is not None:
+            entry_(
+                tx, stored, "message_queued", message_id=message_id,
+                template=effect.template.value, role=effect.person.role.value,
+                step=effect.step, delivery=Delivery.QUEUED.value,
+            )  # fmt: skip
+            tx.wake("outbox")
 
 
 def answer(

@@ -15,13 +15,16 @@ from server.core.ladder import Ladder
 from server.core.words import Kind, Outcome, Role, State
 from server.database import Stale
 from server.store import bulk
-from server.store.signals import insert
 
 ALERT, ITEM = t.table(t.Alert), t.table(t.AlertItem)
 MESSAGE, LINK = t.table(t.Message), t.table(t.StewardLink)
 ITEM_COLUMNS: bulk.Columns = (
     ("alert_id", "bigint"), ("resident_id", "bigint"), ("flat_id", "bigint"), ("label", "text"),
     ("outcome", "text"),
+)  # fmt: skip
+LINK_COLUMNS: bulk.Columns = (
+    ("digest", "text"), ("alert_id", "bigint"), ("person_id", "bigint"), ("role", "text"),
+    ("expires_at", "bigint"),
 )  # fmt: skip
 CODE_REST = timedelta(days=30)
 """A code rests this long before another alert may carry it: an old SMS must open nothing new."""
@@ -170,15 +173,17 @@ def open_by_subject(conn: Connection, subjects: Collection[str]) -> dict[str, St
     return {s.row["subject"]: s for s in found}
 
 
+_STEPS_DUE = (
+    select(ALERT.c.id)
+    .where(ALERT.c.next_step_at <= bindparam("now"))
+    .order_by(ALERT.c.kind.desc(), ALERT.c.next_step_at)
+    .limit(bindparam("most"))
+)
+
+
 def steps_due(conn: Connection, now: datetime, limit: int) -> list[int]:
     """Ids of alerts whose next step's time has come, SOS first."""
-    query = (
-        select(ALERT.c.id)
-        .where(ALERT.c.next_step_at <= now)
-        .order_by(ALERT.c.kind.desc(), ALERT.c.next_step_at)
-        .limit(limit)
-    )
-    return list(conn.execute(query).scalars())
+    return list(conn.execute(_STEPS_DUE, {"now": now, "most": limit}).scalars())
 
 
 def postpone(conn: Connection, alert_id: int, until: datetime) -> None:
@@ -190,8 +195,9 @@ def open_items(conn: Connection, resident_ids: Collection[int]) -> list[tuple[in
     """(alert id, resident id) of unsettled items of these residents in open worklists."""
     among = bulk.among(conn.dialect.name, "bigint")
     query = text(
-        "SELECT i.alert_id, i.resident_id FROM alert_item AS i JOIN alert ON alert.id = i.alert_id"
-        f" WHERE i.resident_id IN {among} AND i.outcome IS NULL AND alert.state <> 'resolved'"  # noqa: S608 (constant)
+        "SELECT i.alert_id, i.resident_id FROM alert_item AS i"  # noqa: S608 (all constant)
+        " JOIN alert ON alert.id = i.alert_id"
+        f" WHERE i.resident_id IN {among} AND i.outcome IS NULL AND alert.state <> 'resolved'"
         " ORDER BY i.alert_id, i.resident_id"
     )
     return [(r[0], r[1]) for r in conn.execute(query, bulk.listed(resident_ids))]
@@ -279,6 +285,80 @@ def create(
     return Stored(row, _sorted(alert))
 
 
+_KINDS: Mapping[type, bulk.Kind] = {int: "bigint", bool: "boolean", dict: "json", list: "json"}
+_MANY = select(ALERT).where(ALERT.c.id.in_(bindparam("ids", expanding=True)))
+
+
+def _bulk_columns(names: Sequence[str]) -> bulk.Columns:
+    def kind(name: str) -> bulk.Kind:
+        column = ALERT.c[name]
+        if isinstance(column.type, t.Instant):
+            return "bigint"
+        return _KINDS.get(column.type.python_type, "text")
+
+    return tuple((name, kind(name)) for name in names)
+
+
+def create_many(
+    conn: Connection, wanted: Sequence[tuple[core.Alert, Mapping[str, Any]]], now: datetime
+) -> list[Stored | None]:
+    """`create` for many alerts at once, none of them a fault; in order."""
+    if not wanted:
+        return []
+    values = [
+        {"code": "", "version": 0, "detail": "", "test": False, "late": False, **facts,
+         **_columns(alert)}
+        for alert, facts in wanted
+    ]  # fmt: skip
+    columns = _bulk_columns(tuple(dict.fromkeys(name for v in values for name in v)))
+    rows = [tuple(v.get(name) for name, _ in columns) for v in values]
+    found = bulk.insert(
+        conn, "alert", columns, rows, conflict="DO NOTHING", returning="id, subject"
+    )
+    made: dict[str, int] = {row.subject: row.id for row in found}
+    _give_codes(conn, list(made.values()), now)
+    bulk.insert(
+        conn, "alert_item", ITEM_COLUMNS,
+        [
+            _item_row(made[facts["subject"]], i)
+            for alert, facts in wanted if facts["subject"] in made for i in alert.items
+        ],
+    )  # fmt: skip
+    stored = {
+        row["id"]: row for row in conn.execute(_MANY, {"ids": list(made.values())}).mappings()
+    }
+    return [
+        Stored(stored[made[facts["subject"]]], _sorted(alert))
+        if facts["subject"] in made else None
+        for alert, facts in wanted
+    ]  # fmt: skip
+
+
+def _give_codes(conn: Connection, alert_ids: Sequence[int], now: datetime) -> None:
+    """`_give_code` for many."""
+    left, given = list(alert_ids), []
+    among = bulk.among(conn.dialect.name)
+    used = text(
+        f"SELECT code FROM alert WHERE code IN {among} AND opened_at > :rests_since"  # noqa: S608
+    )
+    for digits in (4, 5, 6):
+        if not left:
+            break
+        base = 10 ** (digits - 1)
+        codes = {str(base + alert_id * 7919 % (9 * base)): alert_id for alert_id in left}
+        rests_since = t.to_ms(now - CODE_REST)
+        taken = set(
+            conn.execute(used, {**bulk.listed(codes), "rests_since": rests_since}).scalars()
+        )
+        chosen = [(alert_id, code) for code, alert_id in codes.items() if code not in taken]
+        given += chosen
+        done = {alert_id for alert_id, _ in chosen}
+        left = [alert_id for alert_id in left if alert_id not in done]
+    if left:
+        raise RuntimeError("all codes of 4 to 6 digits are taken: 900,000 alerts in 30 days")
+    bulk.update(conn, "alert", (("id", "bigint"), ("code", "text")), given, "code = r.code")
+
+
 def _sorted(alert: core.Alert) -> core.Alert:
     """As `load` would give it back."""
     return replace(alert, items=tuple(sorted(alert.items, key=lambda i: i.label)))
@@ -286,13 +366,12 @@ def _sorted(alert: core.Alert) -> core.Alert:
 
 def _add_items(conn: Connection, alert_id: int, items: Sequence[core.Item]) -> None:
     if items:
-        bulk.insert(
-            conn, "alert_item", ITEM_COLUMNS,
-            [
-                (alert_id, i.resident_id, i.flat_id, i.label, i.outcome.value if i.outcome else None)
-                for i in items
-            ],
-        )  # fmt: skip
+        bulk.insert(conn, "alert_item", ITEM_COLUMNS, [_item_row(alert_id, i) for i in items])
+
+
+def _item_row(alert_id: int, i: core.Item) -> tuple[Any, ...]:
+    """As in ITEM_COLUMNS."""
+    return (alert_id, i.resident_id, i.flat_id, i.label, i.outcome.value if i.outcome else None)
 
 
 @cache
@@ -325,17 +404,12 @@ def save(conn: Connection, stored: Stored, alert: core.Alert) -> Stored:
     return Stored(row, _sorted(alert))
 
 
-def add_link(
-    conn: Connection, digest: str, *, alert_id: int, person_id: int, role: str,
-    expires_at: datetime,
+def add_links(
+    conn: Connection, links: Sequence[tuple[str, int, int, str, datetime]]
 ) -> None:
-    """Remember that a link was given to a steward (its hash only)."""
-    conn.execute(
-        insert(conn, LINK)
-        .values(digest=digest, alert_id=alert_id, person_id=person_id, role=role,
-                expires_at=expires_at)
-        .on_conflict_do_nothing()
-    )  # fmt: skip
+    """Remember links given to stewards (their hashes only): rows as LINK_COLUMNS."""
+    if links:
+        bulk.insert(conn, "steward_link", LINK_COLUMNS, links, conflict="DO NOTHING")
 
 
 def link(conn: Connection, digest: str) -> RowMapping | None:

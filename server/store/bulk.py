@@ -24,7 +24,9 @@ Columns = tuple[tuple[str, Kind], ...]
 @lru_cache(maxsize=64)
 def _source(dialect: str, columns: Columns) -> str:
     if dialect == "sqlite":
-        fields = [f"json_extract(value, '$[{n}]') AS {name}" for n, (name, _) in enumerate(columns)]
+        fields = [
+            f"json_extract(value, '$[{n}]') AS {name}" for n, (name, _) in enumerate(columns)
+        ]
         return f"SELECT {', '.join(fields)} FROM json_each(:rows)"
     fields = [
         f"value -> {n} AS {name}" if kind == "json" else f"CAST(value ->> {n} AS {kind}) AS {name}"
@@ -34,10 +36,12 @@ def _source(dialect: str, columns: Columns) -> str:
 
 
 @lru_cache(maxsize=64)
-def _insert(dialect: str, table: str, columns: Columns, conflict: str, returning: str) -> TextClause:
-    names = ", ".join(name for name, _ in columns)
+def _insert(
+    dialect: str, table: str, columns: Columns, conflict: str, returning: str
+) -> TextClause:
+    names, source = ", ".join(name for name, _ in columns), _source(dialect, columns)
     # WHERE true: without it SQLite reads ON CONFLICT as a join's ON.
-    words = f"INSERT INTO {table} ({names}) SELECT {names} FROM ({_source(dialect, columns)}) AS r WHERE true"
+    words = f"INSERT INTO {table} ({names}) SELECT {names} FROM ({source}) AS r WHERE true"
     if conflict:
         words += f" ON CONFLICT {conflict}"
     return text(words + (f" RETURNING {returning}" if returning else ""))
@@ -58,6 +62,7 @@ def _plain(value: object) -> object:
     raise TypeError(f"{type(value).__name__} can't be stored in bulk")
 
 
+NUL = "\\u0000"
 _dumps = json.JSONEncoder(default=_plain, separators=(",", ":")).encode
 
 
@@ -72,7 +77,7 @@ def insert(
 ) -> CursorResult[Any]:
     """Insert `rows`, in order. `conflict`: what follows ON CONFLICT; `returning`: columns."""
     statement = _insert(conn.dialect.name, table, columns, conflict, returning)
-    return conn.execute(statement, {"rows": _dumps(rows)})
+    return conn.execute(statement, _parameter(conn, rows))
 
 
 def update(
@@ -81,9 +86,16 @@ def update(
     """Update the rows of `table` whose id is the first value of one of `rows`; `changes` is what
     follows SET, with the other values as `r.<name>`."""
     if rows:
-        conn.execute(
-            _update(conn.dialect.name, table, columns, changes), {"rows": _dumps(rows)}
-        )
+        statement = _update(conn.dialect.name, table, columns, changes)
+        conn.execute(statement, _parameter(conn, rows))
+
+
+def _parameter(conn: Connection, rows: Sequence[Sequence[Any]]) -> dict[str, str]:
+    words = _dumps(rows)
+    if conn.dialect.name != "sqlite" and NUL in words:
+        # PostgreSQL keeps no NUL in a text. A mark in its place is better than a lost message.
+        words = words.replace(NUL, "\\ufffd")
+    return {"rows": words}
 
 
 @lru_cache(maxsize=2)

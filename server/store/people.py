@@ -6,7 +6,7 @@ from datetime import datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection, RowMapping, bindparam, or_, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, or_, select, text, update
 
 from server import tables as t
 from server.core import ladder
@@ -194,18 +194,18 @@ def set_resident(conn: Connection, resident_id: int, **values: Any) -> None:
     conn.execute(update(RESIDENT).where(RESIDENT.c.id == resident_id).values(**values))
 
 
+_BACK = (
+    select(RESIDENT)
+    # The words of the partial index, as SQLite wants them.
+    .where(RESIDENT.c.absent_until <= bindparam("now"), text("resident.state = 'paused'"))
+    .order_by(RESIDENT.c.absent_until, RESIDENT.c.id)
+    .limit(bindparam("most"))
+)
+
+
 def residents_back(conn: Connection, now: datetime, limit: int) -> Sequence[RowMapping]:
     """Paused residents whose absence is over."""
-    return (
-        conn.execute(
-            select(RESIDENT)
-            .where(RESIDENT.c.absent_until <= now, RESIDENT.c.state == "paused")
-            .order_by(RESIDENT.c.absent_until, RESIDENT.c.id)
-            .limit(limit)
-        )
-        .mappings()
-        .all()
-    )
+    return conn.execute(_BACK, {"now": now, "most": limit}).mappings().all()
 
 
 def residents(

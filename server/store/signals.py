@@ -95,7 +95,7 @@ def terminals(conn: Connection, ids: Collection[str]) -> dict[str, Known]:
             " terminal.resident_id, resident.next_due_at, resident.state, resident.flat_id,"
             " resident.building_id, resident.last_sign_at"
             " FROM terminal LEFT JOIN resident ON resident.id = terminal.resident_id"
-            f" WHERE terminal.id IN {among} AND terminal.state = 'active'"  # noqa: S608 (constant)
+            f" WHERE terminal.id IN {among} AND terminal.state = 'active'"
         ),
         bulk.listed(ids),
     )
@@ -113,7 +113,7 @@ def insert_signals(
         conn, "signal", SIGNAL_COLUMNS, rows,
         conflict="(terminal_id, boot, seq) DO NOTHING", returning="terminal_id, boot, seq",
     )  # fmt: skip
-    return {(r[0], r[1], r[2]) for r in found}
+    return {(row.terminal_id, row.boot, row.seq) for row in found}
 
 
 def mark_signs(conn: Connection, rows: Sequence[tuple[int, int | None, int]]) -> None:
@@ -132,18 +132,17 @@ def mark_presence(conn: Connection, rows: Sequence[Presence]) -> None:
     bulk.update(conn, "terminal", PRESENCE_COLUMNS, [r.values() for r in rows], PRESENCE_CHANGES)
 
 
+_SILENT = (
+    select(TERMINAL, RESIDENT.c.building_id, RESIDENT.c.flat_id)
+    .outerjoin(RESIDENT, RESIDENT.c.id == TERMINAL.c.resident_id)
+    .where(TERMINAL.c.heartbeat_due_at <= bindparam("now"), TERMINAL.c.state == "active")
+    .limit(bindparam("most"))
+)
+
+
 def devices_overdue(conn: Connection, now: datetime, limit: int) -> Sequence[RowMapping]:
     """Terminals whose heartbeat should have come by `now`."""
-    return (
-        conn.execute(
-            select(TERMINAL, RESIDENT.c.building_id, RESIDENT.c.flat_id)
-            .outerjoin(RESIDENT, RESIDENT.c.id == TERMINAL.c.resident_id)
-            .where(TERMINAL.c.heartbeat_due_at <= now, TERMINAL.c.state == "active")
-            .limit(limit)
-        )
-        .mappings()
-        .all()
-    )
+    return conn.execute(_SILENT, {"now": now, "most": limit}).mappings().all()
 
 
 def heartbeats_anew(conn: Connection, now: datetime, intervals: float) -> None:
@@ -165,24 +164,25 @@ def set_device_lost(conn: Connection, terminal_id: str) -> None:
     )
 
 
+_OVERDUE = (
+    select(
+        RESIDENT.c.id, RESIDENT.c.flat_id, RESIDENT.c.building_id,
+        RESIDENT.c.next_due_at, RESIDENT.c.risk_class, RESIDENT.c.absent_until,
+        FLAT.c.label, BUILDING.c.number,
+    )
+    .join(FLAT, FLAT.c.id == RESIDENT.c.flat_id)
+    .join(BUILDING, BUILDING.c.id == RESIDENT.c.building_id)
+    # The words of the partial index: with a parameter in their place SQLite would not see that it
+    # may use it.
+    .where(RESIDENT.c.next_due_at <= bindparam("now"), text("resident.state = 'active'"))
+    .order_by(RESIDENT.c.next_due_at, RESIDENT.c.id)
+    .limit(bindparam("most"))
+)  # fmt: skip
+
+
 def residents_overdue(conn: Connection, now: datetime, limit: int) -> Sequence[RowMapping]:
     """Watched residents whose deadline has come, with their door."""
-    return (
-        conn.execute(
-            select(
-                RESIDENT.c.id, RESIDENT.c.flat_id, RESIDENT.c.building_id,
-                RESIDENT.c.next_due_at, RESIDENT.c.risk_class, RESIDENT.c.absent_until,
-                FLAT.c.label, BUILDING.c.number,
-            )
-            .join(FLAT, FLAT.c.id == RESIDENT.c.flat_id)
-            .join(BUILDING, BUILDING.c.id == RESIDENT.c.building_id)
-            .where(RESIDENT.c.next_due_at <= now, RESIDENT.c.state == "active")
-            .order_by(RESIDENT.c.next_due_at, RESIDENT.c.id)
-            .limit(limit)
-        )
-        .mappings()
-        .all()
-    )  # fmt: skip
+    return conn.execute(_OVERDUE, {"now": now, "most": limit}).mappings().all()
 
 
 def set_next_due(conn: Connection, resident_ids: Collection[int], at: datetime) -> None:
@@ -221,6 +221,7 @@ def quarantined(conn: Connection, limit: int) -> Sequence[RowMapping]:
     )
 
 
+_GATEWAYS = select(GATEWAY)
 _GATEWAY = select(GATEWAY).where(GATEWAY.c.id == bindparam("gateway_id"))
 
 
@@ -231,7 +232,7 @@ def gateway(conn: Connection, gateway_id: str) -> RowMapping | None:
 
 def gateways(conn: Connection) -> Sequence[RowMapping]:
     """Every gateway ever heard."""
-    return conn.execute(select(GATEWAY)).mappings().all()
+    return conn.execute(_GATEWAYS).mappings().all()
 
 
 def set_gateway(conn: Connection, gateway_id: str, heard: datetime, resumed: datetime) -> None:

@@ -109,7 +109,7 @@ async def main(database_url: str = "") -> None:
     ratios = sorted(our[0] / best for our, best in zip(ours, bares, strict=True))
     emit(
         bench="ingest_per_s",
-        database=database_url.split(":")[0] or "sqlite",
+        database=database_url.split(":", maxsplit=1)[0] or "sqlite",
         messages=MESSAGES,
         rounds=ROUNDS,
         per_s=max(rate for rate, _ in ours),

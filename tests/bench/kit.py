@@ -138,7 +138,8 @@ class Load:
             sys.executable, "-m", "tests.bench.load",
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=2**20,
         )  # fmt: skip
-        assert process.stdin is not None and process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
         process.stdin.write(json.dumps(order).encode() + b"\n")
         assert await process.stdout.readline() == b"ready\n", "the load could not connect"
         return Load(process)

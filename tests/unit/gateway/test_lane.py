@@ -23,6 +23,8 @@ class Link:
     def __init__(self) -> None:
         self.said: list[str] = []
         self.generation = 1
+        self.backlog = 0
+        self.subscribed = asyncio.Event()
 
     def ack(self, message: Received) -> bool:
         fits = message.generation == self.generation
