@@ -50,6 +50,8 @@ simulate: setup ## Live through days that no run has seen before (two minutes)
 bench: setup ## Measure; one JSON line each (docs/performance.md)
 	@$(BIN)/python -m tests.bench.sos
 	@$(BIN)/python -m tests.bench.ingest
+	@$(BIN)/python -m tests.bench.detection
+	@$(BIN)/python -m tests.bench.fleet
 
 clean: ## Remove what can be made again; never data/
 	rm -rf .venv .demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

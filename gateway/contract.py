@@ -291,10 +291,9 @@ def make_receipt(t: str, boot: int, seq: int, nonce: str) -> tuple[str, bytes]:
     `nonce` makes the `cmd_id` new each time: a terminal drops a `cmd_id` it has seen, and a
     duplicate press needs a receipt that is heard.
     """
-    payload = {
-        "cmd_id": f"r-{boot}-{seq}-{nonce}",
-        "cmd": "receipt",
-        "exp": RECEIPT_EXP_MS,
-        "ref": {"boot": boot, "seq": seq},
-    }
-    return command_topic(t), json.dumps(payload, separators=(",", ":")).encode()
+    # Two integers and a nonce of ours need no JSON writer, and every press is answered here.
+    payload = (
+        f'{{"cmd_id":"r-{boot}-{seq}-{nonce}","cmd":"receipt","exp":{RECEIPT_EXP_MS},'
+        f'"ref":{{"boot":{boot},"seq":{seq}}}}}'
+    )
+    return command_topic(t), payload.encode("ascii")

@@ -305,6 +305,7 @@ class Lane:
     def _settle(self, batch: Sequence[Entry], results: tuple[Result, ...]) -> None:
         """Receipts first, on the same connection, so that no ack can overtake them."""
         signals = [entry for entry in batch if entry.kind == "signals"]
+        nonce = secrets.token_hex(4)  # one a batch: the same event twice in it needs one receipt
         for entry, result in zip(signals, results, strict=True):
             if result == "quarantined":
                 self._counters.quarantined += 1
@@ -312,9 +313,7 @@ class Lane:
             if result == "duplicate":
                 self._counters.duplicates += 1
             body = entry.body
-            topic, payload = make_receipt(
-                body["t"], body["boot"], body["seq"], secrets.token_hex(4)
-            )
+            topic, payload = make_receipt(body["t"], body["boot"], body["seq"], nonce)
             self.link.publish(topic, payload)
             self._counters.receipts += 1
         for entry in batch:

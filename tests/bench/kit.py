@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import platform
+import sqlite3
 import sys
 import tempfile
 import time
@@ -122,17 +123,19 @@ class Load:
     @staticmethod
     async def start(
         house: House, *, kind: str, boot: int, each: int, terminals: Sequence[str],
-        per_s: int = 0, receipts: bool = True, within_s: float = 120.0,
+        per_s: int = 0, receipts: bool = True, within_s: float = 120.0, stay_s: float = 0.0,
     ) -> "Load":
         """Connect `terminals`, then let each say `each` messages; returns when all are connected.
 
         `per_s`: pace of all together, 0 for full speed. `receipts`: end with the last receipt.
+        `stay_s`: how long they stay connected after that.
         """
         secret = house.place.keys.terminal_secret
         order = {
             "port": house.place.mqtt_port, "kind": kind, "boot": boot, "each": each,
             "users": [(t, terminal_password(secret, t)) for t in terminals],
             "per_s": per_s, "receipts": receipts, "within_s": within_s,
+            "stay_s": stay_s,
         }  # fmt: skip
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tests.bench.load",
@@ -148,7 +151,6 @@ class Load:
         """What the load saw, instants by perf_counter (one clock for all processes here)."""
         assert self.process.stdout is not None
         said: dict[str, Any] = json.loads(await self.process.stdout.readline())
-        await self.process.wait()
         return said
 
     async def stop(self) -> None:
@@ -197,10 +199,11 @@ def children() -> list[tuple[int, list[str]]]:
 
 @contextlib.asynccontextmanager
 async def a_house(
-    *, broker_only: bool = False, database_url: str = ""
+    *, broker_only: bool = False, database_url: str = "", extra_terminals: int = 0
 ) -> AsyncIterator[House]:
     """The embedded edition in a temporary directory, with the sample community; or its broker
-    alone, for a ceiling. `database_url`: an empty PostgreSQL database instead of SQLite."""
+    alone, for a ceiling. `database_url`: an empty PostgreSQL database instead of SQLite.
+    `extra_terminals`: so many without a resident, beside the sample's."""
     sink = Sink()
     with tempfile.TemporaryDirectory(prefix="xunlou-bench-") as folder:
         async with sink.serving() as url:
@@ -218,6 +221,16 @@ async def a_house(
                 place.url_of_database.append(database_url)
             await asyncio.to_thread(prepare, place, community)
             terminals = [r.terminal_id for _, _, r in community.flats_with_residents()]
+            if extra_terminals:
+                extra = [f"extra-{n}" for n in range(1, extra_terminals + 1)]
+                with sqlite3.connect(place.directory / "xunlou.db") as db:
+                    db.executemany(
+                        "INSERT INTO terminal (id, state, status, boot, firmware, heartbeat_s)"
+                        " VALUES (?, 'active', 'unknown', 0, '', 900)",
+                        [(t,) for t in extra],
+                    )
+                db.close()
+                terminals += extra
             async with Supervisor(Path(folder) / "log") as supervisor:
                 if broker_only:
                     users = terminal_users(place)

@@ -179,4 +179,6 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(run(json.loads(sys.stdin.readline()))), flush=True)  # noqa: T201
+    wanted = json.loads(sys.stdin.readline())
+    print(json.dumps(run(wanted)), flush=True)  # noqa: T201
+    time.sleep(wanted["stay_s"])  # still connected
