@@ -6,6 +6,7 @@ Duplicates beat silence: what can't be looked up within the deadline is sent aga
 """
 
 import asyncio
+import contextlib
 import logging
 import threading
 from collections.abc import Callable, Coroutine, Sequence
@@ -15,6 +16,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, RowMapping
+from sqlalchemy.exc import SQLAlchemyError
 
 from server.channels.base import Ambiguous, Busy, Channel, Refused, Sent
 from server.core.words import Delivery
@@ -106,7 +108,8 @@ class Worker:
             finally:
                 self._database.senders.remove(self._lease_here)
         # What a transaction has leased for us meanwhile is on its way here.
-        await self._database.write(lambda _tx: None, urgent=self._urgent)
+        with contextlib.suppress(SQLAlchemyError):
+            await self._database.write(lambda _tx: None, urgent=self._urgent)
         await asyncio.sleep(0)
         if self._under_way:
             await asyncio.wait(self._under_way)
@@ -157,7 +160,10 @@ class Worker:
         """Send what was leased for us with `taken` hands, or nothing of it (any thread)."""
         self._hands.give(taken - len(lot))
         if lot and self._loop is not None:
-            self._loop.call_soon_threadsafe(self._start, lot)
+            # A loop that has ended meanwhile sends nothing: the lease runs out, and whoever comes
+            # next looks the message up. The commit that we follow has happened all the same.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._start, lot)
 
     async def drain(self) -> int:
         """Send one lot and wait for all of it; returns how many there were."""
