@@ -131,20 +131,23 @@ def roles_of(conn: Connection, person_id: int) -> Sequence[RowMapping]:
     )
 
 
+_MANNED = (
+    select(ASSIGNMENT.c.id)
+    .join(PERSON, PERSON.c.id == ASSIGNMENT.c.person_id)
+    .where(
+        ASSIGNMENT.c.community_id == bindparam("community"),
+        ASSIGNMENT.c.role == Role.DUTY,
+        or_(ASSIGNMENT.c.absent_until.is_(None), ASSIGNMENT.c.absent_until <= bindparam("now")),
+        PERSON.c.opted_out_at.is_(None),
+    )
+    .limit(1)
+)
+
+
 def duty_is_manned(conn: Connection, community_id: int, now: datetime) -> bool:
     """Whether anybody who is not absent and has not opted out stands on duty."""
-    query = (
-        select(ASSIGNMENT.c.id)
-        .join(PERSON, PERSON.c.id == ASSIGNMENT.c.person_id)
-        .where(
-            ASSIGNMENT.c.community_id == community_id,
-            ASSIGNMENT.c.role == Role.DUTY,
-            or_(ASSIGNMENT.c.absent_until.is_(None), ASSIGNMENT.c.absent_until <= now),
-            PERSON.c.opted_out_at.is_(None),
-        )
-        .limit(1)
-    )
-    return conn.execute(query).first() is not None
+    asked = {"community": community_id, "now": now}
+    return conn.execute(_MANNED, asked).first() is not None
 
 
 def set_absent(conn: Connection, person_id: int, until: datetime | None) -> int:

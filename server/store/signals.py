@@ -298,11 +298,12 @@ def awaited_terminals(conn: Connection, deadline: datetime) -> list[str]:
     return list(conn.execute(query).scalars())
 
 
+_RUNG = select(ROUND.c.prompted_at).where(
+    ROUND.c.community_id == bindparam("community"), ROUND.c.due_at == bindparam("due")
+)
+
+
 def round_rung(conn: Connection, community_id: int, due_at: datetime) -> tuple[bool, bool]:
     """Whether a round has been opened, and whether its chime has rung."""
-    row = conn.execute(
-        select(ROUND.c.prompted_at).where(
-            ROUND.c.community_id == community_id, ROUND.c.due_at == due_at
-        )
-    ).first()
+    row = conn.execute(_RUNG, {"community": community_id, "due": due_at}).first()
     return row is not None, row is not None and row[0] is not None

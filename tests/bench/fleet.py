@@ -55,7 +55,8 @@ async def main(terminals: int = TERMINALS) -> None:
         emit(bench="fleet", terminals=terminals, receipts=receipts, mib_nobody=before,
              mib_all=after, mib_per_1000=per_1000,
              mib_per_1000_broker_and_server=per_1000["mosquitto"] + per_1000["serve"],
-             storm=min(STORM, terminals), storm_connected_s=back_s, storm_receipts_s=told)  # fmt: skip
+             storm=min(STORM, terminals), storm_connected_s=back_s,
+             storm_receipts_s=told)  # fmt: skip
 
 
 if __name__ == "__main__":
