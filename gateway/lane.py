@@ -69,6 +69,7 @@ class Lane:
         self._concurrency = concurrency
         self._batch_max = batch_max
         self._batch_wait_s = batch_wait_s
+        self._urgent = name == "sos"
         self._backoff_max_s = backoff_max_s
         self._auth_retry_s = auth_retry_s
         self._hold_max = hold_max
@@ -194,8 +195,8 @@ class Lane:
     async def _room(self) -> None:
         """Wait while the broker has not confirmed the receipts of earlier batches: a server that
         is faster than the way to the terminals must not fill our outgoing queue until it drops."""
-        if self.link.backlog <= MOST_BACKLOG:
-            return
+        if self._urgent or self.link.backlog <= MOST_BACKLOG:
+            return  # a press goes to the server, whatever becomes of receipts
         self._making_room = True
         # Its confirmations come in behind messages, so we have to read on.
         if self._paused:

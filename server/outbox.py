@@ -33,6 +33,7 @@ BACKOFF_S = (1, 2, 4, 8, 15)
 AT_ONCE, URGENT_AT_ONCE = 16, 32
 """Sends under way in a lane. The SOS lane has more, so that a provider that hangs on some holds up
 none of the others."""
+TOGETHER_S = 0.005
 CLOCKS_APART = timedelta(minutes=10)
 """How far the provider's clock may be from ours when we look a message up."""
 
@@ -120,6 +121,7 @@ class Worker:
         slowest of a lot: each send frees its own hand, and rings if more may be waiting."""
         due_at = await self._database.read(lambda c: outbox.next_due(c, self._lanes))
         if due_at is None or due_at > self._database.clock.now():
+            self._waiting = False
             return 0  # looked up without the write lock: an SOS must not wait for an idle worker
         free = self._hands.take(self._slots)
         lot: Sequence[RowMapping] = ()
@@ -143,8 +145,9 @@ class Worker:
         if not task.cancelled() and task.exception() is not None:
             # The lease runs out and the message comes back, to be looked up.
             log.error("a message could not be recorded", exc_info=task.exception())
-        if self._waiting:
-            self._rung.set()
+        if self._waiting and self._loop is not None:
+            # In a moment, not at once: hands that come free together fetch one lot together.
+            self._loop.call_later(TOGETHER_S, self._rung.set)
 
     def _lease_here(self, tx: Tx) -> Handed:
         """Lease what is due within a transaction that has just queued something (any thread)."""
