@@ -53,6 +53,8 @@ bench: setup ## Measure; one JSON line each (docs/performance.md)
 	@$(BIN)/python -m tests.bench.sos
 	@$(BIN)/python -m tests.bench.ingest
 	@$(BIN)/python -m tests.bench.wall
+	@$(BIN)/python -m tests.bench.detection
+	@$(BIN)/python -m tests.bench.fleet
 
 screenshots: setup ## Take the pictures of docs/screens.md anew (two minutes)
 	@$(BIN)/python -m tests.screens $(ARGS)

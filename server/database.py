@@ -12,18 +12,19 @@ are easier to read and to test than coroutines (docs/adr/0003).
 """
 
 import asyncio
+import logging
 import random
 import secrets
 import threading
 import time
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, Protocol, TypeVar, get_args
 
 from psycopg import errors
 from psycopg.adapt import Buffer
@@ -36,6 +37,7 @@ from server import metrics, wakeups
 from server.clock import Clock
 from server.wakeups import Wire
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 S = TypeVar("S")
 Topic = Literal["feed", "outbox", "commands"]
@@ -80,6 +82,12 @@ class Tx:
     """Since when this process has worked: what was missed before that is our own absence."""
     after: list[Callable[[], None]] = field(default_factory=list)
     """Counted once it is true: run after the commit, never after a rollback. Must not fail."""
+    entries: list[Mapping[str, Any]] = field(default_factory=list)
+    """Journal entries not yet written: they go in together, last of all."""
+    last: "dict[str, Callable[[Tx], None]]" = field(default_factory=dict)
+    """What is still to be done in this transaction, right before its commit."""
+    memo: dict[Any, Any] = field(default_factory=dict)
+    """Facts read once that this transaction does not change."""
 
     def real(self, span: timedelta) -> timedelta:
         """A span of our machinery's real time as the clock counts it (a demo runs faster)."""
@@ -93,12 +101,57 @@ class Tx:
         keys = {"space": ALONE_SPACE, "what": zlib.crc32(what.encode()) & 0x7FFFFFFF}
         return bool(self.conn.execute(ALONE, keys).scalar_one())
 
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """A part that may fail by itself: nothing of it remains, in the journal neither."""
+        noted = len(self.entries)
+        try:
+            with self.conn.begin_nested():
+                yield
+        except BaseException:
+            del self.entries[noted:]
+            raise
+
     def wake(self, topic: Topic) -> None:
         """Ring `topic`'s bell after the commit, and only then."""
         self.woken.add(topic)
 
 
 ALONE = text("SELECT pg_try_advisory_xact_lock(:space, :what)")
+
+
+class Leased(Protocol):
+    """What a sender has leased within a transaction that is about to end."""
+
+    @property
+    def more(self) -> bool:
+        """Whether messages may be waiting beside these."""
+        ...
+
+    def ended(self, *, committed: bool) -> None:
+        """Send it, or forget it. Called from the writer's thread; must not block nor raise."""
+        ...
+
+
+class NothingLeased:
+    """A lease that failed by itself; somebody is to look again."""
+
+    more = True
+
+    def ended(self, *, committed: bool) -> None:
+        """As Leased says."""
+
+
+def _leased(tx: Tx, lease: Callable[[Tx], Leased]) -> Leased:
+    """What a sender leases here. That it fails must never undo what it was to send."""
+    try:
+        with tx.attempt():
+            return lease(tx)
+    except DBAPIError as error:
+        if _may_try_again(error):
+            raise
+        log.exception("nothing could be leased with what was queued; it will be looked for")
+        return NothingLeased()
 
 
 class Gate:
@@ -244,6 +297,8 @@ class Database:
             self.writer = _postgres_engine(parsed, writer=True, pool=urgent + bulk)
             self.reader = _postgres_engine(parsed, writer=False, pool=reads)
             self.wire = Wire(parsed, self.me, self.bell.ring, get_args(Topic))
+        self.senders: list[Callable[[Tx], Leased]] = []
+        """Running outbox workers: each leases what it has free hands for."""
         self._urgent = ThreadPoolExecutor(urgent, "urgent")
         self._bulk = ThreadPoolExecutor(bulk, "bulk")
         self._reads = ThreadPoolExecutor(reads, "read")
@@ -281,15 +336,32 @@ class Database:
         raise AssertionError("unreachable")
 
     def _once(self, use_case: Callable[[Tx], T]) -> tuple[T, set[Topic]]:
-        with self.writer.begin() as conn:
-            tx = Tx(conn, self.clock.now(), self.clock.speed, up_since=self.up_since)
-            try:
-                result = use_case(tx)
-            except DBAPIError as error:
-                # Only here, never at the commit: a commit that broke off may have happened.
-                if _may_try_again(error):
-                    raise _Undone(error) from error
-                raise
+        lots: list[Leased] = []
+        try:
+            with self.writer.begin() as conn:
+                tx = Tx(conn, self.clock.now(), self.clock.speed, up_since=self.up_since)
+                try:
+                    result = use_case(tx)
+                    for step in tx.last.values():
+                        step(tx)
+                    if "outbox" in tx.woken:
+                        # Leased in the very transaction that queued it, and handed over after it:
+                        # what an SOS says leaves after one commit, not after two.
+                        for lease in tuple(self.senders):
+                            lots.append(_leased(tx, lease))
+                except DBAPIError as error:
+                    # Only here, never at the commit: a commit that broke off may have happened.
+                    if _may_try_again(error):
+                        raise _Undone(error) from error
+                    raise
+        except BaseException:
+            for lot in lots:
+                lot.ended(committed=False)
+            raise
+        for lot in lots:
+            lot.ended(committed=True)
+        if lots and not any(lot.more for lot in lots):
+            tx.woken.discard("outbox")  # nobody need look for what all have in hand
         for note in tx.after:
             note()
         return result, tx.woken

@@ -7,7 +7,9 @@ the other. What could not leave within its sending deadline has failed, and the 
 """
 
 import asyncio
+import contextlib
 import logging
+import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -15,6 +17,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, RowMapping
+from sqlalchemy.exc import SQLAlchemyError
 
 from server.channels.base import Ambiguous, Busy, Refused, Sent
 from server.channels.lines import Line, Lines
@@ -32,9 +35,10 @@ log = logging.getLogger(__name__)
 LEASE = timedelta(seconds=30)
 """Longer than the channel's own time-out, so that a living sender is never overtaken."""
 BACKOFF_S = (1, 2, 4, 8, 15)
-AT_ONCE, URGENT_AT_ONCE = 8, 32
+AT_ONCE, URGENT_AT_ONCE = 16, 32
 """Sends under way in a lane. The SOS lane has more, so that a provider that hangs on some holds up
 none of the others."""
+TOGETHER_S = 0.005
 CLOCKS_APART = timedelta(minutes=10)
 """How far the provider's clock may be from ours when we look a message up."""
 
@@ -45,23 +49,66 @@ class Lot:
 
     messages: Sequence[RowMapping] = ()
     providers: Mapping[str, str] = field(default_factory=dict)
+    full: bool = False
+    """Whether more may be due than were asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """Messages leased within somebody else's transaction, on the way to their worker."""
+
+    worker: "Worker"
+    lot: Lot
+
+    @property
+    def more(self) -> bool:
+        """As database.Leased says."""
+        return self.lot.full
+
+    def ended(self, *, committed: bool) -> None:
+        """As database.Leased says."""
+        self.worker.handed(self.lot, committed=committed)
+
+
+class Hands:
+    """How many sends a worker may still begin. Taken from any thread."""
+
+    def __init__(self, most: int) -> None:
+        self._free = most
+        self._lock = threading.Lock()
+
+    def take(self, most: int) -> int:
+        """Take up to `most`; returns how many there were."""
+        with self._lock:
+            taken = min(most, self._free)
+            self._free -= taken
+            return taken
+
+    def give(self, back: int) -> None:
+        """Give some back."""
+        with self._lock:
+            self._free += back
 
 
 class Pace:
-    """The one bucket of a sender, shared by its lanes. Touched from the event loop only."""
+    """The one bucket of a sender, shared by its lanes. Asked from any thread; two that ask at once
+    may both take the same drops, which only makes the bucket's debt a little deeper."""
 
     def __init__(self, per_s: float = 0.0) -> None:
         """`per_s`: messages a second; 0 = no limit."""
         self._bucket = pace.Bucket(per_s)
+        self._lock = threading.Lock()
 
     def allowed(self, wanted: int, now: datetime, *, urgent: bool) -> int:
         """How many may leave now."""
-        self._bucket = pace.refilled(self._bucket, now)
-        return pace.allowed(self._bucket, wanted, urgent=urgent)
+        with self._lock:
+            self._bucket = pace.refilled(self._bucket, now)
+            return pace.allowed(self._bucket, wanted, urgent=urgent)
 
     def spent(self, sent: int) -> None:
         """So many are leaving."""
-        self._bucket = pace.spent(self._bucket, sent)
+        with self._lock:
+            self._bucket = pace.spent(self._bucket, sent)
 
 
 class Worker:
@@ -80,39 +127,92 @@ class Worker:
         self._slots = URGENT_AT_ONCE if SOS_LANE in lanes else AT_ONCE
         self._threads = ThreadPoolExecutor(self._slots, f"send-{lanes[0]}")
         self._under_way: set[asyncio.Task[None]] = set()
+        self._hands = Hands(self._slots)
+        self._rung = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._records: list[tuple[Callable[[Tx], None], asyncio.Future[None]]] = []
+        self._recording: asyncio.Task[None] | None = None
+        self._waiting = True
+        """Whether more may be due than we had hands for."""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Send whatever is due until `stop`; what is under way is finished and recorded."""
-        with self._database.bell.listening("outbox") as rung:
-            while not stop.is_set():
-                rung.clear()
-                try:
-                    await self.probe()
-                    if await self._begin(rung):
-                        continue
-                except Exception:
-                    log.exception("the outbox could not be drained; trying again")
-                await _either(rung, stop, timeout_s=1.0)
+        self._loop = asyncio.get_running_loop()
+        with self._database.bell.listening("outbox") as self._rung:
+            self._database.senders.append(self._lease_here)
+            try:
+                while not stop.is_set():
+                    self._rung.clear()
+                    try:
+                        await self.probe()
+                        if await self._begin():
+                            continue
+                    except Exception:
+                        log.exception("the outbox could not be drained; trying again")
+                    await _either(self._rung, stop, timeout_s=1.0)
+            finally:
+                self._database.senders.remove(self._lease_here)
+        # What a transaction has leased for us meanwhile is on its way here.
+        with contextlib.suppress(SQLAlchemyError):
+            await self._database.write(lambda _tx: None, urgent=self._urgent)
+        await asyncio.sleep(0)
         if self._under_way:
             await asyncio.wait(self._under_way)
         self._threads.shutdown(wait=False)
 
-    async def _begin(self, rung: asyncio.Event) -> int:
-        """Begin sending as many as there are free slots; returns how many. Nobody waits for the
-        slowest of a lot: each send frees its own slot, and rings when it does."""
-        lot = await self._lot(self._slots - len(self._under_way))
+    async def _begin(self) -> int:
+        """Begin sending as many as there are free hands; returns how many. Nobody waits for the
+        slowest of a lot: each send frees its own hand, and rings if more may be waiting."""
+        due_at = await self._database.read(lambda c: outbox.next_due(c, self._lanes))
+        if due_at is None or due_at > self._database.clock.now():
+            self._waiting = False
+            return 0  # looked up without the write lock: an SOS must not wait for an idle worker
+        free = self._hands.take(self._slots)
+        lot = Lot()
+        try:
+            lot = await self._lot(free)
+        finally:
+            self._waiting = lot.full
+            self._hands.give(free - len(lot.messages))
+        self._start(lot)
+        return len(lot.messages)
+
+    def _start(self, lot: Lot) -> None:
         for message in lot.messages:
             task = asyncio.create_task(self._send(message, lot.providers))
             self._under_way.add(task)
-            task.add_done_callback(lambda done: self._ended(done, rung))
-        return len(lot.messages)
+            task.add_done_callback(self._ended)
 
-    def _ended(self, task: asyncio.Task[None], rung: asyncio.Event) -> None:
+    def _ended(self, task: asyncio.Task[None]) -> None:
         self._under_way.discard(task)
+        self._hands.give(1)
         if not task.cancelled() and task.exception() is not None:
             # The lease runs out and the message comes back, to be looked up.
             log.error("a message could not be recorded", exc_info=task.exception())
-        rung.set()
+        if self._waiting and self._loop is not None:
+            # In a moment, not at once: hands that come free together fetch one lot together.
+            self._loop.call_later(TOGETHER_S, self._rung.set)
+
+    def _lease_here(self, tx: Tx) -> Handed:
+        """Lease what is due within a transaction that has just queued something (any thread)."""
+        free = self._hands.take(self._slots)
+        lot = Lot(full=True)
+        try:
+            if free:
+                lot = self._lease(tx, free)
+        finally:
+            self._hands.give(free - len(lot.messages))
+        return Handed(self, lot)
+
+    def handed(self, lot: Lot, *, committed: bool) -> None:
+        """Send what was leased for us, or nothing of it where that came to nothing (any thread)."""
+        if not committed:
+            self._hands.give(len(lot.messages))
+        elif lot.messages and self._loop is not None:
+            # A loop that has ended meanwhile sends nothing: the lease runs out, and whoever comes
+            # next looks the message up. The commit that we follow has happened all the same.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._start, lot)
 
     async def drain(self) -> int:
         """Send one lot and wait for all of it; returns how many there were."""
@@ -122,16 +222,11 @@ class Worker:
         return len(lot.messages)
 
     async def _lot(self, most: int) -> Lot:
-        now = self._database.clock.now()
-        most = self._pace.allowed(most, now, urgent=self._urgent)
-        if most < 1:
-            return Lot()
-        providers = self._lines.names()
-        messages = await self._database.write(
-            lambda tx: self._lease(tx, most, providers), urgent=self._urgent
+        if self._pace.allowed(most, self._database.clock.now(), urgent=self._urgent) < 1:
+            return Lot(full=True)
+        return await self._database.write(
+            lambda tx: self._lease(tx, most), urgent=self._urgent
         )
-        self._pace.spent(len(messages))
-        return Lot(messages, providers)
 
     async def probe(self) -> None:
         """Ask providers that are down whether they are back, with no message at stake."""
@@ -153,15 +248,19 @@ class Worker:
     def _urgent(self) -> bool:
         return SOS_LANE in self._lanes
 
-    def _lease(
-        self, tx: Tx, most: int, providers: Mapping[str, str]
-    ) -> Sequence[RowMapping]:
+    def _lease(self, tx: Tx, most: int) -> Lot:
+        allowed = self._pace.allowed(most, tx.now, urgent=self._urgent)
+        if allowed < 1:
+            return Lot(full=True)
         if outbox.next_due(tx.conn, self._lanes) is None:
-            return []
+            return Lot()
+        providers = self._lines.names()
         until = tx.now + tx.real(LEASE)
-        return outbox.lease(
-            tx.conn, self._lanes, tx.now, until, most, providers, self._database.me
+        messages = outbox.lease(
+            tx.conn, self._lanes, tx.now, until, allowed, providers, self._database.me
         )
+        self._pace.spent(len(messages))
+        return Lot(messages, providers, full=len(messages) == allowed)
 
     async def _send(self, message: RowMapping, providers: Mapping[str, str]) -> None:
         """One message: look it up if it may have left, then send it, then record what became of
@@ -322,7 +421,44 @@ class Worker:
             outbox.set_message(tx.conn, message["id"], **values)
             receipts.take_delivery(tx, self._house, message["id"], Delivery.SENT)
 
-        await self._database.write(record, urgent=self._urgent)
+        await self._note(record)
+
+    async def _note(self, record: Callable[[Tx], None]) -> None:
+        """Run `record` in a transaction that it shares with those of other messages that ended
+        meanwhile: a big round is thousands of records, and each transaction is a wait for the
+        disk and for the write lock. One that fails is tried again by itself."""
+        if self._loop is None:
+            await self._database.write(record, urgent=self._urgent)
+            return
+        noted = self._loop.create_future()
+        self._records.append((record, noted))
+        if self._recording is None:
+            self._recording = asyncio.create_task(self._note_all())
+        await noted
+
+    async def _note_all(self) -> None:
+        while self._records:
+            lot, self._records = self._records, []
+
+            failed = await self._written([record for record, _ in lot])
+            for record, noted in lot:
+                alone = await self._written([record]) if failed and len(lot) > 1 else failed
+                if alone is None:
+                    noted.set_result(None)
+                else:
+                    noted.set_exception(alone)
+        self._recording = None
+
+    async def _written(self, records: Sequence[Callable[[Tx], None]]) -> BaseException | None:
+        """Run all in one transaction; returns what hindered it."""
+
+        def together(tx: Tx) -> None:
+            for record in records:
+                record(tx)
+
+        write = self._database.write(together, urgent=self._urgent)
+        (result,) = await asyncio.gather(write, return_exceptions=True)
+        return result
 
 
 def _since(message: RowMapping) -> datetime:

@@ -17,8 +17,8 @@ COOKIE = "xunlou_session"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-def get_runtime(request: Request) -> Runtime:
-    """The server's parts."""
+async def get_runtime(request: Request) -> Runtime:
+    """The server's parts. (Async: a plain function would be run in a thread, for each request.)"""
     runtime: Runtime = request.app.state.runtime
     return runtime
 
@@ -44,7 +44,7 @@ def _is(given: HTTPAuthorizationCredentials | None, secret: SecretStr | None) ->
     )
 
 
-def gateway(
+async def gateway(
     runtime: RuntimeDep, given: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
 ) -> None:
     """Let gateways in."""

@@ -148,22 +148,44 @@ def next_deadline(plans: tuple[Plan, ...], zone: ZoneInfo, after: datetime) -> d
     return current(plans, zone, after).deadline
 
 
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """The round in which everybody with this deadline owes a sign of life, worked out once for
+    all of them. `round` is None when the plan was edited since the deadline was set."""
+
+    plans: tuple[Plan, ...]
+    zone: ZoneInfo
+    next_due_at: datetime
+    round: Occurrence | None
+    following: datetime
+
+    def after_sign_of_life(self, seen_at: datetime) -> datetime | None:
+        """The next deadline of a resident who was seen at `seen_at`; None when it stays.
+
+        Only a sign from inside the awaited round's window meets it: a press at ten in the morning
+        says nothing about the evening.
+        """
+        if self.round is None:  # judge by the new plan from here on
+            return next_deadline(self.plans, self.zone, max(self.next_due_at, seen_at))
+        if self.round.opens_at <= seen_at < self.round.deadline:
+            return self.following
+        return None
+
+
+def awaited(plans: tuple[Plan, ...], zone: ZoneInfo, next_due_at: datetime) -> Awaited:
+    """What a resident with this deadline owes."""
+    found = next(
+        (o for o in occurrences(plans, zone, next_due_at) if o.deadline == next_due_at), None
+    )
+    following = next_deadline(plans, zone, next_due_at)
+    return Awaited(plans, zone, next_due_at, found, following)
+
+
 def after_sign_of_life(
     plans: tuple[Plan, ...], zone: ZoneInfo, next_due_at: datetime, seen_at: datetime
 ) -> datetime:
-    """The resident's next deadline once they were seen at `seen_at`.
-
-    Only a sign from inside the awaited round's window meets it: a press at ten in the morning says
-    nothing about the evening.
-    """
-    awaited = next(
-        (o for o in occurrences(plans, zone, next_due_at) if o.deadline == next_due_at), None
-    )
-    if awaited is None:  # the plan was edited meanwhile: judge by the new one from here on
-        return next_deadline(plans, zone, max(next_due_at, seen_at))
-    if awaited.opens_at <= seen_at < awaited.deadline:
-        return next_deadline(plans, zone, next_due_at)
-    return next_due_at
+    """The resident's next deadline once they were seen at `seen_at`."""
+    return awaited(plans, zone, next_due_at).after_sign_of_life(seen_at) or next_due_at
 
 
 def due_anew(

@@ -1,6 +1,7 @@
 """Saves a decision together with everything that follows from it: the one door to the outbox."""
 
 import math
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,18 +28,19 @@ DESK_WORDS = {Role.OPERATOR: "operator", Role.DUTY: "operator", Role.STREET: "st
               Role.DISTRICT: "district"}  # fmt: skip
 
 
-def roster_of(tx: Tx, row: RowMapping) -> Roster:
+def roster_of(tx: Tx, row: Mapping[Any, Any]) -> Roster:
     """Who stands behind each target for this alert's door, now."""
-    if row["building_id"] is None:
+    if row.get("building_id") is None:
         return Roster()
-    key = (row["building_id"], row["resident_id"])
+    key = (row["building_id"], row.get("resident_id"))
     return people.rosters(tx.conn, [key], tx.now)[key]
 
 
 def situation(tx: Tx, stored: alerts.Stored) -> core.Situation:
     """The facts `core.alerts.decide` judges by."""
-    told, tried, waiting = outbox.told(tx.conn, stored.id)
-    return core.Situation(stored.alert, roster_of(tx, stored.row), told, tried, waiting)
+    told = outbox.told(tx.conn, [stored.id])[stored.id]
+    roster = roster_of(tx, stored.row)
+    return core.Situation(stored.alert, roster, told.best, told.tried, told.waiting)
 
 
 def subject_of(tx: Tx, stored: alerts.Stored) -> Subject:
@@ -47,7 +49,7 @@ def subject_of(tx: Tx, stored: alerts.Stored) -> Subject:
     waited = int((tx.now - row["opened_at"]).total_seconds() // 60)
     # A worklist speaks of the building and its flats, also when it is one resident's own.
     if row["resident_id"] is not None and row["kind"] != Kind.MISSED:
-        resident = people.resident(tx.conn, row["resident_id"])
+        resident = _resident(tx, row["resident_id"])
         assert resident is not None
         ended = resident["state"] == "ended"
         return Subject(
@@ -71,11 +73,20 @@ def subject_of(tx: Tx, stored: alerts.Stored) -> Subject:
     )
 
 
-def _number(tx: Tx, building_id: int) -> int:
-    from sqlalchemy import select
+def _resident(tx: Tx, resident_id: int) -> RowMapping | None:
+    """Door, age and living situation: read once a transaction, as nothing here changes them."""
+    key = ("resident", resident_id)
+    if key not in tx.memo:
+        tx.memo[key] = people.resident(tx.conn, resident_id)
+    found: RowMapping | None = tx.memo[key]
+    return found
 
-    query = select(people.BUILDING.c.number).where(people.BUILDING.c.id == building_id)
-    return int(tx.conn.execute(query).scalar_one())
+
+def _number(tx: Tx, building_id: int) -> int:
+    key = ("building", building_id)
+    if key not in tx.memo:
+        tx.memo[key] = people.building_number(tx.conn, building_id)
+    return int(tx.memo[key])
 
 
 def commit(
@@ -96,7 +107,7 @@ def entry_(tx: Tx, stored: alerts.Stored, kind: str, **data: Any) -> None:
     row = stored.row
     flat_id = None
     if row["resident_id"] is not None:
-        resident = people.resident(tx.conn, row["resident_id"])
+        resident = _resident(tx, row["resident_id"])
         flat_id = resident["flat_id"] if resident else None
     journal.note(
         tx, kind, alert_id=stored.id, building_id=row["building_id"], flat_id=flat_id,
@@ -109,61 +120,81 @@ def enact(
     tx: Tx, house: House, stored: alerts.Stored, effects: tuple[core.Effect, ...]
 ) -> None:
     """Queue what follows from a decision, in this transaction."""
-    subject = subject_of(tx, stored) if effects and stored.row["building_id"] else None
     for effect in effects:
         match effect:
             case core.Tell():
-                assert subject is not None
-                tell(tx, house, stored, effect, subject)
+                pass  # below, all at once
             case core.HelpComing(responder):
                 _command(tx, stored, _help_coming(stored, responder, tx.now), HELP_TEXT_LIFE)
             case core.TellTerminalResolved():
                 _command(tx, stored, {"cmd": "resolved"}, HELP_TEXT_LIFE)
             case core.CancelQueued():
                 outbox.cancel_queued(tx.conn, stored.id, tx.now)
+    tell(tx, house, tells_of(tx, stored, effects))
+
+
+def tells_of(
+    tx: Tx, stored: alerts.Stored, effects: tuple[core.Effect, ...]
+) -> list[tuple[alerts.Stored, core.Tell, Subject]]:
+    """The messages that follow from a decision, each with what it may say."""
+    told = [effect for effect in effects if isinstance(effect, core.Tell)]
+    if not told:
+        return []
+    assert stored.row["building_id"] is not None, "nobody stands behind no door"
+    subject = subject_of(tx, stored)
+    return [(stored, effect, subject) for effect in told]
 
 
 def tell(
-    tx: Tx, house: House, stored: alerts.Stored, effect: core.Tell, subject: Subject
+    tx: Tx, house: House, tells: Sequence[tuple[alerts.Stored, core.Tell, Subject]]
 ) -> None:
-    """Queue one message about an alert, in the recipient's language, with their own link. Where no
+    """Queue messages about alerts, each in the recipient's language, with their own link. Where no
     call can be placed, a call is an SMS instead (and the unique key makes two of them one)."""
-    person, channel = effect.person, effect.channel
-    if channel is Channel.VOICE and house.ways.calls:
-        body = speech.call(effect.template, subject, person.lang)
-    else:
-        channel = Channel.SMS
-        link = house.link() if house.ways.two_way else ""
-        with_link = Subject(**{**_fields(subject), "link": link})
-        body = compose(effect.template, with_link, person.lang, effect.about, house.ways)
-    if PLACEHOLDER in body:
-        digest = digest_of(house.token(stored.id, person.id))
-        alerts.add_link(
-            tx.conn, digest, alert_id=stored.id, person_id=person.id, role=person.role.value,
-            expires_at=tx.now + LINK_LIFE,
-        )
-    message_id = outbox.enqueue(
-        tx.conn,
-        alert_id=stored.id,
-        person_id=person.id,
-        role=person.role.value,
-        step=effect.step,
-        attempt=effect.attempt,
-        channel=channel.value,
-        template=effect.template.value,
-        lane=SOS_LANE if stored.alert.kind is Kind.SOS else ROUND_LANE,
-        phone=person.phone,
-        body=body,
-        due_at=tx.now,
-        created_at=tx.now,
-    )
-    if message_id is not None:
-        entry_(
-            tx, stored, "message_queued", message_id=message_id, template=effect.template.value,
-            role=person.role.value, step=effect.step, delivery=Delivery.QUEUED.value,
-            channel=channel.value,
-        )
-        tx.wake("outbox")
+    links, rows = [], []
+    bodies: dict[tuple[object, ...], str] = {}
+    for stored, effect, subject in tells:
+        person = effect.person
+        channel = effect.channel if house.ways.calls else Channel.SMS
+        # Two stewards with one language read the same words; only the link's token is their own.
+        wording = (stored.id, channel, effect.template, person.lang, effect.about)
+        if wording not in bodies:
+            bodies[wording] = _body(house, effect, channel, subject)
+        body = bodies[wording]
+        if PLACEHOLDER in body:
+            digest = digest_of(house.token(stored.id, person.id))
+            links.append((digest, stored.id, person.id, person.role.value, tx.now + LINK_LIFE))
+        rows.append({
+            "alert_id": stored.id,
+            "person_id": person.id,
+            "role": person.role.value,
+            "step": effect.step,
+            "attempt": effect.attempt,
+            "channel": channel.value,
+            "template": effect.template.value,
+            "lane": SOS_LANE if stored.alert.kind is Kind.SOS else ROUND_LANE,
+            "phone": person.phone,
+            "body": body,
+            "due_at": tx.now,
+            "created_at": tx.now,
+        })  # fmt: skip
+    alerts.add_links(tx.conn, links)
+    queued = outbox.enqueue_many(tx.conn, rows)
+    for (stored, effect, _), row, message_id in zip(tells, rows, queued, strict=True):
+        if message_id is not None:
+            entry_(
+                tx, stored, "message_queued", message_id=message_id,
+                template=effect.template.value, role=effect.person.role.value,
+                step=effect.step, delivery=Delivery.QUEUED.value, channel=row["channel"],
+            )  # fmt: skip
+            tx.wake("outbox")
+
+
+def _body(house: House, effect: core.Tell, channel: Channel, subject: Subject) -> str:
+    if channel is Channel.VOICE:
+        return speech.call(effect.template, subject, effect.person.lang)
+    link = house.link() if house.ways.two_way else ""
+    with_link = Subject(**{**_fields(subject), "link": link})
+    return compose(effect.template, with_link, effect.person.lang, effect.about, house.ways)
 
 
 def answer(

@@ -7,9 +7,7 @@ The device and the person are supervised apart: nothing here is a sign of life.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Protocol
-
-from sqlalchemy import RowMapping
+from typing import Protocol
 
 from server.core.words import Fault
 from server.database import Tx
@@ -17,6 +15,7 @@ from server.service import raising
 from server.service.house import House
 from server.service.sight import HEARTBEATS_MISSED
 from server.store import journal, outbox, signals
+from server.tables import to_ms
 
 WILL_GRACE = timedelta(seconds=120)
 """A restart of broker or router makes every device "lost" for a moment: no flood for that."""
@@ -81,39 +80,54 @@ class Words:
 def update(
     tx: Tx,
     house: House,
-    known: Mapping[str, RowMapping],
+    known: Mapping[str, signals.Known],
     words: "Words",
 ) -> None:
     """Fold all words of a batch into one presence row a terminal."""
-    rows: dict[str, dict[str, Any]] = {}
+    rows: dict[str, signals.Presence] = {}
     back: list[str] = []
     gone = 0
+    now_ms = to_ms(tx.now)
 
-    def alive(terminal_id: str, hb_s: int | None = None, **values: Any) -> None:
-        interval_s = hb_s or known[terminal_id]["heartbeat_s"]
-        row = rows.setdefault(terminal_id, {"t_id": terminal_id})
-        row.update({k: v for k, v in values.items() if v is not None})
-        row["status"] = "online"
-        row["last_seen_at"] = tx.now
-        row["heartbeat_due_at"] = tx.now + timedelta(seconds=interval_s * HEARTBEATS_MISSED)
-        if known[terminal_id]["status"] == "lost":
+    def alive(device: _Event | Heartbeat, boot: int | None) -> signals.Presence:
+        row = _alive(device.t, boot, None)
+        row.battery = row.battery if device.bat is None else device.bat
+        row.mains = row.mains if device.mains is None else device.mains
+        row.rssi = row.rssi if device.rssi is None else device.rssi
+        return row
+
+    def _alive(terminal_id: str, boot: int | None, hb_s: int | None) -> signals.Presence:
+        terminal = known[terminal_id]
+        row = rows.get(terminal_id)
+        if row is None:
+            row = rows[terminal_id] = signals.Presence(terminal_id)
+        row.boot = row.boot if boot is None else boot
+        row.status = "online"
+        row.last_seen_ms = now_ms
+        interval_s = hb_s or row.heartbeat_s or terminal.heartbeat_s
+        row.heartbeat_due_ms = now_ms + int(interval_s * HEARTBEATS_MISSED * 1000)
+        if terminal.status == "lost":
             back.append(terminal_id)
+        return row
 
     for e in words.events:
         # Never back: a stored event of an earlier life must not make that life's will current.
-        alive(e.t, boot=max(e.boot, known[e.t]["boot"]), battery=e.bat, mains=e.mains, rssi=e.rssi)
+        alive(e, max(e.boot, known[e.t].boot))
     for h in words.heartbeats:
         if h.t in known:
-            alive(h.t, boot=h.boot, battery=h.bat, mains=h.mains, rssi=h.rssi)
+            alive(h, h.boot)
     for s in words.statuses:
         if s.t not in known:
             continue
-        newest = rows.get(s.t, {}).get("boot") or known[s.t]["boot"]
+        before = rows.get(s.t)
+        newest = (before.boot if before else None) or known[s.t].boot
         if s.s == "online":
-            alive(s.t, s.hb_s, boot=s.boot, firmware=s.fw, heartbeat_s=s.hb_s)
+            row = _alive(s.t, s.boot, s.hb_s)
+            row.firmware = row.firmware if s.fw is None else s.fw
+            row.heartbeat_s = row.heartbeat_s if s.hb_s is None else s.hb_s
         elif s.boot is None or s.boot >= newest:  # a will of an older life is stale
-            row = rows.setdefault(s.t, {"t_id": s.t})
-            row["heartbeat_due_at"] = tx.now + tx.real(WILL_GRACE)
+            row = rows.setdefault(s.t, signals.Presence(s.t))
+            row.heartbeat_due_ms = now_ms + int(tx.real(WILL_GRACE).total_seconds() * 1000)
             gone += 1
     signals.mark_presence(tx.conn, list(rows.values()))
     if gone >= MANY and not journal.noted(tx.conn, "many_gone", tx.now - tx.real(NOTICE_AGAIN)):
@@ -123,8 +137,8 @@ def update(
         journal.append(
             tx,
             [
-                {"kind": "device_back", "building_id": known[t]["building_id"],
-                 "flat_id": known[t]["flat_id"], "data": {"terminal": t}}
+                {"kind": "device_back", "building_id": known[t].building_id,
+                 "flat_id": known[t].flat_id, "data": {"terminal": t}}
                 for t in sorted(set(back))
             ],
         )  # fmt: skip

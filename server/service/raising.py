@@ -1,6 +1,7 @@
 """Opening alerts: an SOS, a building's missed round, a fault. One open alert a subject."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -18,15 +19,20 @@ def _open(
     tx: Tx, house: House, alert: core.Alert, why: dict[str, Any], **facts: Any
 ) -> alerts.Stored | None:
     """Create, take the first step, queue its messages. None: somebody else opened it first."""
-    stored = alerts.create(tx.conn, alert, tx.now, **facts)
+    decision = None
+    if alert.ladder is not None:
+        # Decided before it is stored: an SOS is written once, not opened and then changed.
+        decision = core.open_alert(alert, effects.roster_of(tx, facts), tx.now)
+    first = decision.alert if decision else alert
+    stored = alerts.create(tx.conn, first, tx.now, **facts)
     if stored is None:
         return None
     measuring.opened(tx, stored)
     effects.entry_(tx, stored, "alert_opened", **why)
-    if alert.ladder is None:
-        return stored
-    decision = core.open_alert(stored.alert, effects.roster_of(tx, stored.row), tx.now)
-    return effects.commit(tx, house, stored, decision)
+    if decision is not None:
+        effects.entry_(tx, stored, decision.reason.value)
+        effects.enact(tx, house, stored, decision.effects)
+    return stored
 
 
 def sos(
@@ -92,43 +98,70 @@ def mind_emergency(tx: Tx, alert_id: int) -> None:
         )  # fmt: skip
 
 
-def missed(
-    tx: Tx, house: House, building_id: int, due_at: datetime, items: Sequence[core.Item]
-) -> alerts.Stored:
-    """The worklist of one building for one round: new, or with flats added to the open one."""
+@dataclass(frozen=True, slots=True)
+class Worklist:
+    """What is to be raised for one door or building that missed a round."""
+
+    about: str
+    items: tuple[core.Item, ...]
+    policy: Policy
+    building_id: int
+    building_number: int
+    due_at: datetime
+    resident_id: int | None = None
+
+
+def worklist(
+    building_id: int, number: int, due_at: datetime, items: Sequence[core.Item]
+) -> Worklist:
+    """One building's: new, or flats for the one that is open."""
     about = f"missed:{building_id}:{int(due_at.timestamp())}"
-    return _missed(
-        tx, house, about, items, Policy.MISSED, building_id=building_id, round_due_at=due_at
-    )
+    return Worklist(about, tuple(items), Policy.MISSED, building_id, number, due_at)
 
 
-def missed_alone(
-    tx: Tx, house: House, building_id: int, due_at: datetime, item: core.Item
-) -> alerts.Stored:
-    """A worklist of one resident of class A, with the fast ladder and the key holders."""
+def worklist_alone(
+    building_id: int, number: int, due_at: datetime, item: core.Item
+) -> Worklist:
+    """One resident's of class A, with the fast ladder and the key holders."""
     about = f"missed:resident:{item.resident_id}:{int(due_at.timestamp())}"
-    return _missed(
-        tx, house, about, [item], Policy.MISSED_HIGH_RISK, building_id=building_id,
-        resident_id=item.resident_id, round_due_at=due_at,
-    )  # fmt: skip
-
-
-def _missed(
-    tx: Tx, house: House, about: str, items: Sequence[core.Item], policy: Policy, **facts: Any
-) -> alerts.Stored:
-    open_now = alerts.open_by_subject(tx.conn, [about]).get(about)
-    if open_now is not None:
-        event = core.AddItems(tuple(items))
-        decision = core.decide(effects.situation(tx, open_now), event, tx.now)
-        return effects.commit(tx, house, open_now, decision)
-    alert = core.Alert(
-        kind=Kind.MISSED, ladder=house.ladders[policy], opened_at=tx.now, items=tuple(items)
+    return Worklist(
+        about, (item,), Policy.MISSED_HIGH_RISK, building_id, number, due_at, item.resident_id
     )
-    why = {"flats": [i.flat_id for i in items], "policy": policy.value}
-    stored = _open(tx, house, alert, why, subject=about, **facts)
-    if stored is None:
-        raise Stale(f"{about} was opened by another writer since we looked")
-    return stored
+
+
+def missed(tx: Tx, house: House, lists: Sequence[Worklist]) -> list[alerts.Stored]:
+    """Raise a chunk of worklists, in a handful of statements for all of them; in order."""
+    open_now = alerts.open_by_subject(tx.conn, [w.about for w in lists])
+    fresh = [w for w in lists if w.about not in open_now]
+    rosters = people.rosters(tx.conn, [(w.building_id, w.resident_id) for w in fresh], tx.now)
+    decisions, wanted = {}, []
+    for w in fresh:
+        tx.memo["building", w.building_id] = w.building_number
+        alert = core.Alert(
+            kind=Kind.MISSED, ladder=house.ladders[w.policy], opened_at=tx.now, items=w.items
+        )
+        decision = core.open_alert(alert, rosters[w.building_id, w.resident_id], tx.now)
+        decisions[w.about] = decision
+        wanted.append((decision.alert, {
+            "subject": w.about, "building_id": w.building_id, "round_due_at": w.due_at,
+            "resident_id": w.resident_id,
+        }))  # fmt: skip
+    tells, raised = [], {}
+    for w, stored in zip(fresh, alerts.create_many(tx.conn, wanted, tx.now), strict=True):
+        if stored is None:
+            raise Stale(f"{w.about} was opened by another writer since we looked")
+        raised[w.about], decision = stored, decisions[w.about]
+        measuring.opened(tx, stored)
+        flats = [i.flat_id for i in w.items]
+        effects.entry_(tx, stored, "alert_opened", flats=flats, policy=w.policy.value)
+        effects.entry_(tx, stored, decision.reason.value)
+        tells += effects.tells_of(tx, stored, decision.effects)
+    effects.tell(tx, house, tells)
+    for about, stored in open_now.items():
+        items = next(w.items for w in lists if w.about == about)
+        added = core.decide(effects.situation(tx, stored), core.AddItems(items), tx.now)
+        raised[about] = effects.commit(tx, house, stored, added)
+    return [raised[w.about] for w in lists]
 
 
 def subject(what: Fault, about: str) -> str:

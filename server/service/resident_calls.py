@@ -17,6 +17,7 @@ from server.database import Tx
 from server.service import effects
 from server.service.house import House
 from server.store import alerts, journal, outbox, people, signals
+from server.tables import to_ms
 
 LANG = "zh"
 """Residents are spoken to in the community's own language."""
@@ -67,7 +68,8 @@ def is_well(tx: Tx, house: House, resident_id: int) -> None:
     if next_due is not None:
         plans = community.plans_of(resident["risk_class"])
         next_due = rounds.after_sign_of_life(plans, community.zone, next_due, tx.now)
-    signals.mark_signs(tx.conn, [{"r_id": resident_id, "next_due": next_due, "seen": tx.now}])
+    next_ms = to_ms(next_due) if next_due is not None else None
+    signals.mark_signs(tx.conn, [(resident_id, next_ms, to_ms(tx.now))])
     journal.note(
         tx, "checked_in_by_phone", building_id=resident["building_id"],
         flat_id=resident["flat_id"],

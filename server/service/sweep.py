@@ -32,6 +32,8 @@ from server.tables import to_ms
 
 log = logging.getLogger(__name__)
 CHUNK = 200
+MISSED_CHUNK = 100
+"""Fewer, as each may be a building with a worklist and messages, and an SOS waits for a chunk."""
 RETRY_BROKEN = timedelta(seconds=60)
 CLOCK_BACK = timedelta(seconds=60)
 
@@ -44,14 +46,16 @@ def blind(tx: Tx, house: House) -> bool:
 
 
 def missed_rounds(tx: Tx, house: House) -> int:
-    """Judge up to CHUNK residents whose deadline has come; returns how many.
+    """Judge up to MISSED_CHUNK residents whose deadline has come; returns how many.
 
     After a long stop several rounds may have passed: one worklist is made, for the latest one.
     """
     community = people.community(tx.conn)
     if community is None:
         return 0
-    overdue = _whole_buildings(signals.residents_overdue(tx.conn, tx.now, CHUNK, hold=True))
+    overdue = _whole_buildings(
+        signals.residents_overdue(tx.conn, tx.now, MISSED_CHUNK, hold=True)
+    )
     if not overdue:
         return 0
     by_building: defaultdict[int, list[RowMapping]] = defaultdict(list)
@@ -65,34 +69,39 @@ def missed_rounds(tx: Tx, house: House) -> int:
         latest[risk_class] = rounds.last_deadline(plans, community.zone, tx.now)
         following = rounds.next_deadline(plans, community.zone, tx.now)
         signals.set_next_due(tx.conn, ids, following)
-    for building_id, rows in sorted(by_building.items()):
+    lists: list[tuple[raising.Worklist, list[RowMapping]]] = []
+    for _, rows in sorted(by_building.items()):
         # After a long stop two classes may owe two rounds: still one walk, for the later one.
-        due_at = max(latest[row["risk_class"]] for row in rows)
-        _missed_in(tx, house, building_id, due_at, rows)
+        lists += _worklists(rows, max(latest[row["risk_class"]] for row in rows))
+    raised = raising.missed(tx, house, [w for w, _ in lists])
+    for stored, (w, rows) in zip(raised, lists, strict=True):
+        _note_missed(tx, stored.id, w.due_at, rows)
     return len(overdue)
 
 
 def _whole_buildings(rows: Sequence[RowMapping]) -> Sequence[RowMapping]:
     """Of a full chunk, leave the last building to the next one: how many missed there at once
     decides how they are looked for."""
-    last = rows[-1]["building_id"] if len(rows) == CHUNK else None
+    last = rows[-1]["building_id"] if len(rows) == MISSED_CHUNK else None
     return [r for r in rows if r["building_id"] != last] or rows
 
 
-def _missed_in(
-    tx: Tx, house: House, building_id: int, due_at: datetime, rows: Sequence[RowMapping]
-) -> None:
+def _worklists(
+    rows: Sequence[RowMapping], due_at: datetime
+) -> list[tuple[raising.Worklist, list[RowMapping]]]:
     """One building's missed round: class A each by themselves while they are few, the rest (or
     all) on one worklist (docs/adr/0010)."""
+    building_id, number = rows[0]["building_id"], rows[0]["number"]
     high = [r for r in rows if r["risk_class"] == "A"]
     alone = high if risk.apart(len(high), len(rows)) else []
     listed = [r for r in rows if r not in alone]
-    for row in alone:
-        stored = raising.missed_alone(tx, house, building_id, due_at, _item(row))
-        _note_missed(tx, stored.id, due_at, [row])
+    found = [
+        (raising.worklist_alone(building_id, number, due_at, _item(row)), [row]) for row in alone
+    ]
     if listed:
-        stored = raising.missed(tx, house, building_id, due_at, [_item(r) for r in listed])
-        _note_missed(tx, stored.id, due_at, listed)
+        items = [_item(r) for r in listed]
+        found.append((raising.worklist(building_id, number, due_at, items), listed))
+    return found
 
 
 def _item(row: RowMapping) -> core.Item:
@@ -198,7 +207,7 @@ def ladder_steps(tx: Tx, house: House) -> int:
     due = alerts.steps_due(tx.conn, tx.now, CHUNK, hold=True)
     for alert_id in due:
         try:
-            with tx.conn.begin_nested():
+            with tx.attempt():
                 stored = alerts.load(tx.conn, alert_id)
                 assert stored is not None
                 decision = core.decide(effects.situation(tx, stored), core.StepDue(), tx.now)
@@ -285,7 +294,7 @@ def emergencies(tx: Tx, house: House) -> int:  # noqa: ARG001 (the form of all w
     due = alerts.emergencies_due(tx.conn, tx.now, CHUNK, hold=True)
     for alert_id in due:
         try:
-            with tx.conn.begin_nested():
+            with tx.attempt():
                 raising.mind_emergency(tx, alert_id)
         except (ArithmeticError, AssertionError, LookupError, TypeError, ValueError):
             # As for the ladder: one corrupt alert takes its time from no other.

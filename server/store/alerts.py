@@ -1,21 +1,32 @@
 """Alerts: rows to core values and back. Every change is a compare-and-set on `version`."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, delete, select, text, update
+from sqlalchemy import Connection, RowMapping, bindparam, delete, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from server import tables as t
 from server.core import alerts as core
 from server.core.ladder import Ladder
 from server.core.words import Fault, Kind, Outcome, Role, State
 from server.database import Stale
-from server.store.signals import held, insert
+from server.store import bulk
+from server.store.signals import held
 
 ALERT, ITEM = t.table(t.Alert), t.table(t.AlertItem)
 MESSAGE, LINK = t.table(t.Message), t.table(t.StewardLink)
+ITEM_COLUMNS: bulk.Columns = (
+    ("alert_id", "bigint"), ("resident_id", "bigint"), ("flat_id", "bigint"), ("label", "text"),
+    ("outcome", "text"), ("after_absence", "boolean"),
+)  # fmt: skip
+LINK_COLUMNS: bulk.Columns = (
+    ("digest", "text"), ("alert_id", "bigint"), ("person_id", "bigint"), ("role", "text"),
+    ("expires_at", "bigint"),
+)  # fmt: skip
 CODE_REST = timedelta(days=30)
 """A code rests this long before another alert may carry it: an old SMS must open nothing new."""
 
@@ -114,9 +125,12 @@ def _with_items(conn: Connection, rows: Sequence[RowMapping]) -> list[Stored]:
     return [Stored(row, _to_core(row, items.get(row["id"], []))) for row in rows]
 
 
+_LOAD = select(ALERT).where(ALERT.c.id == bindparam("alert_id"))
+
+
 def load(conn: Connection, alert_id: int) -> Stored | None:
     """One alert, or None."""
-    rows = conn.execute(select(ALERT).where(ALERT.c.id == alert_id)).mappings().all()
+    rows = conn.execute(_LOAD, {"alert_id": alert_id}).mappings().all()
     return _with_items(conn, rows)[0] if rows else None
 
 
@@ -148,12 +162,15 @@ def search(
     return _with_items(conn, conn.execute(query).mappings().all())
 
 
+_OPEN = select(ALERT).where(
+    # The words of the partial index, so that SQLite sees that it may use it.
+    ALERT.c.subject.in_(bindparam("subjects", expanding=True)), text("alert.state <> 'resolved'")
+)  # fmt: skip
+
+
 def open_by_subject(conn: Connection, subjects: Collection[str]) -> dict[str, Stored]:
     """The open alerts on these subjects (`sos:<resident>`, `missed:<building>:<due>`, …)."""
-    query = select(ALERT).where(
-        ALERT.c.subject.in_(subjects), ALERT.c.state != State.RESOLVED
-    )
-    found = _with_items(conn, conn.execute(query).mappings().all())
+    found = _with_items(conn, conn.execute(_OPEN, {"subjects": list(subjects)}).mappings().all())
     return {s.row["subject"]: s for s in found}
 
 
@@ -166,18 +183,27 @@ def open_faults(conn: Connection, kinds: Collection[Fault]) -> Sequence[RowMappi
     return conn.execute(query.order_by(ALERT.c.id)).mappings().all()
 
 
+_STEPS_DUE = (
+    select(ALERT.c.id)
+    .where(ALERT.c.next_step_at <= bindparam("now"))
+    .order_by(ALERT.c.kind.desc(), ALERT.c.next_step_at)
+    .limit(bindparam("most"))
+)
+_EMERGENCIES_DUE = (
+    select(ALERT.c.id)
+    .where(ALERT.c.emergency_look_at <= bindparam("now"))
+    .order_by(ALERT.c.emergency_look_at)
+    .limit(bindparam("most"))
+)
+
+
 def steps_due(
     conn: Connection, now: datetime, limit: int, *, hold: bool = False
 ) -> list[int]:
     """Ids of alerts whose next step's time has come, SOS first. With `hold` they are held, and
     those that another server is taking a step of are left out."""
-    query = (
-        select(ALERT.c.id)
-        .where(ALERT.c.next_step_at <= now)
-        .order_by(ALERT.c.kind.desc(), ALERT.c.next_step_at)
-        .limit(limit)
-    )
-    return list(conn.execute(held(conn, query, skip=True) if hold else query).scalars())
+    query = held(conn, _STEPS_DUE, skip=True) if hold else _STEPS_DUE
+    return list(conn.execute(query, {"now": now, "most": limit}).scalars())
 
 
 def emergencies_due(
@@ -185,13 +211,8 @@ def emergencies_due(
 ) -> list[int]:
     """Ids of alerts whose clock of 120 is to be looked at. With `hold` they are held, and those
     that somebody is acting on just now are left out."""
-    query = (
-        select(ALERT.c.id)
-        .where(ALERT.c.emergency_look_at <= now)
-        .order_by(ALERT.c.emergency_look_at)
-        .limit(limit)
-    )
-    return list(conn.execute(held(conn, query, skip=True) if hold else query).scalars())
+    query = held(conn, _EMERGENCIES_DUE, skip=True) if hold else _EMERGENCIES_DUE
+    return list(conn.execute(query, {"now": now, "most": limit}).scalars())
 
 
 def set_facts(conn: Connection, alert_id: int, **values: Any) -> None:
@@ -216,17 +237,14 @@ def postpone(conn: Connection, alert_id: int, until: datetime) -> None:
 
 def open_items(conn: Connection, resident_ids: Collection[int]) -> list[tuple[int, int]]:
     """(alert id, resident id) of unsettled items of these residents in open worklists."""
-    query = (
-        select(ITEM.c.alert_id, ITEM.c.resident_id)
-        .join(ALERT, ALERT.c.id == ITEM.c.alert_id)
-        .where(
-            ITEM.c.resident_id.in_(resident_ids),
-            ITEM.c.outcome.is_(None),
-            ALERT.c.state != State.RESOLVED,
-        )
-        .order_by(ITEM.c.alert_id, ITEM.c.resident_id)
+    among = bulk.among(conn.dialect.name, "bigint")
+    query = text(
+        "SELECT i.alert_id, i.resident_id FROM alert_item AS i"  # noqa: S608 (all constant)
+        " JOIN alert ON alert.id = i.alert_id"
+        f" WHERE i.resident_id IN {among} AND i.outcome IS NULL AND alert.state <> 'resolved'"
+        " ORDER BY i.alert_id, i.resident_id"
     )
-    return [(r[0], r[1]) for r in conn.execute(query)]
+    return [(r[0], r[1]) for r in conn.execute(query, bulk.listed(resident_ids))]
 
 
 def told_open(conn: Connection, person_id: int) -> list[RowMapping]:
@@ -256,19 +274,41 @@ def was_told(conn: Connection, person_id: int, code: str) -> bool:
     return conn.execute(query.limit(1)).first() is not None
 
 
-def _code(conn: Connection, alert_id: int, now: datetime) -> str:
-    """A code of four digits (more when busy) that no alert of the last 30 days carries."""
+_OTHER = ALERT.alias("other")
+_GIVE_CODE = (
+    update(ALERT)
+    .where(
+        ALERT.c.id == bindparam("alert_id"),
+        ~select(_OTHER.c.id)
+        .where(
+            _OTHER.c.code == bindparam("given"),
+            _OTHER.c.id != bindparam("alert_id"),
+            _OTHER.c.opened_at > bindparam("rests_since"),
+        )
+        .exists(),
+    )
+    .values(code=bindparam("given"))
+    .returning(*ALERT.c)
+)
+
+
+def _give_code(conn: Connection, alert_id: int, now: datetime) -> RowMapping:
+    """Give an alert a code of four digits (more when busy) that none of the last 30 days
+    carries."""
     for digits in (4, 5, 6):
         base = 10 ** (digits - 1)
         code = str(base + alert_id * 7919 % (9 * base))  # 7919 is prime: neighbours differ
-        taken = conn.execute(
-            select(ALERT.c.id)
-            .where(ALERT.c.code == code, ALERT.c.id != alert_id)
-            .where(ALERT.c.opened_at > now - CODE_REST)
-        ).first()
-        if taken is None:
-            return code
+        given = {"alert_id": alert_id, "given": code, "rests_since": now - CODE_REST}
+        row = conn.execute(_GIVE_CODE, given).mappings().first()
+        if row is not None:
+            return row
     raise RuntimeError("all codes of 4 to 6 digits are taken: more than 900,000 alerts in 30 days")
+
+
+@cache
+def _insert_alert(dialect: str) -> Any:
+    statement = (sqlite if dialect == "sqlite" else postgresql).insert(ALERT)
+    return statement.on_conflict_do_nothing().returning(*ALERT.c)
 
 
 def create(
@@ -276,70 +316,145 @@ def create(
 ) -> Stored | None:
     """Insert a new alert with its items and code; None when one on this subject is open already
     (another writer was first; on PostgreSQL it may have been so after we looked)."""
-    statement = (
-        insert(conn, ALERT)
-        .values(
-            code="", version=0, detail=facts.pop("detail", ""), test=facts.pop("test", False),
-            late=facts.pop("late", False), **facts, **_columns(alert),
-        )
-        .on_conflict_do_nothing()
-        .returning(ALERT.c.id)
-    )  # fmt: skip
-    alert_id = conn.execute(statement).scalar_one_or_none()
-    if alert_id is None:
+    values = {
+        "code": "", "version": 0, "detail": "", "test": False, "late": False, **facts,
+        **_columns(alert),
+    }  # fmt: skip
+    row = conn.execute(_insert_alert(conn.dialect.name), values).mappings().first()
+    if row is None:
         return None
     if alert.kind is not Kind.FAULT:
-        code = _code(conn, alert_id, now)
-        conn.execute(update(ALERT).where(ALERT.c.id == alert_id).values(code=code))
-    _add_items(conn, alert_id, alert.items)
-    return load(conn, alert_id)
+        row = _give_code(conn, row["id"], now)
+    _add_items(conn, row["id"], alert.items)
+    return Stored(row, _sorted(alert))
+
+
+_KINDS: Mapping[type, bulk.Kind] = {int: "bigint", bool: "boolean", dict: "json", list: "json"}
+_MANY = select(ALERT).where(ALERT.c.id.in_(bindparam("ids", expanding=True)))
+
+
+def _bulk_columns(names: Sequence[str]) -> bulk.Columns:
+    def kind(name: str) -> bulk.Kind:
+        column = ALERT.c[name]
+        if isinstance(column.type, t.Instant):
+            return "bigint"
+        return _KINDS.get(column.type.python_type, "text")
+
+    return tuple((name, kind(name)) for name in names)
+
+
+def create_many(
+    conn: Connection, wanted: Sequence[tuple[core.Alert, Mapping[str, Any]]], now: datetime
+) -> list[Stored | None]:
+    """`create` for many alerts at once, none of them a fault; in order."""
+    if not wanted:
+        return []
+    values = [
+        {"code": "", "version": 0, "detail": "", "test": False, "late": False, **facts,
+         **_columns(alert)}
+        for alert, facts in wanted
+    ]  # fmt: skip
+    columns = _bulk_columns(tuple(dict.fromkeys(name for v in values for name in v)))
+    rows = [tuple(v.get(name) for name, _ in columns) for v in values]
+    found = bulk.insert(
+        conn, "alert", columns, rows, conflict="DO NOTHING", returning="id, subject"
+    )
+    made: dict[str, int] = {row.subject: row.id for row in found}
+    _give_codes(conn, list(made.values()), now)
+    bulk.insert(
+        conn, "alert_item", ITEM_COLUMNS,
+        [
+            _item_row(made[facts["subject"]], i)
+            for alert, facts in wanted if facts["subject"] in made for i in alert.items
+        ],
+    )  # fmt: skip
+    stored = {
+        row["id"]: row for row in conn.execute(_MANY, {"ids": list(made.values())}).mappings()
+    }
+    return [
+        Stored(stored[made[facts["subject"]]], _sorted(alert))
+        if facts["subject"] in made else None
+        for alert, facts in wanted
+    ]  # fmt: skip
+
+
+def _give_codes(conn: Connection, alert_ids: Sequence[int], now: datetime) -> None:
+    """`_give_code` for many."""
+    left, given = list(alert_ids), []
+    among = bulk.among(conn.dialect.name)
+    used = text(
+        f"SELECT code FROM alert WHERE code IN {among} AND opened_at > :rests_since"  # noqa: S608
+    )
+    for digits in (4, 5, 6):
+        if not left:
+            break
+        base = 10 ** (digits - 1)
+        codes = {str(base + alert_id * 7919 % (9 * base)): alert_id for alert_id in left}
+        rests_since = t.to_ms(now - CODE_REST)
+        taken = set(
+            conn.execute(used, {**bulk.listed(codes), "rests_since": rests_since}).scalars()
+        )
+        chosen = [(alert_id, code) for code, alert_id in codes.items() if code not in taken]
+        given += chosen
+        done = {alert_id for alert_id, _ in chosen}
+        left = [alert_id for alert_id in left if alert_id not in done]
+    if left:
+        raise RuntimeError("all codes of 4 to 6 digits are taken: 900,000 alerts in 30 days")
+    bulk.update(conn, "alert", (("id", "bigint"), ("code", "text")), given, "code = r.code")
+
+
+def _sorted(alert: core.Alert) -> core.Alert:
+    """As `load` would give it back."""
+    return replace(alert, items=tuple(sorted(alert.items, key=lambda i: i.label)))
 
 
 def _add_items(conn: Connection, alert_id: int, items: Sequence[core.Item]) -> None:
     if items:
-        conn.execute(
-            insert(conn, ITEM).values(
-                [
-                    {
-                        "alert_id": alert_id, "resident_id": i.resident_id, "flat_id": i.flat_id,
-                        "label": i.label, "outcome": i.outcome.value if i.outcome else None,
-                        "after_absence": i.after_absence,
-                    }
-                    for i in items
-                ]
-            )
-        )  # fmt: skip
+        bulk.insert(conn, "alert_item", ITEM_COLUMNS, [_item_row(alert_id, i) for i in items])
+
+
+def _item_row(alert_id: int, i: core.Item) -> tuple[Any, ...]:
+    """As in ITEM_COLUMNS."""
+    outcome = i.outcome.value if i.outcome else None
+    return (alert_id, i.resident_id, i.flat_id, i.label, outcome, i.after_absence)
+
+
+@cache
+def _save(columns: tuple[str, ...]) -> Any:
+    changes = {name: bindparam(f"v_{name}", type_=ALERT.c[name].type) for name in columns}
+    return (
+        update(ALERT)
+        .where(ALERT.c.id == bindparam("alert_id"), ALERT.c.version == bindparam("seen"))
+        .values(**changes, version=ALERT.c.version + 1)
+        .returning(*ALERT.c)
+    )
 
 
 def save(conn: Connection, stored: Stored, alert: core.Alert) -> Stored:
     """Write `alert` over `stored` if nobody changed it meanwhile; else raises Stale."""
-    version = stored.row["version"]
-    changed = conn.execute(
-        update(ALERT)
-        .where(ALERT.c.id == stored.id, ALERT.c.version == version)
-        .values(**_columns(alert), version=version + 1)
+    version, columns = stored.row["version"], _columns(alert)
+    values = {f"v_{name}": value for name, value in columns.items()}
+    row = (
+        conn.execute(
+            _save(tuple(columns)), {"alert_id": stored.id, "seen": version, **values}
+        )
+        .mappings()
+        .first()
     )
-    if changed.rowcount != 1:
+    if row is None:
         raise Stale(f"alert {stored.id} is no longer at version {version}")
     if alert.items != stored.alert.items:
         conn.execute(delete(ITEM).where(ITEM.c.alert_id == stored.id))
         _add_items(conn, stored.id, alert.items)
-    loaded = load(conn, stored.id)
-    assert loaded is not None
-    return loaded
+    return Stored(row, _sorted(alert))
 
 
-def add_link(
-    conn: Connection, digest: str, *, alert_id: int, person_id: int, role: str,
-    expires_at: datetime,
+def add_links(
+    conn: Connection, links: Sequence[tuple[str, int, int, str, datetime]]
 ) -> None:
-    """Remember that a link was given to a steward (its hash only)."""
-    conn.execute(
-        insert(conn, LINK)
-        .values(digest=digest, alert_id=alert_id, person_id=person_id, role=role,
-                expires_at=expires_at)
-        .on_conflict_do_nothing()
-    )  # fmt: skip
+    """Remember links given to stewards (their hashes only): rows as LINK_COLUMNS."""
+    if links:
+        bulk.insert(conn, "steward_link", LINK_COLUMNS, links, conflict="DO NOTHING")
 
 
 def link(conn: Connection, digest: str) -> RowMapping | None:

@@ -9,29 +9,38 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, func, insert, select, text
+from sqlalchemy import Connection, RowMapping, func, select, text
 
 from server import tables as t
 from server.database import Tx
+from server.store import bulk
 
 JOURNAL = t.table(t.Journal)
+BULK: bulk.Columns = (
+    ("at", "bigint"), ("kind", "text"), ("building_id", "bigint"), ("flat_id", "bigint"),
+    ("alert_id", "bigint"), ("data", "json"),
+)  # fmt: skip
 COLUMNS = ("at", "kind", "building_id", "flat_id", "alert_id", "data")
 
 
 def append(tx: Tx, entries: Sequence[Mapping[str, Any]]) -> None:
-    """Write entries (`kind`, and optionally building_id, flat_id, alert_id, data) and wake the
-    live feed once they are committed."""
+    """Note entries (`kind`, and optionally building_id, flat_id, alert_id, data) and wake the
+    live feed once they are committed. All of a transaction's are written together at its end."""
     if not entries:
         return
-    rows = [
-        {
-            "at": tx.now, "kind": e["kind"], "building_id": e.get("building_id"),
-            "flat_id": e.get("flat_id"), "alert_id": e.get("alert_id"), "data": e.get("data", {}),
-        }
-        for e in entries
-    ]  # fmt: skip
-    tx.conn.execute(insert(JOURNAL), rows)
+    tx.entries.extend(entries)
+    tx.last["journal"] = _write
     tx.wake("feed")
+
+
+def _write(tx: Tx) -> None:
+    rows = [
+        (tx.now, e["kind"], e.get("building_id"), e.get("flat_id"), e.get("alert_id"),
+         e.get("data", {}))
+        for e in tx.entries
+    ]  # fmt: skip
+    bulk.insert(tx.conn, "journal", BULK, rows)
+    tx.entries.clear()
 
 
 def note(tx: Tx, kind: str, **entry: Any) -> None:

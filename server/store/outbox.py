@@ -2,13 +2,26 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, case, func, literal, select, update
+from sqlalchemy import (
+    Connection,
+    RowMapping,
+    bindparam,
+    case,
+    func,
+    literal,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
 
 from server import tables as t
 from server.core.words import Channel, Delivery, State, Template
+from server.store import bulk
 from server.store.signals import held, insert
 
 MESSAGE, COMMAND, PERSON = t.table(t.Message), t.table(t.Command), t.table(t.Person)
@@ -27,37 +40,94 @@ ONCE_MORE = 1_000_000
 and repeats)."""
 
 
+# Statements of the SOS path are built once: building one costs several times its running.
+
+
+@cache
+def _insert_message(dialect: str) -> Any:
+    statement = (sqlite if dialect == "sqlite" else postgresql).insert(MESSAGE)
+    return statement.on_conflict_do_nothing().returning(MESSAGE.c.id)
+
+
+@cache
+def _change_message(names: tuple[str, ...]) -> Any:
+    changes = {name: bindparam(f"v_{name}", type_=MESSAGE.c[name].type) for name in names}
+    return update(MESSAGE).where(MESSAGE.c.id == bindparam("message_id")).values(changes)
+
+
+MESSAGE_COLUMNS: bulk.Columns = (
+    ("alert_id", "bigint"), ("person_id", "bigint"), ("role", "text"), ("step", "integer"),
+    ("attempt", "bigint"), ("channel", "text"), ("template", "text"), ("lane", "integer"),
+    ("phone", "text"), ("body", "text"), ("due_at", "bigint"), ("created_at", "bigint"),
+    ("state", "text"), ("tries", "integer"),
+)  # fmt: skip
+KEY = ("alert_id", "step", "person_id", "channel", "template", "attempt")
+
+
+def enqueue_many(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> list[int | None]:
+    """`enqueue` for many, each with every column but state and tries; in order."""
+    if not rows:
+        return []
+    names = [name for name, _ in MESSAGE_COLUMNS]
+    fresh = {"state": Delivery.QUEUED.value, "tries": 0}
+    made: dict[tuple[Any, ...], int] = {
+        tuple(row[1:]): int(row[0])
+        for row in bulk.insert(
+            conn, "message", MESSAGE_COLUMNS,
+            [tuple({**row, **fresh}[name] for name in names) for row in rows],
+            conflict="DO NOTHING", returning=f"id, {', '.join(KEY)}",
+        )
+    }  # fmt: skip
+    return [made.pop(tuple(row[name] for name in KEY), None) for row in rows]
+
+
+_BY_ID = select(MESSAGE).where(MESSAGE.c.id == bindparam("message_id"))
+_NEXT_DUE = (
+    select(MESSAGE.c.due_at)
+    .where(MESSAGE.c.due_at.is_not(None), MESSAGE.c.lane.in_(bindparam("lanes", expanding=True)))
+    .order_by(MESSAGE.c.due_at)
+    .limit(1)
+)
+_TOLD = select(
+    MESSAGE.c.alert_id, MESSAGE.c.person_id, MESSAGE.c.state, MESSAGE.c.channel, MESSAGE.c.template
+).where(
+    MESSAGE.c.alert_id.in_(bindparam("alerts", expanding=True)), MESSAGE.c.person_id.is_not(None)
+)
+
+
 def enqueue(conn: Connection, **row: Any) -> int | None:
     """Put one message into the outbox; None when this decision's message is there already."""
-    statement = (
-        insert(conn, MESSAGE)
-        .values(**{"channel": Channel.SMS.value, **row}, state=Delivery.QUEUED.value, tries=0)
-        .on_conflict_do_nothing()
-        .returning(MESSAGE.c.id)
-    )
-    return conn.execute(statement).scalar_one_or_none()
+    values = {"channel": Channel.SMS.value, **row, "state": Delivery.QUEUED.value, "tries": 0}
+    return conn.execute(_insert_message(conn.dialect.name), values).scalar_one_or_none()
 
 
-def told(
-    conn: Connection, alert_id: int
-) -> tuple[dict[int, Delivery], dict[int, frozenset[Channel]], set[int]]:
-    """What became of an alert's messages: person id → the best state of any of them, person id →
-    the channels by which they were called, and for whom one has not left yet."""
-    best: dict[int, Delivery] = {}
-    waiting: set[int] = set()
-    tried: defaultdict[int, frozenset[Channel]] = defaultdict(frozenset)
-    for person_id, state, channel, template in conn.execute(
-        select(MESSAGE.c.person_id, MESSAGE.c.state, MESSAGE.c.channel, MESSAGE.c.template)
-        .where(MESSAGE.c.alert_id == alert_id, MESSAGE.c.person_id.is_not(None))
+@dataclass(slots=True)
+class Told:
+    """What became of an alert's messages."""
+
+    best: dict[int, Delivery] = field(default_factory=dict)
+    """Person id → the best state of any message to them."""
+    tried: dict[int, frozenset[Channel]] = field(default_factory=dict)
+    """Person id → the channels by which they were called."""
+    waiting: set[int] = field(default_factory=set)
+    """For whom a message has not left yet."""
+
+
+def told(conn: Connection, alert_ids: Collection[int]) -> dict[int, Told]:
+    """What became of the messages of each of these alerts."""
+    found: defaultdict[int, Told] = defaultdict(Told)
+    for alert_id, person_id, state, channel, template in conn.execute(
+        _TOLD, {"alerts": list(alert_ids)}
     ):
-        now, before = Delivery(state), best.get(person_id)
+        one, now = found[alert_id], Delivery(state)
+        before = one.best.get(person_id)
         if before is None or PROGRESS.index(now) < PROGRESS.index(before):
-            best[person_id] = now
+            one.best[person_id] = now
         if now in (Delivery.QUEUED, Delivery.SENDING):
-            waiting.add(person_id)
+            one.waiting.add(person_id)
         if template in CALLS:
-            tried[person_id] |= {Channel(channel)}
-    return best, tried, waiting
+            one.tried[person_id] = one.tried.get(person_id, frozenset()) | {Channel(channel)}
+    return found
 
 
 def lease(
@@ -123,10 +193,7 @@ def release(conn: Connection, senders_: Collection[str], now: datetime) -> int:
 
 def next_due(conn: Connection, lanes: Collection[int]) -> datetime | None:
     """When the next message of these lanes is due; None when the outbox is empty."""
-    column = select(MESSAGE.c.due_at).where(
-        MESSAGE.c.due_at.is_not(None), MESSAGE.c.lane.in_(lanes)
-    )
-    return conn.execute(column.order_by(MESSAGE.c.due_at).limit(1)).scalar_one_or_none()
+    return conn.execute(_NEXT_DUE, {"lanes": list(lanes)}).scalar_one_or_none()
 
 
 def claimed(conn: Connection, provider_ids: Collection[str], but: int) -> set[str]:
@@ -149,7 +216,8 @@ def call_in_doubt(conn: Connection, but: RowMapping) -> bool:
 
 def set_message(conn: Connection, message_id: int, **values: Any) -> None:
     """Change one message's row."""
-    conn.execute(update(MESSAGE).where(MESSAGE.c.id == message_id).values(**values))
+    changes = {f"v_{name}": value for name, value in values.items()}
+    conn.execute(_change_message(tuple(values)), {"message_id": message_id, **changes})
 
 
 def put_back(
@@ -176,8 +244,7 @@ def by_provider_id(conn: Connection, provider_id: str) -> RowMapping | None:
 
 def by_id(conn: Connection, message_id: int) -> RowMapping | None:
     """One message, held: two words about it are taken one after the other."""
-    query = select(MESSAGE).where(MESSAGE.c.id == message_id)
-    return conn.execute(held(conn, query)).mappings().first()
+    return conn.execute(held(conn, _BY_ID), {"message_id": message_id}).mappings().first()
 
 
 def cancel_queued(conn: Connection, alert_id: int, now: datetime) -> None:

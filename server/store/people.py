@@ -17,6 +17,7 @@ from sqlalchemy import (
     insert,
     or_,
     select,
+    text,
     update,
 )
 
@@ -93,9 +94,12 @@ class CommunityFacts:
         return rounds.owed_by(self.plans, risk_class)
 
 
+_COMMUNITY = select(COMMUNITY).order_by(COMMUNITY.c.id).limit(1)
+
+
 def community(conn: Connection) -> CommunityFacts | None:
     """The community this server watches; None while the register is empty."""
-    row = conn.execute(select(COMMUNITY).order_by(COMMUNITY.c.id).limit(1)).mappings().first()
+    row = conn.execute(_COMMUNITY).mappings().first()
     return CommunityFacts(row) if row else None
 
 
@@ -118,6 +122,18 @@ def _person(row: RowMapping, at: datetime) -> ladder.Person:
     )
 
 
+_BEHIND = (
+    select(ASSIGNMENT, PERSON.c.name, PERSON.c.phone, PERSON.c.lang, PERSON.c.opted_out_at)
+    .join(PERSON, PERSON.c.id == ASSIGNMENT.c.person_id)
+    .where(
+        ASSIGNMENT.c.building_id.in_(bindparam("buildings", expanding=True))
+        | ASSIGNMENT.c.resident_id.in_(bindparam("residents", expanding=True))
+        | ASSIGNMENT.c.community_id.is_not(None)  # the desks; the form its index has
+    )
+    .order_by(ASSIGNMENT.c.position, ASSIGNMENT.c.id)
+)
+
+
 def rosters(
     conn: Connection, wanted: Iterable[tuple[int, int | None]], at: datetime
 ) -> dict[tuple[int, int | None], ladder.Roster]:
@@ -126,14 +142,7 @@ def rosters(
     buildings = {b for b, _ in wanted}
     residents = {r for _, r in wanted if r is not None}
     rows = conn.execute(
-        select(ASSIGNMENT, PERSON.c.name, PERSON.c.phone, PERSON.c.lang, PERSON.c.opted_out_at)
-        .join(PERSON, PERSON.c.id == ASSIGNMENT.c.person_id)
-        .where(
-            ASSIGNMENT.c.building_id.in_(buildings)
-            | ASSIGNMENT.c.resident_id.in_(residents)
-            | ASSIGNMENT.c.community_id.is_not(None)  # the desks; the form its index has
-        )
-        .order_by(ASSIGNMENT.c.position, ASSIGNMENT.c.id)
+        _BEHIND, {"buildings": list(buildings), "residents": list(residents)}
     ).mappings()
     on_rota = _on_rota(conn, at)
     behind: defaultdict[tuple[str, int | None], list[ladder.Person]] = defaultdict(list)
@@ -248,20 +257,23 @@ def roles_of(conn: Connection, person_id: int) -> Sequence[RowMapping]:
     )
 
 
+_MANNED = (
+    select(ASSIGNMENT.c.id)
+    .join(PERSON, PERSON.c.id == ASSIGNMENT.c.person_id)
+    .where(
+        ASSIGNMENT.c.community_id == bindparam("community"),
+        ASSIGNMENT.c.role == Role.DUTY,
+        or_(ASSIGNMENT.c.absent_until.is_(None), ASSIGNMENT.c.absent_until <= bindparam("now")),
+        PERSON.c.opted_out_at.is_(None),
+    )
+    .limit(1)
+)
+
+
 def duty_is_manned(conn: Connection, community_id: int, now: datetime) -> bool:
     """Whether anybody who is not absent and has not opted out stands on duty."""
-    query = (
-        select(ASSIGNMENT.c.id)
-        .join(PERSON, PERSON.c.id == ASSIGNMENT.c.person_id)
-        .where(
-            ASSIGNMENT.c.community_id == community_id,
-            ASSIGNMENT.c.role == Role.DUTY,
-            or_(ASSIGNMENT.c.absent_until.is_(None), ASSIGNMENT.c.absent_until <= now),
-            PERSON.c.opted_out_at.is_(None),
-        )
-        .limit(1)
-    )
-    return conn.execute(query).first() is not None
+    asked = {"community": community_id, "now": now}
+    return conn.execute(_MANNED, asked).first() is not None
 
 
 def set_absent(conn: Connection, person_id: int, until: datetime | None) -> int:
@@ -275,21 +287,26 @@ def set_person(conn: Connection, person_id: int, **values: Any) -> None:
     conn.execute(update(PERSON).where(PERSON.c.id == person_id).values(**values))
 
 
+_RESIDENT_AT_DOOR = (
+    select(
+        RESIDENT, FLAT.c.label, FLAT.c.floor, FLAT.c.stairwell,
+        BUILDING.c.number.label("building_number"),
+    )
+    .join(FLAT, FLAT.c.id == RESIDENT.c.flat_id)
+    .join(BUILDING, BUILDING.c.id == RESIDENT.c.building_id)
+    .where(RESIDENT.c.id == bindparam("resident_id"))
+)  # fmt: skip
+_BUILDING_NUMBER = select(BUILDING.c.number).where(BUILDING.c.id == bindparam("building_id"))
+
+
 def resident(conn: Connection, resident_id: int) -> RowMapping | None:
     """A resident with their door."""
-    return (
-        conn.execute(
-            select(
-                RESIDENT, FLAT.c.label, FLAT.c.floor, FLAT.c.stairwell,
-                BUILDING.c.number.label("building_number"),
-            )
-            .join(FLAT, FLAT.c.id == RESIDENT.c.flat_id)
-            .join(BUILDING, BUILDING.c.id == RESIDENT.c.building_id)
-            .where(RESIDENT.c.id == resident_id)
-        )
-        .mappings()
-        .first()
-    )
+    return conn.execute(_RESIDENT_AT_DOOR, {"resident_id": resident_id}).mappings().first()
+
+
+def building_number(conn: Connection, building_id: int) -> int:
+    """A building's number on its wall."""
+    return int(conn.execute(_BUILDING_NUMBER, {"building_id": building_id}).scalar_one())
 
 
 def resident_id_of(conn: Connection, given: str) -> int | None:
@@ -386,18 +403,18 @@ def remove_key_holders(conn: Connection, resident_id: int) -> int:
     return int(conn.execute(statement).rowcount)
 
 
+_BACK = (
+    select(RESIDENT)
+    # The words of the partial index, as SQLite wants them.
+    .where(RESIDENT.c.absent_until <= bindparam("now"), text("resident.state = 'paused'"))
+    .order_by(RESIDENT.c.absent_until, RESIDENT.c.id)
+    .limit(bindparam("most"))
+)
+
+
 def residents_back(conn: Connection, now: datetime, limit: int) -> Sequence[RowMapping]:
     """Paused residents whose absence is over."""
-    return (
-        conn.execute(
-            select(RESIDENT)
-            .where(RESIDENT.c.absent_until <= now, RESIDENT.c.state == "paused")
-            .order_by(RESIDENT.c.absent_until, RESIDENT.c.id)
-            .limit(limit)
-        )
-        .mappings()
-        .all()
-    )
+    return conn.execute(_BACK, {"now": now, "most": limit}).mappings().all()
 
 
 def residents(

@@ -1,9 +1,10 @@
 """Signals, presence and quarantine: the batch path in. Core statements only, a few per batch."""
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
@@ -11,23 +12,57 @@ from sqlalchemy import (
     RowMapping,
     Select,
     bindparam,
-    case,
     cast,
-    func,
     select,
+    text,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
 from server import tables as t
 from server.core.rounds import Occurrence
+from server.store import bulk
 
 SIGNAL, TERMINAL, RESIDENT = t.table(t.Signal), t.table(t.Terminal), t.table(t.Resident)
 FLAT, BUILDING = t.table(t.Flat), t.table(t.Building)
 QUARANTINE, GATEWAY = t.table(t.Quarantine), t.table(t.Gateway)
 ROUND = t.table(t.Round)
 KEPT_BYTES = 4096
-CHUNK = 500
+SIGNAL_COLUMNS: bulk.Columns = (
+    ("terminal_id", "text"), ("boot", "bigint"), ("seq", "bigint"), ("type", "text"),
+    ("occurred_at", "bigint"), ("received_at", "bigint"), ("late", "boolean"),
+    ("test", "boolean"),
+)  # fmt: skip
+SIGN_COLUMNS: bulk.Columns = (("id", "bigint"), ("next_due", "bigint"), ("seen", "bigint"))
+PRESENCE_COLUMNS: bulk.Columns = (
+    ("id", "text"), ("status", "text"), ("boot", "bigint"), ("firmware", "text"),
+    ("heartbeat_s", "integer"), ("battery", "integer"), ("mains", "boolean"),
+    ("rssi", "integer"), ("last_seen_at", "bigint"), ("heartbeat_due_at", "bigint"),
+)  # fmt: skip
+PRESENCE_CHANGES = ", ".join(
+    f"{name} = coalesce(r.{name}, terminal.{name})" for name, _ in PRESENCE_COLUMNS[1:]
+)
+
+
+@dataclass(slots=True)
+class Presence:
+    """What a terminal said of itself; None where it said nothing. Instants in epoch ms."""
+
+    id: str
+    status: str | None = None
+    boot: int | None = None
+    firmware: str | None = None
+    heartbeat_s: int | None = None
+    battery: int | None = None
+    mains: bool | None = None
+    rssi: int | None = None
+    last_seen_ms: int | None = None
+    heartbeat_due_ms: int | None = None
+
+    def values(self) -> tuple[Any, ...]:
+        """In the order of PRESENCE_COLUMNS."""
+        return (self.id, self.status, self.boot, self.firmware, self.heartbeat_s, self.battery,
+                self.mains, self.rssi, self.last_seen_ms, self.heartbeat_due_ms)  # fmt: skip
 
 
 def insert(conn: Connection, table: Any) -> Any:
@@ -55,90 +90,85 @@ def hold_residents(conn: Connection, terminal_ids: Collection[str]) -> None:
     conn.execute(held(conn, query)).all()
 
 
-def terminals(conn: Connection, ids: Collection[str]) -> dict[str, RowMapping]:
+class Known(NamedTuple):
+    """A terminal we know, with the resident and door behind it. Instants in epoch ms, as most of
+    them are only compared: turning each into a datetime cost more than reading it."""
+
+    id: str
+    boot: int
+    status: str
+    heartbeat_s: int
+    resident_id: int | None
+    next_due_ms: int | None
+    state: str | None
+    flat_id: int | None
+    building_id: int | None
+    last_sign_ms: int | None
+    risk_class: str | None
+
+
+def terminals(conn: Connection, ids: Collection[str]) -> dict[str, Known]:
     """The active terminals among `ids`, with the resident and door behind each."""
+    if not ids:
+        return {}
+    among = bulk.among(conn.dialect.name)
     rows = conn.execute(
-        select(
-            TERMINAL.c.id, TERMINAL.c.boot, TERMINAL.c.status, TERMINAL.c.heartbeat_s,
-            TERMINAL.c.resident_id, RESIDENT.c.next_due_at, RESIDENT.c.state,
-            RESIDENT.c.flat_id, RESIDENT.c.building_id, RESIDENT.c.last_sign_at,
-            RESIDENT.c.risk_class,
-        )
-        .outerjoin(RESIDENT, RESIDENT.c.id == TERMINAL.c.resident_id)
-        .where(TERMINAL.c.id.in_(ids), TERMINAL.c.state == "active")
-    ).mappings()  # fmt: skip
-    return {row["id"]: row for row in rows}
+        text(
+            "SELECT terminal.id, terminal.boot, terminal.status, terminal.heartbeat_s,"
+            " terminal.resident_id, resident.next_due_at, resident.state, resident.flat_id,"
+            " resident.building_id, resident.last_sign_at, resident.risk_class"
+            " FROM terminal LEFT JOIN resident ON resident.id = terminal.resident_id"
+            f" WHERE terminal.id IN {among} AND terminal.state = 'active'"
+        ),
+        bulk.listed(ids),
+    )
+    return {row[0]: Known(*row) for row in rows}
 
 
 def insert_signals(
-    conn: Connection, rows: Sequence[Mapping[str, Any]]
+    conn: Connection, rows: Sequence[Sequence[Any]]
 ) -> set[tuple[str, int, int]]:
-    """Insert those not yet known; returns the identities that were new."""
-    new: set[tuple[str, int, int]] = set()
+    """Insert those not yet known (values as in SIGNAL_COLUMNS); returns the identities that were
+    new."""
+    if not rows:
+        return set()
     # In one order everywhere: two gateways may hand in the same events at the same moment.
-    rows = sorted(rows, key=lambda r: (r["terminal_id"], r["boot"], r["seq"]))
-    for start in range(0, len(rows), CHUNK):
-        statement = (
-            insert(conn, SIGNAL)
-            .values(list(rows[start : start + CHUNK]))
-            .on_conflict_do_nothing(index_elements=["terminal_id", "boot", "seq"])
-            .returning(SIGNAL.c.terminal_id, SIGNAL.c.boot, SIGNAL.c.seq)
-        )
-        new.update((r[0], r[1], r[2]) for r in conn.execute(statement))
-    return new
+    rows = sorted(rows, key=lambda r: (r[0], r[1], r[2]))
+    found = bulk.insert(
+        conn, "signal", SIGNAL_COLUMNS, rows,
+        conflict="(terminal_id, boot, seq) DO NOTHING", returning="terminal_id, boot, seq",
+    )  # fmt: skip
+    return {(row.terminal_id, row.boot, row.seq) for row in found}
 
 
-def mark_signs(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Set residents' deadlines after signs of life: rows of `r_id`, `next_due`, `seen`."""
-    if rows:
-        conn.execute(
-            update(RESIDENT)
-            .where(RESIDENT.c.id == bindparam("r_id"))
-            .values(
-                next_due_at=bindparam("next_due"),
-                last_sign_at=bindparam("seen"),
-                # Back and heard of: the past absence explains nothing any more.
-                absent_until=case((RESIDENT.c.state == "paused", RESIDENT.c.absent_until)),
-            ),
-            sorted(rows, key=lambda r: int(r["r_id"])),
-        )
+def mark_signs(conn: Connection, rows: Sequence[tuple[int, int | None, int]]) -> None:
+    """Set residents' deadlines after signs of life: rows of resident id, next deadline and last
+    sign (both epoch ms)."""
+    bulk.update(
+        conn, "resident", SIGN_COLUMNS, sorted(rows, key=lambda r: r[0]),
+        "next_due_at = r.next_due, last_sign_at = r.seen,"
+        # Back and heard of: the past absence explains nothing any more.
+        " absent_until = CASE WHEN resident.state = 'paused' THEN resident.absent_until END",
+    )  # fmt: skip
 
 
-def mark_presence(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Update terminals in bulk: rows of `t_id` and every presence column (None = leave as is)."""
-    if rows:
-        columns = ("status", "boot", "firmware", "heartbeat_s", "battery", "mains", "rssi",
-                   "last_seen_at", "heartbeat_due_at")  # fmt: skip
-        conn.execute(
-            update(TERMINAL)
-            .where(TERMINAL.c.id == bindparam("t_id"))
-            .values(
-                {
-                    name: func.coalesce(
-                        bindparam(f"v_{name}", type_=TERMINAL.c[name].type), TERMINAL.c[name]
-                    )
-                    for name in columns
-                }
-            ),
-            [
-                {"t_id": r["t_id"], **{f"v_{n}": r.get(n) for n in columns}}
-                for r in sorted(rows, key=lambda r: str(r["t_id"]))
-            ],
-        )
+def mark_presence(conn: Connection, rows: Sequence[Presence]) -> None:
+    """Update terminals in bulk; None leaves a column as it is."""
+    values = [r.values() for r in sorted(rows, key=lambda r: r.id)]
+    bulk.update(conn, "terminal", PRESENCE_COLUMNS, values, PRESENCE_CHANGES)
+
+
+_SILENT = (
+    select(TERMINAL, RESIDENT.c.building_id, RESIDENT.c.flat_id)
+    .outerjoin(RESIDENT, RESIDENT.c.id == TERMINAL.c.resident_id)
+    .where(TERMINAL.c.heartbeat_due_at <= bindparam("now"), TERMINAL.c.state == "active")
+    .limit(bindparam("most"))
+)
 
 
 def devices_overdue(conn: Connection, now: datetime, limit: int) -> Sequence[RowMapping]:
     """Terminals whose heartbeat should have come by `now`."""
-    return (
-        conn.execute(
-            select(TERMINAL, RESIDENT.c.building_id, RESIDENT.c.flat_id)
-            .outerjoin(RESIDENT, RESIDENT.c.id == TERMINAL.c.resident_id)
-            .where(TERMINAL.c.heartbeat_due_at <= now, TERMINAL.c.state == "active")
-            .limit(limit)
-        )
-        .mappings()
-        .all()
-    )
+    return conn.execute(_SILENT, {"now": now, "most": limit}).mappings().all()
 
 
 def heartbeats_anew(conn: Connection, now: datetime, intervals: float) -> None:
@@ -151,27 +181,31 @@ def heartbeats_anew(conn: Connection, now: datetime, intervals: float) -> None:
     )
 
 
+_OVERDUE = (
+    select(
+        RESIDENT.c.id, RESIDENT.c.flat_id, RESIDENT.c.building_id,
+        RESIDENT.c.next_due_at, RESIDENT.c.risk_class, RESIDENT.c.absent_until,
+        FLAT.c.label, BUILDING.c.number,
+    )
+    .join(FLAT, FLAT.c.id == RESIDENT.c.flat_id)
+    .join(BUILDING, BUILDING.c.id == RESIDENT.c.building_id)
+    # The words of the partial index: with a parameter in their place SQLite would not see that it
+    # may use it.
+    .where(RESIDENT.c.next_due_at <= bindparam("now"), text("resident.state = 'active'"))
+    # By building, or one that is cut by the limit would be judged in two parts.
+    .order_by(RESIDENT.c.next_due_at, RESIDENT.c.building_id, RESIDENT.c.id)
+    .limit(bindparam("most"))
+)  # fmt: skip
+_OVERDUE_HELD = _OVERDUE.with_for_update(skip_locked=True, key_share=True, of=RESIDENT)
+
+
 def residents_overdue(
     conn: Connection, now: datetime, limit: int, *, hold: bool = False
 ) -> Sequence[RowMapping]:
     """Watched residents whose deadline has come, with their door. With `hold` they are held, and
     those whose check-in is just coming in are left out."""
-    query = (
-        select(
-            RESIDENT.c.id, RESIDENT.c.flat_id, RESIDENT.c.building_id,
-            RESIDENT.c.next_due_at, RESIDENT.c.risk_class, RESIDENT.c.absent_until,
-            FLAT.c.label, BUILDING.c.number,
-        )
-        .join(FLAT, FLAT.c.id == RESIDENT.c.flat_id)
-        .join(BUILDING, BUILDING.c.id == RESIDENT.c.building_id)
-        .where(RESIDENT.c.next_due_at <= now, RESIDENT.c.state == "active")
-        # By building, or one that is cut by the limit would be judged in two parts.
-        .order_by(RESIDENT.c.next_due_at, RESIDENT.c.building_id, RESIDENT.c.id)
-        .limit(limit)
-    )  # fmt: skip
-    if hold and conn.dialect.name != "sqlite":
-        query = query.with_for_update(skip_locked=True, key_share=True, of=RESIDENT)
-    return conn.execute(query).mappings().all()
+    query = _OVERDUE_HELD if hold and conn.dialect.name != "sqlite" else _OVERDUE
+    return conn.execute(query, {"now": now, "most": limit}).mappings().all()
 
 
 def set_next_due(conn: Connection, resident_ids: Collection[int], at: datetime) -> None:
@@ -210,9 +244,12 @@ def quarantined(conn: Connection, limit: int) -> Sequence[RowMapping]:
     )
 
 
+_GATEWAYS = select(GATEWAY)
+
+
 def gateways(conn: Connection) -> Sequence[RowMapping]:
     """Every gateway ever heard."""
-    return conn.execute(select(GATEWAY)).mappings().all()
+    return conn.execute(_GATEWAYS).mappings().all()
 
 
 def spare_overdue(conn: Connection, now: datetime, risk_class: str, following: datetime) -> int:
@@ -275,13 +312,14 @@ def awaited_terminals(conn: Connection, deadline: datetime) -> list[str]:
     return list(conn.execute(query).scalars())
 
 
+_RUNG = select(ROUND.c.prompted_at).where(
+    ROUND.c.community_id == bindparam("community"), ROUND.c.due_at == bindparam("due")
+)
+
+
 def round_rung(conn: Connection, community_id: int, due_at: datetime) -> tuple[bool, bool]:
     """Whether a round has been opened, and whether its chime has rung."""
-    row = conn.execute(
-        select(ROUND.c.prompted_at).where(
-            ROUND.c.community_id == community_id, ROUND.c.due_at == due_at
-        )
-    ).first()
+    row = conn.execute(_RUNG, {"community": community_id, "due": due_at}).first()
     return row is not None, row is not None and row[0] is not None
 
 

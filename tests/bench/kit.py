@@ -10,12 +10,14 @@ import contextlib
 import json
 import os
 import platform
+import sqlite3
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qs
 
 import paho.mqtt.client as paho
@@ -36,7 +38,7 @@ def percentile(values: Sequence[float], part: float) -> float:
 def emit(**figures: Any) -> None:
     """Print one JSON line, with the machine it was measured on."""
     machine = {"cores": os.cpu_count(), "python": platform.python_version()}
-    rounded = {k: round(v, 3) if isinstance(v, float) else v for k, v in figures.items()}
+    rounded = json.loads(json.dumps(figures), parse_float=lambda f: round(float(f), 3))
     print(json.dumps({**rounded, **machine}), flush=True)  # noqa: T201 (its one output)
 
 
@@ -112,10 +114,96 @@ class House:
         return client
 
 
+@dataclass
+class Load:
+    """A load that runs in a process of its own (tests/bench/load.py)."""
+
+    process: asyncio.subprocess.Process
+
+    @staticmethod
+    async def start(
+        house: House, *, kind: str, boot: int, each: int, terminals: Sequence[str],
+        per_s: int = 0, receipts: bool = True, within_s: float = 120.0, stay_s: float = 0.0,
+    ) -> "Load":
+        """Connect `terminals`, then let each say `each` messages; returns when all are connected.
+
+        `per_s`: pace of all together, 0 for full speed. `receipts`: end with the last receipt.
+        `stay_s`: how long they stay connected after that.
+        """
+        secret = house.place.keys.terminal_secret
+        order = {
+            "port": house.place.mqtt_port, "kind": kind, "boot": boot, "each": each,
+            "users": [(t, terminal_password(secret, t)) for t in terminals],
+            "per_s": per_s, "receipts": receipts, "within_s": within_s,
+            "stay_s": stay_s,
+        }  # fmt: skip
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tests.bench.load",
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=2**20,
+        )  # fmt: skip
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps(order).encode() + b"\n")
+        assert await process.stdout.readline() == b"ready\n", "the load could not connect"
+        return Load(process)
+
+    async def ended(self) -> dict[str, Any]:
+        """What the load saw, instants by perf_counter (one clock for all processes here)."""
+        assert self.process.stdout is not None
+        said: dict[str, Any] = json.loads(await self.process.stdout.readline())
+        return said
+
+    async def stop(self) -> None:
+        """End it early."""
+        if self.process.returncode is None:
+            self.process.kill()
+        await self.process.wait()
+
+
+class Elsewhere(Place):
+    """An installation whose database is not its own SQLite file."""
+
+    url_of_database: ClassVar[list[str]] = []
+
+    @property
+    def database_url(self) -> str:
+        """Where the database is."""
+        return self.url_of_database[-1]
+
+
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def cpu_s(names: Sequence[str] = ("serve", "gateway", "mosquitto")) -> dict[str, float]:
+    """CPU seconds so far of the house's processes (children of this one), by name."""
+    used = dict.fromkeys(names, 0.0)
+    for pid, words in children():
+        name = next((n for n in names if n in words[-1] or n in Path(words[0]).name), None)
+        if name is not None:
+            fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+            used[name] += (int(fields[11]) + int(fields[12])) / TICKS
+    return used
+
+
+def children() -> list[tuple[int, list[str]]]:
+    """Pid and command line of the processes this one has started."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parent = int(stat.read_text().rsplit(")", 1)[1].split()[1])
+            words = (stat.parent / "cmdline").read_bytes().decode().split("\0")[:-1]
+            if parent == os.getpid() and words:
+                found.append((int(stat.parent.name), words))
+    return found
+
+
 @contextlib.asynccontextmanager
-async def a_house(*, broker_only: bool = False) -> AsyncIterator[House]:
+async def a_house(
+    *, broker_only: bool = False, database_url: str = "", extra_terminals: int = 0
+) -> AsyncIterator[House]:
     """The embedded edition in a temporary directory, with the sample community; or its broker
-    alone, for a ceiling."""
+    alone, for a ceiling. `database_url`: an empty PostgreSQL database instead of SQLite.
+    `extra_terminals`: so many without a resident, beside the sample's."""
     sink = Sink()
     with tempfile.TemporaryDirectory(prefix="xunlou-bench-") as folder:
         async with sink.serving() as url:
@@ -127,9 +215,22 @@ async def a_house(*, broker_only: bool = False) -> AsyncIterator[House]:
                 "TWILIO_API_BASE_URL": url,
             }
             community = guangdan()
-            place = Place(Path(folder), free_port(), free_port(), keys, sms=sms)
+            kind = Elsewhere if database_url else Place
+            place = kind(Path(folder), free_port(), free_port(), keys, sms=sms)
+            if isinstance(place, Elsewhere):
+                place.url_of_database.append(database_url)
             await asyncio.to_thread(prepare, place, community)
             terminals = [r.terminal_id for _, _, r in community.flats_with_residents()]
+            if extra_terminals:
+                extra = [f"extra-{n}" for n in range(1, extra_terminals + 1)]
+                with sqlite3.connect(place.directory / "xunlou.db") as db:
+                    db.executemany(
+                        "INSERT INTO terminal (id, state, status, boot, firmware, heartbeat_s)"
+                        " VALUES (?, 'active', 'unknown', 0, '', 900)",
+                        [(t,) for t in extra],
+                    )
+                db.close()
+                terminals += extra
             async with Supervisor(Path(folder) / "log") as supervisor:
                 if broker_only:
                     users = terminal_users(place)

@@ -77,9 +77,8 @@ async def page_of(town: Town, number: str) -> str:
     token = town.runtime.house.token(alert["id"], person)
     ends = town.runtime.clock.now() + LINK_LIFE
     await town.sql(
-        lambda c: alerts.add_link(
-            c, digest_of(token), alert_id=alert["id"], person_id=person, role="steward",
-            expires_at=ends,
+        lambda c: alerts.add_links(
+            c, [(digest_of(token), alert["id"], person, "steward", ends)]
         )
-    )  # fmt: skip
+    )
     return f"/s/{token}"

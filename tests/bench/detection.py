@@ -1,0 +1,215 @@
+"""Detection: what it costs to ask what is due, and how soon those who are due are dealt with.
+
+1. An idle ring of the bell with 1,000 to 1.6 million residents (growth curve). The ceiling is a
+   bare look-up of one row by its key in the same database, as many times as the ring has queries.
+2. 1,000 residents overdue at once, each of class A in a building of their own, so each alarmed by
+   themselves: until the last message is at the provider.
+3. A city's round: 1.6 million residents, 80,000 of whom miss it: until all are on worklists with
+   their messages queued, with SOS pressed in the middle of it.
+
+The database is seeded by bulk SQL; the server is the real one, a process of its own.
+
+    python -m tests.bench.detection [residents in the city, 1600000 by default]
+"""
+
+import asyncio
+import contextlib
+import os
+import sqlite3
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+from sqlalchemy import text
+
+from server import migrate
+from server.clock import Clock
+from server.database import Database
+from server.service import sweep
+from server.service.house import House
+from server.service.presence import GATEWAY_GAP
+from tests.bench.kit import Sink, emit, percentile
+from xunlou.embedded import Place, command, free_port
+from xunlou.keys import Keys
+from xunlou.supervise import ChildSpec, Supervisor
+
+CITY = 1_600_000
+MISSED_PART = 20
+"""One in so many misses the city's round."""
+IN_A_BUILDING = 30
+RINGS = 200
+QUERIES = 8
+WITHIN_S = 300.0
+SOON_S = 6
+ROUNDS = (
+    '[{"name":"morning","opens":"06:00","prompt":"07:00","due":"07:30","grace_s":300},'
+    '{"name":"evening","opens":"18:30","prompt":"19:30","due":"20:00","grace_s":300}]'
+)
+
+
+def seed(file: Path, residents: int, *, in_a_building: int, risk_class: str = "B") -> None:
+    """A community of `residents`, each due tomorrow, two stewards a building, one on duty."""
+    buildings = -(-residents // in_a_building)
+    tomorrow = int((time.time() + 86_400) * 1000)
+    db = sqlite3.connect(file, isolation_level=None)
+    count = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d)"
+    for statement in (
+        "PRAGMA synchronous=OFF", "PRAGMA cache_size=-200000", "BEGIN",
+        "INSERT INTO community (id, name, tz, rounds)"
+        f" VALUES (1, 'City', 'Asia/Shanghai', '{ROUNDS}')",
+        f"{count % buildings} INSERT INTO building (id, community_id, number)"
+        " SELECT i, 1, i FROM n",
+        f"{count % residents} INSERT INTO flat (id, building_id, stairwell, floor, label)"
+        f" SELECT i, (i - 1) / {in_a_building} + 1, '1', 1, 'f' || i FROM n",
+        f"{count % residents} INSERT INTO resident (id, flat_id, building_id, name, birth_date,"
+        " sex, living, risk_class, state, phone, access_notes, risks, next_due_at)"
+        f" SELECT i, i, (i - 1) / {in_a_building} + 1, 'R', '1940-01-01', '', 'alone',"
+        f" '{risk_class}', 'active', '', '', '', {tomorrow} FROM n",
+        f"{count % (2 * buildings + 1)} INSERT INTO person (id, name, phone, lang)"
+        " SELECT i, 'P', '+86' || (10000000000 + i), 'zh' FROM n",
+        f"{count % (2 * buildings)} INSERT INTO assignment (person_id, role, position, building_id,"
+        " key_place) SELECT i, 'steward', i % 2 + 1, (i - 1) / 2 + 1, '' FROM n",
+        "INSERT INTO assignment (person_id, role, position, community_id, key_place)"
+        f" VALUES ({2 * buildings + 1}, 'duty', 1, 1, '')",
+        f"{count % min(residents, 100)} INSERT INTO terminal (id, resident_id, state, status, boot,"
+        " firmware, heartbeat_s) SELECT 't-' || i, i, 'active', 'online', 0, '', 900 FROM n",
+        "COMMIT",
+    ):  # fmt: skip
+        db.execute(statement)
+    db.close()
+
+
+def idle(file: Path) -> tuple[float, float]:
+    """Milliseconds of an idle question "what is due", and of as many bare look-ups."""
+    database = Database(f"sqlite:///{file}", Clock())
+    house, now = House("http://127.0.0.1", b"k" * 32), database.clock.now()
+    gap = GATEWAY_GAP
+    ours, bare = [], []
+    with database.reader.connect() as conn:
+        for _ in range(RINGS):
+            began = time.perf_counter()
+            sweep.what_is_due(conn, now + timedelta(seconds=0), gap, house)
+            ours.append((time.perf_counter() - began) * 1000)
+            began = time.perf_counter()
+            for n in range(QUERIES):
+                conn.execute(text("SELECT id FROM resident WHERE id = :n"), {"n": n}).first()
+            bare.append((time.perf_counter() - began) * 1000)
+    database.close()
+    return percentile(ours, 0.5), percentile(bare, 0.5)
+
+
+@contextlib.asynccontextmanager
+async def a_city(
+    residents: int, **shape: object
+) -> AsyncIterator[tuple[Path, Sink, httpx.AsyncClient, sqlite3.Connection]]:
+    """The real server on a seeded database, and a gateway that is heard."""
+    sink = Sink()
+    with tempfile.TemporaryDirectory(prefix="xunlou-bench-") as folder:
+        async with sink.serving() as url:
+            keys = Keys.fresh()
+            sms = {
+                "TWILIO_ACCOUNT_SID": keys.sms_account, "TWILIO_AUTH_TOKEN": keys.sms_token,
+                "TWILIO_FROM_NUMBER": "+8610000000001", "TWILIO_API_BASE_URL": url,
+            }  # fmt: skip
+            place = Place(Path(folder), free_port(), free_port(), keys, sms=sms)
+            file = Path(folder) / "xunlou.db"
+            migrate.upgrade(place.database_url)
+            await asyncio.to_thread(seed, file, residents, **shape)
+            async with Supervisor(Path(folder) / "log") as supervisor:
+                supervisor.start(ChildSpec("server", command("serve"), place.environment()))
+                headers = {"authorization": f"Bearer {keys.gateway_token}"}
+                async with httpx.AsyncClient(
+                    base_url=place.url, headers=headers, timeout=60
+                ) as gateway:
+                    await _answers(gateway)
+                    beating = asyncio.create_task(_beat(gateway))
+                    db = sqlite3.connect(file, isolation_level=None, timeout=60)
+                    await asyncio.sleep(20)  # after blindness we look for 15 s before judging
+                    yield file, sink, gateway, db
+                    beating.cancel()
+                    db.close()
+
+
+async def _answers(gateway: httpx.AsyncClient) -> None:
+    for _ in range(600):
+        with contextlib.suppress(httpx.TransportError):
+            if (await gateway.get("/readyz")).status_code == httpx.codes.OK:
+                return
+        await asyncio.sleep(0.1)
+    raise TimeoutError("the server does not answer")
+
+
+async def _beat(gateway: httpx.AsyncClient) -> None:
+    while True:
+        await gateway.post("/api/v1/signals", json={"gateway": "bench", "signals": []})
+        await asyncio.sleep(2)
+
+
+async def overdue(residents: int) -> None:
+    """1,000 at once, each by themselves."""
+    async with a_city(residents, in_a_building=1, risk_class="A") as (_, sink, _gateway, db):
+        due = int((time.time() + SOON_S) * 1000)
+        db.execute("UPDATE resident SET next_due_at = ?", (due,))
+        before = sink.count
+        with contextlib.suppress(TimeoutError):
+            await sink.until(before + 2 * residents, WITHIN_S)
+        took = [at for times in sink.arrived.values() for at in times]
+        due_at = time.perf_counter() - (time.time() - due / 1000)
+        emit(bench="overdue_at_once_s", residents=residents, messages=sink.count - before,
+             first=min(took) - due_at, last=max(took) - due_at)  # fmt: skip
+
+
+async def city_round(residents: int) -> None:
+    """A city's round, with SOS in the middle of it."""
+    async with a_city(residents, in_a_building=IN_A_BUILDING) as (_, sink, gateway, db):
+        due = int((time.time() + SOON_S) * 1000)
+        db.execute(
+            f"UPDATE resident SET next_due_at = ? WHERE id % {MISSED_PART} = 0", (due,)
+        )
+        missed = residents // MISSED_PART
+        due_at = time.perf_counter() - (time.time() - due / 1000)
+        await asyncio.sleep(max(0.0, due_at + 1.5 - time.perf_counter()))
+        presses, seq = [], 0
+        left = "SELECT count(*) FROM resident WHERE state = 'active' AND next_due_at <= ?"
+        while time.perf_counter() < due_at + WITHIN_S:
+            (waiting,) = db.execute(left, (due,)).fetchone()
+            if not waiting:
+                break
+            seq += 1
+            sos = {"t": f"t-{seq % 100 + 1}", "type": "sos", "boot": 1, "seq": seq}
+            began = time.perf_counter()
+            await gateway.post("/api/v1/signals", json={"gateway": "bench", "signals": [sos]})
+            presses.append((time.perf_counter() - began) * 1000)
+            await asyncio.sleep(0.2)
+        took = time.perf_counter() - due_at
+        (lists,) = db.execute("SELECT count(*) FROM alert WHERE kind = 'missed'").fetchone()
+        (queued,) = db.execute("SELECT count(*) FROM message").fetchone()
+        emit(bench="city_round_s", residents=residents, missed=missed, worklists=lists,
+             outbox_rows=queued, last_row=took, sent_meanwhile=sink.count,
+             sos_stored_p50_ms=percentile(presses, 0.5), sos_stored_worst_ms=max(presses),
+             presses=len(presses))  # fmt: skip
+
+
+async def main(city: int = CITY) -> None:
+    """One line for each."""
+    curve = {}
+    for residents in sorted({n for n in (1_000, 10_000, 100_000, city) if n <= city}):
+        with tempfile.TemporaryDirectory(prefix="xunlou-bench-") as folder:
+            file = Path(folder) / "xunlou.db"
+            migrate.upgrade(f"sqlite:///{file}")
+            await asyncio.to_thread(seed, file, residents, in_a_building=IN_A_BUILDING)
+            curve[residents] = idle(file)
+    emit(bench="idle_sweep_ms", ms={n: ours for n, (ours, _) in curve.items()},
+         look_ups_ms={n: bare for n, (_, bare) in curve.items()},
+         ratio=curve[city][0] / curve[city][1])  # fmt: skip
+    await overdue(1_000)
+    await city_round(city)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("XUNLOU_LOG_LEVEL", "warning")
+    asyncio.run(main(*map(int, sys.argv[1:])))

@@ -1,0 +1,127 @@
+"""Many rows in one statement, and the look-ups that must stay look-ups in a city."""
+
+import contextlib
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from server.clock import Clock
+from server.core.words import SignalType
+from server.database import Database, Tx
+from server.service import ingest, sweep
+from server.service.house import House
+from server.service.presence import GATEWAY_GAP
+from server.store import journal
+from server.store import signals as store
+from tests.town import GRANNY, MARCH_14, Hand, lay_out
+
+HOUSE = House("http://127.0.0.1:8000", b"k" * 32)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Any:
+    """The sample community's database."""
+    hand = Hand(MARCH_14)
+    url, _ = lay_out(tmp_path, hand)
+    database = Database(url, Clock(source=hand))
+    yield database
+    database.close()
+
+
+def statements(database: Database) -> list[str]:
+    """From now on, every statement of the database, as it comes."""
+    said: list[str] = []
+    for engine in (database.writer, database.reader):
+        event.listen(
+            engine, "before_cursor_execute",
+            lambda _c, _cur, statement, _p, _ctx, _many: said.append(statement),
+        )  # fmt: skip
+    return said
+
+
+def check_in(seq: int, terminal: str = GRANNY) -> ingest.SignalIn:
+    """A press on the green key."""
+    return ingest.SignalIn(terminal, SignalType.CHECKIN, 1, seq)
+
+
+def test_five_hundred_check_ins_are_as_many_statements_as_one(database: Database) -> None:
+    """The cost of a batch must not be statements: they are what filled the processor."""
+    said = statements(database)
+
+    def post(first: int, count: int) -> int:
+        said.clear()
+        batch = ingest.Batch("gw-1", signals=[check_in(first + n) for n in range(count)])
+        database.transact(lambda tx: ingest.ingest(tx, HOUSE, batch))
+        return len(said)
+
+    post(1, 1)  # the first ever also hears of the gateway
+    one, many = post(10, 1), post(100, 500)
+    assert many == one, said
+    assert many <= 12, said
+
+
+def test_an_sos_is_stored_with_its_messages_in_few_statements(database: Database) -> None:
+    """Two stewards are told after some fifteen statements; each costs a tenth of a millisecond."""
+    said = statements(database)
+    batch = ingest.Batch("gw-1", signals=[ingest.SignalIn(GRANNY, SignalType.SOS, 1, 1)])
+    database.transact(lambda tx: ingest.ingest(tx, HOUSE, batch))
+    assert len([s for s in said if "INSERT INTO message" in s]) == 1
+    assert len(said) <= 22, said
+
+
+def test_what_fails_by_itself_leaves_nothing_in_the_journal(database: Database) -> None:
+    """A corrupt alert's step is undone; the journal must not say that it was taken."""
+
+    def half(tx: Tx) -> None:
+        journal.note(tx, "before")
+        with contextlib.suppress(ValueError), tx.attempt():
+            journal.note(tx, "half")
+            raise ValueError("a corrupt alert")
+        journal.note(tx, "after")
+
+    database.transact(half)
+    with database.reader.connect() as conn:
+        kinds = [row["kind"] for row in journal.after(conn, 0, 10_000)]
+    assert kinds[-2:] == ["before", "after"]
+    assert "half" not in kinds
+
+
+def test_an_idle_ring_looks_up_and_never_scans_residents_or_devices(database: Database) -> None:
+    """With 1.6 million residents a scan would be a second; SQLite's own plan tells."""
+    seen: list[tuple[str, Any]] = []
+    event.listen(
+        database.reader, "before_cursor_execute",
+        lambda _c, _cur, statement, values, _ctx, _many: seen.append((statement, values)),
+    )  # fmt: skip
+    with database.reader.connect() as conn:
+        sweep.what_is_due(conn, MARCH_14, GATEWAY_GAP, HOUSE)
+        asked = list(seen)
+        plans = [
+            (statement, row[3])
+            for statement, values in asked
+            for row in conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+        ]
+    big = ("resident", "terminal", "alert", "message", "flat", "signal", "journal")
+    scans = [
+        (step, statement)
+        for statement, step in plans
+        if step.startswith("SCAN") and step.split()[1] in big and "INDEX" not in step
+    ]
+    assert asked, "nothing was asked"
+    assert not scans, scans
+
+
+def test_the_overdue_are_found_by_their_deadline(database: Database) -> None:
+    """The sweep's own question uses the partial index of deadlines, whatever SQLite is told."""
+    with database.reader.connect() as conn:
+        words = str(
+            store._OVERDUE.compile(conn, compile_kwargs={"render_postcompile": True})
+        )
+        values = (int((MARCH_14 + timedelta(days=1)).timestamp() * 1000), 1, 0)
+        plan = conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {words}", values[: words.count("?")])
+        steps = [row[3] for row in plan]
+    assert any("ix_resident_due" in step for step in steps), steps
+    assert not any("TEMP B-TREE" in step for step in steps), steps
