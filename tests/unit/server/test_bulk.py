@@ -13,7 +13,6 @@ from server.core.words import SignalType
 from server.database import Database, Tx
 from server.service import ingest, sweep
 from server.service.house import House
-from server.service.presence import GATEWAY_GAP
 from server.store import journal
 from server.store import signals as store
 from tests.town import GRANNY, MARCH_14, Hand, lay_out
@@ -84,7 +83,7 @@ def test_what_fails_by_itself_leaves_nothing_in_the_journal(database: Database) 
 
     database.transact(half)
     with database.reader.connect() as conn:
-        kinds = [row["kind"] for row in journal.after(conn, 0, 10_000)]
+        kinds = [row["kind"] for row in journal.after(conn, 0, 10_000, 10_000)]
     assert kinds[-2:] == ["before", "after"]
     assert "half" not in kinds
 
@@ -97,7 +96,7 @@ def test_an_idle_ring_looks_up_and_never_scans_residents_or_devices(database: Da
         lambda _c, _cur, statement, values, _ctx, _many: seen.append((statement, values)),
     )  # fmt: skip
     with database.reader.connect() as conn:
-        sweep.what_is_due(conn, MARCH_14, GATEWAY_GAP, HOUSE)
+        sweep.what_is_due(conn, MARCH_14, timedelta(seconds=1), HOUSE)
         asked = list(seen)
         plans = [
             (statement, row[3])
