@@ -16,6 +16,8 @@ from xunlou import backup
 from xunlou.backup import BackupError
 from xunlou.restore import restore
 
+FILE = pytest.mark.sqlite_only(reason="PostgreSQL has pg_dump; the file is ours to copy")
+
 
 def counted(file: Path, table: str) -> int:
     """Rows of a table in a database nobody is using."""
@@ -35,6 +37,7 @@ def empty(tmp_path: Path) -> str:
     return url
 
 
+@FILE
 async def test_a_backup_while_signals_flow_holds_every_receipt_given_before_it(
     tmp_path: Path,
 ) -> None:
@@ -76,6 +79,7 @@ async def test_a_backup_while_signals_flow_holds_every_receipt_given_before_it(
         await t.expect_sms(HEAD, "求助")
 
 
+@FILE
 async def test_a_running_server_is_never_restored_over(tmp_path: Path, empty: str) -> None:
     """Not even with --force, and the database is untouched."""
     file = tmp_path / "empty.backup"
@@ -92,6 +96,7 @@ async def test_a_running_server_is_never_restored_over(tmp_path: Path, empty: st
         assert (await town.sos())["presses"] == 2
 
 
+@FILE
 async def test_records_are_replaced_only_by_force_and_kept_beside(
     tmp_path: Path, empty: str
 ) -> None:

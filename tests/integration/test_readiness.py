@@ -1,8 +1,11 @@
 """/readyz tells the truth: to who sends us traffic, and to who watches what lies behind."""
 
+import contextlib
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 from sqlalchemy import make_url, update
 from town import Town, a_town
 
@@ -23,21 +26,35 @@ async def test_all_is_well(town: Town) -> None:
     assert (code, body["status"], body["database"], body["overdue"]) == (200, "ok", "ok", [])
 
 
+@contextlib.contextmanager
+def unwritable(town: Town) -> Iterator[None]:
+    """Somebody else holds what every write needs."""
+    url = town.runtime.settings.database_url
+    if town.runtime.database.sqlite:
+        tool = sqlite3.connect(str(make_url(url).database), isolation_level=None)
+        tool.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        finally:
+            tool.execute("ROLLBACK")
+            tool.close()
+        return
+    import postgres
+
+    with psycopg.connect(postgres.dsn_of(url)) as conn:
+        conn.execute("LOCK TABLE alembic_version IN EXCLUSIVE MODE")
+        yield
+        conn.rollback()
+
+
 async def test_a_database_that_takes_no_write_is_not_ready(town: Town) -> None:
     """It still reads well, and a press would not be stored: 503, and well again afterwards."""
-    file = make_url(town.runtime.settings.database_url).database
-    assert file is not None
     town.runtime.probe.patience_s = 0.2
-    tool = sqlite3.connect(file, isolation_level=None)
-    tool.execute("BEGIN IMMEDIATE")
-    try:
+    with unwritable(town):
         for _ in range(3):  # and asking again piles nothing up
             code, body = await ready(town)
             assert code == 503
             assert "can't be written" in str(body["database"])
-    finally:
-        tool.execute("ROLLBACK")
-        tool.close()
     town.runtime.probe.patience_s = 10
     assert (await ready(town))[0] == 200
 
