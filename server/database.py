@@ -112,6 +112,11 @@ class Tx:
             del self.entries[noted:]
             raise
 
+    def finish(self) -> None:
+        """Do what was left to the end. Whoever made this transaction calls it before the commit."""
+        for step in self.last.values():
+            step(self)
+
     def wake(self, topic: Topic) -> None:
         """Ring `topic`'s bell after the commit, and only then."""
         self.woken.add(topic)
@@ -342,8 +347,7 @@ class Database:
                 tx = Tx(conn, self.clock.now(), self.clock.speed, up_since=self.up_since)
                 try:
                     result = use_case(tx)
-                    for step in tx.last.values():
-                        step(tx)
+                    tx.finish()
                     if "outbox" in tx.woken:
                         # Leased in the very transaction that queued it, and handed over after it:
                         # what an SOS says leaves after one commit, not after two.

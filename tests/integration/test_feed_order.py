@@ -76,14 +76,19 @@ def note(name: str) -> object:
     return lambda tx: journal.note(tx, "test", name=name)
 
 
+def note_now(tx: Tx, name: str) -> None:
+    """Write an entry at once, not at the transaction's end."""
+    journal.note(tx, "test", name=name)
+    tx.finish()
+
+
 class Held:
     """A transaction that has written an entry and stays open until it is told to end."""
 
     def __init__(self, database: Database, name: str) -> None:
         self.conn = database.writer.connect()
         self.conn.begin()
-        self.tx = Tx(self.conn, database.clock.now())
-        journal.note(self.tx, "test", name=name)
+        note_now(Tx(self.conn, database.clock.now()), name)
 
     def commit(self) -> None:
         self.conn.commit()
@@ -133,9 +138,9 @@ async def test_a_savepoint_that_was_undone_leaves_the_lock_to_the_next_entry(two
     conn.begin()
     tx = Tx(conn, one.clock.now())
     inner = conn.begin_nested()
-    journal.note(tx, "test", name="undone")
+    note_now(tx, "undone")
     inner.rollback()
-    journal.note(tx, "test", name="kept")
+    note_now(tx, "kept")
     await other.database.write(note("late"))
     assert await other.feed.entries(start, 100) == []
     conn.commit()
@@ -167,7 +172,7 @@ async def test_many_writers_and_a_reader_that_never_goes_back(two: Two) -> None:
         for n in range(40):
             with one.database.writer.connect() as conn, conn.begin() as tx:
                 name = f"{thread}-{n}"
-                journal.note(Tx(conn, one.clock.now()), "test", name=name)
+                note_now(Tx(conn, one.clock.now()), name)
                 time.sleep(0.001 * (thread % 4))
                 if n % 7 == 3:
                     tx.rollback()

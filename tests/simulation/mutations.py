@@ -88,9 +88,7 @@ def sweep_late() -> AbstractContextManager[Any]:
 
 def reuse_codes() -> AbstractContextManager[Any]:
     """Codes are not looked up before they are given."""
-    return mock.patch.object(
-        alerts, "_code", lambda _c, alert_id, _now: str(1000 + alert_id * 7919 % 9000)
-    )
+    return mock.patch.object(alerts, "CODE_REST", timedelta(0))
 
 
 def date_by_arrival() -> AbstractContextManager[Any]:
