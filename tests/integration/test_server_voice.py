@@ -93,7 +93,6 @@ async def test_nobody_else_reached_and_the_ladder_moves_at_once(tmp_path: Path, 
     async with a_town(tmp_path, start=NIGHT) as town:
         for number in (HEAD, SECOND):
             await town.fault("undelivered", number, error_code=30003)
-        town.delivers = False
         await town.press()
         for number in (HEAD, SECOND):
             await town.rings(number)
