@@ -28,12 +28,14 @@ test: ## Run the tests (as root on Debian this installs Mosquitto and Chromium)
 	@.ci/setup test
 	@$(BIN)/python -m pytest $(ARGS)
 
-check: setup ## Lint, types, who may import whom, and whether the documentation is true
+check: setup ## Lint, types, imports, a true documentation, every branch of the core tested
 	@failed=; run() { echo "--- $$*"; "$(BIN)/$$@" || failed="$$failed $$1"; }; \
 	run ruff check .; \
 	run mypy; \
 	run lint-imports; \
 	run python -m pytest -q tests/docs; \
+	run python -m pytest -q tests/unit/core -k 'not every_sample_resident' --cov=server.core --cov-branch \
+	  --cov-report=term-missing:skip-covered --cov-fail-under=100; \
 	test -z "$$failed" || { echo "make check failed:$$failed"; exit 1; }
 
 docs: setup ## Write the generated parts of docs/ anew

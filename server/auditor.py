@@ -2,7 +2,7 @@
 
 While all is well it pings an address outside the house (XUNLOU_DEADMAN_URL), whose owner raises
 the alarm when the pings stop: a dead server can't say that it is dead. When something is stuck it
-rings the bell itself; if that does not help, it texts the duty phones past the outbox, and the
+rings the bell itself; if that does not help, it texts whoever is on shift past the outbox, and the
 pings stop too.
 """
 
@@ -32,6 +32,9 @@ ROUND_PATIENCE = timedelta(minutes=5)
 AGAIN = timedelta(minutes=10)
 """The duty phones are not texted about the same trouble more often (real time)."""
 PING_TIMEOUT_S = 10.0
+KNOWN_FOR = timedelta(minutes=30)
+"""So long do we rely on a rota that can't be read any more (real time): then shifts may have
+changed, and everybody of the duty is texted."""
 AUDIT_WITHIN_S = 20.0
 """An audit that takes longer is itself the trouble: a locked database answers nobody."""
 WORDS = "【巡楼】系统可能卡住:{what}。请看值班屏,并用电话核实。Xunlou is stuck, please check."
@@ -64,6 +67,9 @@ class Auditor:
     every_s: float = EVERY_S
     within_s: float = AUDIT_WITHIN_S
     _duty: list[str] = field(default_factory=list)
+    _everybody: list[str] = field(default_factory=list)
+    _known_at: datetime | None = None
+    """When we last could ask who has the duty."""
     _texted_at: datetime | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -112,17 +118,19 @@ class Auditor:
         clock = self.database.clock
         now = clock.now()
 
-        def look(conn: Connection) -> tuple[tuple[str, ...], bool, list[str]]:
+        def look(conn: Connection) -> tuple[Verdict, list[str], list[str]]:
             stuck = overdue.stuck(
                 conn, now - PATIENCE * clock.speed, now - ROUND_PATIENCE * clock.speed
             )
             # Nobody is judged while we are blind, so then a round is late on purpose.
             waits = overdue.judging_waits(conn)
             named = tuple(s for s in stuck if not (waits and s == overdue.ROUNDS))
-            return named, overdue.blind(conn), people.duty_phones(conn)
+            found = Verdict(named, overdue.blind(conn))
+            return found, people.phones_on_duty(conn, now), people.duty_phones(conn)
 
-        stuck, blind, self._duty = await self.database.read(look)
-        return Verdict(stuck, blind)
+        found, self._duty, self._everybody = await self.database.read(look)
+        self._known_at = now
+        return found
 
     async def _settle(self, verdict: Verdict) -> None:
         """Open the fault that staff see, or close it."""
@@ -149,7 +157,8 @@ class Auditor:
             return
         self._texted_at = now
         body = WORDS.format(what="、".join(verdict.stuck))
-        for phone in self._duty:
+        known = self._known_at is not None and now < self._known_at + KNOWN_FOR * clock.speed
+        for phone in self._duty if known else self._everybody:
             if not await asyncio.to_thread(self.lines.text, phone, body):
                 log.error("the duty phone could not be texted")
 

@@ -24,7 +24,8 @@ Clock = Annotated[str, Field(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 
 
 class PlanIn(BaseModel):
-    """One round of the day, in the community's time. `classes`: who owes it."""
+    """One round of the day, in the community's time. `classes`: who owes it; `call_at`: when those
+    still awaited are rung."""
 
     model_config = ConfigDict(extra="forbid")
     name: Annotated[str, Field(min_length=1, max_length=32)]
@@ -33,6 +34,7 @@ class PlanIn(BaseModel):
     due: Clock
     grace_s: Annotated[int, Field(ge=0, le=3600)] = 300
     classes: Annotated[list[RiskClass], Field(min_length=1, max_length=3)] = ["A", "B", "C"]
+    call_at: Clock | None = None
 
 
 class PlanChange(BaseModel):
@@ -76,7 +78,8 @@ async def change_plan(plan: PlanChange, runtime: RuntimeDep, staff: StaffDep) ->
     def run(tx: Tx) -> Json:
         plans = [
             Plan(p.name, time.fromisoformat(p.opens), time.fromisoformat(p.prompt),
-                 time.fromisoformat(p.due), p.grace_s, frozenset(p.classes))
+                 time.fromisoformat(p.due), p.grace_s, frozenset(p.classes),
+                 time.fromisoformat(p.call_at) if p.call_at is not None else None)
             for p in plan.rounds
         ]  # fmt: skip
         planning.set_rounds(tx, plans, who=staff.name, why=plan.reason)

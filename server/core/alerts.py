@@ -175,19 +175,10 @@ def _ring_the_unconfirmed(s: Situation, step: int, calls: Sequence[Effect]) -> l
         return []
     rung = {t.person.id for t in calls if isinstance(t, Tell) and t.channel is Channel.VOICE}
     return [
-        Tell(p, _words_for(s.alert, p), step, channel=Channel.VOICE)
+        Tell(p, call_for(s.alert, p.role), step, channel=Channel.VOICE)
         for p in _others(s, *rung)
         if Channel.VOICE not in s.tried.get(p.id, frozenset())
     ]
-
-
-def _words_for(alert: Alert, person: Person) -> Template:
-    """The words that call this person by a channel of no step's own."""
-    if alert.kind is Kind.MISSED:
-        return Template.MISSED
-    if person.role in (Role.DUTY, Role.STREET, Role.DISTRICT):
-        return Template.DUTY
-    return Template.FALL if alert.fall else Template.SOS
 
 
 def _call(s: Situation, index: int, attempt: int = 0) -> list[Tell]:
@@ -374,7 +365,7 @@ def _on_delivery_failed(s: Situation, event: DeliveryFailed, now: datetime) -> D
     other = _other_channel(s, event)
     if other is not None:
         step = max(alert.step - 1, 0)
-        words = _words_for(alert, other[0])
+        words = call_for(alert, other[0].role)
         tell = Tell(other[0], words, step, alert.repeats, channel=other[1])
         return Decision(Reason.OTHER_CHANNEL, alert, (tell,))
     if alert.exhausted:

@@ -57,6 +57,7 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
     return {
         "name": plan.name, "opens": f"{plan.opens:%H:%M}", "prompt": f"{plan.prompt:%H:%M}",
         "due": f"{plan.due:%H:%M}", "grace_s": plan.grace_s, "classes": sorted(plan.classes),
+        "call_at": f"{plan.call_at:%H:%M}" if plan.call_at is not None else None,
     }  # fmt: skip
 
 
@@ -452,6 +453,11 @@ def duty_phones(conn: Connection) -> list[str]:
         .order_by(ASSIGNMENT.c.id)
     )
     return list(conn.execute(query).scalars())
+
+
+def phones_on_duty(conn: Connection, at: datetime) -> list[str]:
+    """Whom to text of the care centre at `at`: those on shift; all where nobody of it can be."""
+    return [p.phone for p in on_duty(conn, at)] or duty_phones(conn)
 
 
 def on_duty(conn: Connection, at: datetime) -> tuple[ladder.Person, ...]:

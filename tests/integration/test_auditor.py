@@ -3,19 +3,21 @@
 import asyncio
 import sqlite3
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from fastapi import FastAPI
+from sqlalchemy import Connection, update
 
+from server import tables as t
 from server.app import lines_of
 from server.auditor import EVERY_S, Auditor
 from server.jobs import Sweeper
 from tests.town import HEAD, SECOND, Town, a_town, bound, serving
 
 DUTY = tuple(f"+861000000010{n}" for n in range(1, 7))
-"""Of every shift: when we ourselves are stuck, whoever has the duty by our own reckoning may be
-wrong."""
+"""The care centre's telephones: early, late and night shift, two each."""
+EARLY, OTHERS = DUTY[:2], DUTY[2:]
 
 
 async def nobody_rings() -> None:
@@ -39,9 +41,10 @@ async def test_all_is_well_while_nothing_is_overdue(tmp_path: Path) -> None:
         assert (verdict.stuck, verdict.well) == ((), True)
 
 
-async def test_a_dead_sweep_is_told_to_the_duty_phones_past_the_outbox(tmp_path: Path) -> None:
+async def test_a_dead_sweep_is_told_to_those_on_shift_past_the_outbox(tmp_path: Path) -> None:
     """A step a minute overdue that the bell does not mend: a fault on the wall, one SMS to each
-    duty phone, none again for ten minutes."""
+    who has the shift and none to a sleeper, none again for ten minutes. When nobody of the shift
+    can be told, everybody of the duty is."""
     async with a_town(tmp_path) as town:
         await town.press()
         await town.expect_sms(HEAD, "求助")
@@ -49,16 +52,30 @@ async def test_a_dead_sweep_is_told_to_the_duty_phones_past_the_outbox(tmp_path:
         watch = auditor(town)
         town.hand.at_s += 181
         assert (await watch.audit()).stuck == ("steps",)
-        for phone in DUTY:
+        for phone in EARLY:
             await town.expect_sms(phone, "steps", "卡住")
+        await town.no_more_sms()
         assert await town.faults() == ["stuck"]
         town.hand.at_s += 300
         await watch.audit()
         await town.no_more_sms()
         town.hand.at_s += 301
         await watch.audit()
-        for phone in DUTY:
+        for phone in EARLY:
             await town.expect_sms(phone, "steps")
+        await town.sql(leave)
+        town.hand.at_s += 601
+        await watch.audit()
+        for phone in OTHERS:
+            await town.expect_sms(phone, "steps")
+        await town.no_more_sms()
+
+
+def leave(conn: Connection) -> None:
+    """The whole early shift sends STOP."""
+    person = t.table(t.Person)
+    statement = update(person).where(person.c.phone.in_(EARLY))
+    conn.execute(statement.values(opted_out_at=datetime(2026, 3, 14, tzinfo=UTC)))
 
 
 async def test_a_lost_ring_is_rung_again(tmp_path: Path) -> None:
@@ -94,7 +111,8 @@ async def test_what_was_stuck_and_moves_again_is_closed_as_restored(tmp_path: Pa
 
 
 async def test_an_auditor_that_can_not_look_says_so(tmp_path: Path) -> None:
-    """With the database out of reach the last known duty phones are texted."""
+    """With the database out of reach those who were on shift are texted; after half an hour
+    nobody knows whose shift it is, so everybody of the duty is."""
     async with a_town(tmp_path) as town:
         watch = auditor(town)
         await watch.audit()
@@ -105,9 +123,15 @@ async def test_an_auditor_that_can_not_look_says_so(tmp_path: Path) -> None:
         watch.database.read = broken  # type: ignore[method-assign,assignment]
         try:
             assert (await watch.audit()).stuck == ("audit",)
+            early = [await bodies(town, phone) for phone in EARLY]
+            late = [await bodies(town, phone) for phone in OTHERS]
+            town.hand.at_s += 1801
+            await watch.audit()
         finally:
             del watch.database.read
-        await town.expect_sms(DUTY[0], "audit")
+        assert [len(found) for found in early + late] == [1, 1, 0, 0, 0, 0]
+        assert "audit" in early[0][0]
+        assert [len(await bodies(town, phone)) for phone in DUTY] == [2, 2, 1, 1, 1, 1]
 
 
 async def test_the_outside_is_pinged_only_while_all_is_well(tmp_path: Path) -> None:

@@ -106,6 +106,19 @@ def test_a_resident_we_know_little_of_leaves_no_hole_in_the_sentence() -> None:
     assert text == "【巡楼】11栋3楼301求助!回1=我去,0=去不了。代码4031"
 
 
+@pytest.mark.parametrize(
+    ("lang", "about", "words"),
+    [("zh", Outcome.AMBULANCE.value, "120"), ("en", Outcome.AMBULANCE.value, "120"),
+     ("zh", "陈姐", "陈姐")],
+)  # fmt: skip
+def test_how_it_ended_is_said_in_words_and_a_name_as_it_is(
+    lang: str, about: str, words: str
+) -> None:
+    """An outcome is translated; nobody reads `ambulance` in a Chinese text."""
+    subject = Subject(building=11, floor=3, label="301", code="4217")
+    assert words in compose(Template.CLOSED, subject, lang, about)
+
+
 def test_a_long_worklist_names_as_many_flats_as_fit() -> None:
     """Forty missed flats: the count is right, some labels, and an "and so on"."""
     labels = tuple(f"A{n}" for n in range(101, 141))
