@@ -24,9 +24,20 @@ demo: ## Run the whole chain on this machine, with a simulated community
 	@.ci/setup demo
 	@$(BIN)/xunlou demo $(ARGS)
 
+# The whole product with its clock running: nothing beside it. All other tests share the cores.
+WHOLE = tests/e2e tests/browser tests/faults
+SHARED = tests/unit tests/docs tests/integration tests/simulation
+
 test: ## Run the tests (as root on Debian this installs Mosquitto and Chromium)
 	@.ci/setup test
+ifdef ARGS
 	@$(BIN)/python -m pytest $(ARGS)
+else
+	@failed=; \
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(SHARED) || failed=1; \
+	$(BIN)/python -m pytest $(WHOLE) || failed=1; \
+	test -z "$$failed"
+endif
 
 check: setup ## Lint, types, imports, a true documentation, every branch of the core tested
 	@failed=; run() { echo "--- $$*"; "$(BIN)/$$@" || failed="$$failed $$1"; }; \

@@ -66,3 +66,13 @@ def test_the_license_is_the_one_that_is_declared() -> None:
     assert 'license = "Apache-2.0"' in pages.read("pyproject.toml")
     assert "Apache License" in text
     assert "END OF TERMS AND CONDITIONS" in text
+
+
+def test_make_test_leaves_no_folder_of_tests_out() -> None:
+    """`make test` names the folders, as some run alone; one that nobody named would never run."""
+    words = re.findall(r"^(?:WHOLE|SHARED) = (.+)$", pages.read("Makefile"), re.MULTILINE)
+    named = sorted(folder for line in words for folder in line.split())
+    tests = pages.ROOT / "tests"
+    assert named == sorted(
+        {f"tests/{p.relative_to(tests).parts[0]}" for p in tests.rglob("test_*.py")}
+    )
