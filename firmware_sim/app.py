@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx
 import uvicorn
 
-from firmware_sim import casting, control, manifest, runner, scenario
+from firmware_sim import casting, control, manifest, runner, scenario, tester
 from firmware_sim import clock as clocks
 from firmware_sim.clock import Clock
 from firmware_sim.flash import FileBank, FlashBank, MemoryBank
@@ -29,6 +29,7 @@ from firmware_sim.line import Broker, MqttVersion
 from firmware_sim.node import Summary
 from firmware_sim.residents import Residents
 from firmware_sim.story import Scenario, Step
+from firmware_sim.switches import Switches
 from firmware_sim.world import HttpWorld
 
 if TYPE_CHECKING:
@@ -82,6 +83,8 @@ class SimConfig:
     api_token: str = field(default="", repr=False)
     duration_s: float | None = None
     connected_within_s: float = 60.0  # scenarios begin when the fleet is connected
+    switches: Path | None = None
+    """Where the clock and the broker are switched; None: no page for testers, no such switches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +152,8 @@ async def run(
         if config.twilio is not None:
             app = _phones_app(config, config.twilio, town, clock)
             app.include_router(control.router(fleet, residents, progress))
+            if config.switches is not None:
+                tester.add(app, fleet, Switches(clock, config.switches))
             await stack.enter_async_context(_serving(app, config))
         if stories:
             await _play(config, town, clock, fleet, stories, stop, heard)
@@ -193,7 +198,7 @@ def _phones_app(
             phones=tuple(
                 PhoneEntry(p.number, p.name, p.role, p.building, p.lang) for p in town.phones
             ),
-            speed=clock.speed,
+            speed=lambda: clock.speed,
             seed=config.seed,
             auto_answer=twilio.auto_answer and not config.scenarios,
             tz=town.tz.key,
@@ -278,7 +283,11 @@ async def _play(
             async with asyncio.TaskGroup() as group:
                 # The longest first: what waits for a round must not begin after it.
                 for story in sorted(stories, key=lambda s: -s.steps[-1].at_s):
-                    group.create_task(one(story))
+                    if not story.alone:
+                        group.create_task(one(story))
+            for story in stories:
+                if story.alone:
+                    await one(story)
 
         playing = asyncio.create_task(all_of_them())
         stopping = asyncio.create_task(stop.wait())

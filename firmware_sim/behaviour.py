@@ -25,7 +25,13 @@ ANSWERS: Final = {
     Profile.REGULAR: 0.9,
     Profile.FORGETFUL: 0.6,
     Profile.AWAY: 0.0,
+    Profile.HOSPITAL: 0.9,
 }
+STAY_DAYS: Final = 8
+STAY_EVERY_DAYS: Final = 28
+"""Of those who are often in hospital: eight days of each four weeks."""
+# How hard blows are, in g: mean and spread. Plausible, not measured.
+BLOWS: Final = {"fall": (3.6, 0.6), "sits_down_hard": (2.1, 0.4), "drops_it": (4.2, 0.8)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +78,8 @@ def checkin_ms(seed: int, terminal: str, profile: Profile, window: Window) -> in
     Early risers press in the first third, regulars before the chime; the forgetful skip some
     rounds and leave others to the chime; nobody is at home when away.
     """
+    if profile is Profile.HOSPITAL and in_hospital(seed, terminal, window.day):
+        return None
     rng = _rng(seed, terminal, window.day, window.name, "checkin")
     to_prompt_ms = window.prompt_ms - window.opens_ms
     match profile:
@@ -79,7 +87,7 @@ def checkin_ms(seed: int, terminal: str, profile: Profile, window: Window) -> in
             return None
         case Profile.EARLY:
             share = rng.betavariate(2, 4) * 0.45
-        case Profile.REGULAR:
+        case Profile.REGULAR | Profile.HOSPITAL:
             share = rng.betavariate(5, 3)
         case Profile.FORGETFUL:
             draw = rng.random()
@@ -87,6 +95,23 @@ def checkin_ms(seed: int, terminal: str, profile: Profile, window: Window) -> in
                 return None
             share = rng.betavariate(4, 2)
     return window.opens_ms + int(share * to_prompt_ms)
+
+
+def in_hospital(seed: int, terminal: str, day: date) -> bool:
+    """Whether somebody who is often in hospital is there on this day."""
+    first = _rng(seed, terminal, "stay").randrange(STAY_EVERY_DAYS)
+    return (day.toordinal() + first) % STAY_EVERY_DAYS < STAY_DAYS
+
+
+def blow(seed: int, number: int, kind: str) -> float:
+    """How hard the accelerometer is hit, in g, by the nth fall, hard sit-down or drop."""
+    mean, spread = BLOWS[kind]
+    return max(0.0, _rng(seed, "blow", kind, number).gauss(mean, spread))
+
+
+def takes_back_ms(seed: int, number: int) -> int:
+    """How long after an accidental press the resident cancels it."""
+    return int(_rng(seed, "oops", number).triangular(4_000, 40_000, 9_000))
 
 
 def answer_delay_ms(seed: int, terminal: str, profile: Profile, asked_ms: int) -> int | None:
@@ -118,14 +143,20 @@ class SosPlan:
 
 
 def next_sos(
-    seed: int, number: int, terminals: tuple[str, ...], per_hour: float, after_ms: int
+    seed: int,
+    number: int,
+    terminals: tuple[str, ...],
+    per_hour: float,
+    after_ms: int,
+    purpose: str = "sos",
 ) -> SosPlan | None:
-    """The call for help that follows `after_ms`: a Poisson process over all terminals.
+    """The call for help (or what else the purpose is) that follows `after_ms`: a Poisson process
+    over all terminals.
 
     None when the rate is 0 or nobody is there.
     """
     if per_hour <= 0 or not terminals:
         return None
-    rng = _rng(seed, "sos", number)
+    rng = _rng(seed, purpose, number)
     gap_ms = int(rng.expovariate(per_hour) * 3_600_000)
     return SosPlan(number, after_ms + gap_ms, rng.choice(terminals))

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from firmware_sim import firmware, wire
 from firmware_sim import outputs as out
-from firmware_sim import wire
 from firmware_sim.flash import Alarm, Led
 from firmware_sim.state import (
     BUZZ_AFTER_MS,
@@ -20,6 +20,8 @@ from firmware_sim.state import (
     Stepped,
     alarm_pending,
     kind_of,
+    own_time_ms,
+    rssi_now,
     say,
     settled,
 )
@@ -47,7 +49,15 @@ def on_command(state: State, payload: bytes, now_ms: int) -> Stepped:
             return Stepped(state, (ignored,))
         return Stepped(state, (ignored, _ack(state, bad.cmd_id, AckResult.FAILED)))
     # A clock that was never set can't tell what is stale; refusing everything would be worse.
-    stale = command.exp is not None and state.clock_ok and now_ms + state.skew_ms > command.exp
+    own_ms = own_time_ms(state, now_ms)
+    stale = command.exp is not None and state.clock_ok and own_ms > command.exp
+    if command.cmd in firmware.of(state.traits.fw).lacks:
+        # An older release does not know the word, as any word it does not know.
+        return Stepped(
+            state,
+            (out.Ignored(f"command: unknown cmd {command.cmd!r}"),
+             _ack(state, command.cmd_id, AckResult.FAILED)),
+        )  # fmt: skip
     if command.cmd == "receipt":
         assert command.ref is not None
         if stale:
@@ -91,7 +101,7 @@ def _obey(state: State, command: Command, now_ms: int) -> Stepped:
             )
         case "time":
             assert command.now is not None
-            state = replace(state, clock_ok=True, skew_ms=command.now - now_ms)
+            state = replace(state, clock_ok=True, skew_ms=command.now - now_ms, set_ms=now_ms)
             return _remember(state, command, AckResult.RECEIVED, ())
         case "reboot":
             done = _remember(state, command, AckResult.RECEIVED, ())
@@ -175,7 +185,7 @@ def heartbeat(state: State, now_ms: int) -> out.Publish:
             "seq": state.seq,
             "bat": int(state.battery.at(now_ms)),
             "mains": state.battery.mains,
-            "rssi": state.traits.rssi,
+            "rssi": rssi_now(state, now_ms),
             "up_ms": now_ms - state.booted_ms,
         }
     )

@@ -6,16 +6,19 @@ must never be mounted on the server.
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from fastapi import APIRouter, HTTPException
 from pydantic import BaseModel
 
 from firmware_sim.fleet import Fleet
+from firmware_sim.manifest import TerminalEntry
 from firmware_sim.node import UnknownTerminalError
 from firmware_sim.residents import Residents
 from firmware_sim.runner import Result
+from firmware_sim.state import own_time_ms, rssi_now
 from firmware_sim.story import Scenario, Step
 from firmware_sim.trouble_api import router as trouble_router
 from firmware_sim.wire import Kind
@@ -31,7 +34,7 @@ class PressRequest(BaseModel):
 def terminal_view(fleet: Fleet, terminal: str) -> dict[str, Any]:
     """What can be seen and heard at a terminal. Raises UnknownTerminalError."""
     state, entry = fleet.state(terminal), fleet.entry(terminal)
-    now_ms = fleet.clock.now_ms()
+    node, now_ms = fleet.node(terminal), fleet.clock.now_ms()
     view: dict[str, Any] = {
         "id": terminal,
         "building": entry.building,
@@ -39,6 +42,10 @@ def terminal_view(fleet: Fleet, terminal: str) -> dict[str, Any]:
         "flat": entry.flat,
         "profile": str(entry.profile),
         "story": entry.story,
+        "fw": entry.fw,
+        "simulated": True,
+        "link": node.link,
+        "network": node.network_up,
         "powered": state is not None,
         "connected": state is not None and state.connected,
         "led": "dark" if state is None else str(state.led),
@@ -56,6 +63,12 @@ def terminal_view(fleet: Fleet, terminal: str) -> dict[str, Any]:
             "who": None if state.alarm is None else state.alarm.who,
             "battery": int(state.battery.at(now_ms)),
             "mains": state.battery.mains,
+            "temp_c": state.battery.temp_c,
+            "rssi": rssi_now(state, now_ms),
+            "clock_ok": state.clock_ok,
+            "clock_off_s": round((own_time_ms(state, now_ms) - now_ms) / 1000, 1),
+            "hung": state.hung_ms is not None,
+            "volume": state.config.volume,
             "hb_s": state.config.hb_s,
             "pending": [
                 {
@@ -70,6 +83,46 @@ def terminal_view(fleet: Fleet, terminal: str) -> dict[str, Any]:
             ],
         }
     return view
+
+
+def brief_view(fleet: Fleet, terminal: str) -> dict[str, Any]:
+    """One line of a list of terminals. Raises UnknownTerminalError."""
+    state, entry = fleet.state(terminal), fleet.entry(terminal)
+    return {
+        "id": terminal,
+        "building": entry.building,
+        "flat": entry.flat,
+        "floor": entry.floor,
+        "powered": state is not None,
+        "connected": state is not None and state.connected,
+        "led": "dark" if state is None else str(state.led),
+        "buzzing": state is not None and state.buzzing,
+        "mains": state is not None and state.battery.mains,
+        "waiting": 0 if state is None else len(state.pending),
+    }
+
+
+MOST_LISTED: Final = 200
+
+
+def find(fleet: Fleet, words: str) -> list[str]:
+    """Terminals that fit: "11" or "11栋" a building, else parts of an id, a flat, a profile or a
+    lamp; whose lamp burns come first. An empty wish finds all."""
+    text = words.strip().lower()
+    building = re.fullmatch(r"(\d{1,3})\s*(?:栋|幢|座|#)?", text)
+
+    def fits(entry: TerminalEntry) -> bool:
+        if building:
+            return entry.building == int(building.group(1))
+        state = fleet.state(entry.id)
+        led = "dark" if state is None else str(state.led)
+        return text in f"{entry.id} {entry.flat} {entry.profile} {led}".lower()
+
+    def calm(terminal: str) -> bool:
+        state = fleet.state(terminal)
+        return state is None or state.alarm is None
+
+    return sorted((e.id for e in fleet.terminals if fits(e)), key=calm)
 
 
 @dataclass(slots=True)
@@ -113,6 +166,13 @@ def router(fleet: Fleet, residents: Residents, progress: Progress) -> APIRouter:
     async def ledger(kind: Kind = Kind.CHECKIN) -> dict[str, Any]:
         """Every identity of one kind that is still in the books."""
         return {"entries": [entry.as_json() for entry in fleet.ledger.entries((kind,))]}
+
+    @api.get("/terminals")
+    async def listed(q: str = "", limit: int = MOST_LISTED) -> dict[str, Any]:
+        """The terminals that fit `q` (see `find`), alarms first."""
+        found = find(fleet, q)
+        shown = found[: max(0, min(limit, MOST_LISTED))]
+        return {"found": len(found), "terminals": [brief_view(fleet, t) for t in shown]}
 
     @api.get("/terminals/{terminal}")
     async def look(terminal: str) -> dict[str, Any]:

@@ -19,13 +19,21 @@ from firmware_sim import wire
 from firmware_sim.battery import LOW_AT, LOW_CLEARED_AT, Battery
 from firmware_sim.commands import heartbeat, on_command, on_config, status_online
 from firmware_sim.flash import FlashImage, Led
-from firmware_sim.presses import mains_changed, pressed, send
+from firmware_sim.presses import (
+    impact,
+    key_moved,
+    look_at_keys,
+    mains_changed,
+    pressed,
+    send,
+)
 from firmware_sim.state import (
     BUZZ_AFTER_MS,
     Pending,
     State,
     Stepped,
     Traits,
+    own_time_ms,
     resend_at_ms,
     say,
 )
@@ -34,6 +42,8 @@ from firmware_sim.wire import Kind
 __all__ = ["next_wakeup", "power_on", "step", "will"]
 
 MAX_SKIPPED: Final = 64
+WATCHDOG_MS: Final = 8_000
+"""How long the firmware may loop before the watchdog starts it anew."""
 # After the centre came back, backlogs come in over this time instead of all at once.
 DRAIN_SPREAD_MS: Final = 10_000
 
@@ -61,6 +71,9 @@ def power_on(
         alarm=alarm,
         battery=battery or Battery(since_ms=now_ms),
         seen=image.seen,
+        drift_ppm=traits.drift_ppm,
+        set_ms=now_ms,
+        rssi=traits.rssi,
     )
     outputs: tuple[out.Output, ...] = (out.Persist(state.image),)
     if state.led is not Led.IDLE:
@@ -76,8 +89,12 @@ def will(state: State) -> out.Publish:
 
 def step(state: State, event: out.Input, now_ms: int) -> Stepped:
     """The next state, and the outputs in the order in which they must be carried out."""
+    if state.hung_ms is not None:
+        return _hung(state, event, now_ms)
     done = _dispatch(state, event, now_ms)
     after, outputs = done.state, done.outputs
+    if after.load != after.battery.load:
+        after = replace(after, battery=after.battery.working(after.load, now_ms))
     if after.image != state.image:
         outputs = (out.Persist(after.image), *outputs)
     if after.led is not state.led:
@@ -91,6 +108,21 @@ def _dispatch(state: State, event: out.Input, now_ms: int) -> Stepped:
     match event:
         case out.Pressed(kind, test):
             return pressed(state, kind, test, now_ms)
+        case out.KeyMoved():
+            return key_moved(state, event, now_ms)
+        case out.Impact():
+            return impact(state, event, now_ms)
+        case out.RadioRead(rssi, spread):
+            return Stepped(replace(state, rssi=rssi, rssi_spread=spread), ())
+        case out.TemperatureRead(temp_c):
+            battery = state.battery.at_temperature(temp_c, now_ms)
+            return Stepped(replace(state, battery=battery), ())
+        case out.ClockDrifts(ppm):
+            skew_ms = own_time_ms(state, now_ms) - now_ms
+            state = replace(state, skew_ms=skew_ms, drift_ppm=ppm, set_ms=now_ms)
+            return Stepped(state, ())
+        case out.Hang():
+            return Stepped(replace(state, hung_ms=now_ms), ())
         case out.Tick():
             return _tick(state, now_ms)
         case out.Connected():
@@ -118,6 +150,16 @@ def _dispatch(state: State, event: out.Input, now_ms: int) -> Stepped:
             return _server_state(state, payload, now_ms)
         case _:
             assert_never(event)
+
+
+def _hung(state: State, event: out.Input, now_ms: int) -> Stepped:
+    """The firmware loops: it hears nothing. The watchdog is a chip of its own, and bites."""
+    assert state.hung_ms is not None
+    if isinstance(event, out.Tick) and now_ms >= state.hung_ms + WATCHDOG_MS:
+        return Stepped(state, (out.Reboot("watchdog"),))
+    if isinstance(event, out.Disconnected):
+        return Stepped(replace(state, connected=False), ())
+    return Stepped(state, (out.Ignored("hung"),))
 
 
 # ---- the line ----
@@ -163,7 +205,10 @@ def _chance(state: State, purpose: str) -> float:
 def next_wakeup(state: State, now_ms: int) -> int | None:
     """When this terminal next wants a `Tick`; never earlier than `now_ms`; None: not at all."""
     battery = state.battery
+    if state.hung_ms is not None:
+        return max(now_ms, state.hung_ms + WATCHDOG_MS)
     wishes = [battery.reaches_ms(0.0), None if battery.low_told else battery.reaches_ms(LOW_AT)]
+    wishes += [state.red.due_ms, state.green.due_ms]
     if state.connected:
         wishes += [state.hb_at_ms, state.drain_at_ms]
     for pending in state.pending:
@@ -180,7 +225,7 @@ def _tick(state: State, now_ms: int) -> Stepped:
     if state.battery.at(now_ms) <= 0 and not state.battery.mains:
         return Stepped(state, (out.PowerOff(),))
     outputs: list[out.Output] = []
-    for part in (_tick_events, _tick_alarm, _tick_heartbeat, _tick_battery):
+    for part in (look_at_keys, _tick_events, _tick_alarm, _tick_heartbeat, _tick_battery):
         done = part(state, now_ms)
         state = done.state
         outputs.extend(done.outputs)

@@ -15,6 +15,7 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Final
 
 from firmware_sim import device, wire
@@ -59,7 +60,11 @@ class Fleet:
         self.faults: Counter[str] = Counter()
         self._bank = bank or MemoryBank()
         self._nodes = {
-            entry.id: Node(entry, Traits(seed=seed, hb_jitter=hb_jitter), self._bank.of(entry.id))
+            entry.id: Node(
+                entry,
+                Traits(fw=entry.fw, seed=seed, hb_jitter=hb_jitter, drift_ppm=entry.drift_ppm),
+                self._bank.of(entry.id),
+            )
             for entry in terminals
         }
         self._broker = broker
@@ -262,6 +267,7 @@ class Fleet:
                     self.faults["flash write"] += 1
             case out.Publish():
                 self._through_air(node, lambda: self._publish(node, output))
+                self._wake_modem(node)
             case out.Say():
                 node.heard.append((now_ms, output))
             case out.Stored(ref, kind, test):
@@ -272,7 +278,8 @@ class Fleet:
                 self.ledger.expired(t, ref)
             case out.Ignored(reason):
                 self.faults[f"ignored {reason}"[:80]] += 1
-            case out.Reboot():
+            case out.Reboot(reason):
+                self.faults["watchdog reset"] += reason == "watchdog"
                 self._power_off(node)
                 self.timers.at_ms(now_ms + REBOOT_MS, lambda: self.set_power(t, True))
             case out.PowerOff():
@@ -289,6 +296,28 @@ class Fleet:
         self.faults["lost in the air"] += not arrivals
         for after_ms in arrivals:
             self.timers.at_ms(self.clock.now_ms() + after_ms, carry)
+
+    def _arrived(self, node: Node, topic: str, payload: bytes) -> None:
+        """A message for a terminal; one whose modem sleeps gets it when it speaks again."""
+        awake_s = node.weather.awake_s
+        if awake_s is not None and self.clock.now_ms() > node.awake_until_ms:
+            self.faults["waits for a sleeping modem"] += 1
+            node.asleep.append((topic, payload))
+            return
+        self._through_air(node, lambda: self._message(node, topic, payload))
+
+    def _wake_modem(self, node: Node) -> None:
+        awake_s = node.weather.awake_s
+        if awake_s is None:
+            return
+        node.awake_until_ms = self.clock.now_ms() + int(awake_s * 1000)
+        self.let_through(node)
+
+    def let_through(self, node: Node) -> None:
+        """Deliver what waited in the network for a sleeping modem."""
+        waiting, node.asleep = tuple(node.asleep), type(node.asleep)(maxlen=node.asleep.maxlen)
+        for topic, payload in waiting:
+            self._through_air(node, partial(self._message, node, topic, payload))
 
     def _publish(self, node: Node, message: out.Publish) -> None:
         if node.line is None or not node.line.publish(message):
@@ -328,9 +357,7 @@ class Fleet:
         events = LineEvents(
             up=lambda: self._line_up(node),
             down=lambda reason: self._line_down(node, reason),
-            message=lambda topic, payload: self._through_air(
-                node, lambda: self._message(node, topic, payload)
-            ),
+            message=lambda topic, payload: self._arrived(node, topic, payload),
         )
         will = device.will(node.state)
         entry = node.entry

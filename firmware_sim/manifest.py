@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from firmware_sim.firmware import NEWEST
+
 _T = TypeVar("_T")
 _ID = re.compile(r"[a-z0-9-]{1,32}\Z")
 
@@ -32,6 +34,8 @@ class Profile(StrEnum):
     REGULAR = "regular"
     FORGETFUL = "forgetful"
     AWAY = "away"
+    HOSPITAL = "hospital"
+    """Taken in without anybody being told: the rounds miss them until they are home again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,8 @@ class TerminalEntry:
     profile: Profile = Profile.REGULAR
     risk: str = "C"
     story: str | None = None
+    fw: str = NEWEST
+    drift_ppm: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +158,8 @@ def _terminal(entry: dict[str, Any], where: str) -> TerminalEntry:
         profile=profile,
         risk=str(entry.get("risk", "C")),
         story=None if entry.get("story") is None else str(entry["story"]),
+        fw=str(entry.get("fw", NEWEST)),
+        drift_ppm=_need(entry, "drift_ppm", int, where) if "drift_ppm" in entry else 0,
     )
 
 

@@ -19,6 +19,7 @@ from firmware_sim.state import State, Traits
 from firmware_sim.weather import CLEAR, Weather
 
 HEARD_LINES: Final = 20
+ASLEEP_MOST: Final = 32
 
 
 class UnknownTerminalError(KeyError):
@@ -37,6 +38,11 @@ class Node:
     line: Line | None = None
     network_up: bool = True
     weather: Weather = CLEAR
+    link: str = ""
+    """The name of the weather, where it has one."""
+    awake_until_ms: int = 0
+    asleep: deque[tuple[str, bytes]] = field(default_factory=lambda: deque(maxlen=ASLEEP_MOST))
+    """Messages that wait in the network for a modem that sleeps."""
     due_ms: int | None = None
     heard: deque[tuple[int, out.Say]] = field(default_factory=lambda: deque(maxlen=HEARD_LINES))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from firmware_sim.flash import FlashImage, Led
+from firmware_sim.keys import Button
 from firmware_sim.wire import Kind, Ref
 
 # ---- in ----
@@ -30,6 +31,50 @@ class Pressed:
 
     kind: Kind
     test: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class KeyMoved:
+    """A key's contact closed or opened at `at_ms`: raw, with all its bouncing."""
+
+    button: Button
+    down: bool
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Impact:
+    """The accelerometer felt a blow of `peak_g`; `still`: nothing moved in the seconds after."""
+
+    peak_g: float
+    still: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RadioRead:
+    """How well the radio hears: around `rssi` dBm, give or take `spread`."""
+
+    rssi: int
+    spread: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TemperatureRead:
+    """How warm it is in the flat, °C."""
+
+    temp_c: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClockDrifts:
+    """From now on the terminal's own clock runs too fast (or slow) by so many parts a million."""
+
+    ppm: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hang:
+    """The firmware is caught in a loop: nothing happens until the watchdog bites."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +128,12 @@ Input = (
     Connected
     | Disconnected
     | Pressed
+    | KeyMoved
+    | Impact
+    | RadioRead
+    | TemperatureRead
+    | ClockDrifts
+    | Hang
     | MainsChanged
     | ClockMoved
     | BatterySet
@@ -177,6 +228,8 @@ class Ignored:
 @dataclass(frozen=True, slots=True)
 class Reboot:
     """Start again, as after a power cut."""
+
+    reason: str = "asked"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from firmware_sim import keys, wire
 from firmware_sim import outputs as out
-from firmware_sim import wire
 from firmware_sim.battery import LOW_CLEARED_AT
 from firmware_sim.flash import Alarm, Led
 from firmware_sim.state import (
@@ -19,13 +19,17 @@ from firmware_sim.state import (
     Pending,
     State,
     Stepped,
+    own_time_ms,
     resend_at_ms,
+    rssi_now,
     say,
     settled,
 )
 from firmware_sim.wire import ALARM_KINDS, Kind, Ref, StoredEvent
 
 MAX_ALARM_REFS: Final = 32
+FALL_G: Final = 2.8
+"""A blow from here on, followed by stillness, is called a fall. Plausible, not measured."""
 
 _SPOKEN_ON_PRESS: Final = {
     Kind.SOS: "sos_sending",
@@ -64,12 +68,12 @@ def pressed(state: State, kind: Kind, test: bool, now_ms: int) -> Stepped:
     event = StoredEvent(
         kind=kind,
         ref=Ref(state.boot, state.seq),
-        ts=now_ms + state.skew_ms if state.clock_ok else 0,
+        ts=own_time_ms(state, now_ms) if state.clock_ok else 0,
         ts_ok=state.clock_ok,
         up_ms=now_ms - state.booted_ms,
         bat=int(state.battery.at(now_ms)),
         mains=state.battery.mains,
-        rssi=state.traits.rssi,
+        rssi=rssi_now(state, now_ms),
         test=test or kind is Kind.TEST,
         stored_ms=now_ms,
     )
@@ -84,6 +88,66 @@ def pressed(state: State, kind: Kind, test: bool, now_ms: int) -> Stepped:
     if kind in _SPOKEN_ON_PRESS:
         outputs.append(say(state, _SPOKEN_ON_PRESS[kind]))
     return Stepped(state, tuple(outputs))
+
+
+def key_moved(state: State, event: out.KeyMoved, now_ms: int) -> Stepped:
+    """An edge of a contact, and the gestures it completes."""
+    before = state.red if event.button is keys.Button.RED else state.green
+    after, told = keys.edge(before, event.down, event.at_ms)
+    return _told(_with_key(state, event.button, after), event.button, told, now_ms)
+
+
+def look_at_keys(state: State, now_ms: int) -> Stepped:
+    """What has come to rest, or was held long enough, by now."""
+    outputs: list[out.Output] = []
+    for button, key in ((keys.Button.RED, state.red), (keys.Button.GREEN, state.green)):
+        if key.due_ms is None or key.due_ms > now_ms:
+            continue
+        after, told = keys.look(key, now_ms)
+        done = _told(_with_key(state, button, after), button, told, now_ms)
+        state = done.state
+        outputs.extend(done.outputs)
+    return Stepped(state, tuple(outputs))
+
+
+def _with_key(state: State, button: keys.Button, key: keys.Key) -> State:
+    if button is keys.Button.RED:
+        return replace(state, red=key)
+    return replace(state, green=key)
+
+
+def _told(
+    state: State, button: keys.Button, told: tuple[keys.Gesture, ...], now_ms: int
+) -> Stepped:
+    outputs: list[out.Output] = []
+    for gesture in told:
+        kind = _meant(state, button, gesture)
+        if kind is not None:
+            done = pressed(state, kind, False, now_ms)
+            state = done.state
+            outputs.extend(done.outputs)
+    return Stepped(state, tuple(outputs))
+
+
+def _meant(state: State, button: keys.Button, gesture: keys.Gesture) -> Kind | None:
+    """What a gesture asks for. Holding the red key never takes a call back."""
+    match button, gesture:
+        case keys.Button.RED, keys.Gesture.DOWN:
+            return Kind.SOS
+        case keys.Button.GREEN, keys.Gesture.SHORT:
+            return Kind.CHECKIN
+        case keys.Button.GREEN, keys.Gesture.HELD:
+            calling = state.alarm is not None and state.alarm.stage is not Led.RESOLVED
+            return Kind.SOS_CANCEL if calling else Kind.TEST
+    return None
+
+
+def impact(state: State, event: out.Impact, now_ms: int) -> Stepped:
+    """The fall detector's verdict. It can't tell a dropped pendant from a fall, and a soft fall
+    goes past it: both happen with real ones."""
+    if event.peak_g < FALL_G or not event.still:
+        return Stepped(state, (out.Ignored("impact: no fall"),))
+    return pressed(state, Kind.FALL, False, now_ms)
 
 
 def _make_room(state: State) -> Stepped | None:

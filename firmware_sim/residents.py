@@ -7,7 +7,7 @@ new when told to be quiet, so that a run can settle before it is reconciled.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
 
@@ -31,8 +31,15 @@ class Residents:
     fleet: Fleet
     seed: int
     sos_per_hour: float = 0.0
+    accidents_per_hour: float = 0.0
+    """Presses that were not meant, each taken back by the resident."""
+    blows_per_hour: float = 0.0
+    """What the fall detector feels: falls, hard sit-downs and dropped pendants, a third each."""
+    ramp_s: float = 0.0
+    """Over so many virtual seconds the rates rise from nothing to what they are."""
     quiet: bool = False
     cast: frozenset[str] = frozenset()
+    _began_ms: int = field(default=0, init=False)
 
     def start(self) -> None:
         """Begin, after the fleet was started: plan the open or next windows and the calls."""
@@ -47,7 +54,13 @@ class Residents:
             # Past the last window of today, look at the days ahead again.
             last = next(w for w in reversed(planned) if w.day <= planned[0].day)
             self._plan_again(last.due_ms, {(w.name, w.day) for w in planned})
-        self._plan_sos(0, now_ms)
+        self._began_ms = now_ms
+        for purpose, per_hour in (
+            ("sos", self.sos_per_hour),
+            ("accident", self.accidents_per_hour),
+            ("blow", self.blows_per_hour),
+        ):
+            self._plan_call(purpose, per_hour, 0, now_ms)
 
     def _plan_again(self, at_ms: int, known: set[tuple[str, date]]) -> None:
         def look() -> None:
@@ -84,7 +97,7 @@ class Residents:
             if at_ms is not None and at_ms > now_ms:
                 self._press_at(at_ms, entry.id, Kind.TEST)
 
-    def _plan_sos(self, number: int, after_ms: int) -> None:
+    def _plan_call(self, purpose: str, per_hour: float, number: int, after_ms: int) -> None:
         callers = tuple(
             entry.id
             for entry in self.manifest.terminals
@@ -92,14 +105,33 @@ class Residents:
             and entry.profile is not Profile.AWAY
             and entry.id not in self.cast
         )
-        plan = behaviour.next_sos(self.seed, number, callers, self.sos_per_hour, after_ms)
+        plan = behaviour.next_sos(self.seed, number, callers, per_hour, after_ms, purpose)
         if plan is not None:
-            self.fleet.timers.at_ms(plan.at_ms, lambda: self._call(plan))
+            self.fleet.timers.at_ms(plan.at_ms, lambda: self._call(purpose, per_hour, plan))
 
-    def _call(self, plan: SosPlan) -> None:
-        if not self.quiet:
-            self.fleet.press(plan.terminal, Kind.SOS)
-        self._plan_sos(plan.number + 1, plan.at_ms)
+    def _call(self, purpose: str, per_hour: float, plan: SosPlan) -> None:
+        if not self.quiet and self._ramped_up(purpose, plan):
+            match purpose:
+                case "sos":
+                    self.fleet.press(plan.terminal, Kind.SOS)
+                case "accident":
+                    self.fleet.press(plan.terminal, Kind.SOS)
+                    after_ms = behaviour.takes_back_ms(self.seed, plan.number)
+                    self._press_at(plan.at_ms + after_ms, plan.terminal, Kind.SOS_CANCEL)
+                case "blow":
+                    kind = tuple(behaviour.BLOWS)[plan.number % len(behaviour.BLOWS)]
+                    peak_g = behaviour.blow(self.seed, plan.number, kind)
+                    node = self.fleet.node(plan.terminal)
+                    self.fleet.apply(node, out.Impact(peak_g, still=True))
+        self._plan_call(purpose, per_hour, plan.number + 1, plan.at_ms)
+
+    def _ramped_up(self, purpose: str, plan: SosPlan) -> bool:
+        """A rising rate is a full one of which only a rising share happens."""
+        since_s = (plan.at_ms - self._began_ms) / 1000
+        if since_s >= self.ramp_s:
+            return True
+        draw = random.Random(f"{self.seed}:{purpose}:{plan.number}:ramp").random()
+        return draw < since_s / self.ramp_s
 
     def _press_at(self, at_ms: int, terminal: str, kind: Kind) -> None:
         def press() -> None:

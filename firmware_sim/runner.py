@@ -19,6 +19,7 @@ from firmware_sim.story import Scenario, Step
 from firmware_sim.wire import Kind
 
 POLL_S: Final = 0.1
+LOOK_AGAIN_S: Final = 1.0
 
 
 class WorldError(RuntimeError):
@@ -44,6 +45,9 @@ class World(Protocol):
     async def befall(self, whom: str | int, what: str, how: dict[str, Any]) -> None:
         """Something befalls a terminal (by id) or a building's terminals (by number); `what` and
         `how` as the endpoints under /sim take them."""
+
+    async def broker(self, on: bool) -> None:
+        """The broker is gone, or comes back. Raises WorldError where nobody can do that."""
 
     async def provider_fault(self, fault: sc.ProviderFault, number: str | None) -> None:
         """The SMS provider misbehaves."""
@@ -102,7 +106,7 @@ async def play(scenario: Scenario, world: World, report: Reporter | None = None)
     run.start_ms = world.clock.now_ms()
     results: list[Result] = []
     for step in scenario.steps:
-        await asyncio.sleep(world.clock.real_delay_s(run.start_ms + int(step.at_s * 1000)))
+        await _until_ms(world.clock, run.start_ms + int(step.at_s * 1000))
         try:
             result = await _take(run, step)
         except WorldError as error:
@@ -112,6 +116,12 @@ async def play(scenario: Scenario, world: World, report: Reporter | None = None)
         if report is not None:
             report(scenario, step, result)
     return results
+
+
+async def _until_ms(clock: Clock, at_ms: int) -> None:
+    """Wait for a virtual instant, also when somebody changes the pace of time meanwhile."""
+    while (delay_s := clock.real_delay_s(at_ms)) > 0:
+        await asyncio.sleep(min(delay_s, LOOK_AGAIN_S))
 
 
 async def _take(run: _Play, step: Step) -> Result:
@@ -132,6 +142,19 @@ async def _take(run: _Play, step: Step) -> Result:
             await world.befall(_whom(run, where), "clock", {"by_s": by_s})
         case sc.SetBattery(where, level_pct):
             await world.befall(_whom(run, where), "battery", {"level_pct": level_pct})
+        case sc.KeyPress(on, key, held_s, bounces):
+            how = {"key": key, "held_ms": int(held_s * 1000), "bounces": bounces}
+            await world.befall(_terminal(run, on), "key", how)
+        case sc.Blow(on, peak_g, still):
+            await world.befall(_terminal(run, on), "blow", {"peak_g": peak_g, "still": still})
+        case sc.Hang(where):
+            await world.befall(_whom(run, where), "hang", {})
+        case sc.Temperature(where, temp_c):
+            await world.befall(_whom(run, where), "temperature", {"temp_c": temp_c})
+        case sc.Drift(where, ppm):
+            await world.befall(_whom(run, where), "drift", {"ppm": ppm})
+        case sc.SetBroker(on=broker_on):
+            await world.broker(broker_on)
         case sc.Tear(on, after_bytes):
             await world.befall(_terminal(run, on), "tear", {"after_bytes": after_bytes})
         case sc.ProviderFault(phone=phone):
@@ -231,7 +254,7 @@ async def _silence(run: _Play, step: Step, want: sc.ExpectSilence) -> Result:
     """Wait it out, then look at what came meanwhile."""
     clock, groups = run.world.clock, _groups(run, want.contains)
     start_ms = clock.now_ms()
-    await asyncio.sleep(clock.real_delay_s(start_ms + int(want.for_s * 1000)))
+    await _until_ms(clock, start_ms + int(want.for_s * 1000))
     for name in want.on:
         for at_ms, body in await _new_texts(run, _phone(run, name)):
             if at_ms >= start_ms and _lacks(body, groups) is None:

@@ -15,6 +15,7 @@ import yaml
 
 from firmware_sim import story as st
 from firmware_sim import weather
+from firmware_sim.keys import Button
 from firmware_sim.manifest import Profile
 from firmware_sim.wire import Kind
 from firmware_sim.yaml_lines import LineLoader, Reader, ScenarioError
@@ -66,7 +67,7 @@ def _weather(reader: Reader) -> st.SetWeather:
         profile = weather.PROFILES[reader.one_of("weather", tuple(weather.PROFILES))]
         return st.SetWeather(_where(reader), profile)
     wanted = reader.sub("weather")
-    chances = {key: wanted.number(key) or 0.0 for key in tuple(wanted.raw)}
+    chances: dict[str, Any] = {key: wanted.number(key) or 0.0 for key in tuple(wanted.raw)}
     try:
         made = weather.Weather(**chances)
     except (TypeError, ValueError) as error:
@@ -89,6 +90,42 @@ def _battery(reader: Reader) -> st.SetBattery:
     if level is None or not 0 <= level <= 100:
         raise reader.fail("'battery' is a level from 0 to 100")
     return st.SetBattery(_where(reader), level)
+
+
+def _key(reader: Reader) -> st.KeyPress:
+    key, held_s = reader.one_of("key", tuple(Button)), reader.number("held_s")
+    bounces = reader.whole("bounces", 0) or 0
+    held_s = 0.3 if held_s is None else held_s
+    if not 0 < held_s <= 60 or not 0 <= bounces <= 20:
+        raise reader.fail("'key' takes 'held_s' up to 60 and 'bounces' up to 20")
+    return st.KeyPress(reader.text("on_terminal"), key, held_s, bounces)
+
+
+def _blow(reader: Reader) -> st.Blow:
+    peak_g = reader.number("blow_g")
+    if peak_g is None or not 0 <= peak_g <= 16:
+        raise reader.fail("'blow_g' is how hard the pendant is hit, from 0 to 16 g")
+    return st.Blow(reader.text("on_terminal"), peak_g, reader.flag("still", True))
+
+
+def _hang(reader: Reader) -> st.Hang:
+    if not reader.flag("hang"):
+        raise reader.fail("'hang' is 'on': the watchdog ends it by itself")
+    return st.Hang(_where(reader))
+
+
+def _temperature(reader: Reader) -> st.Temperature:
+    temp_c = reader.number("temperature")
+    if temp_c is None or not -40 <= temp_c <= 80:
+        raise reader.fail("'temperature' is from -40 to 80 °C")
+    return st.Temperature(_where(reader), temp_c)
+
+
+def _drift(reader: Reader) -> st.Drift:
+    ppm = reader.whole("drift_ppm")
+    if ppm is None or abs(ppm) > 100_000:
+        raise reader.fail("'drift_ppm' is from -100000 to 100000 parts a million")
+    return st.Drift(_where(reader), ppm)
 
 
 def _tear(reader: Reader) -> st.Tear:
@@ -133,7 +170,7 @@ def _terminal(reader: Reader) -> st.ExpectTerminal:
     led = reader.text("led") if "led" in reader.raw else None
     others: dict[str, Any] = {
         key: reader.raw.pop(key)
-        for key in ("battery", "mains", "powered", "connected", "buzzing")
+        for key in ("battery", "mains", "powered", "connected", "buzzing", "hung", "rssi")
         if key in reader.raw
     }
     return st.ExpectTerminal(
@@ -159,6 +196,12 @@ _DO: Final[dict[str, Callable[[Reader], st.Action]]] = {
     "weather": _weather,
     "clock": _clock,
     "battery": _battery,
+    "key": _key,
+    "blow_g": _blow,
+    "hang": _hang,
+    "temperature": _temperature,
+    "drift_ppm": _drift,
+    "broker": lambda r: st.SetBroker(r.flag("broker")),
     "tear_after_bytes": _tear,
     "provider": _provider,
 }
@@ -198,7 +241,10 @@ def parse(text: str, file: str = "scenario") -> st.Scenario:
     steps: list[st.Step] = []
     for number, value in enumerate(steps_raw, start=1):
         steps.append(_step(Reader.of(file, value, top.line, f"step {number}"), number))
-    scenario = st.Scenario(top.text("name"), top.text("about", ""), cast, tuple(steps))
+    alone = top.flag("alone", False)
+    if not alone and any(isinstance(step.action, st.SetBroker) for step in steps):
+        raise top.fail("'broker' befalls every scenario: write 'alone: on' beside 'name'")
+    scenario = st.Scenario(top.text("name"), top.text("about", ""), cast, tuple(steps), alone)
     top.done()
     _check(scenario, file)
     return scenario
@@ -295,13 +341,17 @@ def _check(scenario: st.Scenario, file: str) -> None:
 def _names(action: st.Action) -> list[tuple[str, type]]:
     """Whom of the cast an action names, and as what."""
     match action:
-        case st.Press(on=name) | st.Tear(on=name) | st.ExpectTerminal(on=name):
+        case (
+            st.Press(on=name) | st.KeyPress(on=name) | st.Blow(on=name) | st.Tear(on=name)
+            | st.ExpectTerminal(on=name)
+        ):  # fmt: skip
             return [(name, st.CastTerminal)]
         case st.ExpectWindow(of=name):
             return [(name, st.CastTerminal)]
         case (
             st.Switch(where=where) | st.Flap(where=where) | st.SetWeather(where=where)
-            | st.MoveClock(where=where) | st.SetBattery(where=where)
+            | st.MoveClock(where=where) | st.SetBattery(where=where) | st.Hang(where=where)
+            | st.Temperature(where=where) | st.Drift(where=where)
         ):  # fmt: skip
             return [] if where.terminal is None else [(where.terminal, st.CastTerminal)]
         case st.Reply(phone=name):
@@ -310,7 +360,7 @@ def _names(action: st.Action) -> list[tuple[str, type]]:
             return [] if phone is None else [(phone, st.CastPhone)]
         case st.ExpectSms(to=names) | st.ExpectSilence(on=names):
             return [(name, st.CastPhone) for name in names]
-        case st.ExpectPage() | st.ExpectAlert() | st.Measure():
+        case st.SetBroker() | st.ExpectPage() | st.ExpectAlert() | st.Measure():
             return []
         case _:
             assert_never(action)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from firmware_sim import keys
 from firmware_sim.battery import Battery
 from firmware_sim.flash import Alarm, DeviceConfig, FlashImage, Led
 from firmware_sim.outputs import Output, Say
@@ -35,6 +37,7 @@ class Traits:
     hb_jitter: float = 0.1  # share of hb_s
     rssi: int = -61
     clock_ok: bool = True  # False: a clock that was never set until a `time` command
+    drift_ppm: int = 0  # of the crystal; cheap ones stay within 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,8 @@ class State:
     booted_ms: int
     clock_ok: bool
     skew_ms: int = 0
+    drift_ppm: int = 0
+    set_ms: int = 0  # since when the drift adds up
     connected: bool = False
     pending: tuple[Pending, ...] = ()
     alarm: Alarm | None = None
@@ -80,11 +85,24 @@ class State:
     hb_count: int = 0
     seen: tuple[tuple[str, str], ...] = ()
     drain_at_ms: int | None = None  # when to empty the backlog after the server came back
+    red: keys.Key = keys.UP
+    green: keys.Key = keys.UP
+    rssi: int = -61
+    rssi_spread: int = 0
+    hung_ms: int | None = None  # since when the firmware loops
 
     @property
     def led(self) -> Led:
         """What the lamp shows."""
         return Led.IDLE if self.alarm is None else self.alarm.stage
+
+    @property
+    def load(self) -> float:
+        """How hard the terminal works, as a multiple of its idle current."""
+        if self.buzzing:
+            return 4.0
+        sending = self.alarm is not None and self.alarm.stage is Led.SENDING
+        return 2.5 if sending else 1.0 if self.alarm is None else 1.3
 
     @property
     def image(self) -> FlashImage:
@@ -105,6 +123,20 @@ class Stepped:
 
     state: State
     outputs: tuple[Output, ...]
+
+
+def own_time_ms(state: State, now_ms: int) -> int:
+    """What the terminal's own clock shows: jumped, and drifted since it was set."""
+    drifted_ms = (now_ms - state.set_ms) * state.drift_ppm // 1_000_000
+    return now_ms + state.skew_ms + drifted_ms
+
+
+def rssi_now(state: State, now_ms: int) -> int:
+    """How well the radio hears, dBm; it wanders from minute to minute."""
+    if not state.rssi_spread:
+        return state.rssi
+    rng = random.Random(f"{state.traits.seed}:{state.t}:rssi:{now_ms // 60_000}")
+    return state.rssi + rng.randint(-state.rssi_spread, state.rssi_spread)
 
 
 def say(state: State, key: str, **values: object) -> Say:

@@ -111,6 +111,55 @@ class Tear:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyPress:
+    """A finger on a key, `held_s` long; the contact bounces `bounces` times at both ends."""
+
+    on: str
+    key: str
+    held_s: float
+    bounces: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Blow:
+    """The pendant is hit with so many g; its firmware decides whether that was a fall."""
+
+    on: str
+    peak_g: float
+    still: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Hang:
+    """The firmware loops until its watchdog bites."""
+
+    where: Where
+
+
+@dataclass(frozen=True, slots=True)
+class Temperature:
+    """How warm it is there, °C."""
+
+    where: Where
+    temp_c: float
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """The terminal's own clock runs too fast by so many parts a million."""
+
+    where: Where
+    ppm: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetBroker:
+    """The broker is gone, or comes back."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderFault:
     """The SMS provider misbehaves `count` times, for one phone or for everybody."""
 
@@ -120,7 +169,10 @@ class ProviderFault:
     error_code: int = 30008
 
 
-Doing = Press | Reply | Switch | Flap | SetWeather | MoveClock | SetBattery | Tear | ProviderFault
+Doing = (
+    Press | KeyPress | Blow | Reply | Switch | Flap | SetWeather | MoveClock | Drift | SetBattery
+    | Temperature | Hang | Tear | SetBroker | ProviderFault
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,3 +270,5 @@ class Scenario:
     about: str
     cast: dict[str, CastTerminal | CastPhone]
     steps: tuple[Step, ...]
+    alone: bool = False
+    """Touches what all others need (the broker): played when nobody else is."""

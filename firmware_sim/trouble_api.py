@@ -5,15 +5,17 @@ For testers and scenarios; part of the simulator only.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 from fastapi import APIRouter, HTTPException
 from pydantic import BaseModel, Field
 
 from firmware_sim.fleet import Fleet
+from firmware_sim.keys import Button
 from firmware_sim.node import UnknownTerminalError
 from firmware_sim.troubles import Troubles, What
-from firmware_sim.weather import LONGEST_S, Weather
+from firmware_sim.weather import LONGEST_S, PROFILES, Weather
 
 Place = Literal["terminals", "buildings"]
 
@@ -39,6 +41,16 @@ class WeatherRequest(BaseModel):
     duplicate: float = Field(0, ge=0, le=1)
     reorder: float = Field(0, ge=0, le=1)
     delay_s: float = Field(0, ge=0, le=LONGEST_S)
+    least_s: float = Field(0, ge=0, le=LONGEST_S)
+    awake_s: float | None = Field(None, gt=0, le=LONGEST_S)
+    rssi: int = Field(-61, ge=-140, le=0)
+    rssi_spread: int = Field(0, ge=0, le=30)
+
+
+class LinkRequest(BaseModel):
+    """One of the links as they are met in the field (`weather.PROFILES`)."""
+
+    profile: str
 
 
 class ClockRequest(BaseModel):
@@ -51,6 +63,33 @@ class BatteryRequest(BaseModel):
     """The backup battery's level, per cent."""
 
     level_pct: float = Field(ge=0, le=100)
+
+
+class KeyRequest(BaseModel):
+    """A finger on a key; the contact bounces so often at both ends."""
+
+    key: Button
+    held_ms: int = Field(300, ge=1, le=60_000)
+    bounces: int = Field(0, ge=0, le=20)
+
+
+class BlowRequest(BaseModel):
+    """The pendant is hit; `still`: nothing moves afterwards."""
+
+    peak_g: float = Field(ge=0, le=16)
+    still: bool = True
+
+
+class TemperatureRequest(BaseModel):
+    """°C in the flat."""
+
+    temp_c: float = Field(ge=-40, le=80)
+
+
+class DriftRequest(BaseModel):
+    """How much too fast the terminal's own clock runs, parts a million."""
+
+    ppm: int = Field(ge=-100_000, le=100_000)
 
 
 class TearRequest(BaseModel):
@@ -82,6 +121,8 @@ def router(fleet: Fleet) -> APIRouter:
         whom = some("terminals", terminal)
         troubles.tear_next_store(whom[0], wanted.after_bytes)
         return {"terminals": whom}
+
+    _add_hardware(api, troubles, some)
 
     @api.post("/{place}/{name}/flap")
     async def flap(place: Place, name: str, wanted: FlapRequest) -> dict[str, Any]:
@@ -121,3 +162,53 @@ def router(fleet: Fleet) -> APIRouter:
         return {"terminals": whom}
 
     return api
+
+
+def _add_hardware(
+    api: APIRouter, troubles: Troubles, some: Callable[[Place, str], tuple[str, ...]]
+) -> None:
+    """What is felt by a terminal's own parts: keys, accelerometer, radio, firmware, battery."""
+
+    @api.post("/terminals/{terminal}/key")
+    async def key(terminal: str, wanted: KeyRequest) -> dict[str, Any]:
+        """A raw key, with bounce: what it means, the firmware decides."""
+        whom = some("terminals", terminal)
+        troubles.key(whom[0], wanted.key, wanted.held_ms, wanted.bounces)
+        return {"terminals": whom}
+
+    @api.post("/terminals/{terminal}/blow")
+    async def blow(terminal: str, wanted: BlowRequest) -> dict[str, Any]:
+        """A blow on the pendant: a fall, a hard chair, the floor."""
+        whom = some("terminals", terminal)
+        troubles.impact(whom[0], wanted.peak_g, wanted.still)
+        return {"terminals": whom}
+
+    @api.post("/{place}/{name}/link")
+    async def link(place: Place, name: str, wanted: LinkRequest) -> dict[str, Any]:
+        """The link by its name; 422 lists the names."""
+        whom = some(place, name)
+        if wanted.profile not in PROFILES:
+            raise HTTPException(422, f"profile is one of {', '.join(PROFILES)}")
+        troubles.weather(whom, PROFILES[wanted.profile])
+        return {"terminals": whom}
+
+    @api.post("/{place}/{name}/hang")
+    async def hang(place: Place, name: str) -> dict[str, Any]:
+        """The firmware loops until its watchdog bites."""
+        whom = some(place, name)
+        troubles.hang(whom)
+        return {"terminals": whom}
+
+    @api.post("/{place}/{name}/temperature")
+    async def temperature(place: Place, name: str, wanted: TemperatureRequest) -> dict[str, Any]:
+        """How warm it is in the flats."""
+        whom = some(place, name)
+        troubles.temperature(whom, wanted.temp_c)
+        return {"terminals": whom}
+
+    @api.post("/{place}/{name}/drift")
+    async def drift(place: Place, name: str, wanted: DriftRequest) -> dict[str, Any]:
+        """The pace of the terminals' own clocks."""
+        whom = some(place, name)
+        troubles.drift(whom, wanted.ppm)
+        return {"terminals": whom}

@@ -13,7 +13,9 @@ from typing import Final, Literal, get_args
 from firmware_sim import outputs as out
 from firmware_sim.chip import Chip, SectorFlash
 from firmware_sim.fleet import Fleet
-from firmware_sim.weather import Weather
+from firmware_sim.keys import Button
+from firmware_sim.node import Node
+from firmware_sim.weather import CLEAR, PROFILES, Weather
 
 What = Literal["mains", "power", "network", "half_open"]
 WHAT: Final[tuple[What, ...]] = get_args(What)
@@ -49,9 +51,51 @@ class Troubles:
             self.fleet.timers.at_ms(at_ms, partial(self.switch, listed, what, on))
 
     def weather(self, terminals: Iterable[str], weather: Weather) -> None:
-        """What the radio does from now on."""
+        """What the radio does from now on, and how well it hears."""
+        name = next((n for n, profile in PROFILES.items() if profile == weather), "")
         for terminal in terminals:
-            self.fleet.node(terminal).weather = weather
+            node = self.fleet.node(terminal)
+            # The same object where nothing happens to messages: then nobody rolls dice.
+            node.weather = CLEAR if weather == CLEAR else weather
+            node.link = name
+            self.fleet.apply(node, out.RadioRead(weather.rssi, weather.rssi_spread))
+            if weather.awake_s is None:
+                self.fleet.let_through(node)
+
+    def key(self, terminal: str, button: Button, held_ms: int, bounces: int = 0) -> None:
+        """A finger on a key for `held_ms` virtual milliseconds; its contact bounces so often at
+        both ends, 4 ms apart."""
+        node, start_ms = self.fleet.node(terminal), self.fleet.clock.now_ms()
+        edges = [(down, start_ms + 4 * n) for n, down in enumerate([True, False] * bounces)]
+        edges.append((True, start_ms + 8 * bounces))
+        end_ms = start_ms + 8 * bounces + held_ms
+        edges += [(down, end_ms + 4 * n) for n, down in enumerate([False, True] * bounces)]
+        edges.append((False, end_ms + 8 * bounces))
+        for down, at_ms in edges:
+            moved = out.KeyMoved(button, down, at_ms)
+            self.fleet.timers.at_ms(at_ms, partial(self._apply, node, moved))
+
+    def _apply(self, node: Node, event: out.Input) -> None:
+        self.fleet.apply(node, event)
+
+    def impact(self, terminal: str, peak_g: float, still: bool) -> None:
+        """The pendant is hit; whether that is a fall, its firmware decides."""
+        self.fleet.apply(self.fleet.node(terminal), out.Impact(peak_g, still))
+
+    def hang(self, terminals: Iterable[str]) -> None:
+        """The firmware loops, until its watchdog bites."""
+        for terminal in terminals:
+            self.fleet.apply(self.fleet.node(terminal), out.Hang())
+
+    def temperature(self, terminals: Iterable[str], temp_c: float) -> None:
+        """How warm it is in the flats."""
+        for terminal in terminals:
+            self.fleet.apply(self.fleet.node(terminal), out.TemperatureRead(temp_c))
+
+    def drift(self, terminals: Iterable[str], ppm: int) -> None:
+        """The terminals' own clocks run too fast, or slow, from now on."""
+        for terminal in terminals:
+            self.fleet.apply(self.fleet.node(terminal), out.ClockDrifts(ppm))
 
     def move_clock(self, terminals: Iterable[str], by_s: float | None) -> None:
         """The terminals' own clocks jump, or forget the time (None)."""

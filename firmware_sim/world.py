@@ -68,6 +68,10 @@ class HttpWorld:
         place = f"buildings/{whom}" if isinstance(whom, int) else f"terminals/{whom}"
         await self._sim(f"{place}/{what}", how)
 
+    async def broker(self, on: bool) -> None:
+        """Kept down by whoever started the broker, or let go."""
+        await self._sim("broker", {"on": on})
+
     async def provider_fault(self, fault: ProviderFault, number: str | None) -> None:
         """One of the phones' own switches."""
         body = {"kind": fault.what, "count": fault.count, "number": number,

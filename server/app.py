@@ -13,7 +13,7 @@ from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, RedirectResponse
 from pydantic import SecretStr
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -165,7 +165,7 @@ async def running(runtime: Runtime, channel: Channel | None = None) -> AsyncIter
         database, house, lines, sweeper.ring, deadman.get_secret_value() if deadman else ""
     )
     tasks.append(asyncio.create_task(auditor.run(runtime.stop)))
-    scheduler = jobs.start(sweeper, runtime.clock.speed)
+    scheduler = jobs.start(sweeper, runtime.clock)
     try:
         yield
     finally:
@@ -200,6 +200,14 @@ def create_app(runtime: Runtime) -> FastAPI:
     for resource in resources:
         app.include_router(resource.router)
     mount(app, ServerReader(runtime))
+    if runtime.settings.sim_url:
+
+        @app.get("/sim", include_in_schema=False)
+        async def tester() -> RedirectResponse:
+            """The tester's page, which the simulator serves. Without the setting there is no such
+            route: production has none."""
+            return RedirectResponse(f"{runtime.settings.sim_url}/sim", 307)
+
     app.add_middleware(BoundedBodies)
     return app
 

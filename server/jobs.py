@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from server import metrics
+from server.clock import Clock
 from server.database import Database
 from server.service import sweep
 from server.service.house import House
@@ -16,6 +17,7 @@ from server.service.house import House
 log = logging.getLogger(__name__)
 EVERY_S = 1.0
 LEAST_S = 0.05
+BELL = "bell"
 JUMP = timedelta(seconds=60)
 """A clock that gains or loses so much between two rings has been set, not run."""
 MOST_CHUNKS = 500
@@ -86,13 +88,25 @@ class Sweeper:
             log.exception("%s failed; trying again at the next ring", work.__name__)
 
 
-def start(sweeper: Sweeper, speed: float) -> AsyncIOScheduler:
-    """Ring once a second of the clock's time (never faster than 20 times a real second)."""
+def start(sweeper: Sweeper, clock: Clock) -> AsyncIOScheduler:
+    """Ring once a second of the clock's time (never faster than 20 times a real second), also when
+    a tester changes its speed."""
     scheduler = AsyncIOScheduler()
+    speed = clock.speed
+    timed = metrics.timed(sweeper.ring)
+
+    async def ring() -> None:
+        nonlocal speed
+        await timed()
+        if clock.speed != speed:
+            speed = clock.speed
+            scheduler.reschedule_job(BELL, trigger="interval", seconds=_every_s(speed))
+
     scheduler.add_job(
-        metrics.timed(sweeper.ring),
+        ring,
         "interval",
-        seconds=max(LEAST_S, EVERY_S / speed),
+        id=BELL,
+        seconds=_every_s(speed),
         coalesce=True,
         max_instances=1,
         # The default of 1 s drops rings after a stall, just when most is due.
@@ -100,3 +114,8 @@ def start(sweeper: Sweeper, speed: float) -> AsyncIOScheduler:
     )
     scheduler.start()
     return scheduler
+
+
+def _every_s(speed: float) -> float:
+    """Real seconds between two rings."""
+    return max(LEAST_S, EVERY_S / speed)

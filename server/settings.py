@@ -39,7 +39,14 @@ class Settings(BaseSettings):
         "names; at least 16 letters and digits. Empty = no such screen",
     )
     clock: str = Field(
-        "", description="Demo time `<real epoch s>,<virtual epoch s>,<speed>`; empty = real time"
+        "",
+        description="Demo time `<real epoch s>,<virtual epoch s>,<speed>`, or `@<file>` with that "
+        "line in it, to be changed while it runs; empty = real time",
+    )
+    sim_url: str = Field(
+        "",
+        description="Address of the simulator's phones: `/sim` then leads to its page for testers. "
+        "Set by the demo; empty = there is no `/sim`",
     )
     ladder_file: str = Field(
         "",
@@ -139,7 +146,7 @@ class Settings(BaseSettings):
             raise ValueError("kiosk_token must be 16 to 128 letters, digits, - or _")
         return value
 
-    @field_validator("public_url")
+    @field_validator("public_url", "sim_url")
     @classmethod
     def _no_slash_at_the_end(cls, value: str) -> str:
         return value.rstrip("/")

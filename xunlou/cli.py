@@ -39,16 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("serve", help="the server alone (settings: docs/settings.md)")
     commands.add_parser("gateway", help="a gateway alone")
 
-    sim = commands.add_parser("sim", help="simulated terminals and the page of phones")
-    sim.add_argument("--fleet", type=Path, required=True, help="fleet manifest (JSON)")
-    sim.add_argument("--seed", type=int, default=314)
-    sim.add_argument("--phones-port", type=int, default=8001)
-    sim.add_argument("--sos-per-hour", type=float, default=6.0)
-    sim.add_argument("--scenario", action="append", default=[], metavar="NAME",
-                     help="of the library, a YAML file, or all; may be repeated")
-    sim.add_argument("--junit", type=Path, help="write the scenarios' report here (JUnit XML)")
-    sim.add_argument("--stay", action="store_true", help="run on after the scenario")
-    sim.add_argument("--manual", action="store_true", help="stewards answer only by your hand")
+    _sim_parser(commands)
 
     _database_parsers(commands)
 
@@ -87,6 +78,23 @@ def _database_parsers(commands: Any) -> None:
     restore.add_argument("--force", action="store_true", help="also over a database in use before")
     for command in (backup, restore):
         command.add_argument("--data", type=Path, help="the directory given to `xunlou up`")
+
+
+def _sim_parser(commands: Any) -> None:
+    sim = commands.add_parser("sim", help="simulated terminals and the page of phones")
+    sim.add_argument("action", nargs="?", choices=["run", "console"], default="run",
+                     help="console: the tester's screen for a simulator that runs")
+    sim.add_argument("--fleet", type=Path, help="fleet manifest (JSON)")
+    sim.add_argument("--seed", type=int, default=314)
+    sim.add_argument("--phones-port", type=int, default=8001)
+    sim.add_argument("--sos-per-hour", type=float, default=6.0)
+    sim.add_argument("--scenario", action="append", default=[], metavar="NAME",
+                     help="of the library, a YAML file, or all; may be repeated")
+    sim.add_argument("--junit", type=Path, help="write the scenarios' report here (JUnit XML)")
+    sim.add_argument("--stay", action="store_true", help="run on after the scenario")
+    sim.add_argument("--switches", type=Path, metavar="DIR",
+                     help="serve the tester's page /sim; DIR: where clock and broker are switched")
+    sim.add_argument("--manual", action="store_true", help="stewards answer only by your hand")
 
 
 def _conformance(args: argparse.Namespace) -> int:

@@ -16,6 +16,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from firmware_sim import junit, scenario
+from firmware_sim.switches import BROKER_OFF
 from xunlou.embedded import (
     CannotStart,
     Embedded,
@@ -37,6 +38,7 @@ from xunlou.up import stop_on_signals
 SMS_FROM = "+8610000000001"
 SETTLE_WITHIN_S = 15.0
 POLL_S = 0.25
+SWITCHES = "switches"
 MARK = "THIS-IS-A-DEMO"
 """Only a directory with this file in it is ever cleared."""
 TZ = ZoneInfo("Asia/Shanghai")
@@ -89,8 +91,9 @@ class Demo:
             options.port or free_port(),
             _mqtt_port(options.mqtt_port),
             keys,
-            f"{real_s:.3f},{virtual_s:.3f},{options.speed}",
+            f"@{directory / SWITCHES / 'clock'}",
             {
+                "XUNLOU_SIM_URL": f"http://127.0.0.1:{self.phones_port}",
                 "TWILIO_ACCOUNT_SID": keys.sms_account,
                 "TWILIO_AUTH_TOKEN": keys.sms_token,
                 "TWILIO_FROM_NUMBER": SMS_FROM,
@@ -102,6 +105,7 @@ class Demo:
                 "TWILIO_BACKUP_API_BASE_URL": "",
             },
         )
+        self.clock = f"{real_s:.3f},{virtual_s:.3f},{options.speed}"
         self.story_terminal = f"gd-{STORY_BUILDING}-{STORY_FLAT}"
 
     @property
@@ -119,6 +123,8 @@ class Demo:
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True, mode=0o700)
         (directory / MARK).write_text("Made by `xunlou demo`, and made anew by the next one.\n")
+        (directory / SWITCHES).mkdir(mode=0o700)
+        (directory / SWITCHES / "clock").write_text(self.clock)
         community = guangdan(self.options.seed)
         prepare(self.place, community)
         secret = self.place.keys.terminal_secret
@@ -148,6 +154,7 @@ class Demo:
             "sim", "--fleet", str(self.place.directory / "fleet.json"),
             "--seed", str(self.options.seed), "--phones-port", str(self.phones_port),
             "--sos-per-hour", str(self.options.sos_per_hour),
+            "--switches", str(self.place.directory / SWITCHES),
         ]  # fmt: skip
         for path in scenario_files(self.options.scenarios):
             words += ["--scenario", str(path)]
@@ -158,7 +165,20 @@ class Demo:
         }
         supervisor.start(ChildSpec("sim", command(*words), environment))
         await answers(f"{self.phones_url}/healthz", self.place.directory / "log" / "sim.log")
+        assert embedded.broker is not None
+        self._broker = embedded.broker.name
         return embedded
+
+    async def obey_switches(self, supervisor: Supervisor) -> None:
+        """Keep the broker down for as long as the tester wants it so. Ends when cancelled."""
+        away = self.place.directory / SWITCHES / BROKER_OFF
+        while True:
+            held = supervisor.children[self._broker].held
+            if away.exists() and not held:
+                supervisor.hold(self._broker)
+            elif held and not away.exists():
+                supervisor.release(self._broker)
+            await asyncio.sleep(POLL_S)
 
     def banner(self) -> str:
         """What a newcomer needs to see, once."""
@@ -174,6 +194,7 @@ class Demo:
             f"  巡楼 Xunlou   {self.place.url}",
             f"  登录 login    operator  /  {self.place.keys.operator_password}",
             f"  电话 phones   {self.phones_url}",
+            f"  测试 tester   {self.place.url}/sim",
             f"  令牌 token    in {env} (XUNLOU_API_TOKEN)",
             "",
             "  试一试 Three things to try:",
@@ -266,11 +287,13 @@ async def run(options: Options) -> int:
         embedded = await demo.start(supervisor)
         for warning in embedded.warnings:
             print(f"! {warning}", file=sys.stderr, flush=True)
+        switches = asyncio.create_task(demo.obey_switches(supervisor))
         if options.headless:
             code = await _headless(demo, stop)
         else:
             print(demo.banner(), flush=True)
             await _pause(stop, options.for_s)
         over = True
+        switches.cancel()
     print("stopped.", file=sys.stderr, flush=True)
     return code

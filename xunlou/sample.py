@@ -291,6 +291,9 @@ def manifest(community: Community, terminal_secret: str) -> dict[str, object]:
             "floor": flat.floor,
             "profile": resident.profile,
             "risk": resident.risk_class,
+            # A fleet is never of one release, and no two crystals are alike.
+            "fw": "0.9" if len(terminals) % 7 == 3 and not resident.story else "1.0",
+            "drift_ppm": (len(terminals) * 37) % 161 - 80,
         }
         if resident.story:
             entry["story"] = resident.story

@@ -61,6 +61,7 @@ async def run(args: argparse.Namespace) -> int:
         if account
         else None,
         scenarios=scenario_files(args.scenario),
+        switches=args.switches,
         server_url=environment.get("XUNLOU_SERVER_URL", "http://127.0.0.1:8000"),
         api_token=environment.get("XUNLOU_API_TOKEN", ""),
     )

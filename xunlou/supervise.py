@@ -23,6 +23,7 @@ STOP_WITHIN_S = 2.5
 """From the word to stop until nothing is left, for all children together."""
 _KILL_AFTER_S = 1.9  # what is still there then gets SIGKILL, and the rest of the time to vanish
 _STEADY_AFTER_S = 30.0  # a child that ran this long starts again without the earlier waits
+_HELD_LOOK_S = 0.1
 _HUNG_LOOKS = 3  # and at least so many looks: a parent that was itself asleep proves nothing
 _LOG_LIMIT_BYTES = 20_000_000
 _PR_SET_PDEATHSIG = 1
@@ -62,6 +63,8 @@ class Child:
     starts: int = 0
     process: asyncio.subprocess.Process | None = None
     last_exit: int | None = None
+    held: bool = False
+    """Whether it is kept down on purpose (a rehearsal of its failure)."""
     running: asyncio.Event = field(default_factory=asyncio.Event)
     answers: asyncio.Event = field(default_factory=asyncio.Event)
     """Set while its newest process has answered `alive` at least once."""
@@ -109,6 +112,16 @@ class Supervisor:
         self._tasks[spec.name] = asyncio.create_task(self._watch(child), name=f"watch-{spec.name}")
         return child
 
+    def hold(self, name: str) -> None:
+        """Kill a child and keep it down until `release`, as a rehearsal of its failure."""
+        child = self.children[name]
+        child.held = True
+        _signal_group(child, signal.SIGKILL)
+
+    def release(self, name: str) -> None:
+        """Let a held child start again."""
+        self.children[name].held = False
+
     async def stop(self) -> None:
         """SIGTERM to every group, SIGKILL to what is left; all within `STOP_WITHIN_S`."""
         self._stopping.set()
@@ -134,6 +147,11 @@ class Supervisor:
                 await self._run_once(child)
                 if self._stopping.is_set() or not child.spec.restart:
                     return
+                if child.held:
+                    self._on_alarm(child.spec.name, "kept down by the tester")
+                    while child.held and not self._stopping.is_set():
+                        await asyncio.sleep(_HELD_LOOK_S)
+                    continue
                 if time.monotonic() - began_s >= _STEADY_AFTER_S:
                     backoff_s = child.spec.backoff_base_s
                 self._on_alarm(child.spec.name, f"ended with {child.last_exit}; starting it again")

@@ -35,7 +35,7 @@ class PhonesConfig:
     webhook_base: str  # the server's public URL, exactly as the server knows it: it is signed
     clock: Callable[[], float]
     phones: tuple[PhoneEntry, ...] = ()
-    speed: float = 1.0
+    speed: float | Callable[[], float] = 1.0
     seed: int = 314
     auto_answer: bool = False
     tz: str = "Asia/Shanghai"
@@ -52,12 +52,17 @@ class PhonesConfig:
 
     def __post_init__(self) -> None:
         """Refuse settings that would only fail later, in the middle of a run."""
-        if self.speed <= 0:
-            raise ValueError(f"speed must be above 0, not {self.speed}")
+        if self.pace <= 0:
+            raise ValueError(f"speed must be above 0, not {self.pace}")
         if not self.webhook_base.startswith(("http://", "https://")):
             raise ValueError(f"webhook_base must be an http(s) URL, not {self.webhook_base!r}")
         if self.max_messages < 1 or self.max_in_flight < 1:
             raise ValueError("max_messages and max_in_flight must be at least 1")
+
+    @property
+    def pace(self) -> float:
+        """The speed of this moment: a tester may change it."""
+        return self.speed() if callable(self.speed) else self.speed
 
     @property
     def inbound_url(self) -> str:

@@ -305,7 +305,7 @@ class Exchange:
         await self.answer(number, body, author="auto")
 
     async def _pause(self, virtual_s: float) -> None:
-        await asyncio.sleep(virtual_s / self.config.speed)
+        await asyncio.sleep(virtual_s / self.config.pace)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)

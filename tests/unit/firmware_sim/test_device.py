@@ -332,7 +332,10 @@ def test_battery_drains_in_a_day_and_charges_in_six_hours() -> None:
     """Figures of the model at three instants."""
     battery = Battery(since_ms=0).switched(False, 0)
     assert battery.at(12 * H) == pytest.approx(50)
-    assert battery.switched(True, 12 * H).at(15 * H) == pytest.approx(100)
+    charging = battery.switched(True, 12 * H)
+    assert charging.at(12 * H + 108 * 60_000) == pytest.approx(80)
+    assert charging.at(15 * H) < 90
+    assert charging.at(18 * H) == pytest.approx(100)
 
 
 def test_heartbeats_keep_their_period_within_the_jitter(bench: Bench) -> None:

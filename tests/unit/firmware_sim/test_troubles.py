@@ -102,7 +102,7 @@ def test_each_trouble_has_its_words(do: str, action: st.Action) -> None:
         ("do: {mains: perhaps, on_terminal: her}", "'mains' must be on or off"),
         ("do: {flap: wind, every_s: 1, on_terminal: her}", "'flap' is one of mains, power, network"),
         ("do: {flap: mains, times: 0, every_s: 1, on_terminal: her}", "'flap' needs 'times'"),
-        ("do: {weather: sunny, on_terminal: her}", "'weather' is one of wifi, nb_iot, bad_cell"),
+        ("do: {weather: sunny, on_terminal: her}", "'weather' is one of clear, wifi, nb_iot, bad_cell"),
         ("do: {weather: {rain: 1}, on_terminal: her}", "it has drop, duplicate, reorder, delay_s"),
         ("do: {weather: {drop: 2}, on_terminal: her}", "drop is a chance"),
         ("do: {battery: 101, on_terminal: her}", "'battery' is a level from 0 to 100"),
