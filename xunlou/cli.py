@@ -149,6 +149,13 @@ def _gateway(_args: argparse.Namespace) -> int:
 
 
 def _sim(args: argparse.Namespace) -> int:
+    if args.action == "console":
+        from firmware_sim import console
+
+        asyncio.run(console.run(f"http://127.0.0.1:{args.phones_port}"))
+        return 0
+    if args.fleet is None:
+        raise ValueError("xunlou sim needs --fleet FILE (or: xunlou sim console)")
     from xunlou.sim import run
 
     return asyncio.run(run(args))
