@@ -42,6 +42,7 @@ class Facade:
     building_id: int
     number: int
     name: str
+    name_en: str | None
     worst: str
     stairwells: tuple[Stairwell, ...]
 
@@ -140,6 +141,7 @@ def facade(building: Mapping[str, Any]) -> Facade:
         building["id"],
         building["number"],
         building["name"],
+        building.get("name_en"),
         building["worst"],
         tuple(well for well in wells if well.storeys[0]),
     )

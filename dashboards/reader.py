@@ -111,7 +111,8 @@ class Reader(RegisterReader, Protocol):
         """What the holder of this token may see now; None for a token we never gave out.
 
         Must not change anything: preview robots open links. Keys: state (open, accepted,
-        on_scene, resolved, expired), kind, address, title, opened_ms, now_ms, age, lives_alone,
+        on_scene, resolved, expired), kind, address, address_en, title, emergency {read_out {zh,
+        en}} or None, opened_ms, now_ms, age, lives_alone,
         others [{name, state}], mine, resident, access [{label, text}], key_holders
         [{name, phone, where}], risks, phone, actions, code, items [{resident_id, label, name,
         state}]; optional: lang, outcome, fall, test, cancelled_by_resident. What a steward may know

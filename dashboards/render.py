@@ -5,7 +5,7 @@ Knows the request only for language and theme; never fetches facts itself.
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -83,6 +83,14 @@ def _bilingual(lang: Lang) -> Callable[..., Markup]:
     return both
 
 
+def _localiser(lang: Lang) -> Callable[[Mapping[str, Any], str], Any]:
+    def local(thing: Mapping[str, Any], key: str) -> Any:
+        """The field `key` in the reader's language where the server gives both."""
+        return (thing.get(f"{key}_en") if lang == "en" else None) or thing.get(key)
+
+    return local
+
+
 def page(
     request: Request,
     template: str,
@@ -99,6 +107,7 @@ def page(
         **facts,
         t=_translator(lang),
         both=_bilingual(lang),
+        local=_localiser(lang),
         lang=lang,
         html_lang=HTML_LANG[lang],
         theme=theme if theme in THEMES else default_theme,

@@ -23,6 +23,7 @@ from dashboards.server_reader import ServerReader
 from server import jobs, migrate
 from server.api import (
     absences,
+    addresses,
     alerts,
     feed,
     health,
@@ -194,8 +195,8 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.state.runtime = runtime
     app.add_exception_handler(refusals.Refusal, refusals.answer)
     resources = (
-        health, measures, signals, sight, alerts, register, absences, people, rounds, ladder, feed,
-        inbound, status, voice,
+        health, measures, signals, sight, alerts, register, addresses, absences, people, rounds,
+        ladder, feed, inbound, status, voice,
     )  # fmt: skip
     for resource in resources:
         app.include_router(resource.router)

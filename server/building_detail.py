@@ -18,7 +18,7 @@ from server.core.texts import WORDS
 from server.core.windows import Window
 from server.core.words import Role
 from server.service.answering import masked
-from server.store import alerts, doors, history, people, wall
+from server.store import addresses, alerts, doors, history, people, wall
 from server.tables import to_ms
 
 Json = dict[str, Any]
@@ -78,6 +78,7 @@ def _windows(conn: Connection, building: RowMapping, now: datetime) -> Json:
     return {
         "id": building["id"], "number": building["number"],
         "name": WORDS["zh"]["building"].format(number=building["number"]),
+        "name_en": WORDS["en"]["building"].format(number=building["number"]),
         "worst": views.building_worst(list(shown.values())),
         "stairwells": sorted({f["stairwell"] for f in flats}),
         "flats": [
@@ -114,6 +115,7 @@ def detail(conn: Connection, number: int, now: datetime) -> Json | None:
     return {
         **_windows(conn, building, now),
         "now_ms": to_ms(now), "tz": str(community.zone), "community": community.name,
+        "street": addresses.building(conn, building["id"]),
         "round": views.round_view(conn, now),
         "residents": dict(by_flat),
         "people": _reach(conn, building["id"], now),

@@ -6,7 +6,7 @@ Read side; changes nothing. Doors, never residents' names: the sheet is printed 
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, RowMapping
 
 from server import views
 from server.core.messages import Subject, place
@@ -51,6 +51,10 @@ def written(conn: Connection, handover_id: int) -> Json | None:
     }  # fmt: skip
 
 
+def _door(row: RowMapping) -> Subject:
+    return Subject(building=row["number"], floor=row["floor"], label=row["label"])
+
+
 def picture(conn: Connection, now: datetime, since: datetime) -> Json:
     """All that the next shift must know of the time from `since` to `now`; plain JSON, because a
     handover keeps it as it was."""
@@ -68,7 +72,8 @@ def picture(conn: Connection, now: datetime, since: datetime) -> Json:
         },
         "open": [
             {"id": c["id"], "kind": c["kind"], "state": c["state"], "test": c["test"],
-             "place": c["address"] or c["building"] or "", "fault": c["fault"],
+             "place": c["address"] or c["building"] or "",
+             "place_en": c["address_en"] or c["building_en"] or "", "fault": c["fault"],
              "opened_ms": c["opened_ms"],
              "who": c["responder"]["name"] if c["responder"] else None}
             for c in views.unresolved(conn, now)[:MOST]
@@ -78,8 +83,7 @@ def picture(conn: Connection, now: datetime, since: datetime) -> Json:
             for began, ended in handovers.blind_since(conn, since, MOST)
         ],
         "homes_away": [
-            {"place": place(Subject(building=r["number"], floor=r["floor"], label=r["label"]),
-                            "zh"),
+            {"place": place(_door(r), "zh"), "place_en": place(_door(r), "en"),
              "until_ms": to_ms(r["absent_until"])}
             for r in handovers.homes_away(conn, MOST)
         ],
@@ -89,7 +93,8 @@ def picture(conn: Connection, now: datetime, since: datetime) -> Json:
             for p in handovers.people_away(conn, now, MOST)
         ],
         "notes": [
-            {"place": c["address"] or c["building"] or "", "kind": c["kind"],
+            {"place": c["address"] or c["building"] or "",
+             "place_en": c["address_en"] or c["building_en"] or "", "kind": c["kind"],
              "outcome": c["outcome"], "note": c["note"], "by": c["resolved_by"],
              "at_ms": c["resolved_ms"]}
             for c in noted

@@ -17,7 +17,7 @@ from server.building_detail import contact, door
 from server.core.risk import age_on, risk_class
 from server.core.windows import Window
 from server.core.words import Role
-from server.store import batteries, doors, history, people
+from server.store import addresses, batteries, doors, history, people
 from server.store.people import CommunityFacts
 from server.tables import EPOCH, to_ms
 
@@ -152,6 +152,7 @@ def card(conn: Connection, resident_id: int, now: datetime) -> Json | None:
     return {
         "id": row["id"], "building": row["building_number"], "floor": row["floor"],
         "label": row["label"], "community": community.name, "now_ms": to_ms(now),
+        "street": addresses.building(conn, row["building_id"]),
         "tz": str(community.zone), "stewards": stewards,
         "duty": [contact(c, now) for c in doors.duty(conn)],
         "rounds": [

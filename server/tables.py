@@ -69,21 +69,28 @@ def _at(*, nullable: bool = True, index: bool = False) -> Any:
 
 
 class Community(SQLModel, table=True):
-    """One community: the zone its days are lived in, and its rounds (JSON list of plans)."""
+    """One community: the zone its days are lived in, and its rounds (JSON list of plans).
+    `address`: as 120 needs it, from the province down to the number on the road and the gate;
+    `address_en`: the same for whoever reads English."""
 
     id: int | None = _id()
     name: str
     tz: str
     rounds: list[dict[str, Any]] = Field(sa_column=Column(JSON, nullable=False))
+    address: str = ""
+    address_en: str = ""
 
 
 class Building(SQLModel, table=True):
-    """A house with two stewards."""
+    """A house with two stewards. `address`: only where it has another than its community, as a
+    house on the next road has."""
 
     __table_args__ = (UniqueConstraint("community_id", "number"),)
     id: int | None = _id()
     community_id: int = Field(foreign_key="community.id")
     number: int
+    address: str = ""
+    address_en: str = ""
 
 
 class Flat(SQLModel, table=True):

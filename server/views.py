@@ -22,12 +22,13 @@ from server.core.windows import Window
 from server.core.words import Kind, State
 from server.service.answering import masked
 from server.service.sight import canary_age_s
-from server.store import alerts, journal, outbox, people, signals, wall
+from server.store import addresses, alerts, journal, outbox, people, signals, wall
 from server.store import sight as sight_store
 from server.tables import to_ms
 
 Json = dict[str, Any]
 MOST_ALERTS = 1000
+NOWHERE = {"zh": "", "en": ""}
 URGENCY = {
     (Kind.SOS, State.OPEN): 0, (Kind.SOS, State.ACCEPTED): 1, (Kind.SOS, State.ON_SCENE): 2,
     (Kind.MISSED, State.OPEN): 3, (Kind.MISSED, State.ACCEPTED): 4,
@@ -117,6 +118,7 @@ class Cards:
         self._now = now
         community = people.community(conn)
         self._community = community.name if community else ""
+        self._streets = addresses.buildings(conn)
         ids = [s.id for s in stored]
         self._numbers = {b["id"]: b["number"] for b in wall.buildings(conn)}
         residents = {s.row["resident_id"] for s in stored if s.row["resident_id"]}
@@ -153,6 +155,7 @@ class Cards:
             lives_alone=living is not None and living["living"] == "alone",
         )
         address = place(subject, "zh") if number else (row["terminal_id"] or "")
+        address_en = place(subject, "en") if number else (row["terminal_id"] or "")
         lead = alert.responders[0] if alert.responders else None
         is_sos = alert.kind is Kind.SOS
         return {
@@ -160,9 +163,10 @@ class Cards:
             "version": row["version"], "code": row["code"], "fall": alert.fall,
             "building_id": row["building_id"],
             "building": WORDS["zh"]["building"].format(number=number) if number else None,
+            "building_en": WORDS["en"]["building"].format(number=number) if number else None,
             "flat_ids": [resident["flat_id"]] if resident else
                         [i.flat_id for i in alert.items if i.outcome is None],
-            "address": address,
+            "address": address, "address_en": address_en,
             "title": f"{_title(row, alert.fall)} {address}".strip(),
             "resident": resident["name"] if resident and is_sos else None,
             "resident_id": row["resident_id"],
@@ -219,8 +223,13 @@ class Cards:
             "prompt": prompt,
             "since_ms": _ms(clock.begins_at) if prompt else None,
             "begins_ms": _ms(clock.begins_at),
-            "read_out": read_out(subject, self._community) if subject.label else None,
+            "read_out": self._read_out(stored, subject) if subject.label else None,
+            "no_street": not any(self._streets.get(stored.row["building_id"], NOWHERE).values()),
         }
+
+    def _read_out(self, stored: alerts.Stored, subject: Subject) -> dict[str, str]:
+        address = self._streets.get(stored.row["building_id"], NOWHERE)
+        return read_out(subject, self._community, address, fall=stored.alert.fall)
 
     def _next_step(self, stored: alerts.Stored) -> Json | None:
         alert = stored.alert
@@ -286,6 +295,7 @@ def snapshot(conn: Connection, now: datetime, speed: float, seq: int) -> Json:
             {
                 "id": b["id"], "number": b["number"],
                 "name": WORDS["zh"]["building"].format(number=b["number"]),
+                "name_en": WORDS["en"]["building"].format(number=b["number"]),
                 "worst": building_worst([states.get(f["id"], Window.NONE) for f in doors[b["id"]]]),
                 "rounds": weeks.get(b["id"], ""),
                 "stairwells": sorted({f["stairwell"] for f in doors[b["id"]]}),

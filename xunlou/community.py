@@ -98,6 +98,8 @@ class Building:
     flats: tuple[Flat, ...]
     stewards: tuple[Steward, Steward]
     substitute: Person  # a steward of a neighbouring building: the same Person
+    address: str = ""  # only where it stands on another road than its community
+    address_en: str = ""
 
     @property
     def name(self) -> str:
@@ -128,6 +130,8 @@ class Community:
     shifts: tuple[DutyShift, ...] = ()
     street: tuple[Person, ...] = ()  # the offices above
     district: tuple[Person, ...] = ()
+    address: str = ""  # as 120 needs it: province, city, district, road, number, gate
+    address_en: str = ""
 
     def flats_with_residents(self) -> Iterator[tuple[Building, Flat, Resident]]:
         """Every resident with the flat and the building, in order of address."""

@@ -41,6 +41,18 @@ STORY_FLAT: Final = "301"
 STORY_NAME: Final = "何桂芳"
 STORY_BIRTH: Final = date(1941, 9, 2)  # 84 on the day
 RESIDENTS_IN_51_BUILDINGS: Final = 400
+#: Roads and numbers that do not exist in the city. The last houses stand on the next road.
+ADDRESS: Final = (
+    "广东省广州市天河区榕影路188号广氮小区,救护车走东门",
+    "Guangdan Estate, 188 Rongying Road, Tianhe District, Guangzhou, Guangdong; "
+    "ambulances take the east gate",
+)
+NEXT_ROAD: Final = (
+    "广东省广州市天河区石榕巷9号广氮小区北区,救护车走石榕巷口",
+    "Guangdan Estate North, 9 Shirong Lane, Tianhe District, Guangzhou, Guangdong; "
+    "ambulances come in from the lane",
+)
+ON_THE_NEXT_ROAD: Final = frozenset({49, 50, 51})
 MAX_BUILDINGS: Final = 99  # two digits of a telephone number
 FAMILY_SHARE: Final = 0.25  # of residents with a relative who asked to be told
 ENGLISH_SHARE: Final = 0.04  # of stewards who want their texts in English
@@ -98,8 +110,9 @@ def guangdan(seed: int = 314, buildings: int = 51) -> Community:
         Round("evening", "17:30", "18:45", "19:00"),
     )
     return Community(
-        "广氮", "Asia/Shanghai", rounds, tuple(built), duty, _shifts(duty), street, district
-    )
+        "广氮", "Asia/Shanghai", rounds, tuple(built), duty, _shifts(duty), street, district,
+        *ADDRESS,
+    )  # fmt: skip
 
 
 def _shifts(duty: tuple[Person, ...]) -> tuple[DutyShift, ...]:
@@ -180,7 +193,8 @@ class _Maker:
                 story = number == STORY_BUILDING and label == STORY_FLAT
                 resident = self._story(label) if story else self._resident(number, label, labels)
             flats.append(Flat(label, floor, well, resident))
-        return Building(number, storeys, stairwells, tuple(flats), stewards, substitute)
+        own = NEXT_ROAD if number in ON_THE_NEXT_ROAD else ("", "")
+        return Building(number, storeys, stairwells, tuple(flats), stewards, substitute, *own)
 
     def _resident(self, number: int, label: str, labels: list[str]) -> Resident:
         rng = self._rng

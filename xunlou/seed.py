@@ -53,7 +53,10 @@ class _Loader:
 
     def building(self, community_id: int, building: Building) -> None:
         """One house with its flats and residents; its stewards come first."""
-        row = self.add(t.Building, community_id=community_id, number=building.number)
+        row = self.add(
+            t.Building, community_id=community_id, number=building.number,
+            address=building.address, address_en=building.address_en,
+        )  # fmt: skip
         for steward in building.stewards:
             self.assign(
                 steward.person, Role.STEWARD, building_id=row, position=steward.position
@@ -129,7 +132,10 @@ def load(conn: Connection, community: Community, now: datetime) -> None:
     zone = ZoneInfo(community.tz)
     first = {c: next_deadline(owed_by(plans, c), zone, now) for c in CLASSES}
     loader = _Loader(conn, first, now)
-    row = loader.add(t.Community, name=community.name, tz=community.tz, rounds=rounds)
+    row = loader.add(
+        t.Community, name=community.name, tz=community.tz, rounds=rounds,
+        address=community.address, address_en=community.address_en,
+    )  # fmt: skip
     for building in community.buildings:
         loader.building(row, building)
     offices = (

@@ -1,6 +1,6 @@
 // One card of the queue: puts an alert's facts into the cloned markup, as text and nothing else.
 
-import { put, slot, span, t, word } from "./text.js";
+import { local, put, slot, span, t, word } from "./text.js";
 
 const FAILED = new Set(["failed", "undelivered"]);
 
@@ -49,7 +49,7 @@ function faultWord(alert) {
 
 // A fault of the house itself has no address: its kind stands there.
 function heading(alert) {
-  return (alert.kind === "missed" ? alert.building : alert.address) || faultWord(alert);
+  return (alert.kind === "missed" ? local(alert, "building") : local(alert, "address")) || faultWord(alert);
 }
 
 function items(alert) {

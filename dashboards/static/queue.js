@@ -2,7 +2,7 @@
 
 import { act } from "./actions.js";
 import { fill, tickCard } from "./card.js";
-import { slot, t, word } from "./text.js";
+import { local, slot, t, word } from "./text.js";
 
 export function groupOf(alert) {
   if (alert.state === "resolved") return null;
@@ -82,7 +82,7 @@ export class Queue {
   tellResolved(alert) {
     this.last.hidden = false;
     this.last.textContent = t("live.resolved", {
-      time: this.clock.minutes.format(this.clock.now()), address: alert.address,
+      time: this.clock.minutes.format(this.clock.now()), address: local(alert, "address"),
       outcome: alert.outcome ? word("outcome.", alert.outcome) : "" });
   }
 
@@ -115,7 +115,7 @@ export class Queue {
       this.send(card, button.dataset.act, card.fields?.(button.dataset.act) ?? {}, button);
       return;
     }
-    const title = item ? `${card.alert.building} ${button.dataset.label}` : card.alert.address;
+    const title = item ? `${local(card.alert, "building")} ${button.dataset.label}` : local(card.alert, "address");
     this.dialog.ask(title, async (fields) => {
       if (item) fields.item_resident_id = Number(item);
       const { alert, failure } = await act(

@@ -18,6 +18,12 @@ export function word(prefix, value) {
   return texts[prefix + value] ?? String(value);
 }
 
+// A field in the page's language where the server gives both.
+const english = document.documentElement.lang === "en";
+export function local(thing, key) {
+  return (english && thing[`${key}_en`]) || thing[key];
+}
+
 // A stretch of time as mm:ss, from an hour on h:mm:ss. Never negative.
 export function span(ms) {
   const all = Math.max(0, Math.floor(ms / 1000));

@@ -8,7 +8,7 @@ import { Keyboard } from "./keyboard.js";
 import { Queue } from "./queue.js";
 import { SharedFeed } from "./shared_feed.js";
 import { Sound } from "./sound.js";
-import { put, t } from "./text.js";
+import { local, put, t } from "./text.js";
 
 const main = document.getElementById("main");
 const first = JSON.parse(document.getElementById("snapshot").textContent);
@@ -32,7 +32,7 @@ const facades = new Facades((id) => pick(id, true));
 const queue = new Queue({
   root: document.getElementById("queue"), clock, dialog, settings,
   onPick: (alert) => pick(alert.building_id, false),
-  onOpened: (alert) => put(document.getElementById("announce"), t("live.announce", { address: alert.address })),
+  onOpened: (alert) => put(document.getElementById("announce"), t("live.announce", { address: local(alert, "address") })),
 });
 
 // A flat this page has never drawn: the plan of the houses changed, draw it anew. Not under a hand

@@ -4,6 +4,7 @@ Pure. In Guangdan the doctor said that 15 minutes later would have been too late
 from the press to a person *at the door*. It prompts a person at the desk, and calls nobody itself.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -44,14 +45,33 @@ def emergency(alert: Alert, now: datetime, *, test: bool = False) -> Emergency:
     return Emergency(begins_at, begins_at if now < begins_at else now + LOOK_AGAIN)
 
 
-def read_out(subject: Subject, community: str) -> dict[str, str]:
-    """The address as the desk reads it to 120, in both languages. For staff only."""
-    zh = [community, f"{subject.building}栋{subject.floor}楼{subject.label}", who(subject, "zh")]
+def street(community: Mapping[str, str], house: Mapping[str, str]) -> dict[str, str]:
+    """The address of a house in both languages, each a mapping {zh, en}: its own where it has one,
+    else its community's. Where one language is missing the other stands: whoever calls 120 can
+    read out something. Empty when nobody has registered any."""
+    own = house if any(house.values()) else community
+    return {"zh": own["zh"] or own["en"], "en": own["en"] or own["zh"]}
+
+
+def read_out(
+    subject: Subject, community: str, address: Mapping[str, str], *, fall: bool = False
+) -> dict[str, str]:
+    """What whoever calls 120 reads out, in both languages, largest first: the address in the city,
+    the house and the door, then who needs help. `address`: of `street`. No name."""
+    floor, label = subject.floor, subject.label
+    zh = [
+        address["zh"], _unless_said(community, address["zh"]),
+        f"{subject.building}栋{floor}楼{label}", who(subject, "zh"), "跌倒" if fall else "",
+    ]  # fmt: skip
     en = [
-        community, f"building {subject.building}", f"floor {subject.floor}",
-        f"flat {subject.label}", who(subject, "en"),
+        address["en"], _unless_said(community, address["en"]), f"building {subject.building}",
+        f"floor {floor}", f"flat {label}", who(subject, "en"), "a fall" if fall else "",
     ]  # fmt: skip
     return {
         "zh": ",".join(part for part in zh if part),
         "en": ", ".join(part for part in en if part),
     }
+
+
+def _unless_said(community: str, address: str) -> str:
+    return "" if community in address else community

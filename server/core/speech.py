@@ -91,11 +91,16 @@ def place(subject: Subject, lang: str) -> str:
     )
 
 
-def call(template: Template, subject: Subject, lang: str) -> str:
-    """What a call says before it names the keys. Raises KeyError for words that are for SMS."""
+def call(
+    template: Template, subject: Subject, lang: str, city: Mapping[str, str] | None = None
+) -> str:
+    """What a call says before it names the keys. Raises KeyError for words that are for SMS.
+    `city`: the address in the city by language, for those who don't live here."""
     lang = language(lang)
+    far = city[lang] if city else ""
+    mark = "," if lang == "zh" else ", "
     return CALLS[lang][template].format(
-        place=place(subject, lang),
+        place=f"{far}{mark}{place(subject, lang)}" if far else place(subject, lang),
         building=PLACES[lang][0].format(number=subject.building),
         count=len(subject.labels),
         min=subject.waited_min,

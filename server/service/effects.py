@@ -17,7 +17,7 @@ from server.core.words import Channel, Delivery, Kind, Role, Template
 from server.database import Tx
 from server.service import measuring
 from server.service.house import PLACEHOLDER, House, digest_of
-from server.store import alerts, journal, outbox, people
+from server.store import addresses, alerts, journal, outbox, people
 from server.tables import to_ms
 
 LINK_LIFE = timedelta(hours=12)
@@ -156,9 +156,10 @@ def tell(
         person = effect.person
         channel = effect.channel if house.ways.calls else Channel.SMS
         # Two stewards with one language read the same words; only the link's token is their own.
-        wording = (stored.id, channel, effect.template, person.lang, effect.about)
+        city = _city(tx, stored, person.role) if channel is Channel.VOICE else None
+        wording = (stored.id, channel, effect.template, person.lang, effect.about, city is None)
         if wording not in bodies:
-            bodies[wording] = _body(house, effect, channel, subject)
+            bodies[wording] = _body(house, effect, channel, subject, city)
         body = bodies[wording]
         if PLACEHOLDER in body:
             digest = digest_of(house.token(stored.id, person.id))
@@ -189,9 +190,19 @@ def tell(
             tx.wake("outbox")
 
 
-def _body(house: House, effect: core.Tell, channel: Channel, subject: Subject) -> str:
+def _city(tx: Tx, stored: alerts.Stored, role: Role) -> dict[str, str] | None:
+    """The address in the city, for whom "building 11" says nothing: offices above the community."""
+    if role not in (Role.STREET, Role.DISTRICT) or stored.row["building_id"] is None:
+        return None
+    return addresses.building(tx.conn, stored.row["building_id"])
+
+
+def _body(
+    house: House, effect: core.Tell, channel: Channel, subject: Subject,
+    city: dict[str, str] | None,
+) -> str:
     if channel is Channel.VOICE:
-        return speech.call(effect.template, subject, effect.person.lang)
+        return speech.call(effect.template, subject, effect.person.lang, city)
     link = house.link() if house.ways.two_way else ""
     with_link = Subject(**{**_fields(subject), "link": link})
     return compose(effect.template, with_link, effect.person.lang, effect.about, house.ways)

@@ -11,12 +11,13 @@ from typing import Any
 from sqlalchemy import RowMapping
 
 from server.core import alerts as core
-from server.core.messages import place
+from server.core.emergency import read_out
+from server.core.messages import Subject, place
 from server.core.words import UNREACHED, Kind, Outcome, Role, State
 from server.database import Tx
 from server.service import acting, effects
 from server.service.house import House, digest_of
-from server.store import alerts, journal, outbox, people
+from server.store import addresses, alerts, journal, outbox, people
 from server.tables import to_ms
 
 AFTER_THE_END = timedelta(hours=2)
@@ -33,6 +34,7 @@ class Page:
 
     stored: alerts.Stored
     actor: core.Actor
+    lang: str
     expired: bool
 
 
@@ -46,17 +48,9 @@ def open_page(tx: Tx, token: str) -> Page:
     expired = tx.now > link["expires_at"] or (
         ended is not None and tx.now > ended + AFTER_THE_END
     )
-    roster = effects.roster_of(tx, stored.row)
-    person = effects.person_of(roster, link["person_id"])
-    name = person.name if person else _name(tx, link["person_id"])
-    return Page(stored, core.Actor(link["person_id"], name, Role(link["role"])), expired)
-
-
-def _name(tx: Tx, person_id: int) -> str:
-    from sqlalchemy import select
-
-    query = select(people.PERSON.c.name).where(people.PERSON.c.id == person_id)
-    return str(tx.conn.execute(query).scalar_one())
+    person = people.person(tx.conn, link["person_id"])
+    actor = core.Actor(person["id"], person["name"], Role(link["role"]))
+    return Page(stored, actor, person["lang"], expired)
 
 
 def view(tx: Tx, token: str) -> dict[str, Any]:
@@ -66,9 +60,10 @@ def view(tx: Tx, token: str) -> dict[str, Any]:
     mine = any(r.is_(page.actor) for r in alert.responders)
     subject = effects.subject_of(tx, stored)
     shown: dict[str, Any] = {
-        "state": "expired" if page.expired else alert.state.value,
+        "state": "expired" if page.expired else alert.state.value, "lang": page.lang,
         "kind": alert.kind.value, "fall": alert.fall, "test": stored.row["test"],
-        "address": place(subject, "zh"), "title": place(subject, "zh"),
+        "address": place(subject, "zh"), "address_en": place(subject, "en"),
+        "title": place(subject, "zh"), "emergency": None,
         "opened_ms": to_ms(alert.opened_at), "now_ms": to_ms(tx.now), "code": stored.row["code"],
         "age": subject.age, "lives_alone": subject.lives_alone, "mine": mine,
         "cancelled_by_resident": alert.cancelled_by_resident,
@@ -82,10 +77,21 @@ def view(tx: Tx, token: str) -> dict[str, Any]:
         ],
         "actions": [] if page.expired else _actions(alert, page.actor),
     }  # fmt: skip
-    told_who = mine and not page.expired and alert.state is not State.RESOLVED
-    if told_who and alert.kind is not Kind.FAULT and stored.row["resident_id"] is not None:
+    running = not page.expired and alert.state is not State.RESOLVED
+    if running and alert.kind is Kind.SOS and subject.label is not None:
+        shown["emergency"] = {"read_out": _read_out(tx, stored, subject)}
+    if mine and running and alert.kind is not Kind.FAULT and stored.row["resident_id"] is not None:
         shown.update(_way_in(tx, page))
     return shown
+
+
+def _read_out(tx: Tx, stored: alerts.Stored, subject: Subject) -> dict[str, str]:
+    """What this steward reads out if they call 120 themselves."""
+    community = addresses.community(tx.conn)
+    street = addresses.building(tx.conn, stored.row["building_id"])
+    return read_out(
+        subject, community["name"] if community else "", street, fall=stored.alert.fall
+    )
 
 
 def _others(tx: Tx, page: Page) -> list[dict[str, str]]:

@@ -135,7 +135,7 @@ def _tell_of(tx: Tx, house: House, round_: RowMapping) -> None:
     if not left:
         raising.fault_over(tx, house, what, [about])
         return
-    detail = "、".join(f"{number}栋" for number in left)
+    detail = "、".join(str(number) for number in left)  # numbers: read in either language
     subject = raising.subject(what, about)
     is_open = alerts.open_by_subject(tx.conn, [subject]).get(subject)
     if is_open is None:

@@ -583,6 +583,23 @@ async def test_what_to_read_out_to_120_stands_on_the_card(browser: Browser) -> N
         await expect(place.locator("a")).to_have_attribute("href", "tel:120")
 
 
+async def test_an_english_wall_names_houses_and_doors_in_english(browser: Browser) -> None:
+    """The façade, the card, and what is said of it; Chinese stays where only people's names are."""
+    async with house(FakeReader(busy=True)) as served:
+        page = await browser.new_page()
+        await page.goto(f"{served.url}/wall?lang=en")
+        await served.script.streams(1)
+        card = page.locator('[data-alert="5"]')
+        await expect(card.locator(".pick")).to_have_text("Bldg 11 floor 3 flat 301")
+        await expect(page.locator('[data-building="11"] .name')).to_have_text("Bldg 11")
+        label = await page.locator('[data-building="11"]').get_attribute("aria-label")
+        assert label is not None
+        assert label.startswith("Bldg 11 ")
+        seen = await page.locator("body").inner_text()
+        assert re.findall(r"\d+(?:栋|楼)", seen) == []
+        await page.close()
+
+
 async def test_the_last_week_stands_under_each_house(browser: Browser) -> None:
     """One mark a round; in words for those who hear the table; a new round's end draws it anew."""
     async with wall(browser) as (served, page):

@@ -3,7 +3,7 @@
 import pytest
 
 from server.core.alerts import Accept, Arrive, Decline, Event, Resolve, StepDue
-from server.core.emergency import emergency, read_out
+from server.core.emergency import emergency, read_out, street
 from server.core.messages import Subject
 from server.core.words import Kind, Outcome
 from tests.unit.core.people import HE, LIN, Story, actor, later
@@ -62,12 +62,47 @@ def test_a_test_press_and_a_missed_round_never_ask_for_120() -> None:
     assert not emergency(Story(kind=Kind.MISSED).alert, later(3600)).prompts(later(3600))
 
 
-def test_the_address_is_ready_to_read_out() -> None:
-    """Community, building, floor, flat, age and whether alone; in both languages, no name."""
-    words = read_out(Subject(building=11, floor=3, label="301", age=84, lives_alone=True), "广氮")
-    assert words == {
-        "zh": "广氮,11栋3楼301,84岁独居",
-        "en": "广氮, building 11, floor 3, flat 301, aged 84, alone",
-    }
-    unknown = read_out(Subject(building=11, floor=3, label="301"), "广氮")
+GATE = {"zh": "广东省广州市天河区榕影路188号广氮小区,走东门", "en": "188 Rongying Road, Guangzhou"}
+LANE = {"zh": "广东省广州市天河区石榕巷9号", "en": ""}
+NONE = {"zh": "", "en": ""}
+DOOR = Subject(building=11, floor=3, label="301", age=84, lives_alone=True)
+
+
+@pytest.mark.parametrize(
+    ("address", "fall", "zh", "en"),
+    [
+        (GATE, True, "广东省广州市天河区榕影路188号广氮小区,走东门,11栋3楼301,84岁独居,跌倒",
+         "188 Rongying Road, Guangzhou, 广氮, building 11, floor 3, flat 301, aged 84, alone, a fall"),
+        (NONE, False, "广氮,11栋3楼301,84岁独居",
+         "广氮, building 11, floor 3, flat 301, aged 84, alone"),
+    ],
+)  # fmt: skip
+def test_the_address_is_ready_to_read_out(
+    address: dict[str, str], fall: bool, zh: str, en: str
+) -> None:
+    """Whoever answers 120 knows no building 11: city, road, number, gate, community (once), house,
+    door, age, whether alone, whether they fell; in both languages, no name."""
+    assert read_out(DOOR, "广氮", address, fall=fall) == {"zh": zh, "en": en}
+
+
+def test_of_a_resident_nobody_knows_only_the_door_is_read_out() -> None:
+    """No age, no living situation, no empty clauses."""
+    unknown = read_out(Subject(building=11, floor=3, label="301"), "广氮", NONE)
     assert unknown["zh"] == "广氮,11栋3楼301"
+
+
+@pytest.mark.parametrize(
+    ("community", "house", "expected"),
+    [
+        (GATE, NONE, GATE),
+        (GATE, LANE, {"zh": LANE["zh"], "en": LANE["zh"]}),
+        ({"zh": "", "en": "9 Lane"}, NONE, {"zh": "9 Lane", "en": "9 Lane"}),
+        (NONE, NONE, NONE),
+    ],
+)
+def test_a_house_on_another_road_has_its_own_address(
+    community: dict[str, str], house: dict[str, str], expected: dict[str, str]
+) -> None:
+    """An ambulance at the wrong gate loses minutes; never is one house's road said with another's
+    translation, and a missing translation is not silence."""
+    assert street(community, house) == expected

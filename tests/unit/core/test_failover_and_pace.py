@@ -134,6 +134,9 @@ def test_a_call_says_where_and_never_who(lang: str) -> None:
             assert words.count("A 3 0 1") == 2
     assert all(line(which, FLAT, lang) for which in Line)
     assert "11" in place(Subject(11), lang)
+    assert call(Template.DUTY, FLAT, "zh", {"zh": "广州市榕影路188号", "en": ""}).startswith(
+        "巡楼值班。广州市榕影路188号,"
+    ), "an office of the district knows no building 11"
     assert call(Template.SOS, FLAT, "ja") == call(Template.SOS, FLAT, "zh")
 
 

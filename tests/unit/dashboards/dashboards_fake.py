@@ -6,7 +6,7 @@ Fictional persons; the phone numbers cannot exist. Shared by the unit and the br
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from register_fake import RegisterFake
+from register_fake import STREET, RegisterFake
 from starlette.requests import Request
 
 from dashboards.reader import ActionRefused, LoginError, User
@@ -14,6 +14,11 @@ from dashboards.reader import ActionRefused, LoginError, User
 NOW_MS = 1_773_439_800_000  # 2026-03-14 06:10 in Shanghai
 TOKEN = "k3Jx0pQ-8sVwYb2N_d7LrA"
 SESSION = "session-of-the-operator"
+
+READ_OUT = {
+    "zh": f"{STREET['zh']},11栋3楼301,84岁独居",
+    "en": f"{STREET['en']}, building 11, floor 3, flat 301, aged 84, alone",
+}
 
 FLOORS = (7, 7, 6, 7, 5, 7, 7, 6, 7)
 
@@ -49,6 +54,7 @@ def building(number: int) -> dict[str, Any]:
         "id": number,
         "number": number,
         "name": f"{number}栋",
+        "name_en": f"Bldg {number}",
         "rounds": "".join(week),
         "worst": "ok",
         "stairwells": ["A", "B"],
@@ -77,8 +83,10 @@ def alert(number: int, **changes: Any) -> dict[str, Any]:
         "state": "open",
         "building_id": 11,
         "building": "11栋",
+        "building_en": "Bldg 11",
         "flat_ids": [flat_id(11, 3, 1)],
         "address": "11栋3楼301",
+        "address_en": "Bldg 11 floor 3 flat 301",
         "title": "求助 11栋3楼301",
         "resident": "何婉仪",
         "age": 84,
@@ -96,6 +104,7 @@ def alert(number: int, **changes: Any) -> dict[str, Any]:
         "presses": 2,
         "outcome": None,
         "cancelled_by_resident": False,
+        "emergency": {"prompt": False, "read_out": READ_OUT, "no_street": False},
         "told": [
             told("梁玉珍", "steward", "delivered", 21),
             told("陈国栋", "steward", "undelivered", 22),
@@ -112,6 +121,7 @@ def busy_alerts() -> list[dict[str, Any]]:
     """One of each kind: an SOS waiting, one claimed, two worklists, two faults, a test."""
     missed = {
         "kind": "missed",
+        "emergency": None,
         "age": None,
         "resident": None,
         "told": [told("黄丽芳", "steward", "delivered", 31)],
@@ -125,6 +135,7 @@ def busy_alerts() -> list[dict[str, Any]]:
         "resident": None,
         "told": [],
         "presses": 1,
+        "emergency": None,
         "next_step": None,
         "actions": ["accept", "resolve"],
         "code": None,
@@ -136,8 +147,10 @@ def busy_alerts() -> list[dict[str, Any]]:
             state="accepted",
             building_id=32,
             building="32栋",
+            building_en="Bldg 32",
             flat_ids=[flat_id(32, 5, 2)],
             address="32栋5楼502",
+            address_en="Bldg 32 floor 5 flat 502",
             opened_ms=NOW_MS - 312_000,
             responder={"name": "吴秀兰", "role": "steward"},
             accepted_ms=NOW_MS - 250_000,
@@ -158,7 +171,9 @@ def busy_alerts() -> list[dict[str, Any]]:
             **missed,
             building_id=20,
             building="20栋",
+            building_en="Bldg 20",
             address="20栋",
+            address_en="Bldg 20",
             flat_ids=[flat_id(20, 2, 1), flat_id(20, 4, 4)],
             opened_ms=NOW_MS - 600_000,
             items=[
@@ -173,8 +188,10 @@ def busy_alerts() -> list[dict[str, Any]]:
             **fault,
             building_id=44,
             building="44栋",
+            building_en="Bldg 44",
             flat_ids=[flat_id(44, 1, 3)],
             address="44栋1楼103",
+            address_en="Bldg 44 floor 1 flat 103",
             fault="offline",
             opened_ms=NOW_MS - 5_400_000,
         ),
@@ -183,8 +200,10 @@ def busy_alerts() -> list[dict[str, Any]]:
             **fault,
             building_id=3,
             building="3栋",
+            building_en="Bldg 3",
             flat_ids=[],
-            address="3栋 陈国栋",
+            address="3栋",
+            address_en="Bldg 3",
             fault="steward_unreachable",
             opened_ms=NOW_MS - 66_000,
         ),
@@ -298,7 +317,9 @@ def steward_view(state: str = "open", *, mine: bool = False, kind: str = "sos") 
         "state": state,
         "kind": kind,
         "address": "11栋3楼301",
+        "address_en": "Bldg 11 floor 3 flat 301",
         "title": "求助 11栋3楼301",
+        "emergency": {"read_out": READ_OUT} if kind == "sos" and state != "resolved" else None,
         "opened_ms": NOW_MS - 190_000,
         "now_ms": NOW_MS,
         "age": 84,
@@ -324,6 +345,7 @@ def steward_view(state: str = "open", *, mine: bool = False, kind: str = "sos") 
     if kind == "missed":
         view |= {
             "address": "20栋",
+            "address_en": "Bldg 20",
             "title": "早巡未报 20栋",
             "resident": None,
             "items": [
@@ -349,13 +371,13 @@ def sheet(*, busy: bool = False) -> dict[str, Any]:
     }
     before = [
         {"id": 1, "at_ms": NOW_MS - 36_000_000, "since_ms": NOW_MS - 64_800_000,
-         "outgoing": "周明", "incoming": "李文静", "note": "32栋电梯停用"}
+         "outgoing": "周明", "incoming": "李文静", "note": "电梯停用"}
     ]  # fmt: skip
     if busy:
         picture |= {
             "open": [
                 {"id": a["id"], "kind": a["kind"], "state": a["state"], "test": a["test"],
-                 "place": a["address"], "fault": a["fault"], "opened_ms": a["opened_ms"],
+                 "place": a["address"], "place_en": a["address_en"], "fault": a["fault"], "opened_ms": a["opened_ms"],
                  "who": a["responder"]["name"] if a["responder"] else None}
                 for a in busy_alerts()
             ],
@@ -363,13 +385,14 @@ def sheet(*, busy: bool = False) -> dict[str, Any]:
                 {"from_ms": NOW_MS - 9_000_000, "to_ms": NOW_MS - 8_700_000},
                 {"from_ms": NOW_MS - 120_000, "to_ms": None},
             ],
-            "homes_away": [{"place": "9栋2楼201", "until_ms": NOW_MS + 200_000_000}],
+            "homes_away": [{"place": "9栋2楼201", "place_en": "Bldg 9 floor 2 flat 201",
+                            "until_ms": NOW_MS + 200_000_000}],
             "people_away": [
                 {"name": "罗建华", "role": "steward", "building": 32,
                  "until_ms": NOW_MS + 86_400_000}
             ],
             "notes": [
-                {"place": "6栋4楼402", "kind": "sos", "outcome": "helped", "note": "扶起来了",
+                {"place": "6栋4楼402", "place_en": "Bldg 6 floor 4 flat 402", "kind": "sos", "outcome": "helped", "note": "扶起来了",
                  "by": "吴秀兰", "at_ms": NOW_MS - 20_000_000}
             ],
         }  # fmt: skip

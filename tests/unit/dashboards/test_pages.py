@@ -240,3 +240,28 @@ def test_html_is_never_stored_nor_framed(client: TestClient) -> None:
     assert headers["cache-control"] == "no-store"
     assert headers["x-frame-options"] == "DENY"
     assert "frame-ancestors 'none'" in headers["content-security-policy"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/wall", "/alerts/5", "/alerts/7", "/alerts/8", "/handover", "/handover/1", "/buildings",
+     "/buildings/11", "/buildings/11/sheet", "/residents", "/residents/901", "/residents/901/card",
+     "/reports", f"/s/{TOKEN}"],
+)  # fmt: skip
+def test_an_english_page_names_places_in_english(client: TestClient, path: str) -> None:
+    """Names of people stay as they are; a house and a floor are words, and are translated."""
+    answer = client.get(path, params={"lang": "en"})
+    assert answer.status_code == 200
+    unseen = r"<script.*?</script>|<option.*?</option>|lang=\"zh-CN\">.*?</"
+    seen = re.sub(unseen, "", answer.text, flags=re.DOTALL)
+    assert re.findall(r".{0,30}\d+(?:栋|楼).{0,10}", seen) == []
+
+
+def test_the_address_for_120_stands_where_somebody_may_call(client: TestClient) -> None:
+    """On the alert, the steward's page, the card on the door and the sheet of the round; where
+    none is registered, staff are told."""
+    street = "广东省广州市天河区榕影路188号"
+    for path in ("/alerts/5", f"/s/{TOKEN}", "/residents/901/card", "/buildings/11/sheet",
+                 "/buildings/11"):  # fmt: skip
+        assert street in client.get(path).text, path
+    assert "还没有登记" in client.get("/residents/990/card").text

@@ -1,0 +1,34 @@
+"""The addresses as staff edit them: what whoever calls 120 reads out."""
+
+from collections.abc import Mapping
+
+from server.database import Tx
+from server.service.refusals import Refused, Unknown
+from server.store import addresses, doors, journal
+
+
+def set_community(tx: Tx, address: Mapping[str, str], *, who: str, why: str) -> None:
+    """The community's address in both languages. Raises Refused without a community, or where
+    the Chinese one is empty: 120 is called in Chinese."""
+    row = addresses.community(tx.conn)
+    if row is None:
+        raise Refused("the register is empty; load a community first", zh="登记为空,请先导入社区。")
+    if not address["zh"]:
+        raise Refused("an address in Chinese is needed: it is read out to 120",
+                      zh="请写中文地址:打120时要照着读。")  # fmt: skip
+    addresses.save_community(tx.conn, row["id"], address)
+    journal.note(tx, "address_set", address=dict(address), by=who, why=why)
+
+
+def set_building(
+    tx: Tx, number: int, address: Mapping[str, str], *, who: str, why: str
+) -> None:
+    """A building's own address, where it stands on another road; empty in both languages: the
+    community's again. Raises Unknown."""
+    row = doors.building(tx.conn, number)
+    if row is None:
+        raise Unknown(f"there is no building {number}")
+    addresses.save_building(tx.conn, row["id"], address)
+    journal.note(
+        tx, "address_set", building_id=row["id"], address=dict(address), by=who, why=why
+    )

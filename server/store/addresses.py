@@ -1,0 +1,51 @@
+"""Where the houses stand in the city: what is read out to 120 and to the offices far away."""
+
+from collections.abc import Mapping
+
+from sqlalchemy import Connection, RowMapping, select, update
+
+from server import tables as t
+from server.core.emergency import street
+
+COMMUNITY, BUILDING = t.table(t.Community), t.table(t.Building)
+
+
+def words(row: RowMapping | None) -> dict[str, str]:
+    """The address of a row of `community` or `building` in both languages."""
+    return {"zh": row["address"], "en": row["address_en"]} if row else {"zh": "", "en": ""}
+
+
+def community(conn: Connection) -> RowMapping | None:
+    """The community's row; None while the register is empty."""
+    return conn.execute(select(COMMUNITY).order_by(COMMUNITY.c.id).limit(1)).mappings().first()
+
+
+def buildings(conn: Connection) -> dict[int, dict[str, str]]:
+    """Building id → its address in both languages."""
+    ours = words(community(conn))
+    rows = conn.execute(select(BUILDING)).mappings()
+    return {b["id"]: street(ours, words(b)) for b in rows}
+
+
+def building(conn: Connection, building_id: int) -> dict[str, str]:
+    """The address of one building (which must exist) in both languages."""
+    row = conn.execute(select(BUILDING).where(BUILDING.c.id == building_id)).mappings().one()
+    return street(words(community(conn)), words(row))
+
+
+def own(conn: Connection) -> list[RowMapping]:
+    """The buildings that have an address of their own, by number."""
+    query = select(BUILDING).where((BUILDING.c.address != "") | (BUILDING.c.address_en != ""))
+    return list(conn.execute(query.order_by(BUILDING.c.number)).mappings())
+
+
+def save_community(conn: Connection, community_id: int, address: Mapping[str, str]) -> None:
+    """Replace the community's address."""
+    values = {"address": address["zh"], "address_en": address["en"]}
+    conn.execute(update(COMMUNITY).where(COMMUNITY.c.id == community_id).values(values))
+
+
+def save_building(conn: Connection, building_id: int, address: Mapping[str, str]) -> None:
+    """Replace a building's own address; empty: its community's."""
+    values = {"address": address["zh"], "address_en": address["en"]}
+    conn.execute(update(BUILDING).where(BUILDING.c.id == building_id).values(values))
