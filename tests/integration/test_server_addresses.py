@@ -7,7 +7,10 @@ import pytest
 from town import Town, a_town
 
 OLD = "广东省广州市天河区榕影路188号广氮小区,救护车走东门"
-NEW = {"address": " 广东省广州市天河区榕影路190号 ", "address_en": "190 Rongying Road", "reason": "改号"}
+NEW = {
+    "address": " 广东省广州市天河区榕影路190号 ", "address_en": "190 Rongying Road",
+    "reason": "改号",
+}  # fmt: skip
 LANE = {"address": "广东省广州市天河区石榕巷9号", "reason": "门开在巷里"}
 
 

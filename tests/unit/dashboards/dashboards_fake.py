@@ -377,7 +377,8 @@ def sheet(*, busy: bool = False) -> dict[str, Any]:
         picture |= {
             "open": [
                 {"id": a["id"], "kind": a["kind"], "state": a["state"], "test": a["test"],
-                 "place": a["address"], "place_en": a["address_en"], "fault": a["fault"], "opened_ms": a["opened_ms"],
+                 "place": a["address"], "place_en": a["address_en"],
+                 "fault": a["fault"], "opened_ms": a["opened_ms"],
                  "who": a["responder"]["name"] if a["responder"] else None}
                 for a in busy_alerts()
             ],
@@ -392,7 +393,8 @@ def sheet(*, busy: bool = False) -> dict[str, Any]:
                  "until_ms": NOW_MS + 86_400_000}
             ],
             "notes": [
-                {"place": "6栋4楼402", "place_en": "Bldg 6 floor 4 flat 402", "kind": "sos", "outcome": "helped", "note": "扶起来了",
+                {"place": "6栋4楼402", "place_en": "Bldg 6 floor 4 flat 402", "kind": "sos",
+                 "outcome": "helped", "note": "扶起来了",
                  "by": "吴秀兰", "at_ms": NOW_MS - 20_000_000}
             ],
         }  # fmt: skip

@@ -83,7 +83,8 @@ def building(house: Mapping[str, Any], alerts: list[dict[str, Any]]) -> dict[str
     ]  # fmt: skip
     return {
         **house, "now_ms": NOW_MS, "tz": "Asia/Shanghai", "community": "广氮",
-        "street": STREET, "round": {"name": "morning", "due_at": NOW_MS + 754_000, "opens_at": NOW_MS - 6_000_000,
+        "street": STREET,
+        "round": {"name": "morning", "due_at": NOW_MS + 754_000, "opens_at": NOW_MS - 6_000_000,
                   "prompt_at": NOW_MS, "state": "open", "expected": 20, "checked": 18},
         "residents": residents, "people": stewards() if flats else [],
         "alerts": [{"fall": False, **a} for a in alerts if a["building_id"] == house["id"]],
@@ -195,7 +196,8 @@ class RegisterFake:
         bare = resident_id == 990
         return {
             "id": resident_id, "building": 11, "floor": 3, "label": "301", "community": "广氮",
-            "street": {"zh": "", "en": ""} if bare else STREET, "now_ms": NOW_MS, "tz": "Asia/Shanghai", "stewards": [] if bare else stewards()[:2],
+            "street": {"zh": "", "en": ""} if bare else STREET, "now_ms": NOW_MS,
+            "tz": "Asia/Shanghai", "stewards": [] if bare else stewards()[:2],
             "duty": [] if bare else [DUTY],
             "rounds": [{"name": "morning", "opens": "04:30", "due": "06:00"},
                        {"name": "evening", "opens": "17:30", "due": "19:00"}],
