@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, bindparam, delete, select, text, update
+from sqlalchemy import JSON, Connection, RowMapping, bindparam, delete, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from server import tables as t
@@ -21,7 +21,7 @@ ALERT, ITEM = t.table(t.Alert), t.table(t.AlertItem)
 MESSAGE, LINK = t.table(t.Message), t.table(t.StewardLink)
 ITEM_COLUMNS: bulk.Columns = (
     ("alert_id", "bigint"), ("resident_id", "bigint"), ("flat_id", "bigint"), ("label", "text"),
-    ("outcome", "text"), ("after_absence", "boolean"),
+    ("outcome", "text"), ("after_absence", "bigint"),
 )  # fmt: skip
 LINK_COLUMNS: bulk.Columns = (
     ("digest", "text"), ("alert_id", "bigint"), ("person_id", "bigint"), ("role", "text"),
@@ -330,7 +330,7 @@ def create(
     return Stored(row, _sorted(alert))
 
 
-_KINDS: Mapping[type, bulk.Kind] = {int: "bigint", bool: "boolean", dict: "json", list: "json"}
+_KINDS: Mapping[type, bulk.Kind] = {int: "bigint", bool: "boolean"}
 _MANY = select(ALERT).where(ALERT.c.id.in_(bindparam("ids", expanding=True)))
 
 
@@ -339,6 +339,8 @@ def _bulk_columns(names: Sequence[str]) -> bulk.Columns:
         column = ALERT.c[name]
         if isinstance(column.type, t.Instant):
             return "bigint"
+        if isinstance(column.type, JSON):
+            return "json"
         return _KINDS.get(column.type.python_type, "text")
 
     return tuple((name, kind(name)) for name in names)
