@@ -42,7 +42,37 @@ function redraw() {
   else dialog.dialog.addEventListener("close", () => location.reload(), { once: true });
 }
 
+// What changed is drawn ten times a second at most: each frame with a changed window paints the wall
+// anew, and a flood of check-ins would paint sixty of them. A call for help waits for nothing.
+const TOGETHER_MS = 100;
+const waiting = [];
+let applying = null;
+
+function urgent(data) {
+  return data.alerts?.some((alert) => alert.kind === "sos") || Object.values(data.flats ?? {}).includes("sos");
+}
+
+function apply() {
+  clearTimeout(applying);
+  applying = null;
+  const changes = waiting.splice(0);
+  if (!changes.length) return;
+  const last = (key) => Object.assign({}, ...changes.map((data) => data[key] ?? {}));
+  const known = changes.map((data) => facades.apply(data.flats, data.buildings));
+  if (known.includes(false)) redraw();
+  facades.weeks(last("rounds"));
+  const alerts = changes.flatMap((data) => data.alerts ?? []);
+  if (alerts.length) {
+    queue.apply(alerts);
+    queue.mark(picked, false);
+  }
+  header.counts(last("counts"));
+  header.roundFacts = changes.findLast((data) => data.round)?.round ?? header.roundFacts;
+  tick();
+}
+
 function takeSnapshot(snapshot) {
+  apply(); // what came before it is older
   clock.sync(snapshot.now_ms, snapshot.speed);
   heardMs = snapshot.now_ms;
   const flats = {};
@@ -71,15 +101,9 @@ const feed = new SharedFeed({
     snapshot: takeSnapshot,
     change(data) {
       heardMs = clock.now();
-      if (!facades.apply(data.flats, data.buildings)) redraw();
-      facades.weeks(data.rounds);
-      if (data.alerts?.length) {
-        queue.apply(data.alerts);
-        queue.mark(picked, false);
-      }
-      header.counts(data.counts);
-      if (data.round) header.roundFacts = data.round;
-      tickSoon();
+      waiting.push(data);
+      if (document.hidden || urgent(data)) apply();
+      else applying ??= setTimeout(apply, TOGETHER_MS);
     },
     heartbeat(data) {
       clock.sync(data.now_ms, data.speed);
@@ -93,19 +117,6 @@ const feed = new SharedFeed({
     },
   },
 });
-
-// Clocks and ages once a frame, however many changes come in it. A hidden page has no frames.
-let ticking = false;
-function tickSoon() {
-  if (document.hidden) tick();
-  else if (!ticking) {
-    ticking = true;
-    requestAnimationFrame(() => {
-      ticking = false;
-      tick();
-    });
-  }
-}
 
 function tick() {
   header.tick(feed.level(), feed.age(), heardMs, { ingest: ms("ingestMs"), canary: ms("canaryMs") });
