@@ -17,6 +17,7 @@ from dashboards.forms import refuse_foreign
 from dashboards.i18n import live_texts
 from dashboards.reader import ActionRefused, Reader, User
 from dashboards.render import page, request_lang
+from dashboards.staff import enter
 
 ACTIONS: Final = ("accept", "on_scene", "resolve", "escalate")
 OUTCOMES: Final = ("safe", "helped", "ambulance", "false_alarm", "other")
@@ -54,16 +55,12 @@ def router(reader: Reader, times_ms: Mapping[str, int]) -> APIRouter:
 
     @routes.get("/alerts/{alert_id}")
     async def show(request: Request, alert_id: AlertId) -> Response:
-        user = await reader.current_user(request)
-        if user is None:
-            return RedirectResponse(f"/login?next=/alerts/{alert_id}", 303)
+        user = await enter(reader, request)
         return await show_alert(request, user, alert_id)
 
     @routes.post("/alerts/{alert_id}/access")
     async def access(request: Request, alert_id: AlertId) -> Response:
-        user, form = await staff_form(reader, request, ("reason",))
-        if not user.may_act:
-            raise HTTPException(403)
+        user, form = await staff_form(reader, request, ("reason",), "access")
         reason = " ".join(form["reason"].split())[:200]
         if len(reason) < LEAST_REASON:
             return await show_alert(request, user, alert_id, status=422, failure="reason")
@@ -72,11 +69,9 @@ def router(reader: Reader, times_ms: Mapping[str, int]) -> APIRouter:
 
     @routes.post("/alerts/{alert_id}/{action}")
     async def act(request: Request, alert_id: AlertId, action: str) -> Response:
-        user, form = await staff_form(reader, request, FIELDS)
+        user, form = await staff_form(reader, request, FIELDS, "act")
         if action not in ACTIONS:
             raise HTTPException(404)
-        if not user.may_act:
-            raise HTTPException(403)
         if action == "resolve" and form["outcome"] not in OUTCOMES:
             return await show_alert(request, user, alert_id, status=422, failure="outcome")
         try:
@@ -89,13 +84,12 @@ def router(reader: Reader, times_ms: Mapping[str, int]) -> APIRouter:
 
 
 async def staff_form(
-    reader: Reader, request: Request, names: tuple[str, ...]
+    reader: Reader, request: Request, names: tuple[str, ...], right: str | None
 ) -> tuple[User, dict[str, str]]:
-    """The user and the form's named texts. Raises 403 for a foreign form, 401 without login."""
+    """The user and the form's named texts. Raises 403 for a foreign form or without the right, 401
+    without login."""
     refuse_foreign(request)
-    user = await reader.current_user(request)
-    if user is None:
-        raise HTTPException(401)
+    user = await enter(reader, request, right)
     form = await request.form(max_files=0, max_fields=20)
     texts = {name: form.get(name, "") for name in names}
     return user, {name: text if isinstance(text, str) else "" for name, text in texts.items()}

@@ -34,7 +34,7 @@ def router(reader: Reader) -> APIRouter:
     @routes.get("/buildings")
     async def every(request: Request) -> Response:
         async def answer(user: User) -> Response:
-            snapshot = await reader.snapshot()
+            snapshot = await reader.snapshot(user)
             plan = skyline(snapshot["buildings"])
             known = {b["id"]: counts(b) for b in snapshot["buildings"]}
             community = snapshot["community"] or {}

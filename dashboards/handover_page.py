@@ -17,6 +17,7 @@ from dashboards.alert_page import span
 from dashboards.forms import refuse_foreign
 from dashboards.reader import ActionRefused, Reader, User
 from dashboards.render import page, request_lang
+from dashboards.staff import enter
 
 HandoverId = Annotated[int, Path(ge=1, le=2**53)]
 
@@ -32,16 +33,12 @@ def router(reader: Reader) -> APIRouter:
 
     @routes.get("/handover")
     async def show(request: Request) -> Response:
-        user = await reader.current_user(request)
-        if user is None:
-            return RedirectResponse("/login?next=/handover", 303)
+        user = await enter(reader, request, wide=True)
         return await _sheet(reader, request, user)
 
     @routes.get("/handover/{handover_id}")
     async def show_written(request: Request, handover_id: HandoverId) -> Response:
-        user = await reader.current_user(request)
-        if user is None:
-            return RedirectResponse(f"/login?next=/handover/{handover_id}", 303)
+        user = await enter(reader, request, wide=True)
         found = await reader.handover_written(handover_id)
         if found is None:
             raise HTTPException(404)
@@ -57,11 +54,7 @@ def router(reader: Reader) -> APIRouter:
         last_id: Annotated[int, Form(ge=0, le=2**53)] = 0,
     ) -> Response:
         refuse_foreign(request)
-        user = await reader.current_user(request)
-        if user is None:
-            raise HTTPException(401)
-        if not user.may_act:
-            raise HTTPException(403)
+        user = await enter(reader, request, "act", wide=True)
         try:
             written = await reader.hand_over(user, outgoing, incoming, note, last_id)
         except ActionRefused as refused:

@@ -14,6 +14,7 @@ from typing import Any, Final
 from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import RedirectResponse, Response
 
+from dashboards.headers import by_https
 from dashboards.reader import Reader
 from dashboards.render import page
 from dashboards.staff import Times
@@ -65,11 +66,13 @@ def router(reader: Reader) -> APIRouter:
     @routes.get("/kiosk")
     async def show(request: Request) -> Response:
         state = reader.kiosk_state(request.cookies.get(COOKIE))
-        if state == "off":
-            raise HTTPException(404)
-        if state == "closed":
-            return page(request, "kiosk_closed.html", {}, status=403, default_theme="dark")
-        snapshot = await reader.snapshot()
+        user = None if state == "open" else await reader.current_user(request)
+        if user is None or user.must_change or "hall" not in user.rights:
+            if state == "off":
+                raise HTTPException(404)
+            if state == "closed":
+                return page(request, "kiosk_closed.html", {}, status=403, default_theme="dark")
+        snapshot = await reader.snapshot(user)
         community = snapshot["community"] or {"name": None, "tz": "UTC"}
         running = snapshot["round"]
         is_open = running is not None and running["state"] == "open"
@@ -101,7 +104,7 @@ def router(reader: Reader) -> APIRouter:
         response.headers["Referrer-Policy"] = "no-referrer"
         response.set_cookie(
             COOKIE, cookie, max_age=COOKIE_AGE_S, path="/kiosk", httponly=True, samesite="lax",
-            secure=request.url.scheme == "https",
+            secure=by_https(request.scope),
         )  # fmt: skip
         return response
 

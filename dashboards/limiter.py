@@ -14,6 +14,12 @@ FREE_GUESSES: Final = 5
 FIRST_PAUSE: Final = timedelta(seconds=15)
 LONGEST_PAUSE: Final = timedelta(minutes=15)
 FORGET_AFTER: Final = timedelta(hours=1)
+FREE_ANYWHERE: Final = 100
+"""Wrong guesses at one account from all strange browsers together, before each further one costs
+a pause: guessing from a thousand addresses is guessing all the same. A browser that has logged in
+before is not among them, so that no stranger can keep the desk out."""
+LONGEST_ANYWHERE: Final = timedelta(minutes=2)
+ANYWHERE: Final = "*"
 MOST_KEYS: Final = 10_000
 """Bounded memory: beyond this the one that has been quiet for longest is forgotten."""
 
@@ -32,22 +38,34 @@ class LoginLimiter:
     def __init__(self) -> None:
         self._guesses: OrderedDict[tuple[str, str], _Guesses] = OrderedDict()
 
-    def wait(self, account: str, address: str, now: datetime) -> timedelta:
-        """How long until the next guess is looked at; zero when it may come now."""
-        known = self._known(_key(account, address), now)
-        if known is None:
-            return timedelta(0)
-        return max(timedelta(0), known.free_at - now)
+    def wait(
+        self, account: str, address: str, now: datetime, *, strange: bool = True
+    ) -> timedelta:
+        """How long until the next guess is looked at; zero when it may come now. `address`: where
+        from, or the name of a browser that is known (then it is not `strange`)."""
+        places = (address, ANYWHERE) if strange else (address,)
+        waits = [
+            known.free_at - now
+            for known in (self._known(_key(account, place), now) for place in places)
+            if known is not None
+        ]
+        return max([timedelta(0), *waits])
 
-    def wrong(self, account: str, address: str, now: datetime) -> None:
+    def wrong(self, account: str, address: str, now: datetime, *, strange: bool = True) -> None:
         """Another wrong guess; each beyond the free ones doubles the pause."""
-        key = _key(account, address)
+        self._count(_key(account, address), now, FREE_GUESSES, LONGEST_PAUSE)
+        if strange:
+            self._count(_key(account, ANYWHERE), now, FREE_ANYWHERE, LONGEST_ANYWHERE)
+
+    def _count(
+        self, key: tuple[str, str], now: datetime, free: int, longest: timedelta
+    ) -> None:
         known = self._known(key, now)
         count = known.wrong + 1 if known else 1
-        beyond = count - FREE_GUESSES
+        beyond = count - free
         pause = timedelta(0)
         if beyond > 0:
-            pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(beyond - 1, 16))
+            pause = min(longest, FIRST_PAUSE * 2 ** min(beyond - 1, 16))
         self._guesses[key] = _Guesses(count, now, now + pause)
         self._guesses.move_to_end(key)
         while len(self._guesses) > MOST_KEYS:

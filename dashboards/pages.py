@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import Scope
 
 from dashboards import (
+    accounts,
     alert_page,
     buildings,
     errors,
@@ -23,14 +24,16 @@ from dashboards import (
 )
 from dashboards.facade import skyline
 from dashboards.forms import local_path, refuse_foreign
-from dashboards.headers import HtmlHeaders
+from dashboards.headers import SafeHeaders, by_https
 from dashboards.i18n import LANGS, live_texts
 from dashboards.reader import ActionRefused, LoginError, Reader, User
 from dashboards.render import STATIC, THEMES, page, request_lang
+from dashboards.staff import enter
 
 __all__ = ["ActionRefused", "LoginError", "Reader", "User", "mount", "router"]
 
 SESSION_COOKIE: Final = "xunlou_session"
+DEVICE_COOKIE: Final = "xunlou_device"
 # The server decides when a session ends. The cookie outlives a browser restart, so that a wall
 # comes back by itself after a power cut instead of showing a login page to an empty room.
 SESSION_COOKIE_AGE_S: Final = 30 * 86_400
@@ -56,7 +59,7 @@ def _set_cookie(response: Response, name: str, value: str, age_s: int, request: 
         max_age=age_s,
         httponly=True,
         samesite="lax",
-        secure=request.url.scheme == "https",
+        secure=by_https(request.scope),
     )
 
 
@@ -73,10 +76,8 @@ def router(reader: Reader, wall_times_ms: dict[str, int] | None = None) -> APIRo
 
     @routes.get("/wall")
     async def wall(request: Request) -> Response:
-        user = await reader.current_user(request)
-        if user is None:
-            return RedirectResponse("/login?next=/wall", 303)
-        snapshot = await reader.snapshot()
+        user = await enter(reader, request)
+        snapshot = await reader.snapshot(user)
         facts = {
             "user": user,
             "snapshot": snapshot,
@@ -106,17 +107,19 @@ def _add_login(routes: APIRouter, reader: Reader) -> None:
         request: Request,
         username: Annotated[str, Form(max_length=200)] = "",
         password: Annotated[str, Form(max_length=1000)] = "",
+        code: Annotated[str, Form(max_length=100)] = "",
         next: Annotated[str, Form(max_length=500)] = "/wall",
     ) -> Response:
         refuse_foreign(request)
         following = local_path(next)
-        answer = await reader.login(username, password, request)
+        answer = await reader.login(username, password, code, request)
         if isinstance(answer, LoginError):
             facts = {"next": following, "error": answer.reason, "username": username}
-            status = {"wrong": 401, "locked": 429, "unavailable": 503}[answer.reason]
+            status = {"wrong": 401, "over": 401, "locked": 429, "unavailable": 503}[answer.reason]
             return page(request, "login.html", facts, status=status)
         response = RedirectResponse(following, 303)
-        _set_cookie(response, SESSION_COOKIE, answer, SESSION_COOKIE_AGE_S, request)
+        _set_cookie(response, SESSION_COOKIE, answer.token, SESSION_COOKIE_AGE_S, request)
+        _set_cookie(response, DEVICE_COOKIE, answer.device, PREFERENCE_AGE_S, request)
         return response
 
     @routes.post("/logout")
@@ -132,17 +135,19 @@ def _add_preferences(routes: APIRouter) -> None:
     @routes.post("/lang")
     async def lang(
         request: Request,
-        lang: Annotated[str, Form()],
+        lang: Annotated[str, Form()] = "",
         next: Annotated[str, Form(max_length=500)] = "/wall",
     ) -> Response:
+        refuse_foreign(request)
         return _remember(request, "lang", lang, LANGS, next)
 
     @routes.post("/theme")
     async def theme(
         request: Request,
-        theme: Annotated[str, Form()],
+        theme: Annotated[str, Form()] = "",
         next: Annotated[str, Form(max_length=500)] = "/wall",
     ) -> Response:
+        refuse_foreign(request)
         return _remember(request, "theme", theme, THEMES, next)
 
 
@@ -176,8 +181,8 @@ def mount(app: FastAPI, reader: Reader, wall_times_ms: dict[str, int] | None = N
     app.include_router(alert_page.router(reader, WALL_TIMES_MS | (wall_times_ms or {})))
     app.include_router(handover_page.router(reader))
     app.include_router(steward.router(reader))
-    for register in (buildings, residents, kiosk, reports):
+    for register in (buildings, residents, kiosk, reports, accounts):
         app.include_router(register.router(reader))
     app.mount("/static", _Files(directory=STATIC), name="static")
     errors.add_handlers(app)
-    app.add_middleware(HtmlHeaders)
+    app.add_middleware(SafeHeaders)

@@ -10,23 +10,40 @@ from typing import Any, Literal, Protocol
 
 from starlette.requests import Request
 
+from dashboards.account_reader import AccountReader
 from dashboards.register_reader import RegisterReader
 
 
 @dataclass(frozen=True)
 class User:
-    """A person who is logged in. `may_act` is false for those who may look and not touch."""
+    """A person who is logged in. `may_act` is false for those who may look and not touch.
+    `rights`: words of docs/security.md; `scope`: which houses, for the reader alone. `wide`: not
+    for a single building. `must_change`: came with a one-time password."""
 
     name: str
     role: str
     may_act: bool = True
+    rights: frozenset[str] = frozenset({"look", "act", "access", "report", "hall"})
+    scope: Any = None
+    wide: bool = True
+    must_change: bool = False
+    account_id: int = 0
+    session: str = ""
+
+
+@dataclass(frozen=True)
+class Login:
+    """A login that worked: the session's token, and what this browser keeps to be known again."""
+
+    token: str
+    device: str
 
 
 @dataclass(frozen=True)
 class LoginError:
     """Why a login was refused, as a word of the catalogue (`login.error.<reason>`)."""
 
-    reason: Literal["wrong", "locked", "unavailable"]
+    reason: Literal["wrong", "locked", "over", "unavailable"]
 
 
 class ActionRefused(Exception):
@@ -42,11 +59,11 @@ class ActionRefused(Exception):
         return self._words if isinstance(self._words, str) else self._words[lang]
 
 
-class Reader(RegisterReader, Protocol):
+class Reader(RegisterReader, AccountReader, Protocol):
     """The server's read side, as the pages see it."""
 
-    async def snapshot(self) -> Mapping[str, Any]:
-        """The body of `GET /api/v1/snapshot`."""
+    async def snapshot(self, user: User | None) -> Mapping[str, Any]:
+        """The body of `GET /api/v1/snapshot`, of the user's houses. None: the hall's own screen."""
         ...
 
     async def community(self) -> Mapping[str, Any] | None:
@@ -54,11 +71,15 @@ class Reader(RegisterReader, Protocol):
         ...
 
     async def current_user(self, request: Request) -> User | None:
-        """Who sent this request; None when nobody is logged in."""
+        """Who sent this request; None when nobody is logged in. Raises 404 when its address names
+        something outside the houses of their account."""
         ...
 
-    async def login(self, username: str, password: str, request: Request) -> str | LoginError:
-        """A fresh session token for the cookie, or why not. Limits the rate of guesses itself."""
+    async def login(
+        self, username: str, password: str, code: str, request: Request
+    ) -> Login | LoginError:
+        """A fresh session, or why not. `code`: of the second factor, for those who have one.
+        Limits the rate of guesses itself."""
         ...
 
     async def logout(self, request: Request) -> None:

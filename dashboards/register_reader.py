@@ -26,7 +26,7 @@ class RegisterReader(Protocol):
         `people`, `alerts` (cards), `rounds`, `duty`, `round`, `now_ms`, `tz`; None: no such one."""
         ...
 
-    async def find_residents(self, words: str) -> Mapping[str, Any]:
+    async def find_residents(self, words: str, scope: Any) -> Mapping[str, Any]:
         """{`found`: at most 50 residents, `more`: whether there are others}."""
         ...
 
@@ -46,7 +46,7 @@ class RegisterReader(Protocol):
         ...
 
     async def report(
-        self, first: date | None, last: date | None, number: int | None
+        self, first: date | None, last: date | None, number: int | None, scope: Any
     ) -> Mapping[str, Any] | None:
         """The report of these local days (None: the last seven days that are over). None: no such
         building. Raises ReportRefused."""

@@ -47,11 +47,11 @@ def percent(n: float, of: float) -> str:
     return "99.9%" if n < of and share > 99.9 else f"{share:.1f}%".replace(".0%", "%")
 
 
-async def _report(reader: Reader, request: Request) -> Mapping[str, Any]:
+async def _report(reader: Reader, request: Request, user: User) -> Mapping[str, Any]:
     """The report an address asks for. Raises ReportRefused, or 404 for an unknown building."""
     asked = request.query_params
     number = number_of(asked["building"]) if asked.get("building") else None
-    found = await reader.report(_day(asked.get("from")), _day(asked.get("to")), number)
+    found = await reader.report(_day(asked.get("from")), _day(asked.get("to")), number, user.scope)
     if found is None and number is not None:
         raise HTTPException(404)
     if found is None:
@@ -76,10 +76,10 @@ def router(reader: Reader) -> APIRouter:
     @routes.get("/reports")
     async def show(request: Request) -> Response:
         async def answer(user: User) -> Response:
-            choices = _choices(await reader.snapshot())
+            choices = _choices(await reader.snapshot(user))
             found, bad = None, None
             try:
-                found = await _report(reader, request)
+                found = await _report(reader, request, user)
             except ReportRefused as refused:
                 bad = refused.why
             facts = {
@@ -90,13 +90,13 @@ def router(reader: Reader) -> APIRouter:
             status = 422 if bad not in (None, "empty") else 200
             return staff_page(request, "reports.html", user, facts, status=status)
 
-        return await for_staff(reader, request, answer)
+        return await for_staff(reader, request, answer, "report")
 
     @routes.get("/reports.csv")
     async def table(request: Request) -> Response:
-        async def answer(_user: User) -> Response:
+        async def answer(user: User) -> Response:
             try:
-                found = await _report(reader, request)
+                found = await _report(reader, request, user)
             except ReportRefused:  # the page says what is wrong, in words
                 return RedirectResponse(f"/reports?{request.url.query}", 303)
             name = f"xunlou-{found['first']}-{found['last']}.csv"
@@ -107,6 +107,6 @@ def router(reader: Reader) -> APIRouter:
             }
             return Response(as_csv(found), media_type="text/csv; charset=utf-8", headers=headers)
 
-        return await for_staff(reader, request, answer)
+        return await for_staff(reader, request, answer, "report")
 
     return routes

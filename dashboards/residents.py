@@ -31,9 +31,9 @@ def router(reader: Reader) -> APIRouter:
 
     @routes.post("/residents")
     async def find(request: Request) -> Response:
-        user, form = await staff_form(reader, request, ("words",))
+        user, form = await staff_form(reader, request, ("words",), "look")
         words = " ".join(form["words"].split())[:MOST_WORDS]
-        result = await reader.find_residents(words) if words else None
+        result = await reader.find_residents(words, user.scope) if words else None
         return await _list(reader, request, user, words, result)
 
     @routes.get("/residents/{resident_id}")
@@ -45,9 +45,7 @@ def router(reader: Reader) -> APIRouter:
 
     @routes.post("/residents/{resident_id}/access")
     async def access(request: Request, resident_id: str) -> Response:
-        user, form = await staff_form(reader, request, ("reason",))
-        if not user.may_act:
-            raise HTTPException(403)
+        user, form = await staff_form(reader, request, ("reason",), "access")
         reason = " ".join(form["reason"].split())[:200]
         if len(reason) < LEAST_REASON:
             return await _resident(
@@ -73,7 +71,7 @@ def router(reader: Reader) -> APIRouter:
 async def _list(
     reader: Reader, request: Request, user: User, words: str, result: Mapping[str, Any] | None
 ) -> Response:
-    snapshot = await reader.snapshot()
+    snapshot = await reader.snapshot(user)
     facts = {
         "words": words,
         "result": result,

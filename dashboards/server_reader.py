@@ -4,20 +4,24 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fastapi import HTTPException
 from starlette.requests import Request
 
 from dashboards.limiter import LoginLimiter
-from dashboards.reader import ActionRefused, LoginError, User
+from dashboards.reader import ActionRefused, Login, LoginError, User
+from dashboards.server_accounts import ServerAccounts
 from dashboards.server_register import ServerRegister
 from server import handover_view
-from server.api.deps import COOKIE, session_principal
+from server.api.deps import COOKIE, named_in, outside, session_principal
 from server.core import alerts as core
+from server.core.access import EVERYWHERE, Right
 from server.database import Tx
 from server.runtime import Runtime
 from server.service import accounts, acting, handing_over, steward_page
 from server.store import people
 from server.tables import from_ms
 
+DEVICE_COOKIE = "xunlou_device"
 GUESSES_AT_ONCE = 2
 """Argon2 is meant to be slow and large: more guesses at once would starve the desk, not help it."""
 
@@ -44,17 +48,18 @@ def _event(action: str, actor: core.Actor, fields: Mapping[str, str]) -> core.Ev
     raise acting.Refused(f"unknown action {action!r}", zh="没有这个操作,请刷新页面。")
 
 
-class ServerReader(ServerRegister):
+class ServerReader(ServerRegister, ServerAccounts):
     """Implements dashboards.reader.Reader."""
 
     def __init__(self, runtime: Runtime) -> None:
         super().__init__(runtime)
         self._guesses = asyncio.Semaphore(GUESSES_AT_ONCE)
+        self._known_guesses = asyncio.Semaphore(GUESSES_AT_ONCE)
         self._limiter = LoginLimiter()
 
-    async def snapshot(self) -> Mapping[str, Any]:
-        """The whole picture."""
-        return await self._runtime.feed.snapshot()
+    async def snapshot(self, user: User | None) -> Mapping[str, Any]:
+        """The whole picture of the user's houses; of all for the hall's own screen."""
+        return await self._runtime.feed.snapshot(user.scope if user is not None else EVERYWHERE)
 
     async def community(self) -> Mapping[str, Any] | None:
         """Its name and zone."""
@@ -64,24 +69,48 @@ class ServerReader(ServerRegister):
     async def current_user(self, request: Request) -> User | None:
         """The person behind the session cookie."""
         person = await session_principal(self._runtime, request.cookies.get(COOKIE))
-        return User(person.name, "operator") if person else None
+        if person is None:
+            return None
+        if await outside(self._runtime, person.scope, named_in(request)):
+            raise HTTPException(404)
+        return User(
+            person.name, person.role, Right.ACT in person.rights,
+            frozenset(r.value for r in person.rights), person.scope, person.scope.wide,
+            person.must_change, person.account_id or 0, person.session,
+        )  # fmt: skip
 
-    async def login(self, username: str, password: str, request: Request) -> str | LoginError:
-        """A session token, or why not."""
-        database, clock = self._runtime.database, self._runtime.clock
+    async def login(
+        self, username: str, password: str, code: str, request: Request
+    ) -> Login | LoginError:
+        """A session, or why not. A browser that has logged in before has a count of its own, and
+        a queue of its own for the slow hash: strangers can use up neither."""
+        database, clock, locks = self._runtime.database, self._runtime.clock, self._runtime.locks
         address = request.client.host if request.client else ""
-        if self._limiter.wait(username, address, clock.now()):
+        given = request.cookies.get(DEVICE_COOKIE, "")
+        device = await database.read(
+            lambda c: accounts.known_device(c, locks, username, given)
+        ) if given else None  # fmt: skip
+        source, strange = device or address, device is None
+        if self._limiter.wait(username, source, clock.now(), strange=strange):
             return LoginError("locked")
-        async with self._guesses:
+        async with self._guesses if strange else self._known_guesses:
+            now = clock.now()
             try:
-                account = await database.read(
-                    lambda c: accounts.check_password(c, username, password)
+                proof = await database.read(
+                    lambda c: accounts.prove(c, locks, username, password, code, now)
+                )
+                agent = request.headers.get("user-agent", "")
+                token = await database.write(
+                    lambda tx: accounts.start_session(tx, locks, proof, agent)
                 )
             except accounts.WrongLogin:
-                self._limiter.wrong(username, address, clock.now())
+                self._limiter.wrong(username, source, clock.now(), strange=strange)
                 return LoginError("wrong")
-        self._limiter.right(username, address)
-        return await database.write(lambda tx: accounts.start_session(tx, account))
+            except accounts.PasswordOver:
+                return LoginError("over")
+        self._limiter.right(username, source)
+        account = proof.account
+        return Login(token, locks.device_pass(account["id"], account["password_at"]))
 
     async def logout(self, request: Request) -> None:
         """End the session on the server."""

@@ -29,10 +29,12 @@ class ServerRegister:
         now = self._runtime.clock.now()
         return await self._runtime.database.read(lambda c: building_detail.detail(c, number, now))
 
-    async def find_residents(self, words: str) -> Json:
+    async def find_residents(self, words: str, scope: Any) -> Json:
         """Residents by flat or name."""
         now = self._runtime.clock.now()
-        return await self._runtime.database.read(lambda c: resident_detail.search(c, words, now))
+        return await self._runtime.database.read(
+            lambda c: resident_detail.search(c, words, now, scope)
+        )
 
     async def resident(self, resident_id: int) -> Json | None:
         """One resident, without the way in."""
@@ -69,7 +71,7 @@ class ServerRegister:
         )
 
     async def report(
-        self, first: date | None, last: date | None, number: int | None
+        self, first: date | None, last: date | None, number: int | None, scope: Any
     ) -> Json | None:
         """A report, by default of the last seven days that are over."""
         database, now = self._runtime.database, self._runtime.clock.now()
@@ -80,7 +82,7 @@ class ServerRegister:
                        - timedelta(days=1))  # fmt: skip
         start = first or end - WEEK
         try:
-            return await database.read(lambda c: report.report(c, start, end, now, number))
+            return await database.read(lambda c: report.report(c, start, end, now, number, scope))
         except BadPeriod as error:
             raise ReportRefused(error.why.value) from error
 

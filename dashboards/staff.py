@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from fastapi import HTTPException
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from dashboards.reader import Reader, User
 from dashboards.render import page
@@ -16,12 +16,36 @@ DATE, CLOCK = "%Y-%m-%d", "%H:%M"
 Answer = Callable[[User], Awaitable[Response]]
 
 
-async def for_staff(reader: Reader, request: Request, answer: Answer) -> Response:
-    """`answer` for whoever is logged in; everybody else logs in first and comes back."""
+async def enter(
+    reader: Reader, request: Request, right: str | None = "look", *, wide: bool = False
+) -> User:
+    """Who is logged in and has this right (None: any account). `wide`: not for the account of one
+    building. Everybody else is sent to the login and back (as an exception, 303), or refused."""
     user = await reader.current_user(request)
+    reads = request.method in {"GET", "HEAD"}
+    path = request.url.path
     if user is None:
-        return RedirectResponse(f"/login?next={request.url.path}", 303)
-    return await answer(user)
+        if not reads:
+            raise HTTPException(401)
+        raise HTTPException(303, headers={"Location": f"/login?next={path}"})
+    if user.must_change and right is not None:
+        if not reads:
+            raise HTTPException(403)
+        raise HTTPException(303, headers={"Location": "/account"})
+    if right is not None and right not in user.rights:
+        if path == "/wall" and "hall" in user.rights:
+            raise HTTPException(303, headers={"Location": "/kiosk"})
+        raise HTTPException(403)
+    if wide and not user.wide:
+        raise HTTPException(403)
+    return user
+
+
+async def for_staff(
+    reader: Reader, request: Request, answer: Answer, right: str = "look"
+) -> Response:
+    """`answer` for whoever is logged in and has this right."""
+    return await answer(await enter(reader, request, right))
 
 
 def number_of(text: str) -> int:

@@ -6,7 +6,9 @@ for open requests before it lets the lifespan end.
 
 import asyncio
 import contextlib
+import hmac
 import logging
+import sys
 from collections.abc import AsyncIterator, Iterator
 from datetime import time
 from pathlib import Path
@@ -15,6 +17,7 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse, RedirectResponse
 from pydantic import SecretStr
+from sqlalchemy.exc import IntegrityError
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -45,18 +48,20 @@ from server.channels.twilio import TwilioSms
 from server.channels.twilio_account import Account, Credentials
 from server.channels.twilio_voice import TwilioCalls
 from server.clock import Clock
+from server.core.access import AccountRole
 from server.core.ladder import Night
 from server.core.messages import Ways
 from server.core.words import Channel as Way
-from server.database import Database, Tx
+from server.database import Database
 from server.feed import Broadcaster
 from server.ladders.keeping import LadderFile
 from server.outbox import Pace, Worker
 from server.retention import Retention
 from server.runtime import Runtime
-from server.service import accounts, sweep
+from server.service import account_keeping, sweep
 from server.service.effects import ROUND_LANE, SOS_LANE
 from server.service.house import House
+from server.service.locks import Locks
 from server.settings import Settings
 from server.takeover import Takeover
 
@@ -65,6 +70,11 @@ SECRET_LEAST = 16
 BODY_MOST_BYTES = 2 * 1024 * 1024
 OPERATOR = "operator"
 GRACE_S = 2
+FIRST_LOGIN = """
+  首次登录 first login   {first}
+  这个密码只用一次,登录后请马上改。 It works once, for a week: change it after logging in.
+
+"""
 
 
 class NotReady(Exception):
@@ -89,7 +99,17 @@ def build(settings: Settings, clock: Clock | None = None) -> Runtime:
     database = Database(settings.database_url, clock)
     stop = asyncio.Event()
     house = house_of(settings, secret.encode())
-    return Runtime(settings, clock, database, house, stop, Broadcaster(database, stop))
+    locks = locks_of(settings)
+    return Runtime(settings, clock, database, house, locks, stop, Broadcaster(database, stop))
+
+
+def locks_of(settings: Settings) -> Locks:
+    """How logins are kept. The key of what is derived for them is not the one of the links."""
+    key = hmac.digest(_secret(settings.secret).encode(), b"accounts", "sha256")
+    return Locks.make(
+        key, settings.argon2_memory_kib, settings.argon2_passes, settings.session_idle_min,
+        settings.session_hours,
+    )  # fmt: skip
 
 
 def lines_of(settings: Settings, speed: float = 1.0) -> Lines:
@@ -147,10 +167,11 @@ async def running(runtime: Runtime, channel: Channel | None = None) -> AsyncIter
     if runtime.settings.operator_password is not None:
         password = runtime.settings.operator_password.get_secret_value()
 
-        def set_password(tx: Tx) -> None:
-            accounts.set_password(tx, OPERATOR, password, OPERATOR)
-
-        await database.write(set_password)
+        await database.write(
+            lambda tx: account_keeping.bootstrap(
+                tx, runtime.locks, OPERATOR, password, AccountRole.OPERATOR
+            )
+        )
     if database.sqlite:  # the embedded edition has one server: what is leased now, nobody sends
         await database.write(lambda tx: sweep.at_start(tx, house))
     pace = Pace(runtime.settings.sms_per_s)
@@ -289,6 +310,15 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     )
     server = _Server(config, runtime.stop)
     async with running(runtime):
+        try:
+            first = await runtime.database.write(
+                lambda tx: account_keeping.first_administrator(tx, runtime.locks)
+            )
+        except IntegrityError:  # another server made one in this very moment, and has told it
+            first = None
+        if first is not None:  # to the console, once; never through the log
+            sys.stdout.write(FIRST_LOGIN.format(first=first))
+            sys.stdout.flush()
         serving = asyncio.create_task(server.serve())
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)

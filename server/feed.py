@@ -9,11 +9,12 @@ be committed later, and a client that has seen the higher one would never ask fo
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from server import alert_detail, views
+from server.core.access import EVERYWHERE, Scope
 from server.database import Database
 from server.store import journal
 from server.tables import to_ms
@@ -37,6 +38,10 @@ class FeedEvent:
     seq: int | None = None
 
 
+async def _always() -> bool:
+    return True
+
+
 @dataclass(slots=True, eq=False)
 class Listener:
     """One open stream."""
@@ -45,6 +50,7 @@ class Listener:
         default_factory=lambda: asyncio.Queue(maxsize=QUEUE)
     )
     lost: bool = False
+    scope: Scope = EVERYWHERE
 
     def give(self, event: FeedEvent) -> None:
         """Queue an event, or note that this listener must start over."""
@@ -83,32 +89,40 @@ class Broadcaster:
                         self._seq = await self._database.read(journal.settled)
                     if loop.time() >= next_heartbeat:
                         next_heartbeat = loop.time() + HEARTBEAT_S
-                        self._give(await self.heartbeat())
+                        for scope in {listener.scope for listener in self._listeners}:
+                            self._give(await self.heartbeat(scope), scope)
                 except Exception:
                     log.exception("the feed could not be read; trying again")
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(rung.wait(), LOOK_S)
 
     async def _push(self) -> bool:
-        change = await self._changes(self._seq)
-        if change is None:
+        found = await self._changes(self._seq, {listener.scope for listener in self._listeners})
+        changes = {scope: change for scope, change in found.items() if change is not None}
+        if not changes:
             return False
-        self._seq = change["seq"]
-        self._give(FeedEvent("change", change, change["seq"]))
+        self._seq = max(change["seq"] for change in changes.values())
+        for scope, change in changes.items():
+            if change["entries"]:
+                self._give(FeedEvent("change", change, change["seq"]), scope)
         return True
 
-    async def _changes(self, after: int) -> dict[str, Any] | None:
+    async def _changes(
+        self, after: int, scopes: Collection[Scope]
+    ) -> dict[Scope, dict[str, Any] | None]:
+        """What changed, as it is told to those who answer for each of these scopes."""
         now = self._database.clock.now()
         return await self._database.read_after(
-            journal.settled, lambda c, upto: views.changes(c, now, after, LOT, upto)
+            journal.settled,
+            lambda c, upto: {s: views.changes(c, now, after, LOT, upto, s) for s in scopes},
         )
 
-    async def snapshot(self) -> dict[str, Any]:
-        """The whole picture, with the number after which `events` goes on."""
+    async def snapshot(self, scope: Scope = EVERYWHERE) -> dict[str, Any]:
+        """The whole picture of these houses, with the number after which `events` goes on."""
         clock = self._database.clock
         now = clock.now()
         return await self._database.read_after(
-            journal.settled, lambda c, seq: views.snapshot(c, now, clock.speed, seq)
+            journal.settled, lambda c, seq: views.snapshot(c, now, clock.speed, seq, scope)
         )
 
     async def alert(self, alert_id: int) -> dict[str, Any] | None:
@@ -126,18 +140,19 @@ class Broadcaster:
         )
         return [views.entry(row) for row in rows]
 
-    def _give(self, event: FeedEvent) -> None:
+    def _give(self, event: FeedEvent, scope: Scope) -> None:
         for listener in self._listeners:
-            listener.give(event)
+            if listener.scope == scope:
+                listener.give(event)
 
-    async def heartbeat(self) -> FeedEvent:
+    async def heartbeat(self, scope: Scope = EVERYWHERE) -> FeedEvent:
         """We live; what time it is; how long ago the terminals' side was last heard, by a
         gateway's word and by a canary's way through the whole chain."""
         clock = self._database.clock
         now = clock.now()
         lag_ms, alarms, sight = await self._database.read(
             lambda c: (
-                views.ingest_lag_ms(c, now), views.alarms_10min(c, now),
+                views.ingest_lag_ms(c, now), views.alarms_10min(c, now, scope),
                 views.sight(c, now, clock.speed),
             )
         )  # fmt: skip
@@ -154,32 +169,37 @@ class Broadcaster:
         )
 
     @contextlib.contextmanager
-    def _subscribed(self) -> Iterator[Listener]:
-        listener = Listener()
+    def _subscribed(self, scope: Scope) -> Iterator[Listener]:
+        listener = Listener(scope=scope)
         self._listeners.add(listener)
         try:
             yield listener
         finally:
             self._listeners.discard(listener)
 
-    async def events(self, after: int | None) -> AsyncIterator[FeedEvent]:
-        """Everything after journal number `after`, then what comes, until the server stops.
+    async def events(
+        self, after: int | None, scope: Scope = EVERYWHERE,
+        still_in: Callable[[], Awaitable[bool]] = _always,
+    ) -> AsyncIterator[FeedEvent]:  # fmt: skip
+        """Everything after journal number `after` in the houses of `scope`, then what comes, until
+        the server stops, or until `still_in`, asked at each heartbeat, says no.
 
         Subscribes first and catches up second, so that nothing falls between the two.
         """
-        with self._subscribed() as listener:
+        with self._subscribed(scope) as listener:
             sent = await self._database.read(journal.settled) if after is None else after
-            yield await self.heartbeat()
+            yield await self.heartbeat(scope)
             last = await self._database.read(journal.settled)
             if last - sent > MOST_BEHIND or sent > last:
                 yield FeedEvent("reset", {})
                 sent = last
             while sent < last:
-                change = await self._changes(sent)
+                change = (await self._changes(sent, {scope}))[scope]
                 if change is None:
                     break
                 sent = change["seq"]
-                yield FeedEvent("change", change, sent)
+                if change["entries"]:
+                    yield FeedEvent("change", change, sent)
             while not self._stop.is_set():
                 if listener.lost:
                     yield FeedEvent("reset", {})
@@ -187,6 +207,8 @@ class Broadcaster:
                 event = await self._next(listener)
                 if event is None or (event.seq is not None and event.seq <= sent):
                     continue
+                if event.kind == "heartbeat" and not await still_in():
+                    return
                 yield event
 
     async def _next(self, listener: Listener) -> FeedEvent | None:

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from server.core import reports as core
 from server.core import strip
+from server.core.access import EVERYWHERE, Scope
 from server.core.words import Kind
 from server.store import people, reports, wall
 from server.tables import to_ms
@@ -16,16 +17,18 @@ Json = dict[str, Any]
 
 
 def report(
-    conn: Connection, first: date, last: date, now: datetime, number: int | None = None
+    conn: Connection, first: date, last: date, now: datetime, number: int | None = None,
+    scope: Scope = EVERYWHERE,
 ) -> Json | None:
-    """The report of these local days. `number`: of one building only. None when there is no
-    community, or no such building. Raises core.BadPeriod."""
+    """The report of these local days. `number`: of one building only, `scope`: of these
+    houses. None when there is no community, or no such building. Raises core.BadPeriod."""
     community = people.community(conn)
     if community is None:
         return None
     period = core.period(first, last, community.zone, now)
     end = min(period.end, now)
-    buildings = [b for b in wall.buildings(conn) if number in (None, b["number"])]
+    seen = [b for b in wall.buildings(conn) if scope.shows(b["id"])]
+    buildings = [b for b in seen if number in (None, b["number"])]
     if number is not None and not buildings:
         return None
     facts = core.Facts(
@@ -47,11 +50,14 @@ def report(
         for b in buildings
     ]
     whole = each[0]["figures"] if number is not None else asdict(
-        core.figures(facts, period.start, end)
+        core.figures(
+            facts if scope.buildings is None else core.of_buildings(facts, scope.buildings),
+            period.start, end,
+        )
     )
     return {
         "community": community.name, "tz": str(community.zone), "number": number,
-        "numbers": [b["number"] for b in wall.buildings(conn)],
+        "numbers": [b["number"] for b in seen],
         "first": first.isoformat(), "last": last.isoformat(), "now_ms": to_ms(now),
         "figures": whole, "buildings": each,
     }  # fmt: skip

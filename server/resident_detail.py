@@ -14,6 +14,7 @@ from sqlalchemy import Connection, RowMapping
 
 from server import past_rounds, views
 from server.building_detail import contact, door
+from server.core.access import EVERYWHERE, Scope
 from server.core.risk import age_on, risk_class
 from server.core.windows import Window
 from server.core.words import Role
@@ -32,7 +33,9 @@ ADDRESS = re.compile(r"(?P<building>\d{1,5})\s*(?:栋|幢|号楼|[-–/ ])\s*(?P
 LABEL = re.compile(r"[A-Za-z一二三四五六七八九十东西南北]?[-–]?\d{1,4}[A-Za-z]?")
 
 
-def search(conn: Connection, words: str, now: datetime) -> Json:
+def search(
+    conn: Connection, words: str, now: datetime, scope: Scope = EVERYWHERE
+) -> Json:
     """Residents by "11-301", "11栋", "301" or a part of a name; at most MOST_FOUND."""
     words = " ".join(words.split())
     number, label, name = None, "", ""
@@ -46,7 +49,8 @@ def search(conn: Connection, words: str, now: datetime) -> Json:
     rows: Sequence[RowMapping] = ()
     if number is not None or label or name:
         rows = doors.search(
-            conn, building_number=number, label=label.upper(), name=name, limit=MOST_FOUND + 1
+            conn, building_number=number, label=label.upper(), name=name, limit=MOST_FOUND + 1,
+            buildings=scope.buildings,
         )
     return {"found": [door(r, now) for r in rows[:MOST_FOUND]], "more": len(rows) > MOST_FOUND}
 

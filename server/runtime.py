@@ -3,12 +3,14 @@
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from server.clock import Clock
-from server.database import Database
+from server.database import Database, Tx
 from server.feed import Broadcaster
 from server.service.house import House
+from server.service.locks import Locks
 from server.settings import Settings
 from server.store.upkeep import touch
 
@@ -58,6 +60,22 @@ class Runtime:
     clock: Clock
     database: Database
     house: House
+    locks: Locks
     stop: asyncio.Event
     feed: Broadcaster
     probe: WriteProbe = field(default_factory=WriteProbe)
+    _later: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def later(self, work: Callable[[Tx], None]) -> None:
+        """Write something that nobody waits for and that may be lost, such as when a session was
+        last used: a database that takes no writes must not close the wall."""
+
+        async def run() -> None:
+            try:
+                await self.database.write(work)
+            except Exception:
+                log.debug("a note was lost", exc_info=True)
+
+        task = asyncio.create_task(run())
+        self._later.add(task)
+        task.add_done_callback(self._later.discard)

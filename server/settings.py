@@ -31,8 +31,24 @@ class Settings(BaseSettings):
         None, description="Bearer token for programs; without it programs can't log in"
     )
     operator_password: SecretStr | None = Field(
-        None, description="Password of the account `operator`, set anew at each start when given"
+        None,
+        description="Password of an account `operator` that is there from the start, for demos and "
+        "tests; empty = no such account, and people get accounts of their own",
     )
+    session_hours: int = Field(
+        14, ge=1, le=24 * 31,
+        description="A login ends so long after it began, used or not; not in the middle of an SOS",
+    )
+    session_idle_min: int = Field(
+        240, ge=5, le=60 * 24 * 31,
+        description="A login ends when nothing was asked for so long; an open wall asks all the "
+        "time. Administrators: 30 minutes at most",
+    )
+    argon2_memory_kib: int = Field(
+        65_536, ge=32, le=4_194_304,
+        description="Memory of a password's hash (argon2id), RFC 9106; for tests and tiny machines",
+    )
+    argon2_passes: int = Field(3, ge=1, le=20, description="Passes of a password's hash")
     kiosk_token: SecretStr | None = Field(
         None,
         description="Opens the screen of the community hall at `/kiosk/<token>`, which shows no "

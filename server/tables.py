@@ -509,20 +509,65 @@ class Handover(SQLModel, table=True):
 
 
 class Account(SQLModel, table=True):
-    """Somebody who may log in."""
+    """Somebody who may log in, as what (`role`) and for which houses (`scope_level`, `scope_id`).
+
+    `password_until`: a one-time password, to be changed at the first login and void after that
+    instant. Of the second factor only `totp_nonce` is here: the secret is derived from it and a
+    key outside the database. `totp_step`: the last code that was used.
+    """
 
     id: int | None = _id()
     username: str = Field(unique=True)
     password_hash: str
     name: str
+    role: str = "operator"
+    scope_level: str = "all"
+    scope_id: int | None = None
+    created_at: datetime | None = _at()
+    password_at: datetime | None = _at()
+    password_until: datetime | None = _at()
+    totp_nonce: str | None = None
+    totp_on: bool = False
+    totp_step: int = 0
+    disabled_at: datetime | None = _at()
 
 
 class Session(SQLModel, table=True):
-    """A login, kept on the server so that it can be ended there."""
+    """A login, kept on the server so that it can be ended there. `expires_at` is its absolute end;
+    it also ends when it is not used for some time after `seen_at`. `agent`: which browser, in
+    the few words it gives of itself."""
 
     digest: str = Field(primary_key=True)
-    account_id: int = Field(foreign_key="account.id")
+    account_id: int = Field(foreign_key="account.id", index=True)
     expires_at: datetime = _at(nullable=False)
+    created_at: datetime | None = _at()
+    seen_at: datetime | None = _at()
+    agent: str = ""
+
+
+class RecoveryCode(SQLModel, table=True):
+    """Opens an account once instead of a code, for whoever has lost the telephone. Hashed."""
+
+    __tablename__ = "recovery_code"
+    account_id: int = Field(foreign_key="account.id", primary_key=True)
+    digest: str = Field(primary_key=True)
+
+
+class ApiToken(SQLModel, table=True):
+    """A program's key: what it may (`rights`) and for which houses. Only the hash is kept; the
+    token itself is shown once."""
+
+    __tablename__ = "api_token"
+    id: int | None = _id()
+    name: str
+    digest: str = Field(unique=True)
+    rights: list[str] = Field(sa_column=Column(JSON, nullable=False))
+    scope_level: str = "all"
+    scope_id: int | None = None
+    created_by: str
+    created_at: datetime = _at(nullable=False)
+    used_at: datetime | None = _at()
+    revoked_at: datetime | None = _at()
 
 
 def table(model: type[SQLModel]) -> Table:

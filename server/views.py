@@ -13,6 +13,7 @@ from sqlalchemy import Connection, RowMapping
 
 from server import rounds_strip
 from server.core import rounds, windows
+from server.core.access import EVERYWHERE, Scope
 from server.core.emergency import emergency, read_out
 from server.core.ladder import Roster
 from server.core.messages import Subject, place
@@ -29,6 +30,8 @@ from server.tables import to_ms
 Json = dict[str, Any]
 MOST_ALERTS = 1000
 NOWHERE = {"zh": "", "en": ""}
+WHOLE = ("round_opened", "rounds_set")
+"""Entries that change every window at once."""
 URGENCY = {
     (Kind.SOS, State.OPEN): 0, (Kind.SOS, State.ACCEPTED): 1, (Kind.SOS, State.ON_SCENE): 2,
     (Kind.MISSED, State.OPEN): 3, (Kind.MISSED, State.ACCEPTED): 4,
@@ -75,13 +78,15 @@ def building_worst(states: Sequence[Window]) -> str:
     return "ok" if worst in (Window.NONE, Window.AWAY, Window.CHECKED) else worst.value
 
 
-def round_view(conn: Connection, now: datetime) -> Json | None:
+def round_view(conn: Connection, now: datetime, scope: Scope = EVERYWHERE) -> Json | None:
     """The running or next round with its progress."""
     community = people.community(conn)
     if community is None:
         return None
     current = rounds.current(community.plans, community.zone, now)
-    expected, checked = wall.round_progress(conn, current.deadline, current.classes)
+    expected, checked = wall.round_progress(
+        conn, current.deadline, current.classes, scope.buildings
+    )
     return {
         "name": current.name,
         "opens_at": to_ms(current.opens_at),
@@ -94,9 +99,9 @@ def round_view(conn: Connection, now: datetime) -> Json | None:
     }
 
 
-def counts(conn: Connection) -> Json:
+def counts(conn: Connection, scope: Scope = EVERYWHERE) -> Json:
     """What needs a person, by kind."""
-    found = wall.open_counts(conn)
+    found = wall.open_counts(conn, scope.buildings)
     claimed = (State.ACCEPTED, State.ON_SCENE)
     return {
         "sos": found.get((Kind.SOS, State.OPEN), 0),
@@ -106,9 +111,9 @@ def counts(conn: Connection) -> Json:
     }
 
 
-def alarms_10min(conn: Connection, now: datetime) -> int:
+def alarms_10min(conn: Connection, now: datetime, scope: Scope = EVERYWHERE) -> int:
     """How many alarms came up in the last ten minutes (EEMUA 191's measure of a desk's load)."""
-    return wall.opened_since(conn, now - timedelta(minutes=10))
+    return wall.opened_since(conn, now - timedelta(minutes=10), scope.buildings)
 
 
 class Cards:
@@ -266,14 +271,20 @@ def _actions(kind: Kind, state: State) -> list[str]:
     return [*some, "resolve"]
 
 
-def unresolved(conn: Connection, now: datetime) -> list[Json]:
+def unresolved(conn: Connection, now: datetime, scope: Scope = EVERYWHERE) -> list[Json]:
     """Every alert that still needs somebody, worst first."""
-    return Cards(conn, alerts.search(conn, state="unresolved", limit=MOST_ALERTS), now).cards
+    found = alerts.search(
+        conn, state="unresolved", building_ids=scope.buildings, common=True, limit=MOST_ALERTS
+    )
+    return Cards(conn, found, now).cards
 
 
-def snapshot(conn: Connection, now: datetime, speed: float, seq: int) -> Json:
-    """The whole picture at one instant; `seq`, settled before, is where the feed goes on. What
-    was committed since may be in the picture too, and comes again harmlessly."""
+def snapshot(
+    conn: Connection, now: datetime, speed: float, seq: int, scope: Scope = EVERYWHERE
+) -> Json:
+    """The whole picture at one instant, of the houses in `scope`; `seq`, settled before, is where
+    the feed goes on. What was committed since may be in the picture too, and comes again
+    harmlessly."""
     community = people.community(conn)
     states = window_states(conn, now)
     watched = {r["flat_id"] for r in wall.residents(conn) if r["terminal_id"] is not None}
@@ -288,9 +299,9 @@ def snapshot(conn: Connection, now: datetime, speed: float, seq: int) -> Json:
         "speed": speed,
         "seq": seq,
         "community": {"name": community.name, "tz": str(community.zone)} if community else None,
-        "round": round_view(conn, now),
-        "counts": counts(conn),
-        "alarms_10min": alarms_10min(conn, now),
+        "round": round_view(conn, now, scope),
+        "counts": counts(conn, scope),
+        "alarms_10min": alarms_10min(conn, now, scope),
         "buildings": [
             {
                 "id": b["id"], "number": b["number"],
@@ -307,8 +318,9 @@ def snapshot(conn: Connection, now: datetime, speed: float, seq: int) -> Json:
                 ],
             }
             for b in wall.buildings(conn)
+            if scope.shows(b["id"])
         ],
-        "alerts": unresolved(conn, now),
+        "alerts": unresolved(conn, now, scope),
     }  # fmt: skip
 
 
@@ -321,42 +333,65 @@ def entry(row: RowMapping) -> Json:
     }  # fmt: skip
 
 
+def _concerns(entry_: RowMapping, scope: Scope) -> bool:
+    """Whether a journal entry is for those who answer for these houses. What names no house is
+    for them when it is an alert of no house, or the common round; who logged in is not."""
+    if scope.buildings is None or entry_["building_id"] is not None:
+        return scope.shows(entry_["building_id"])
+    return entry_["alert_id"] is not None or entry_["kind"] in WHOLE
+
+
 def changes(
-    conn: Connection, now: datetime, after: int, limit: int, upto: int
+    conn: Connection, now: datetime, after: int, limit: int, upto: int,
+    scope: Scope = EVERYWHERE,
 ) -> Json | None:
     """What changed since journal number `after`, up to `upto`: the entries, and the *current*
     state of every window, building and alert they touch, so that applying a change twice is
     harmless.
 
-    An opened round, or another plan, changes every window at once. None when nothing changed.
+    An opened round, or another plan, changes every window at once. None when nothing changed;
+    without `entries` when nothing did among the houses in `scope`.
     """
-    entries = journal.after(conn, after, limit, upto)
-    if not entries:
+    found = journal.after(conn, after, limit, upto)
+    if not found:
         return None
-    whole = any(e["kind"] in ("round_opened", "rounds_set") for e in entries)
+    seq = found[-1]["seq"]
+    entries = [e for e in found if _concerns(e, scope)]
+    if not entries:
+        return {"seq": seq, "entries": []}
+    whole = any(e["kind"] in WHOLE for e in entries)
     over = whole or any(e["data"].get("alert_kind") == Kind.MISSED for e in entries)
     alert_ids = {e["alert_id"] for e in entries if e["alert_id"] is not None}
-    touched = alerts.load_many(conn, alert_ids)
+    touched = [
+        s for s in alerts.load_many(conn, alert_ids) if scope.shows(s.row["building_id"])
+    ]  # fmt: skip
+    shown_ids = {s.id for s in touched}
+    entries = [e for e in entries if e["alert_id"] is None or e["alert_id"] in shown_ids]
     flat_ids = {e["flat_id"] for e in entries if e["flat_id"] is not None}
     flat_ids |= {i.flat_id for s in touched for i in s.alert.items}
     buildings = {f["building_id"] for f in wall.flats(conn, flat_ids)} if flat_ids else set()
-    scope = None if whole else wall.flats_of_buildings(conn, buildings)
-    doors = wall.flats(conn, scope) if scope or whole else []
-    states = window_states(conn, now, scope) if scope or whole else {}
+    near = None if whole else wall.flats_of_buildings(conn, buildings)
+    doors = wall.flats(conn, near) if near or whole else []
+    doors = [f for f in doors if scope.shows(f["building_id"])]
+    states = window_states(conn, now, near) if near or whole else {}
+    if scope.buildings is not None:
+        states = {f["id"]: states[f["id"]] for f in doors if f["id"] in states}
     by_building: defaultdict[int, list[Window]] = defaultdict(list)
     for flat in doors:
         by_building[flat["building_id"]].append(states.get(flat["id"], Window.NONE))
     shown = states if whole else {f: states[f] for f in flat_ids if f in states}
     return {
-        "seq": entries[-1]["seq"],
+        "seq": seq,
         "entries": [entry(e) for e in entries],
         "flats": {str(f): s.value for f, s in shown.items()},
         "buildings": {str(b): building_worst(s) for b, s in by_building.items()},
         "alerts": Cards(conn, touched, now).cards,
-        "counts": counts(conn),
-        "round": round_view(conn, now),
-        "rounds": rounds_strip.strips(conn, now) if over else {},
-    }
+        "counts": counts(conn, scope),
+        "round": round_view(conn, now, scope),
+        "rounds": {
+            b: week for b, week in rounds_strip.strips(conn, now).items() if scope.shows(b)
+        } if over else {},
+    }  # fmt: skip
 
 
 def sight(conn: Connection, now: datetime, speed: float) -> Json:

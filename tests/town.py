@@ -349,6 +349,8 @@ def settings_for(
     """The server's settings in a test. No limit to the pace: its clock stands still."""
     return Settings(
         sms_per_s=more.pop("sms_per_s", 0.0),
+        session_idle_min=more.pop("session_idle_min", 60 * 24),
+        session_hours=more.pop("session_hours", 24 * 7),
         **more,
         database_url=database_url,
         public_url=url,
@@ -356,6 +358,8 @@ def settings_for(
         gateway_token=SecretStr(GATEWAY_TOKEN),
         api_token=SecretStr(API_TOKEN),
         operator_password=SecretStr(PASSWORD),
+        argon2_memory_kib=32,
+        argon2_passes=1,
         clock="",
         TWILIO_ACCOUNT_SID=ACCOUNT if phones_url else "",
         TWILIO_AUTH_TOKEN=SecretStr(TOKEN),

@@ -59,6 +59,13 @@ def _parser() -> argparse.ArgumentParser:
     exam.add_argument("--patience", type=float, default=120.0, help="seconds for each thing asked")
 
     commands.add_parser("doctor", help="look at everything and say what to do")
+    return _with_accounts(parser, commands)
+
+
+def _with_accounts(parser: argparse.ArgumentParser, commands: Any) -> argparse.ArgumentParser:
+    from xunlou import account
+
+    account.add_parser(commands)
     return parser
 
 
@@ -213,6 +220,14 @@ def _ladder(args: argparse.Namespace) -> int:
     return ladder.explain_to(args.resident, args.at, args.kind, args.lang)
 
 
+def _account(args: argparse.Namespace) -> int:
+    from xunlou import account
+
+    if args.data is not None:
+        args.data = Path(args.data)
+    return account.run(args, _database_url(args))
+
+
 def _doctor(_args: argparse.Namespace) -> int:
     from xunlou.doctor import run
 
@@ -222,7 +237,7 @@ def _doctor(_args: argparse.Namespace) -> int:
 COMMANDS = {
     "demo": _demo, "up": _up, "serve": _serve, "gateway": _gateway, "sim": _sim, "db": _db,
     "doctor": _doctor, "ladder": _ladder, "conformance": _conformance,
-    "backup": _backup, "restore": _restore,
+    "account": _account, "backup": _backup, "restore": _restore,
 }  # fmt: skip
 
 

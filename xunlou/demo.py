@@ -17,6 +17,12 @@ from zoneinfo import ZoneInfo
 
 from firmware_sim import junit, scenario
 from firmware_sim.switches import BROKER_OFF
+from server.app import locks_of
+from server.core.access import AccountRole
+from server.service import account_keeping
+from server.service.locks import passphrase
+from server.settings import Settings
+from xunlou.account import write
 from xunlou.embedded import (
     CannotStart,
     Embedded,
@@ -104,8 +110,10 @@ class Demo:
                 "TWILIO_BACKUP_FROM_NUMBER": "",
                 "TWILIO_BACKUP_API_BASE_URL": "",
             },
+            demo=True,
         )
         self.clock = f"{real_s:.3f},{virtual_s:.3f},{options.speed}"
+        self.admin_password = passphrase()
         self.story_terminal = f"gd-{STORY_BUILDING}-{STORY_FLAT}"
 
     @property
@@ -127,6 +135,7 @@ class Demo:
         (directory / SWITCHES / "clock").write_text(self.clock)
         community = guangdan(self.options.seed)
         prepare(self.place, community)
+        self._add_administrator()
         secret = self.place.keys.terminal_secret
         fleet = json.dumps(manifest(community, secret), ensure_ascii=False)
         write_private(directory / "fleet.json", fleet)
@@ -141,6 +150,17 @@ class Demo:
         }
         lines = "".join(f"{name}={value}\n" for name, value in variables.items())
         write_private(directory / "demo.env", lines)
+
+    def _add_administrator(self) -> None:
+        """A demo's administrator needs to change no password: nobody real is in it."""
+        settings = Settings(database_url=self.place.database_url, clock=self.place.clock)
+        locks = locks_of(settings)
+        write(
+            settings,
+            lambda tx: account_keeping.bootstrap(
+                tx, locks, account_keeping.FIRST, self.admin_password, AccountRole.ADMINISTRATOR
+            ),
+        )
 
     async def start(self, supervisor: Supervisor) -> Embedded:
         """Start everything; returns when the phones answer too."""
@@ -193,6 +213,7 @@ class Demo:
             "",
             f"  巡楼 Xunlou   {self.place.url}",
             f"  登录 login    operator  /  {self.place.keys.operator_password}",
+            f"  管理 accounts {account_keeping.FIRST}  /  {self.admin_password}",
             f"  电话 phones   {self.phones_url}",
             f"  测试 tester   {self.place.url}/sim",
             f"  令牌 token    in {env} (XUNLOU_API_TOKEN)",

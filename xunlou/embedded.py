@@ -50,6 +50,8 @@ class Place:
     clock: str = ""
     sms: Mapping[str, str] = field(default_factory=dict)
     """TWILIO_* for the server; empty means: as in our own environment."""
+    demo: bool = False
+    """Whether there is an account `operator` from the start."""
     public_url: str = ""
     """The name a real installation is reached under; empty means: the loopback address."""
 
@@ -81,12 +83,12 @@ class Place:
             "XUNLOU_SECRET": self.keys.link_secret,
             "XUNLOU_GATEWAY_TOKEN": self.keys.gateway_token,
             "XUNLOU_API_TOKEN": self.keys.api_token,
-            "XUNLOU_OPERATOR_PASSWORD": self.keys.operator_password,
             "XUNLOU_MQTT_HOST": "127.0.0.1",
             "XUNLOU_MQTT_PORT": str(self.mqtt_port),
             "XUNLOU_MQTT_USERNAME": GATEWAY_USER,
             "XUNLOU_MQTT_PASSWORD": self.keys.mqtt_gateway_password,
             "XUNLOU_CLOCK": self.clock,
+            **({"XUNLOU_OPERATOR_PASSWORD": self.keys.operator_password} if self.demo else {}),
             **({"XUNLOU_DEVICES_FILE": str(self.devices_file)} if self.devices_file else {}),
             **self.sms,
         }

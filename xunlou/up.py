@@ -6,6 +6,9 @@ import os
 import signal
 from pathlib import Path
 
+from server.app import FIRST_LOGIN
+from server.settings import Settings
+from xunlou.account import first_login
 from xunlou.broker import BrokerError, find_mosquitto
 from xunlou.embedded import Embedded, Place, prepare, terminal_users
 from xunlou.keys import Keys, write_private
@@ -35,6 +38,7 @@ async def run(directory: Path, port: int, mqtt_port: int, *, sample: bool) -> No
     place = Place(directory, port, mqtt_port, keys, public_url=public_url)
     with contextlib.suppress(NotEmpty):
         prepare(place, guangdan() if sample else None)
+    first = first_login(Settings(database_url=place.database_url))
     users = terminal_users(place)
     write_private(
         directory / "terminals.csv", "".join(f"{name},{pw}\n" for name, pw in users.items())
@@ -44,7 +48,9 @@ async def run(directory: Path, port: int, mqtt_port: int, *, sample: bool) -> No
         await embedded.start()
         for warning in embedded.warnings:
             print(f"! {warning}")
-        print(f"巡楼 Xunlou: {place.url}/wall   operator / see {directory / 'secrets.env'}")
+        print(f"巡楼 Xunlou: {place.url}/wall")
+        if first is not None:
+            print(FIRST_LOGIN.format(first=first))
         if len(users) == 1:
             print("The register is empty. To look around: xunlou up --sample (in a new --data)")
         await stop.wait()

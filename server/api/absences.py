@@ -4,7 +4,7 @@ from fastapi import APIRouter
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from server.api.changing import Reason, change
-from server.api.deps import RuntimeDep, StaffDep
+from server.api.deps import ActDep, RuntimeDep
 from server.api.register import Id, Json, resident_json
 from server.database import Tx
 from server.service import absences
@@ -24,7 +24,7 @@ class Absence(BaseModel):
 
 @router.post("/residents/{resident_id}/absence")
 async def resident_away(
-    resident_id: Id, absence: Absence, runtime: RuntimeDep, staff: StaffDep
+    resident_id: Id, absence: Absence, runtime: RuntimeDep, staff: ActDep
 ) -> Json:
     """A resident is away until then: not awaited, and watched again by itself. SOS still counts."""
 
@@ -36,7 +36,7 @@ async def resident_away(
 
 
 @router.delete("/residents/{resident_id}/absence")
-async def resident_back(resident_id: Id, runtime: RuntimeDep, staff: StaffDep) -> Json:
+async def resident_back(resident_id: Id, runtime: RuntimeDep, staff: ActDep) -> Json:
     """A resident is back before the time."""
 
     def run(tx: Tx) -> Json:
@@ -59,7 +59,7 @@ def _person(tx: Tx, person_id: int) -> Json:
 
 @router.post("/people/{person_id}/absence")
 async def person_away(
-    person_id: Id, absence: Absence, runtime: RuntimeDep, staff: StaffDep
+    person_id: Id, absence: Absence, runtime: RuntimeDep, staff: ActDep
 ) -> Json:
     """A steward (or substitute, key holder, duty) is passed over until then."""
 
@@ -71,7 +71,7 @@ async def person_away(
 
 
 @router.delete("/people/{person_id}/absence")
-async def person_back(person_id: Id, runtime: RuntimeDep, staff: StaffDep) -> Json:
+async def person_back(person_id: Id, runtime: RuntimeDep, staff: ActDep) -> Json:
     """This person is asked again from now on."""
 
     def run(tx: Tx) -> Json:

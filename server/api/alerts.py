@@ -6,7 +6,7 @@ from fastapi import APIRouter, HTTPException, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from server import views
-from server.api.deps import Principal, RuntimeDep, StaffDep
+from server.api.deps import ActDep, Principal, RuntimeDep, StaffDep
 from server.api.refusals import Refusal
 from server.core import alerts as core
 from server.database import Tx
@@ -39,7 +39,7 @@ class AlertList(BaseModel):
 @router.get("")
 async def list_alerts(
     runtime: RuntimeDep,
-    _staff: StaffDep,
+    staff: StaffDep,
     state: Literal["open", "accepted", "on_scene", "resolved", "unresolved"] | None = None,
     kind: Literal["sos", "missed", "fault"] | None = None,
     building: Annotated[int | None, Query(ge=1, le=99_999, description="its number")] = None,
@@ -50,11 +50,15 @@ async def list_alerts(
     now = runtime.clock.now()
 
     def find(conn: Any) -> list[Card]:
-        ids = None
+        ids, common = staff.scope.buildings, True
         if building is not None:
-            ids = [b["id"] for b in wall.buildings(conn) if b["number"] == building]
+            common = False
+            ids = frozenset(
+                b["id"] for b in wall.buildings(conn)
+                if b["number"] == building and staff.scope.shows(b["id"])
+            )  # fmt: skip
         found = alerts.search(
-            conn, state=state, kind=kind, building_ids=ids, after=after, limit=limit
+            conn, state=state, kind=kind, building_ids=ids, common=common, after=after, limit=limit
         )
         return sorted(views.Cards(conn, found, now).cards, key=lambda c: int(c["id"]))
 
@@ -107,24 +111,24 @@ def _event(verb: str, actor: core.Actor, act: Act) -> core.Event:
 
 
 @router.post("/{alert_id}/accept")
-async def accept(alert_id: Id, act: Act, runtime: RuntimeDep, staff: StaffDep) -> Card:
+async def accept(alert_id: Id, act: Act, runtime: RuntimeDep, staff: ActDep) -> Card:
     """Somebody goes. The terminal says so; the ladder waits for eight minutes."""
     return await _act(runtime, staff, alert_id, "accept", act)
 
 
 @router.post("/{alert_id}/on-scene")
-async def on_scene(alert_id: Id, act: Act, runtime: RuntimeDep, staff: StaffDep) -> Card:
+async def on_scene(alert_id: Id, act: Act, runtime: RuntimeDep, staff: ActDep) -> Card:
     """Somebody is at the door."""
     return await _act(runtime, staff, alert_id, "on-scene", act)
 
 
 @router.post("/{alert_id}/resolve")
-async def resolve(alert_id: Id, act: Act, runtime: RuntimeDep, staff: StaffDep) -> Card:
+async def resolve(alert_id: Id, act: Act, runtime: RuntimeDep, staff: ActDep) -> Card:
     """How it ended: `outcome` is required. With `item_resident_id`, for one flat of a worklist."""
     return await _act(runtime, staff, alert_id, "resolve", act)
 
 
 @router.post("/{alert_id}/escalate")
-async def escalate(alert_id: Id, act: Act, runtime: RuntimeDep, staff: StaffDep) -> Card:
+async def escalate(alert_id: Id, act: Act, runtime: RuntimeDep, staff: ActDep) -> Card:
     """Take the ladder's next step now."""
     return await _act(runtime, staff, alert_id, "escalate", act)

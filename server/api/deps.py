@@ -1,20 +1,34 @@
-"""Who is asking: gateways and programs by bearer token, people by session cookie."""
+"""Who is asking, and what they may: gateways and programs by bearer token, people by cookie.
+
+Every endpoint of staff says here which right it needs. What an address names (an alert, a resident,
+a building …) is looked up in the asker's scope before the endpoint runs: outside of it, it is not
+there.
+"""
 
 import hmac
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from datetime import timedelta
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
 from fastapi import Depends, HTTPException, Request
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import SecretStr
+from sqlalchemy import Connection, RowMapping
 
+from server.core.access import EVERYWHERE, RIGHTS, AccountRole, Right, Scope
 from server.runtime import Runtime
+from server.service import accounts
 from server.service.house import digest_of
-from server.store import accounts
+from server.store import accounts as store
+from server.store import scopes
 
 COOKIE = "xunlou_session"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+PROGRAM: Final = frozenset(Right) - {Right.ACCOUNTS}
+"""What XUNLOU_API_TOKEN may. No program lets people in."""
+TOKEN_TOUCH: Final = timedelta(seconds=60)
 
 
 async def get_runtime(request: Request) -> Runtime:
@@ -24,16 +38,28 @@ async def get_runtime(request: Request) -> Runtime:
 
 
 RuntimeDep = Annotated[Runtime, Depends(get_runtime)]
-bearer = HTTPBearer(auto_error=False, description="XUNLOU_API_TOKEN, or XUNLOU_GATEWAY_TOKEN")
+bearer = HTTPBearer(
+    auto_error=False, description="A token made at /accounts, XUNLOU_API_TOKEN, or (gateways) "
+    "XUNLOU_GATEWAY_TOKEN",
+)  # fmt: skip
 cookie = APIKeyCookie(name=COOKIE, auto_error=False, description="Set by POST /login")
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who is asking, and by which door they came in."""
+    """Who is asking, by which door they came in, what they may and for which houses.
+
+    `must_change`: a one-time password; nothing else is open until it is changed."""
 
     name: str
     via: Literal["token", "session"]
+    role: str = ""
+    rights: frozenset[Right] = frozenset()
+    scope: Scope = EVERYWHERE
+    account_id: int | None = None
+    session: str = ""
+    """The session's hash."""
+    must_change: bool = False
 
 
 def _is(given: HTTPAuthorizationCredentials | None, secret: SecretStr | None) -> bool:
@@ -58,9 +84,66 @@ async def session_principal(runtime: Runtime, token: str | None) -> Principal | 
     """The person behind a session cookie."""
     if not token:
         return None
-    digest, now = digest_of(token), runtime.clock.now()
-    account = await runtime.database.read(lambda c: accounts.session(c, digest, now))
-    return Principal(account["name"], "session") if account else None
+    clock, locks = runtime.clock, runtime.locks
+    now = clock.now()
+    visit = await runtime.database.read(
+        lambda c: accounts.visit(c, locks, token, now, clock.speed)
+    )
+    if visit is None:
+        return None
+    row = visit.account
+    if visit.touch:
+        runtime.later(lambda tx: accounts.touch(tx, row["digest"]))
+    return Principal(
+        row["name"], "session", row["role"], RIGHTS[AccountRole(row["role"])], visit.scope,
+        row["id"], row["digest"], row["password_until"] is not None,
+    )  # fmt: skip
+
+
+async def token_principal(runtime: Runtime, token: str) -> Principal | None:
+    """The program behind a token that was made at /accounts."""
+    now, digest = runtime.clock.now(), digest_of(token)
+
+    def look(conn: Connection) -> tuple[RowMapping, Scope] | None:
+        row = store.token(conn, digest)
+        return (row, scopes.scope(conn, row["scope_level"], row["scope_id"])) if row else None
+
+    found = await runtime.database.read(look)
+    if found is None:
+        return None
+    row, where = found
+    if row["used_at"] is None or now - row["used_at"] >= TOKEN_TOUCH * runtime.clock.speed:
+        runtime.later(lambda tx: store.token_used(tx.conn, row["id"], tx.now))
+    rights = frozenset(Right(r) for r in row["rights"]) & PROGRAM
+    return Principal(f"token:{row['name']}", "token", "program", rights, where)
+
+
+async def outside(runtime: Runtime, scope: Scope, named: Mapping[str, str]) -> bool:
+    """Whether an address names something that lies in no house of this scope. What does not exist
+    is for the endpoint to say."""
+    if scope.buildings is None:
+        return False
+
+    def look(conn: Connection) -> bool:
+        for kind, thing in named.items():
+            houses = scopes.houses_of(conn, kind, thing)
+            if houses is not None and not any(scope.shows(h) for h in houses):
+                return True
+            # Somebody of the care centre belongs to the whole community, not to one house.
+            common = kind in ("person_id", "assignment_id") and None in (houses or ())
+            if common and not scope.wide:
+                return True
+        return False
+
+    return await runtime.database.read(look)
+
+
+def named_in(request: Request) -> dict[str, str]:
+    """What an address names: the parts of its path, and the building, person or resident asked
+    for."""
+    asked = request.query_params
+    wanted = {k: asked[k] for k in ("building", "person_id", "resident") if asked.get(k)}
+    return {**{k: str(v) for k, v in request.path_params.items()}, **wanted}
 
 
 async def staff(
@@ -72,14 +155,50 @@ async def staff(
     """Let programs (token) and people (session) in; a person's POST must come from our pages."""
     if given is not None:
         if _is(given, runtime.settings.api_token):
-            return Principal("api", "token")
-        raise HTTPException(403, "this is not the API token; see XUNLOU_API_TOKEN")
+            return Principal("api", "token", "program", PROGRAM)
+        program = await token_principal(runtime, given.credentials)
+        if program is None:
+            raise HTTPException(403, "this token is not known here, or was revoked; an "
+                                     "administrator makes one at /accounts")  # fmt: skip
+        return program
     person = await session_principal(runtime, session)
     if person is None:
         raise HTTPException(401, "log in at /login, or send Authorization: Bearer <token>")
+    if person.must_change:
+        raise HTTPException(403, "change your one-time password at /account first")
     if request.method not in SAFE and not same_site(request, runtime):
         raise HTTPException(403, "cross-site request refused: send X-Requested-With: xunlou")
     return person
+
+
+Check = Callable[..., Awaitable[Principal]]
+
+
+def needs(right: Right | None = None, *, wide: bool = False, whole: bool = False) -> Check:
+    """A dependency that lets those in who have this right (None: to look for a GET, to change the
+    register for anything else) in the houses that the address names.
+
+    `wide`: the matter is common to a community; an account of one building has no part in it.
+    `whole`: it can't be told apart by houses, and is for those who answer for all of them.
+    """
+
+    async def check(
+        request: Request, runtime: RuntimeDep, who: Annotated[Principal, Depends(staff)]
+    ) -> Principal:
+        wanted = right or (Right.LOOK if request.method in SAFE else Right.REGISTER)
+        if wanted not in who.rights:
+            raise HTTPException(403, f"this needs the right {wanted.value!r}, which your account "
+                                     "or token does not have; ask an administrator")  # fmt: skip
+        if wide and not who.scope.wide:
+            raise HTTPException(403, "this is common to the whole community, and your account is "
+                                     "for one building")  # fmt: skip
+        if whole and who.scope.buildings is not None:
+            raise HTTPException(403, "this is for accounts of the whole installation")
+        if await outside(runtime, who.scope, named_in(request)):
+            raise HTTPException(404, "there is no such thing among the houses of your account")
+        return who
+
+    return check
 
 
 def same_site(request: Request, runtime: Runtime) -> bool:
@@ -93,5 +212,24 @@ def same_site(request: Request, runtime: Runtime) -> bool:
     return origin in {f"{urlsplit(o).scheme}://{urlsplit(o).netloc}" for o in own}
 
 
-StaffDep = Annotated[Principal, Depends(staff)]
+async def within(
+    runtime: Runtime, who: Principal, *, common: bool = False, **things: int | None
+) -> None:
+    """What a body names (`building` by number, `resident_id`) must lie in the asker's scope too.
+    `common`: it names nothing but the whole community. Raises 403 or 404."""
+    if common and not who.scope.wide:
+        raise HTTPException(403, "this is common to the whole community, and your account is "
+                                 "for one building")  # fmt: skip
+    named = {kind: str(thing) for kind, thing in things.items() if thing is not None}
+    if await outside(runtime, who.scope, named):
+        raise HTTPException(404, "there is no such thing among the houses of your account")
+
+
+StaffDep = Annotated[Principal, Depends(needs())]
+"""Whoever may look (GET), or change the register (anything else)."""
+CommonDep = Annotated[Principal, Depends(needs(wide=True))]
+"""The same, of what is common to a community."""
+ActDep = Annotated[Principal, Depends(needs(Right.ACT))]
+AccessDep = Annotated[Principal, Depends(needs(Right.ACCESS))]
+RecordDep = Annotated[Principal, Depends(needs(Right.RECORD, whole=True))]
 GatewayDep = Depends(gateway)

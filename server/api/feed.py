@@ -3,10 +3,10 @@
 from collections.abc import AsyncIterable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from server.api.deps import RuntimeDep, StaffDep
+from server.api.deps import COOKIE, RecordDep, RuntimeDep, StaffDep, session_principal
 from server.store import outbox
 from server.tables import to_ms
 
@@ -16,20 +16,27 @@ Seq = Annotated[int, Query(ge=0, le=2**53)]
 
 
 @router.get("/snapshot")
-async def snapshot(runtime: RuntimeDep, _staff: StaffDep) -> Json:
+async def snapshot(runtime: RuntimeDep, staff: StaffDep) -> Json:
     """Every building and every unresolved alert, with the journal number they are true for."""
-    return await runtime.feed.snapshot()
+    return await runtime.feed.snapshot(staff.scope)
 
 
 @router.get("/stream", response_class=EventSourceResponse)
 async def stream(
     runtime: RuntimeDep,
-    _staff: StaffDep,
+    request: Request,
+    staff: StaffDep,
     after: Annotated[int | None, Query(ge=0, le=2**53)] = None,
 ) -> AsyncIterable[ServerSentEvent]:
     """Server-sent events: `change`, `heartbeat` every five seconds, `reset` (load the snapshot
     again). Resume with `after` = the last number seen."""
-    async for event in runtime.feed.events(after):
+    async def still_in() -> bool:
+        """A stream ends with its session: at the latest with the next heartbeat."""
+        if staff.via == "token":
+            return True
+        return await session_principal(runtime, request.cookies.get(COOKIE)) == staff
+
+    async for event in runtime.feed.events(after, staff.scope, still_in):
         yield ServerSentEvent(
             event=event.kind,
             data=event.data,
@@ -40,7 +47,7 @@ async def stream(
 @router.get("/journal")
 async def read_journal(
     runtime: RuntimeDep,
-    _staff: StaffDep,
+    _staff: RecordDep,
     after: Seq = 0,
     limit: Annotated[int, Query(ge=1, le=5000)] = 500,
 ) -> dict[str, list[Json]]:
@@ -51,7 +58,7 @@ async def read_journal(
 @router.get("/messages")
 async def messages(
     runtime: RuntimeDep,
-    _staff: StaffDep,
+    _staff: RecordDep,
     after: Seq = 0,
     limit: Annotated[int, Query(ge=1, le=5000)] = 500,
 ) -> dict[str, list[Json]]:

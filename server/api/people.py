@@ -8,8 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
 from server.api.changing import Reason, change
-from server.api.deps import RuntimeDep, StaffDep
+from server.api.deps import CommonDep, RuntimeDep, StaffDep, within
 from server.api.register import Id
+from server.core.access import Scope
 from server.core.rota import Shift
 from server.core.words import Role
 from server.database import Tx
@@ -57,7 +58,9 @@ class Shifts(BaseModel):
     reason: Reason
 
 
-def _listed(conn: Connection, building: int | None, person_id: int | None) -> list[Json]:
+def _listed(
+    conn: Connection, scope: Scope, building: int | None, person_id: int | None
+) -> list[Json]:
     wanted = store.building_id_of(conn, building) if building is not None else None
     if building is not None and wanted is None:
         return []
@@ -71,18 +74,19 @@ def _listed(conn: Connection, building: int | None, person_id: int | None) -> li
             "failing_since_ms": to_ms(r["failing_since"]) if r["failing_since"] else None,
         }
         for r in store.all_of(conn, building_id=wanted, person_id=person_id)
+        if scope.shows(r["house_id"]) and (r["house_id"] is not None or scope.wide)
     ]  # fmt: skip
 
 
 @router.get("/assignments")
 async def assignments(
     runtime: RuntimeDep,
-    _staff: StaffDep,
+    staff: StaffDep,
     building: Annotated[int | None, Query(ge=1, le=99_999, description="its number")] = None,
     person_id: Annotated[int | None, Query(ge=1, le=2**53)] = None,
 ) -> dict[str, list[Json]]:
     """Who stands behind which target. No full phone numbers, and no places of keys."""
-    found = await runtime.database.read(lambda c: _listed(c, building, person_id))
+    found = await runtime.database.read(lambda c: _listed(c, staff.scope, building, person_id))
     return {"assignments": found}
 
 
@@ -90,13 +94,18 @@ async def assignments(
 async def assign(assignment: Assignment, runtime: RuntimeDep, staff: StaffDep) -> Json:
     """Put a person behind a target. A steward's place that is taken passes to the new one."""
     fields = assignment.model_dump(exclude={"reason", "role"})
+    await within(
+        runtime, staff, building=assignment.building, resident_id=assignment.resident_id,
+        common=assignment.building is None and assignment.resident_id is None,
+    )  # fmt: skip
 
     def run(tx: Tx) -> Json:
         wanted = assigning.Wanted(Role(assignment.role), **fields)
         new = assigning.assign(tx, wanted, who=staff.name, why=assignment.reason)
         row = store.by_id(tx.conn, new)
         assert row is not None
-        return next(a for a in _listed(tx.conn, None, row["person_id"]) if a["id"] == new)
+        listed = _listed(tx.conn, staff.scope, None, row["person_id"])
+        return next(a for a in listed if a["id"] == new)
 
     return await change(runtime, run)
 
@@ -120,14 +129,14 @@ async def unassign(
 
 
 @router.get("/rota")
-async def rota(runtime: RuntimeDep, _staff: StaffDep) -> Json:
+async def rota(runtime: RuntimeDep, _staff: CommonDep) -> Json:
     """Who of the care centre has which shifts, who has the duty now, and where nobody has."""
     now = runtime.clock.now()
     return await runtime.database.read(lambda c: shifts.rota_view(c, now))
 
 
 @router.put("/people/{person_id}/shifts")
-async def set_shifts(person_id: Id, wanted: Shifts, runtime: RuntimeDep, staff: StaffDep) -> Json:
+async def set_shifts(person_id: Id, wanted: Shifts, runtime: RuntimeDep, staff: CommonDep) -> Json:
     """Give a person of the care centre these shifts."""
 
     def run(tx: Tx) -> Json:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, RowMapping
 
 from server.api import changing
-from server.api.deps import RuntimeDep, StaffDep
+from server.api.deps import AccessDep, RecordDep, RuntimeDep, StaffDep, within
 from server.core.risk import RiskClass, age_on
 from server.database import Tx
 from server.service import acting, classing, moving
@@ -50,7 +50,7 @@ def resident_json(conn: Connection, resident_id: int, now: datetime) -> Json:
 @router.get("/residents")
 async def residents(
     runtime: RuntimeDep,
-    _staff: StaffDep,
+    staff: StaffDep,
     building: Annotated[int | None, Query(ge=1, le=99_999, description="its number")] = None,
 ) -> dict[str, list[Json]]:
     """Who is watched, with door, terminal and next deadline. No access notes here."""
@@ -58,7 +58,8 @@ async def residents(
 
     def read(conn: Connection) -> list[Json]:
         day = people.local_day(conn, now)
-        return [_resident(r, day) for r in people.residents(conn, building)]
+        found = people.residents(conn, building)
+        return [_resident(r, day) for r in found if staff.scope.shows(r["building_id"])]
 
     return {"residents": await runtime.database.read(read)}
 
@@ -112,6 +113,7 @@ async def move_resident(
     resident_id: Id, move: Move, runtime: RuntimeDep, staff: StaffDep
 ) -> Json:
     """A resident moved to another flat. The ways into the old one are taken off the record."""
+    await within(runtime, staff, building=move.building)
 
     def run(tx: Tx) -> Json:
         left = moving.move(
@@ -136,6 +138,7 @@ async def assign_terminal(
     runtime: RuntimeDep, staff: StaffDep,
 ) -> Json:
     """Give a terminal to another resident, or to nobody; audited."""
+    await within(runtime, staff, resident_id=handover.resident_id)
 
     def run(tx: Tx) -> Json:
         moving.assign_terminal(
@@ -151,7 +154,7 @@ async def assign_terminal(
 async def access(
     resident_id: Id,
     runtime: RuntimeDep,
-    staff: StaffDep,
+    staff: AccessDep,
     reason: Annotated[str, Query(min_length=3, max_length=200)],
 ) -> Json:
     """How to get in, and who holds a key. Needs a `reason`; every look is in the journal."""
@@ -174,7 +177,7 @@ async def access(
 
 
 @router.get("/terminals")
-async def terminals(runtime: RuntimeDep, _staff: StaffDep) -> dict[str, list[Json]]:
+async def terminals(runtime: RuntimeDep, staff: StaffDep) -> dict[str, list[Json]]:
     """Every terminal as it last spoke."""
     rows = await runtime.database.read(people.terminals)
     return {
@@ -186,13 +189,14 @@ async def terminals(runtime: RuntimeDep, _staff: StaffDep) -> dict[str, list[Jso
                 "last_seen_ms": to_ms(r["last_seen_at"]) if r["last_seen_at"] else None,
             }
             for r in rows
+            if staff.scope.shows(r["building_id"])
         ]
     }  # fmt: skip
 
 
 @router.get("/quarantine")
 async def quarantine(
-    runtime: RuntimeDep, _staff: StaffDep, limit: Annotated[int, Query(ge=1, le=1000)] = 100
+    runtime: RuntimeDep, _staff: RecordDep, limit: Annotated[int, Query(ge=1, le=1000)] = 100
 ) -> dict[str, list[Json]]:
     """What could not be taken: topic, reason, how often, and the bytes as text where they are."""
     rows = await runtime.database.read(lambda c: signals.quarantined(c, limit))

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
 from server.api.changing import Reason, change
-from server.api.deps import RuntimeDep, StaffDep
+from server.api.deps import ActDep, CommonDep, RuntimeDep, StaffDep, within
 from server.api.register import Id
 from server.core.risk import RiskClass
 from server.core.rounds import Plan
@@ -72,7 +72,7 @@ async def read_plan(runtime: RuntimeDep, _staff: StaffDep) -> Json:
 
 
 @router.put("/rounds/plan")
-async def change_plan(plan: PlanChange, runtime: RuntimeDep, staff: StaffDep) -> Json:
+async def change_plan(plan: PlanChange, runtime: RuntimeDep, staff: CommonDep) -> Json:
     """Replace the rounds of the day; everybody's next deadline follows."""
 
     def run(tx: Tx) -> Json:
@@ -91,7 +91,7 @@ async def change_plan(plan: PlanChange, runtime: RuntimeDep, staff: StaffDep) ->
 @router.get("/rounds")
 async def last_rounds(
     runtime: RuntimeDep,
-    _staff: StaffDep,
+    staff: StaffDep,
     building: Annotated[int | None, Query(ge=1, le=99_999, description="its number")] = None,
     limit: Annotated[int, Query(ge=1, le=60)] = walks.SHOWN,
 ) -> dict[str, list[Json]]:
@@ -102,7 +102,12 @@ async def last_rounds(
         wanted = assigning.building_id_of(conn, building) if building is not None else None
         if building is not None and wanted is None:
             raise Unknown(f"there is no building {building}")
-        return walks.strip(conn, now, wanted, limit)
+        found = walks.strip(conn, now, wanted, limit)
+        for walked in found:
+            walked["buildings"] = [
+                b for b in walked["buildings"] if staff.scope.shows(b["building_id"])
+            ]
+        return found
 
     try:
         return {"rounds": await runtime.database.read(read)}
@@ -111,8 +116,9 @@ async def last_rounds(
 
 
 @router.post("/rounds/report")
-async def report_round(report: Report, runtime: RuntimeDep, staff: StaffDep) -> Json:
+async def report_round(report: Report, runtime: RuntimeDep, staff: ActDep) -> Json:
     """A building's round was walked; for the round that opened last."""
+    await within(runtime, staff, building=report.building)
     return await change(
         runtime,
         lambda tx: walks.report_for(

@@ -281,13 +281,18 @@ def figures(facts: Facts, start: datetime, end: datetime) -> Figures:
 
 def of_building(facts: Facts, building_id: int) -> Facts:
     """The part of the facts that is about one building."""
+    return of_buildings(facts, {building_id})
+
+
+def of_buildings(facts: Facts, ids: Collection[int]) -> Facts:
+    """The part of the facts that is about these buildings."""
     return Facts(
-        alarms=[a for a in facts.alarms if a.building_id == building_id],
-        worklists=[w for w in facts.worklists if w.building_id == building_id],
-        messages=[m for m in facts.messages if m.building_id == building_id],
+        alarms=[a for a in facts.alarms if a.building_id in ids],
+        worklists=[w for w in facts.worklists if w.building_id in ids],
+        messages=[m for m in facts.messages if m.building_id in ids],
         over=facts.over,
-        signs=[s for s in facts.signs if s.building_id == building_id],
-        misses=[m for m in facts.misses if m.building_id == building_id],
-        offline=[o for o in facts.offline if o.building_id == building_id],
-        terminals={building_id: facts.terminals.get(building_id, 0)},
+        signs=[s for s in facts.signs if s.building_id in ids],
+        misses=[m for m in facts.misses if m.building_id in ids],
+        offline=[o for o in facts.offline if o.building_id in ids],
+        terminals={b: facts.terminals.get(b, 0) for b in ids},
     )

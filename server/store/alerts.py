@@ -146,10 +146,12 @@ def search(
     state: str | None = None,
     kind: str | None = None,
     building_ids: Collection[int] | None = None,
+    common: bool = False,
     after: int = 0,
     limit: int = 200,
 ) -> list[Stored]:
-    """Alerts by id. `state` "unresolved" means: any but resolved."""
+    """Alerts by id. `state` "unresolved" means: any but resolved. `common`: also those that belong
+    to no building."""
     query = select(ALERT).where(ALERT.c.id > after).order_by(ALERT.c.id).limit(limit)
     if state == "unresolved":
         query = query.where(ALERT.c.state != State.RESOLVED)
@@ -158,7 +160,8 @@ def search(
     if kind:
         query = query.where(ALERT.c.kind == kind)
     if building_ids is not None:
-        query = query.where(ALERT.c.building_id.in_(building_ids))
+        of_these = ALERT.c.building_id.in_(building_ids)
+        query = query.where(of_these | ALERT.c.building_id.is_(None) if common else of_these)
     return _with_items(conn, conn.execute(query).mappings().all())
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, delete, insert, select, update
+from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
 
 from server import tables as t
 from server.core.words import Role
@@ -16,15 +16,17 @@ BUILDING, RESIDENT = t.table(t.Building), t.table(t.Resident)
 def all_of(
     conn: Connection, *, building_id: int | None = None, person_id: int | None = None
 ) -> Sequence[RowMapping]:
-    """Assignments with the person's name, phone and language: all, of a building (its residents'
-    too), or of one person."""
+    """Assignments with the person's name, phone and language, and the house they are about: all,
+    of a building (its residents' too), or of one person."""
     query = (
         select(
             ASSIGNMENT, PERSON.c.name, PERSON.c.phone, PERSON.c.lang, PERSON.c.opted_out_at,
             PERSON.c.failing_since, BUILDING.c.number,
+            func.coalesce(ASSIGNMENT.c.building_id, RESIDENT.c.building_id).label("house_id"),
         )
         .join(PERSON, PERSON.c.id == ASSIGNMENT.c.person_id)
         .outerjoin(BUILDING, BUILDING.c.id == ASSIGNMENT.c.building_id)
+        .outerjoin(RESIDENT, RESIDENT.c.id == ASSIGNMENT.c.resident_id)
         .order_by(ASSIGNMENT.c.role, ASSIGNMENT.c.building_id, ASSIGNMENT.c.position,
                   ASSIGNMENT.c.id)
     )  # fmt: skip

@@ -54,13 +54,16 @@ def resident(conn: Connection, resident_id: int) -> RowMapping | None:
 
 
 def search(
-    conn: Connection, *, building_number: int | None, label: str, name: str, limit: int
+    conn: Connection, *, building_number: int | None, label: str, name: str, limit: int,
+    buildings: Collection[int] | None = None,
 ) -> Sequence[RowMapping]:
     """Residents whose flat is `label` (in `building_number`, if given) or whose name has `name`
     in it; with a building alone, all of its residents."""
     query = _residents().limit(limit)
     if building_number is not None:
         query = query.where(BUILDING.c.number == building_number)
+    if buildings is not None:
+        query = query.where(BUILDING.c.id.in_(buildings))
     if label:
         query = query.where(FLAT.c.label == label)
     if name:

@@ -482,5 +482,10 @@ def key_holders(conn: Connection, resident_id: int) -> Sequence[RowMapping]:
 
 
 def terminals(conn: Connection) -> Sequence[RowMapping]:
-    """Every terminal as it last spoke."""
-    return conn.execute(select(TERMINAL).order_by(TERMINAL.c.id)).mappings().all()
+    """Every terminal as it last spoke, with the building of whoever it watches."""
+    query = (
+        select(TERMINAL, RESIDENT.c.building_id)
+        .outerjoin(RESIDENT, RESIDENT.c.id == TERMINAL.c.resident_id)
+        .order_by(TERMINAL.c.id)
+    )
+    return conn.execute(query).mappings().all()

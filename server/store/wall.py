@@ -68,17 +68,23 @@ def missed_residents(conn: Connection) -> set[int]:
     return set(conn.execute(query).scalars())
 
 
-def open_counts(conn: Connection) -> dict[tuple[str, str], int]:
+def open_counts(
+    conn: Connection, buildings: Collection[int] | None = None
+) -> dict[tuple[str, str], int]:
     """(kind, state) → how many alerts are not resolved."""
     query = (
         select(ALERT.c.kind, ALERT.c.state, func.count())
         .where(ALERT.c.state != State.RESOLVED)
         .group_by(ALERT.c.kind, ALERT.c.state)
     )
+    if buildings is not None:
+        query = query.where(ALERT.c.building_id.in_(buildings) | ALERT.c.building_id.is_(None))
     return {(r[0], r[1]): r[2] for r in conn.execute(query)}
 
 
-def opened_since(conn: Connection, at: datetime) -> int:
+def opened_since(
+    conn: Connection, at: datetime, buildings: Collection[int] | None = None
+) -> int:
     """How often a desk was called on since `at`: each SOS and fault; the worklists of a round,
     which come up together with one chime, are one. Tests aside."""
     query = (
@@ -86,6 +92,8 @@ def opened_since(conn: Connection, at: datetime) -> int:
         .where(ALERT.c.opened_at > at, ALERT.c.test.is_(False))
         .group_by(ALERT.c.kind)
     )
+    if buildings is not None:
+        query = query.where(ALERT.c.building_id.in_(buildings) | ALERT.c.building_id.is_(None))
     return sum(min(n, 1) if kind == Kind.MISSED else n for kind, n in conn.execute(query))
 
 
@@ -108,12 +116,15 @@ def began(conn: Connection) -> datetime | None:
 
 
 def round_progress(
-    conn: Connection, deadline: datetime, classes: Collection[str]
+    conn: Connection, deadline: datetime, classes: Collection[str],
+    buildings: Collection[int] | None = None,
 ) -> tuple[int, int]:
     """(expected, checked): how many owe the round of this deadline a sign of life (by their
     class), and how many of them have given it (their own deadline is a later one)."""
     watched = (RESIDENT.c.state == "active") & RESIDENT.c.next_due_at.is_not(None)
     watched &= RESIDENT.c.risk_class.in_(classes)
+    if buildings is not None:
+        watched &= RESIDENT.c.building_id.in_(buildings)
     row = conn.execute(
         select(
             func.count(), func.count().filter(RESIDENT.c.next_due_at > deadline)

@@ -116,3 +116,29 @@ def test_the_doctor_finds_a_watched_house_healthy(tmp_path: Path) -> None:
         assert "does not let gateway in" in wrong.stdout
         assert "check TWILIO_ACCOUNT_SID" in wrong.stdout
         demo.stop()
+
+
+def test_accounts_from_the_shell(tmp_path: Path) -> None:
+    """Made, listed, reset, closed and opened; a token made and revoked; what is wrong is said in
+    one line. Passwords and tokens are printed once and stand nowhere else."""
+    url = {"XUNLOU_DATABASE_URL": f"sqlite:///{tmp_path / 'x.db'}", "XUNLOU_SECRET": "x" * 20,
+           "XUNLOU_ARGON2_MEMORY_KIB": "32"}  # fmt: skip
+    assert once(tmp_path, "db", "upgrade", **url).returncode == 0
+    made = once(tmp_path, "account", "add", "mai", "--role", "administrator", **url)
+    printed = re.search(r"mai  /  ([a-z-]+)", made.stdout)
+    assert printed is not None, made.stderr
+    token = once(tmp_path, "account", "token", "figures", "--right", "report", **url)
+    secret = token.stdout.split()[0]
+    assert secret.startswith("xl_")
+    listed = once(tmp_path, "account", "list", **url).stdout
+    assert re.search(r"mai +administrator +all", listed)
+    assert "figures" in listed
+    last = once(tmp_path, "account", "close", "mai", **url)
+    assert (last.returncode, "last administrator" in last.stderr) == (2, True)
+    nowhere = once(tmp_path, "account", "add", "b1", "--scope", "building", "--place", "9", **url)
+    assert "no building '9'" in nowhere.stderr
+    again = once(tmp_path, "account", "reset", "mai", **url)
+    assert printed[1] not in again.stdout
+    kept = (tmp_path / "x.db").read_bytes()
+    for word in (printed[1], secret):
+        assert word.encode() not in kept

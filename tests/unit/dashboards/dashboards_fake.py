@@ -6,10 +6,11 @@ Fictional persons; the phone numbers cannot exist. Shared by the unit and the br
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from account_fake import AccountFake
 from register_fake import STREET, RegisterFake
 from starlette.requests import Request
 
-from dashboards.reader import ActionRefused, LoginError, User
+from dashboards.reader import ActionRefused, Login, LoginError, User
 
 NOW_MS = 1_773_439_800_000  # 2026-03-14 06:10 in Shanghai
 TOKEN = "k3Jx0pQ-8sVwYb2N_d7LrA"
@@ -407,7 +408,7 @@ def sheet(*, busy: bool = False) -> dict[str, Any]:
     }
 
 
-class FakeReader(RegisterFake):
+class FakeReader(RegisterFake, AccountFake):
     """Implements `dashboards.reader.Reader`; records what was done through it."""
 
     def __init__(self, *, busy: bool = False, logged_in: bool = True) -> None:
@@ -424,7 +425,7 @@ class FakeReader(RegisterFake):
         self.alert_acts: list[tuple[str, int, str, dict[str, str]]] = []
         self.looks: list[tuple[str, int, str]] = []
 
-    async def snapshot(self) -> Mapping[str, Any]:
+    async def snapshot(self, user: User | None = None) -> Mapping[str, Any]:  # noqa: ARG002
         return self.data
 
     async def community(self) -> Mapping[str, Any] | None:
@@ -455,11 +456,12 @@ class FakeReader(RegisterFake):
         self,
         username: str,  # noqa: ARG002
         password: str,
+        code: str,  # noqa: ARG002
         request: Request,  # noqa: ARG002
-    ) -> str | LoginError:
+    ) -> Login | LoginError:
         if self.login_error:
             return self.login_error
-        return SESSION if password == "right" else LoginError("wrong")
+        return Login(SESSION, "1.a.b") if password == "right" else LoginError("wrong")
 
     async def logout(self, request: Request) -> None:  # noqa: ARG002
         self.logouts += 1

@@ -171,7 +171,7 @@ class RegisterFake:
         found = [b for b in self.data["buildings"] if b["number"] == number]
         return building(found[0], self.data["alerts"]) if found else None
 
-    async def find_residents(self, words: str) -> Mapping[str, Any]:
+    async def find_residents(self, words: str, scope: Any) -> Mapping[str, Any]:  # noqa: ARG002
         self.searched.append(words)
         flats = self.data["buildings"][10]["flats"]
         found = [resident_row(901, flats[0]), resident_row(902, flats[1], state="paused")]
@@ -204,7 +204,7 @@ class RegisterFake:
         }  # fmt: skip
 
     async def report(
-        self, first: date | None, last: date | None, number: int | None
+        self, first: date | None, last: date | None, number: int | None, scope: Any,  # noqa: ARG002
     ) -> Mapping[str, Any] | None:
         self.asked.append((first, last, number))
         if self.refused:

@@ -120,7 +120,7 @@ def test_who_may_only_look_gets_no_buttons_and_cannot_act(
     client: TestClient, reader: FakeReader
 ) -> None:
     """Neither by the page nor around it."""
-    reader.user = User("参观者", "viewer", may_act=False)
+    reader.user = User("参观者", "auditor", may_act=False, rights=frozenset({"look"}))
     assert "/alerts/5/accept" not in client.get("/alerts/5").text
     assert client.post("/alerts/5/accept", headers=HOME).status_code == 403
     look = client.post("/alerts/5/access", data={"reason": "because"}, headers=HOME)

@@ -183,7 +183,7 @@ def test_the_way_in_is_shown_for_a_reason_and_the_look_is_logged(
 
 def test_who_may_only_look_cannot_see_the_way_in(client: TestClient, reader: FakeReader) -> None:
     """Neither by the page nor around it."""
-    reader.user = User("参观者", "viewer", may_act=False)
+    reader.user = User("参观者", "auditor", may_act=False, rights=frozenset({"look"}))
     page = client.get("/residents/901").text
     assert "/residents/901/access" not in page
     assert "您的账号不能看进门办法" in page

@@ -98,7 +98,7 @@ def test_one_buildings_table_has_one_line(client: TestClient) -> None:
 async def test_no_cell_is_a_formula(reader: FakeReader, name: str) -> None:
     """A community may be called anything; figures stay figures."""
     reader.community_name = name
-    report = await reader.report(None, None, None)
+    report = await reader.report(None, None, None, None)
     assert report is not None
     rows = list(csv.DictReader(io.StringIO(as_csv(report).decode("utf-8-sig"), newline="")))
     assert rows[0]["scope"] == f"'{name}"

@@ -1,0 +1,94 @@
+"""Which houses a scope means, and to which house a thing belongs."""
+
+from collections.abc import Collection
+
+from sqlalchemy import Connection, select
+
+from server import tables as t
+from server.core.access import EVERYWHERE, Level, Scope
+
+COMMUNITY, BUILDING, RESIDENT = t.table(t.Community), t.table(t.Building), t.table(t.Resident)
+TERMINAL, ASSIGNMENT, ALERT = t.table(t.Terminal), t.table(t.Assignment), t.table(t.Alert)
+
+
+def scope(conn: Connection, level: str, place_id: int | None) -> Scope:
+    """The houses of a level and a place, as they are now."""
+    which = Level(level)
+    match which:
+        case Level.ALL:
+            return EVERYWHERE
+        case Level.BUILDING:
+            query = select(BUILDING.c.id).where(BUILDING.c.id == place_id)
+        case Level.COMMUNITY:
+            query = select(BUILDING.c.id).where(BUILDING.c.community_id == place_id)
+        case Level.STREET | Level.DISTRICT:
+            # The register has no such places yet: an account for one sees nothing, not everything.
+            return Scope(which, frozenset())
+    return Scope(which, frozenset(conn.execute(query).scalars()))
+
+
+def place_name(conn: Connection, level: str, place_id: int | None) -> str:
+    """How people call the place of a scope; empty for the whole installation."""
+    if level == Level.BUILDING:
+        number = conn.execute(select(BUILDING.c.number).where(BUILDING.c.id == place_id)).scalar()
+        return str(number) if number is not None else "?"
+    if level == Level.COMMUNITY:
+        name = conn.execute(select(COMMUNITY.c.name).where(COMMUNITY.c.id == place_id)).scalar()
+        return str(name) if name is not None else "?"
+    return ""
+
+
+def place_id(conn: Connection, level: str, name: str) -> int | None:
+    """The place that people call so: a building by its number, a community by its name (or, when
+    there is only one, by nothing). None when there is no such place, or more than one."""
+    if level == Level.BUILDING and name.isdecimal():
+        query = select(BUILDING.c.id).where(BUILDING.c.number == int(name))
+    elif level == Level.COMMUNITY:
+        query = select(COMMUNITY.c.id)
+        if name:
+            query = query.where(COMMUNITY.c.name == name)
+    else:
+        return None
+    found = list(conn.execute(query.limit(2)).scalars())
+    return found[0] if len(found) == 1 else None
+
+
+def _one(conn: Connection, query: object) -> list[int | None]:
+    return list(conn.execute(query).scalars())  # type: ignore[call-overload]
+
+
+def houses_of(conn: Connection, kind: str, thing: str) -> Collection[int | None] | None:
+    """The buildings to which something belongs: an `alert_id`, `resident_id`, `terminal_id`,
+    `person_id`, `assignment_id`, or a building's `number`. None stands for "none of them" within
+    the answer; the answer is None when there is no such thing, or no house can be said."""
+    number = thing.isascii() and thing.isdigit() and len(thing) < 16
+    if not number and kind not in ("terminal_id", "resident"):
+        return None
+    of_resident = ASSIGNMENT.outerjoin(RESIDENT, RESIDENT.c.id == ASSIGNMENT.c.resident_id)
+    own = select(
+        ASSIGNMENT.c.building_id, RESIDENT.c.building_id.label("of_resident")
+    ).select_from(of_resident)
+    match kind:
+        case "alert_id":
+            found = _one(conn, select(ALERT.c.building_id).where(ALERT.c.id == int(thing)))
+        case "resident_id":
+            found = _one(conn, select(RESIDENT.c.building_id).where(RESIDENT.c.id == int(thing)))
+        case "terminal_id":
+            query = (
+                select(RESIDENT.c.building_id)
+                .join(TERMINAL, TERMINAL.c.resident_id == RESIDENT.c.id)
+                .where(TERMINAL.c.id == thing)
+            )
+            found = _one(conn, query)
+        case "person_id" | "assignment_id":
+            column = ASSIGNMENT.c.person_id if kind == "person_id" else ASSIGNMENT.c.id
+            rows = conn.execute(own.where(column == int(thing))).all()
+            # Nobody's building: one of the care centre, who belongs to everybody's community.
+            found = [r[0] if r[0] is not None else r[1] for r in rows]
+        case "number" | "building":
+            found = _one(conn, select(BUILDING.c.id).where(BUILDING.c.number == int(thing)))
+        case "resident":
+            return houses_of(conn, "resident_id" if number else "terminal_id", thing)
+        case _:
+            return None
+    return found or None

@@ -1,0 +1,177 @@
+"""Who may open what: every route of the application against every role, and against nobody.
+
+A new page or endpoint fails here until somebody has decided who may use it and has written it down.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from fastapi.routing import APIRoute
+from staff_kit import login, make_account
+from town import GATEWAY_TOKEN, Town
+
+from server.app import create_app
+
+pytestmark = pytest.mark.sqlite_only("a right is decided before anything is asked of the database")
+DESK = {"look", "act", "access", "report", "hall", "own"}
+ROLES: dict[str, set[str]] = {
+    "operator": DESK,
+    "coordinator": DESK | {"register"},
+    "administrator": DESK | {"register", "record", "accounts"},
+    "auditor": {"look", "report", "record", "hall", "own"},
+    "kiosk": {"hall", "own"},
+}
+API, ALERT, RESIDENT = "/api/v1", "/api/v1/alerts/{alert_id}", "/api/v1/residents/{resident_id}"
+TABLE: dict[str, str] = {
+    **dict.fromkeys(
+        ["GET /healthz", "GET /readyz", "GET /", "GET /login", "POST /login", "POST /logout",
+         "POST /lang", "POST /theme", "GET /static/palette.css"], "anybody"),
+    "GET /metrics": "metrics",
+    **dict.fromkeys(
+        [f"GET {API}/{p}" for p in (
+            "snapshot", "stream", "sight", "alerts", "residents", "assignments", "rounds",
+            "rounds/plan", "rota", "ladder/explain", "terminals")]
+        + [f"GET {ALERT}", f"GET {RESIDENT}/rounds", "GET /wall", "GET /alerts/{alert_id}",
+           "GET /buildings", "GET /buildings/{number}", "GET /buildings/{number}/sheet",
+           "GET /residents", "POST /residents", "GET /residents/{resident_id}",
+           "GET /residents/{resident_id}/card", "GET /handover", "GET /handover/{handover_id}"],
+        "look"),
+    **dict.fromkeys(
+        [f"POST {ALERT}/{verb}" for verb in ("accept", "on-scene", "resolve", "escalate")]
+        + [f"{m} {RESIDENT}/absence" for m in ("POST", "DELETE")]
+        + [f"{m} {API}/people/{{person_id}}/absence" for m in ("POST", "DELETE")]
+        + [f"POST {API}/rounds/report", "POST /alerts/{alert_id}/{action}", "POST /handover"],
+        "act"),
+    **dict.fromkeys(
+        [f"GET {RESIDENT}/access", "POST /alerts/{alert_id}/access",
+         "POST /residents/{resident_id}/access"], "access"),
+    **dict.fromkeys(
+        [f"PATCH {RESIDENT}", f"POST {RESIDENT}/end", f"POST {RESIDENT}/move",
+         f"POST {API}/assignments", f"POST {API}/assignments/{{assignment_id}}/remove",
+         f"PUT {API}/people/{{person_id}}/shifts", f"PUT {API}/rounds/plan",
+         f"POST {API}/terminals/{{terminal_id}}/assign"], "register"),
+    **dict.fromkeys(["GET /reports", "GET /reports.csv"], "report"),
+    **dict.fromkeys([f"GET {API}/{p}" for p in ("journal", "messages", "quarantine")], "record"),
+    **dict.fromkeys(["GET /account", "POST /account/{action}"], "own"),
+    **dict.fromkeys(
+        ["GET /accounts", "POST /accounts", "POST /accounts/{account_id}/{action}",
+         "POST /tokens", "POST /tokens/{token_id}/revoke"], "accounts"),
+    "GET /kiosk": "hall",
+    "GET /kiosk/{token}": "token in the address",
+    **dict.fromkeys(["GET /s/{token}", "POST /s/{token}/{action}"], "token in the address"),
+    **dict.fromkeys(
+        [f"POST {API}/{p}" for p in ("signals", "commands/lease", "commands/done")], "gateway"),
+    **dict.fromkeys(
+        [f"POST /webhooks/twilio/{p}" for p in (
+            "inbound", "status", "voice", "voice/key", "voice/status")], "signature"),
+}  # fmt: skip
+VALUES = {
+    "alert_id": "1", "resident_id": "1", "person_id": "1", "assignment_id": "1", "number": "11",
+    "terminal_id": "gd-11-301", "handover_id": "1", "account_id": "999", "token_id": "999",
+    "token": "no-such-token-anywhere",
+}  # fmt: skip
+ASKED = {f"GET {RESIDENT}/access": "?reason=checking", f"GET {API}/ladder/explain": "?resident=1"}
+
+
+def routes(town: Town) -> list[str]:
+    """Every "METHOD /path" of the application."""
+
+    def walk(routes: list[Any]) -> Iterator[APIRoute]:
+        for route in routes:
+            if isinstance(route, APIRoute):
+                yield route
+            elif included := getattr(route, "original_router", None):
+                yield from walk(included.routes)
+
+    found = walk(list(create_app(town.runtime).routes))
+    return sorted(f"{method} {route.path}" for route in found for method in route.methods)
+
+
+async def ask(client: httpx.AsyncClient, route: str) -> tuple[int, str]:
+    """The status, and where a redirect leads. The request comes from our own page."""
+    method, path = route.split(" ", 1)
+    action = "password" if path.startswith("/account/") else "reset"
+    path = path.format(**VALUES, action="accept" if path.startswith(("/alerts", "/s/")) else action)
+    body = {"json": {}} if method in ("POST", "PUT", "PATCH") and API in path else {}
+    headers = {"X-Requested-With": "xunlou", "Sec-Fetch-Site": "same-origin"}
+    async with client.stream(method, path + ASKED.get(route, ""), headers=headers, **body) as got:
+        return got.status_code, got.headers.get("location", "")
+
+
+@pytest.fixture
+async def doors(town: Town) -> AsyncIterator[dict[str, httpx.AsyncClient]]:
+    """A browser for each role, logged in, and one alert to look at."""
+    await town.press()
+    found = {}
+    for role in ROLES:
+        await make_account(town, f"the-{role}", role)
+        found[role] = await login(town, f"the-{role}")
+    yield found
+    for client in found.values():
+        await client.aclose()
+
+
+async def test_the_table_names_every_route(town: Town) -> None:
+    """A door that nobody has thought about is a failure, and so is one that is gone."""
+    assert sorted(TABLE) == routes(town)
+
+
+async def test_every_role_at_every_door(town: Town, doors: dict[str, httpx.AsyncClient]) -> None:
+    """Whoever has the right comes in; whoever has not is refused, and nothing else happens."""
+    wrong = []
+    for route, right in TABLE.items():
+        if right in ("anybody", "metrics", "gateway", "signature", "token in the address"):
+            continue
+        for role, rights in ROLES.items():
+            status, where = await ask(doors[role], route)
+            refused = status in (401, 403) or (status == 303 and where.startswith("/login"))
+            to_own = role == "kiosk" and where == "/kiosk"
+            if (right in rights) == (refused or to_own):
+                wrong.append((route, role, status, where))
+    assert wrong == []
+
+
+async def test_nobody_at_every_door(town: Town) -> None:
+    """Without a login the way leads to the login, or to a refusal; what is open says so here."""
+    wrong = []
+    async with httpx.AsyncClient(base_url=town.url) as nobody:
+        for route, right in TABLE.items():
+            status, where = await ask(nobody, route)
+            if right == "anybody":
+                fine = status in (200, 303, 401, 422)
+            elif right in ("metrics", "gateway"):
+                fine = status in (401, 403)
+            elif right in ("signature", "token in the address", "hall"):
+                fine = status in (403, 404, 422)
+            else:
+                fine = status == 401 or (status == 303 and where.startswith("/login"))
+            if not fine:
+                wrong.append((route, status, where))
+    assert wrong == []
+
+
+async def test_a_gateway_is_no_member_of_staff(town: Town) -> None:
+    """The token of a gateway opens nothing but the gateways' endpoints."""
+    headers = {"Authorization": f"Bearer {GATEWAY_TOKEN}"}
+    async with httpx.AsyncClient(base_url=town.url, headers=headers) as client:
+        for route, right in TABLE.items():
+            if API in route and right != "gateway":
+                assert (await ask(client, route))[0] == 403, route
+
+
+async def test_no_form_of_another_site_does_anything(
+    town: Town, doors: dict[str, httpx.AsyncClient]
+) -> None:
+    """Whatever changes something refuses a browser that comes from another site, though it carries
+    the administrator's cookie. A steward's link needs no cookie, so nobody can misuse one."""
+    foreign = {"Sec-Fetch-Site": "cross-site", "Origin": "https://elsewhere.example"}
+    for route, right in TABLE.items():
+        method, path = route.split(" ", 1)
+        if method == "GET" or right in ("gateway", "signature", "token in the address"):
+            continue
+        path = path.format(**VALUES, action="accept" if path.startswith("/alerts") else "reset")
+        body = {"json": {}} if API in path else {}
+        answer = await doors["administrator"].request(method, path, headers=foreign, **body)
+        assert answer.status_code == 403, route
