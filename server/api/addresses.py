@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy import Connection
 
 from server.api.changing import Reason, change
-from server.api.deps import RuntimeDep, StaffDep
+from server.api.deps import CommonDep, RuntimeDep, StaffDep
 from server.database import Tx
 from server.service import addressing
 from server.store import addresses
@@ -47,7 +47,7 @@ async def read_addresses(runtime: RuntimeDep, _staff: StaffDep) -> Json:
 
 
 @router.put("/addresses")
-async def change_address(change_: AddressChange, runtime: RuntimeDep, staff: StaffDep) -> Json:
+async def change_address(change_: AddressChange, runtime: RuntimeDep, staff: CommonDep) -> Json:
     """Replace the community's address."""
 
     def run(tx: Tx) -> Json:

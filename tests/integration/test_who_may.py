@@ -32,7 +32,7 @@ TABLE: dict[str, str] = {
     **dict.fromkeys(
         [f"GET {API}/{p}" for p in (
             "snapshot", "stream", "sight", "alerts", "residents", "assignments", "rounds",
-            "rounds/plan", "rota", "ladder/explain", "terminals")]
+            "rounds/plan", "rota", "ladder/explain", "terminals", "addresses")]
         + [f"GET {ALERT}", f"GET {RESIDENT}/rounds", "GET /wall", "GET /alerts/{alert_id}",
            "GET /buildings", "GET /buildings/{number}", "GET /buildings/{number}/sheet",
            "GET /residents", "POST /residents", "GET /residents/{resident_id}",
@@ -51,6 +51,7 @@ TABLE: dict[str, str] = {
         [f"PATCH {RESIDENT}", f"POST {RESIDENT}/end", f"POST {RESIDENT}/move",
          f"POST {API}/assignments", f"POST {API}/assignments/{{assignment_id}}/remove",
          f"PUT {API}/people/{{person_id}}/shifts", f"PUT {API}/rounds/plan",
+         f"PUT {API}/addresses", f"PUT {API}/addresses/{{building}}",
          f"POST {API}/terminals/{{terminal_id}}/assign"], "register"),
     **dict.fromkeys(["GET /reports", "GET /reports.csv"], "report"),
     **dict.fromkeys([f"GET {API}/{p}" for p in ("journal", "messages", "quarantine")], "record"),
@@ -68,7 +69,7 @@ TABLE: dict[str, str] = {
             "inbound", "status", "voice", "voice/key", "voice/status")], "signature"),
 }  # fmt: skip
 VALUES = {
-    "alert_id": "1", "resident_id": "1", "person_id": "1", "assignment_id": "1", "number": "11",
+    "alert_id": "1", "building": "11", "resident_id": "1", "person_id": "1", "assignment_id": "1", "number": "11",
     "terminal_id": "gd-11-301", "handover_id": "1", "account_id": "999", "token_id": "999",
     "token": "no-such-token-anywhere",
 }  # fmt: skip
