@@ -69,7 +69,8 @@ TABLE: dict[str, str] = {
             "inbound", "status", "voice", "voice/key", "voice/status")], "signature"),
 }  # fmt: skip
 VALUES = {
-    "alert_id": "1", "building": "11", "resident_id": "1", "person_id": "1", "assignment_id": "1", "number": "11",
+    "alert_id": "1", "resident_id": "1", "person_id": "1", "assignment_id": "1", "number": "11",
+    "building": "11",
     "terminal_id": "gd-11-301", "handover_id": "1", "account_id": "999", "token_id": "999",
     "token": "no-such-token-anywhere",
 }  # fmt: skip
