@@ -10,12 +10,14 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Index,
     Integer,
     Table,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.engine import Dialect
@@ -68,6 +70,12 @@ def _at(*, nullable: bool = True, index: bool = False) -> Any:
     return Field(default=None, sa_column=column) if nullable else Field(sa_column=column)
 
 
+def _flag() -> Any:
+    return Field(
+        default=False, sa_column=Column(Boolean, nullable=False, server_default=false())
+    )
+
+
 class Community(SQLModel, table=True):
     """One community: the zone its days are lived in, and its rounds (JSON list of plans).
     `address`: as 120 needs it, from the province down to the number on the road and the gate;
@@ -91,6 +99,8 @@ class Building(SQLModel, table=True):
     number: int
     address: str = ""
     address_en: str = ""
+    rehearsal: bool = _flag()
+    """Nobody lives there: its terminals are simulated, its messages go to the rehearsal list."""
 
 
 class Flat(SQLModel, table=True):
@@ -129,8 +139,8 @@ class DutyShift(SQLModel, table=True):
 
 class Assignment(SQLModel, table=True):
     """Who stands behind which target: `steward` (position 1, 2) and `substitute` for a building;
-    `key_holder`, `befriender` and `family` for a resident; `duty`, `street` and `district` for the
-    community. Until `absent_until` they are passed over."""
+    `key_holder`, `befriender` and `family` for a resident; `duty`, `street`, `district` and
+    `rehearsal` for the community. Until `absent_until` they are passed over."""
 
     __table_args__ = (
         Index("ix_assignment_office", "community_id",
@@ -193,6 +203,8 @@ class Terminal(SQLModel, table=True):
     id: str = Field(primary_key=True, max_length=32)
     resident_id: int | None = Field(default=None, foreign_key="resident.id", index=True)
     state: str = "active"
+    simulated: bool = _flag()
+    """No device stands anywhere. Taken at its word in a building of a rehearsal only."""
     status: str = "unknown"
     boot: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
     firmware: str = ""

@@ -116,6 +116,10 @@ def alarms_10min(conn: Connection, now: datetime, scope: Scope = EVERYWHERE) -> 
     return wall.opened_since(conn, now - timedelta(minutes=10), scope.buildings)
 
 
+REHEARSAL = {"zh": "演练 ", "en": "REHEARSAL "}
+"""In front of each address of a rehearsal, on every screen."""
+
+
 class Cards:
     """Alerts as the queue shows them; loads what all of them need in a few queries."""
 
@@ -125,7 +129,9 @@ class Cards:
         self._community = community.name if community else ""
         self._streets = addresses.buildings(conn)
         ids = [s.id for s in stored]
-        self._numbers = {b["id"]: b["number"] for b in wall.buildings(conn)}
+        buildings = wall.buildings(conn)
+        self._numbers = {b["id"]: b["number"] for b in buildings}
+        self._rehearsing = {b["id"] for b in buildings if b["rehearsal"]}
         residents = {s.row["resident_id"] for s in stored if s.row["resident_id"]}
         self._residents = {r: people.resident(conn, r) for r in residents}
         self._messages: defaultdict[int, list[RowMapping]] = defaultdict(list)
@@ -161,6 +167,9 @@ class Cards:
         )
         address = place(subject, "zh") if number else (row["terminal_id"] or "")
         address_en = place(subject, "en") if number else (row["terminal_id"] or "")
+        rehearsal = row["building_id"] in self._rehearsing
+        if rehearsal:
+            address, address_en = REHEARSAL["zh"] + address, REHEARSAL["en"] + address_en
         lead = alert.responders[0] if alert.responders else None
         is_sos = alert.kind is Kind.SOS
         return {
@@ -178,7 +187,7 @@ class Cards:
             "resident_state": resident["state"] if resident else None,
             "age": subject.age,
             "lives_alone": subject.lives_alone if living else None,
-            "test": row["test"], "late": row["late"],
+            "test": row["test"], "rehearsal": rehearsal, "late": row["late"],
             "opened_ms": to_ms(alert.opened_at),
             "responder": {"name": lead.name, "role": lead.role.value} if lead else None,
             "responders": [
@@ -304,9 +313,11 @@ def snapshot(
         "alarms_10min": alarms_10min(conn, now, scope),
         "buildings": [
             {
-                "id": b["id"], "number": b["number"],
-                "name": WORDS["zh"]["building"].format(number=b["number"]),
-                "name_en": WORDS["en"]["building"].format(number=b["number"]),
+                "id": b["id"], "number": b["number"], "rehearsal": b["rehearsal"],
+                "name": (REHEARSAL["zh"] if b["rehearsal"] else "")
+                        + WORDS["zh"]["building"].format(number=b["number"]),
+                "name_en": (REHEARSAL["en"] if b["rehearsal"] else "")
+                           + WORDS["en"]["building"].format(number=b["number"]),
                 "worst": building_worst([states.get(f["id"], Window.NONE) for f in doors[b["id"]]]),
                 "rounds": weeks.get(b["id"], ""),
                 "stairwells": sorted({f["stairwell"] for f in doors[b["id"]]}),

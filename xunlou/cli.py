@@ -88,6 +88,12 @@ def _database_parsers(commands: Any) -> None:
 
 
 def _sim_parser(commands: Any) -> None:
+    rehearse = commands.add_parser("rehearse", help="simulated terminals beside the real ones")
+    rehearse.add_argument("--data", type=Path, default=Path("data"), help="as given to `up`")
+    rehearse.add_argument("--building", type=int, default=900, help="its number, from 900")
+    rehearse.add_argument("--flats", type=int, default=5, help="how many simulated terminals")
+    rehearse.add_argument("--person", action="append", default=[], metavar="NAME=+86…",
+                          help="who is told, instead of any steward; may be repeated")
     sim = commands.add_parser("sim", help="simulated terminals and the page of phones")
     sim.add_argument("action", nargs="?", choices=["run", "console"], default="run",
                      help="console: the tester's screen for a simulator that runs")
@@ -168,6 +174,16 @@ def _sim(args: argparse.Namespace) -> int:
     return asyncio.run(run(args))
 
 
+def _rehearse(args: argparse.Namespace) -> int:
+    from xunlou import rehearse
+
+    manifest = rehearse.run(args.data, args.building, args.flats, args.person)
+    print(f"rehearsal: building {args.building}, {args.flats} simulated terminals")
+    print("next: start `xunlou up` again (it gives the terminals their broker accounts), then")
+    print(f"  xunlou sim --fleet {manifest} --switches {args.data} --sos-per-hour 0")
+    return 0
+
+
 def _db(args: argparse.Namespace) -> int:
     from server import migrate
     from server.settings import Settings
@@ -236,7 +252,7 @@ def _doctor(_args: argparse.Namespace) -> int:
 
 COMMANDS = {
     "demo": _demo, "up": _up, "serve": _serve, "gateway": _gateway, "sim": _sim, "db": _db,
-    "doctor": _doctor, "ladder": _ladder, "conformance": _conformance,
+    "doctor": _doctor, "rehearse": _rehearse, "ladder": _ladder, "conformance": _conformance,
     "account": _account, "backup": _backup, "restore": _restore,
 }  # fmt: skip
 

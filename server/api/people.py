@@ -29,7 +29,7 @@ class Assignment(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     role: Literal["steward", "substitute", "key_holder", "befriender", "family", "duty", "street",
-                  "district"]  # fmt: skip
+                  "district", "rehearsal"]  # fmt: skip
     person_id: Id | None = None
     name: Annotated[str, Field(max_length=64)] = ""
     phone: Annotated[str, Field(pattern=r"^(\+[1-9][0-9]{6,14})?$")] = ""

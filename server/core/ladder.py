@@ -223,6 +223,25 @@ class Roster:
     street: tuple[Person, ...] = ()
     district: tuple[Person, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Refuse to mix: no steward may hear of a rehearsal, and no rehearsal list of a real call,
+        whatever stands in the register."""
+        roles = {p.role for group in fields(self) for p in getattr(self, group.name)}
+        if Role.REHEARSAL in roles and roles != {Role.REHEARSAL}:
+            raise ValueError("a roster is a rehearsal's or a real one's, never both")
+
+    @property
+    def rehearsal(self) -> bool:
+        """Whether these are the people of a rehearsal."""
+        return any(p.role is Role.REHEARSAL for p in self.everyone())
+
+    @staticmethod
+    def rehearsed(people: tuple["Person", ...]) -> "Roster":
+        """Everybody a ladder may name in a rehearsal: the rehearsal list, from the first step to
+        the last. Its people stand there in no other role."""
+        listed = tuple(replace(p, role=Role.REHEARSAL) for p in people)
+        return Roster(stewards=listed, duty=listed)
+
     def people(self, targets: tuple[Target, ...]) -> tuple[Person, ...]:
         """Everyone the targets name who can be reached, each once, in the order named."""
         chosen: dict[int, Person] = {}

@@ -73,6 +73,8 @@ class Role(StrEnum):
     DUTY = "duty"
     STREET = "street"
     DISTRICT = "district"
+    REHEARSAL = "rehearsal"
+    """On the community's rehearsal list: told of simulated terminals, and of nothing else."""
     OPERATOR = "operator"
 
 

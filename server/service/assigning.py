@@ -15,6 +15,7 @@ PLACES = {
     Role.STEWARD: "building_id", Role.SUBSTITUTE: "building_id",
     Role.KEY_HOLDER: "resident_id", Role.BEFRIENDER: "resident_id", Role.FAMILY: "resident_id",
     Role.DUTY: "community_id", Role.STREET: "community_id", Role.DISTRICT: "community_id",
+    Role.REHEARSAL: "community_id",
 }  # fmt: skip
 ROLES = tuple(PLACES)
 POSITIONS = (1, 2)
@@ -57,6 +58,11 @@ def assign(tx: Tx, wanted: Wanted, *, who: str, why: str) -> int:
             return int(taken["id"])
         raise Refused(f"person {person_id} is {wanted.role} there already",
                       zh="此人已登记为该角色。")  # fmt: skip
+    others = {Role(r["role"]) for r in people.roles_of(tx.conn, person_id)}
+    if others and (wanted.role is Role.REHEARSAL) != (others == {Role.REHEARSAL}):
+        raise Refused("who is on the rehearsal list has no other role, and the other way round: "
+                      "take another person or telephone",
+                      zh="演练名单上的人不能另有职责,请换一个人或号码。")  # fmt: skip
     ends = [r["absent_until"] for r in people.roles_of(tx.conn, person_id)]
     absent_until = max((end for end in ends if end is not None), default=None)
     if taken is not None:

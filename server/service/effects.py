@@ -25,7 +25,7 @@ HELP_TEXT_LIFE = timedelta(minutes=10)
 """After this, "help is coming" would be a stale promise on a terminal that was off the air."""
 SOS_LANE, ROUND_LANE = 0, 1
 DESK_WORDS = {Role.OPERATOR: "operator", Role.DUTY: "operator", Role.STREET: "street",
-              Role.DISTRICT: "district"}  # fmt: skip
+              Role.DISTRICT: "district", Role.REHEARSAL: "operator"}  # fmt: skip
 
 
 def roster_of(tx: Tx, row: Mapping[Any, Any]) -> Roster:
@@ -70,6 +70,7 @@ def subject_of(tx: Tx, stored: alerts.Stored) -> Subject:
         code=row["code"],
         labels=labels,
         waited_min=waited,
+        test=row["test"],
     )
 
 

@@ -189,7 +189,8 @@ def _alarm(tx: Tx, house: House, n: _New) -> None:
             resident_id=n.terminal.resident_id,
             building_id=n.terminal.building_id,
             fall=s.type is SignalType.FALL,
-            test=s.test,
+            # Of a rehearsal: told as a test (to its list), no sound, no call to 120.
+            test=s.test or bool(n.terminal.simulated),
             late=n.late,
         )
     elif s.type is SignalType.SOS_CANCEL and n.terminal.resident_id is not None:

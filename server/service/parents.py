@@ -25,7 +25,7 @@ from server.core.words import Fault, Outcome
 from server.database import Tx
 from server.service import raising
 from server.service.house import House
-from server.store import alerts, devices, journal, signals
+from server.store import alerts, devices, journal, people, signals
 
 TOGETHER_WITHIN = timedelta(minutes=30)
 """Trouble of the same cause shows within this: two heartbeats of fifteen minutes."""
@@ -117,11 +117,17 @@ def _counted(tx: Tx, trouble: Trouble) -> dict[int, Counts]:
             assert_never(trouble)
 
 
+def _real(conn: Connection, counted: Mapping[int, Counts]) -> list[Counts]:
+    """The counts without buildings of a rehearsal: a simulated blackout must hide no real fault."""
+    rehearsing = people.rehearsals(conn, counted)
+    return [counts for building_id, counts in counted.items() if building_id not in rehearsing]
+
+
 def _judge(tx: Tx, house: House, trouble: Trouble, due: Sequence[RowMapping]) -> None:
     counted = _counted(tx, trouble)
     standing = _Standing(alerts.open_faults(tx.conn, PARENTS))
     area = standing.area(trouble)
-    if area is None and core.area(list(counted.values())) is Because.TOGETHER:
+    if area is None and core.area(_real(tx.conn, counted)) is Because.TOGETHER:
         area = trouble.area
         _open_parent(tx, house, trouble, None, counted)
     causes: dict[int, Fault | None] = {}
@@ -236,7 +242,7 @@ def _mended(
     for row in standing:
         for trouble, counts in counted.items():
             if row["fault"] == trouble.area.value:
-                if core.area_still(list(counts.values())) is Because.MENDED:
+                if core.area_still(_real(conn, counts)) is Because.MENDED:
                     found.append(row)
             elif row["fault"] == trouble.building.value:
                 its = counts.get(row["building_id"], Counts(0, 0))

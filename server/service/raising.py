@@ -145,6 +145,7 @@ def missed(tx: Tx, house: House, lists: Sequence[Worklist]) -> list[alerts.Store
         wanted.append((decision.alert, {
             "subject": w.about, "building_id": w.building_id, "round_due_at": w.due_at,
             "resident_id": w.resident_id,
+            "test": rosters[w.building_id, w.resident_id].rehearsal,
         }))  # fmt: skip
     tells, raised = [], {}
     for w, stored in zip(fresh, alerts.create_many(tx.conn, wanted, tx.now), strict=True):

@@ -1,7 +1,7 @@
 """Who lives where, and who stands behind each target of a ladder."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -11,9 +11,12 @@ from sqlalchemy import (
     BindParameter,
     Connection,
     RowMapping,
+    String,
     bindparam,
     case,
+    cast,
     delete,
+    func,
     insert,
     or_,
     select,
@@ -33,7 +36,7 @@ SHIFT = t.table(t.DutyShift)
 BUILT_IN_ZONE = "Asia/Shanghai"
 
 
-OFFICES = frozenset({Role.DUTY, Role.STREET, Role.DISTRICT})
+OFFICES = frozenset({Role.DUTY, Role.STREET, Role.DISTRICT, Role.REHEARSAL})
 """Roles that stand behind the whole community."""
 OF_A_RESIDENT = frozenset({Role.KEY_HOLDER, Role.BEFRIENDER, Role.FAMILY})
 
@@ -123,8 +126,18 @@ def _person(row: RowMapping, at: datetime) -> ladder.Person:
     )
 
 
+_REHEARSING = (
+    # With the people, in one statement: asked for nobody, no roster has anybody either.
+    select(func.aggregate_strings(cast(BUILDING.c.id, String), ","))
+    .where(BUILDING.c.id.in_(bindparam("buildings", expanding=True)), BUILDING.c.rehearsal)
+    .scalar_subquery()
+    .label("rehearsing")
+)
 _BEHIND = (
-    select(ASSIGNMENT, PERSON.c.name, PERSON.c.phone, PERSON.c.lang, PERSON.c.opted_out_at)
+    select(
+        ASSIGNMENT, PERSON.c.name, PERSON.c.phone, PERSON.c.lang, PERSON.c.opted_out_at,
+        _REHEARSING,
+    )
     .join(PERSON, PERSON.c.id == ASSIGNMENT.c.person_id)
     .where(
         ASSIGNMENT.c.building_id.in_(bindparam("buildings", expanding=True))
@@ -138,13 +151,14 @@ _BEHIND = (
 def rosters(
     conn: Connection, wanted: Iterable[tuple[int, int | None]], at: datetime
 ) -> dict[tuple[int, int | None], ladder.Roster]:
-    """The roster for each (building id, resident id or None) as of `at`, in one query."""
+    """The roster for each (building id, resident id or None) as of `at`. A building of a rehearsal
+    has the rehearsal list and nobody else; every other building everybody but that list."""
     wanted = set(wanted)
     buildings = {b for b, _ in wanted}
     residents = {r for _, r in wanted if r is not None}
     rows = conn.execute(
         _BEHIND, {"buildings": list(buildings), "residents": list(residents)}
-    ).mappings()
+    ).mappings().all()
     on_rota = _on_rota(conn, at)
     behind: defaultdict[tuple[str, int | None], list[ladder.Person]] = defaultdict(list)
     for row in rows:
@@ -158,8 +172,11 @@ def rosters(
     def stands(role: Role, door: int | None = None) -> tuple[ladder.Person, ...]:
         return tuple(behind[role, door]) if door is not None or role in OFFICES else ()
 
+    rehearsed = ladder.Roster.rehearsed(stands(Role.REHEARSAL))
+    found = rows[0]["rehearsing"] if rows else None
+    rehearsing = {int(b) for b in found.split(",")} if found else set()
     return {
-        (b, r): ladder.Roster(
+        (b, r): rehearsed if b in rehearsing else ladder.Roster(
             stewards=stands(Role.STEWARD, b),
             substitutes=stands(Role.SUBSTITUTE, b),
             key_holders=stands(Role.KEY_HOLDER, r),
@@ -171,6 +188,12 @@ def rosters(
         )
         for b, r in wanted
     }
+
+
+def rehearsals(conn: Connection, building_ids: Collection[int]) -> set[int]:
+    """Which of these buildings are a rehearsal's."""
+    query = select(BUILDING.c.id).where(BUILDING.c.id.in_(building_ids), BUILDING.c.rehearsal)
+    return set(conn.execute(query).scalars())
 
 
 def _on_rota(conn: Connection, at: datetime) -> dict[int, tuple[bool, datetime | None]]:

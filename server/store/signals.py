@@ -105,20 +105,29 @@ class Known(NamedTuple):
     building_id: int | None
     last_sign_ms: int | None
     risk_class: str | None
+    simulated: bool
 
 
 def terminals(conn: Connection, ids: Collection[str]) -> dict[str, Known]:
-    """The active terminals among `ids`, with the resident and door behind each."""
+    """The active terminals among `ids`, with the resident and door behind each.
+
+    Rehearsal and life never mix, whatever stands in the register: a simulated terminal outside a
+    building of a rehearsal is unknown, and a real one inside has no resident there: its press is
+    shown to staff, as of any terminal that nobody was given.
+    """
     if not ids:
         return {}
     among = bulk.among(conn.dialect.name)
     rows = conn.execute(
         text(
             "SELECT terminal.id, terminal.boot, terminal.status, terminal.heartbeat_s,"
-            " terminal.resident_id, resident.next_due_at, resident.state, resident.flat_id,"
-            " resident.building_id, resident.last_sign_at, resident.risk_class"
+            " resident.id, resident.next_due_at, resident.state, resident.flat_id,"
+            " resident.building_id, resident.last_sign_at, resident.risk_class, terminal.simulated"
             " FROM terminal LEFT JOIN resident ON resident.id = terminal.resident_id"
+            " AND terminal.simulated ="
+            " (SELECT rehearsal FROM building WHERE building.id = resident.building_id)"
             f" WHERE terminal.id IN {among} AND terminal.state = 'active'"
+            " AND (NOT terminal.simulated OR resident.id IS NOT NULL)"
         ),
         bulk.listed(ids),
     )
@@ -354,6 +363,8 @@ def awaited_phones(conn: Connection, deadline: datetime) -> list[tuple[int, str]
             RESIDENT.c.next_due_at == deadline,
             RESIDENT.c.state == "active",
             RESIDENT.c.phone != "",
+            # Nobody lives in a rehearsal: a number entered there belongs to somebody else.
+            RESIDENT.c.building_id.not_in(select(BUILDING.c.id).where(BUILDING.c.rehearsal)),
         )
         .order_by(RESIDENT.c.id)
     )

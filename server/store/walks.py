@@ -79,7 +79,10 @@ def unreported(conn: Connection, round_id: int) -> list[int]:
     query = (
         select(BUILDING.c.number)
         .join(TALLY, TALLY.c.building_id == BUILDING.c.id)
-        .where(TALLY.c.round_id == round_id, BUILDING.c.id.not_in(said))
+        .where(
+            TALLY.c.round_id == round_id, BUILDING.c.id.not_in(said),
+            BUILDING.c.rehearsal.is_(False),  # nobody walks where nobody lives
+        )
         .order_by(BUILDING.c.number)
     )
     return list(conn.execute(query).scalars())
