@@ -12,7 +12,7 @@ import random
 import socket
 from collections import deque
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from firmware_sim.line import Broker
 
@@ -20,6 +20,8 @@ FIRST_BOUND_S: Final = 1.0
 LAST_BOUND_S: Final = 30.0
 CONNECT_TIMEOUT_S: Final = 5.0
 MAX_AT_ONCE: Final = 64
+ADDRESS_LIFE_S: Final = 5.0
+Address = tuple[Any, Any, int, str, Any]
 log = logging.getLogger(__name__)
 
 
@@ -55,6 +57,8 @@ class Connector:
         self._attempts: set[asyncio.Task[None]] = set()
         self._pump: asyncio.Task[None] | None = None
         self._told: set[str] = set()
+        self._known: list[Address] = []
+        self._known_until_s = 0.0
 
     def start(self) -> None:
         """Begin to serve the queue."""
@@ -126,9 +130,7 @@ class Connector:
     async def _dial(self) -> socket.socket:
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
-            found = await loop.getaddrinfo(
-                self._broker.host, self._broker.port, type=socket.SOCK_STREAM
-            )
+            found = await self._addresses(loop)
             last: OSError | None = None
             for family, kind, protocol, _, address in found:
                 sock = socket.socket(family, kind, protocol)
@@ -145,6 +147,15 @@ class Connector:
                 else:
                     return sock
         raise last or OSError("the broker's name has no address")
+
+    async def _addresses(self, loop: asyncio.AbstractEventLoop) -> list[Address]:
+        """The broker's addresses. Asked for again after a while: each asking costs a thread."""
+        if loop.time() >= self._known_until_s:
+            self._known = await loop.getaddrinfo(
+                self._broker.host, self._broker.port, type=socket.SOCK_STREAM
+            )
+            self._known_until_s = loop.time() + ADDRESS_LIFE_S
+        return self._known
 
     def _tell_once(self, error: OSError) -> None:
         """One line per kind of trouble, not one per terminal and try."""

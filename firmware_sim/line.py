@@ -1,9 +1,8 @@
-"""One terminal's MQTT connection: paho-mqtt driven by asyncio's sockets.
+"""One terminal's MQTT connection over asyncio's sockets.
 
-paho's own `loop_start` selects and fails past some 340 clients in a process; here its socket
-callbacks register with the event loop and `loop_read`, `loop_write` and `loop_misc` do the rest.
-A `Line` is one connection and is thrown away with it: what must outlive it lies in the
-terminal's flash, never in paho's queue.
+A `Line` is one connection and is thrown away with it: what must outlive it lies in the terminal's
+flash, and nothing is queued or repeated here. It is small, because ten thousand of them live in
+one process.
 
 Sessions are kept by the broker (clean session off; one hour on MQTT 5): a command published
 while a terminal is away for a moment reaches it afterwards, and `exp` guards the stale ones.
@@ -16,18 +15,18 @@ import logging
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Literal, cast
+from typing import Final, Literal
 
-import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
-
+from firmware_sim import mqtt_wire as mqtt
 from firmware_sim import wire
 from firmware_sim.outputs import Publish
+from firmware_sim.wire import Ref
 
 SESSION_EXPIRY_S: Final = 3_600
 MAX_UNACKED: Final = 256
+MOST_WAITING_BYTES: Final = 256 * 1024
+READ_BYTES: Final = 16 * 1024
+FAILURE: Final = 0x80
 log = logging.getLogger(__name__)
 
 MqttVersion = Literal["3.1.1", "5"]
@@ -43,32 +42,24 @@ class Broker:
     keepalive_s: int = 60
 
 
-class _Client(mqtt.Client):
-    """paho with a socket that is already connected: its own connect would block the loop."""
-
-    ready: socket.socket | None = None
-
-    def _create_socket_connection(self) -> socket.socket:
-        sock, self.ready = self.ready, None
-        assert sock is not None, "a line is opened once, with its own socket"
-        return sock
-
-    def drop(self) -> None:
-        """Close the socket without DISCONNECT: the broker then publishes the will."""
-        self._sock_close()
-
-
 @dataclass(slots=True)
 class LineEvents:
-    """Whom to tell. `down` comes once, and only for an end that the line did not ask for."""
+    """Whom to tell. `down` comes once, and only for an end that the line did not ask for. `acked`:
+    the broker has a message (its PUBACK), which is no receipt."""
 
     up: Callable[[], None]
     down: Callable[[str], None]
     message: Callable[[str, bytes], None]
+    acked: Callable[[Ref], None] = lambda _ref: None
 
 
 class Line:
     """A connection attempt and, if the broker agrees, the connection. Not reusable."""
+
+    __slots__ = (
+        "_broker", "_events", "_inbox", "_loop", "_number", "_over", "_password", "_pinged_s",
+        "_sock", "_spoke_s", "_terminal", "_unacked", "_waiting", "_will",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -81,132 +72,193 @@ class Line:
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self._terminal = terminal
+        self._password = password
         self._broker = broker
+        self._will = will
         self._events = events
         self._loop = loop
         self._over = False
-        five = broker.version == "5"
-        self._client = client = _Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=terminal,
-            clean_session=None if five else False,
-            protocol=MQTTProtocolVersion.MQTTv5 if five else MQTTProtocolVersion.MQTTv311,
-            reconnect_on_failure=False,
-        )
-        client.max_queued_messages = MAX_UNACKED
-        client.username_pw_set(terminal, password)
-        client.will_set(will.topic, will.payload, will.qos, will.retain)
-        client.on_connect = self._on_connect
-        client.on_subscribe = self._on_subscribe
-        client.on_disconnect = self._on_disconnect
-        client.on_message = self._on_message
-        client.on_socket_open = self._on_socket_open
-        client.on_socket_close = self._on_socket_close
-        client.on_socket_register_write = self._on_register_write
-        client.on_socket_unregister_write = self._on_unregister_write
+        self._sock: socket.socket | None = None
+        self._inbox = mqtt.Inbox()
+        self._waiting = b""
+        self._unacked: dict[int, Ref | None] = {}
+        self._number = 0
+        self._spoke_s = 0.0
+        self._pinged_s: float | None = None
+
+    @property
+    def _five(self) -> bool:
+        return self._broker.version == "5"
 
     def open(self, sock: socket.socket) -> None:
         """Begin to speak MQTT over a connected, non-blocking socket."""
-        client, broker = self._client, self._broker
-        client.ready = sock
-        if broker.version == "5":
-            # paho gives Properties its names at run time only, and no types.
-            properties: Any = cast(Any, Properties)(PacketTypes.CONNECT)
-            properties.SessionExpiryInterval = SESSION_EXPIRY_S
-            client.connect_async(
-                broker.host,
-                broker.port,
-                broker.keepalive_s,
-                clean_start=False,
-                properties=properties,
+        self._sock = sock
+        self._loop.add_reader(sock, self._readable)
+        will = self._will
+        self._write(
+            mqtt.connect(
+                self._terminal,
+                self._password,
+                (will.topic, will.payload, will.qos, will.retain),
+                self._broker.keepalive_s,
+                SESSION_EXPIRY_S if self._five else None,
             )
-        else:
-            client.connect_async(broker.host, broker.port, broker.keepalive_s)
-        client.reconnect()
+        )
 
     def publish(self, message: Publish) -> bool:
-        """Hand a message to paho; False when it can't take it (the terminal will resend)."""
-        if self._over:
+        """Hand a message to the broker; False when it can't be (the terminal will resend)."""
+        if self._over or self._sock is None or len(self._waiting) > MOST_WAITING_BYTES:
             return False
-        info = self._client.publish(message.topic, message.payload, message.qos, message.retain)
-        return info.rc is MQTTErrorCode.MQTT_ERR_SUCCESS
+        number = None
+        if message.qos:
+            if len(self._unacked) >= MAX_UNACKED:
+                return False
+            number = self._next_number()
+            self._unacked[number] = message.ref
+        self._write(
+            mqtt.publish(
+                message.topic, message.payload, number=number, retain=message.retain,
+                five=self._five,
+            )
+        )  # fmt: skip
+        return not self._over
 
     def keep_alive(self) -> None:
         """To be called every few real seconds: pings, and notices a dead peer."""
-        if not self._over:
-            self._guard(self._client.loop_misc)
+        if self._over or self._sock is None:
+            return
+        now_s = self._loop.time()
+        if self._pinged_s is not None:
+            if now_s - self._pinged_s > self._broker.keepalive_s:
+                self._end("Keep alive timeout")
+        elif now_s - self._spoke_s > self._broker.keepalive_s / 2:
+            self._pinged_s = now_s
+            self._write(mqtt.PING)
 
     def drop(self) -> None:
-        """End at once, as a pulled plug would. No `down` follows."""
+        """End at once, as a pulled plug would, without DISCONNECT: the broker then publishes the
+        will. No `down` follows."""
         self._over = True
-        self._client.drop()
+        self._close()
 
     def freeze(self) -> None:
         """Half-open: the socket stands and nothing passes any more, pings neither. The broker
         finds out after one and a half keepalives; what we publish is lost until `drop`."""
         self._over = True
-        sock = self._client.socket()
-        if sock is not None:
-            self._loop.remove_reader(sock)
-            self._loop.remove_writer(sock)
+        if self._sock is not None:
+            self._loop.remove_reader(self._sock)
+            self._loop.remove_writer(self._sock)
 
     # ---- sockets ----
 
-    def _on_socket_open(self, _client: mqtt.Client, _data: object, sock: Any) -> None:
-        self._loop.add_reader(sock, self._guard, self._client.loop_read)
-
-    def _on_socket_close(self, _client: mqtt.Client, _data: object, sock: Any) -> None:
-        self._loop.remove_reader(sock)
-        self._loop.remove_writer(sock)
-
-    def _on_register_write(self, _client: mqtt.Client, _data: object, sock: Any) -> None:
-        self._loop.add_writer(sock, self._guard, self._client.loop_write)
-
-    def _on_unregister_write(self, _client: mqtt.Client, _data: object, sock: Any) -> None:
-        self._loop.remove_writer(sock)
-
-    def _guard(self, work: Callable[[], object]) -> None:
-        """Run a piece of paho; what it raises ends this line and no other."""
-        try:
-            work()
-        except Exception:
-            log.exception("line of %s failed", self._terminal)
-            self._end("failed in the client")
-            self._client.drop()
-
-    # ---- MQTT ----
-
-    def _on_connect(
-        self, client: mqtt.Client, _data: object, _flags: object, reason: Any, _props: object
-    ) -> None:
-        if self._over:
-            return
-        if reason.is_failure:
-            self._end(f"refused: {reason}")
-            return
-        client.subscribe(
-            [
-                (wire.topic(self._terminal, "cmd"), 1),
-                (wire.topic(self._terminal, "cfg"), 1),
-                (wire.SERVER_STATE_TOPIC, 1),
-            ]
-        )
-
-    def _on_subscribe(self, *_: object) -> None:
-        # Only now are we up: a receipt for what we send first must find our subscription.
-        if not self._over:
-            self._events.up()
-
-    def _on_disconnect(
-        self, _client: mqtt.Client, _data: object, _flags: object, reason: Any, _props: object
-    ) -> None:
-        self._end(str(reason))
-
-    def _on_message(self, _client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
-        if not self._over:
-            self._events.message(message.topic, bytes(message.payload))
+    def _close(self) -> None:
+        sock, self._sock = self._sock, None
+        if sock is not None:
+            self._loop.remove_reader(sock)
+            self._loop.remove_writer(sock)
+            sock.close()
 
     def _end(self, reason: str) -> None:
         if not self._over:
             self._over = True
+            self._close()
             self._events.down(reason)
+
+    def _readable(self) -> None:
+        assert self._sock is not None
+        try:
+            data = self._sock.recv(READ_BYTES)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self._end(error.strerror or "connection lost")
+            return
+        if not data:
+            self._end("Unspecified error")
+            return
+        try:
+            for kind, flags, body in self._inbox.feed(data):
+                self._packet(kind, flags, body)
+                if self._over:
+                    return
+        except Exception:
+            # What one line's bytes break must end this line and no other.
+            log.exception("line of %s failed", self._terminal)
+            self._end("failed in the client")
+
+    def _write(self, data: bytes) -> None:
+        """Now, as far as the socket takes it; the rest when it can take more."""
+        assert self._sock is not None
+        self._spoke_s = self._loop.time()
+        if self._waiting:
+            self._waiting += data
+            return
+        try:
+            sent = self._sock.send(data)
+        except (BlockingIOError, InterruptedError):
+            sent = 0
+        except OSError as error:
+            # Not from within whoever publishes: they have not finished their own step.
+            reason = error.strerror or "connection lost"
+            self._loop.call_soon(self._end, reason)
+            return
+        if sent < len(data):
+            self._waiting = data[sent:]
+            self._loop.add_writer(self._sock, self._writable)
+
+    def _writable(self) -> None:
+        assert self._sock is not None
+        try:
+            sent = self._sock.send(self._waiting)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self._end(error.strerror or "connection lost")
+            return
+        self._waiting = self._waiting[sent:]
+        if not self._waiting:
+            self._loop.remove_writer(self._sock)
+
+    # ---- MQTT ----
+
+    def _next_number(self) -> int:
+        while True:
+            self._number = self._number % 65_535 + 1
+            if self._number not in self._unacked:
+                return self._number
+
+    def _packet(self, kind: int, flags: int, body: bytes) -> None:
+        match kind:
+            case mqtt.CONNACK:
+                self._connected(body)
+            case mqtt.SUBACK:
+                # Only now are we up: a receipt for what we send first must find our subscription.
+                self._events.up()
+            case mqtt.PUBLISH:
+                topic, payload, number = mqtt.published(flags, body, five=self._five)
+                self._events.message(topic, payload)
+                if number is not None and not self._over:
+                    self._write(mqtt.puback(number))
+            case mqtt.PUBACK:
+                ref = self._unacked.pop(int.from_bytes(body[:2], "big"), None)
+                if ref is not None:
+                    self._events.acked(ref)
+            case mqtt.PINGRESP:
+                self._pinged_s = None
+            case mqtt.DISCONNECT:
+                self._end(f"disconnected by the broker: {body[0] if body else 0}")
+            case _:
+                raise mqtt.BadPacket(f"a packet of type {kind}")
+
+    def _connected(self, body: bytes) -> None:
+        if len(body) < 2:
+            raise mqtt.BadPacket("CONNACK")
+        if body[1] >= FAILURE or (body[1] and not self._five):
+            self._end(f"refused: {body[1]}")
+            return
+        topics = (
+            wire.topic(self._terminal, "cmd"),
+            wire.topic(self._terminal, "cfg"),
+            wire.SERVER_STATE_TOPIC,
+        )
+        self._write(mqtt.subscribe(self._next_number(), topics, five=self._five))

@@ -127,8 +127,8 @@ class FleetingStatus(Firmware):
 
     def _open_line(self, terminal: str) -> object:  # type: ignore[override]
         line = super()._open_line(terminal)
-        will = line._client  # the will as well, or the broker would keep that
-        will.will_set(f"xunlou/v1/t/{self.id}/status", b'{"s":"lost","boot":1}', 1, retain=False)
+        # The will as well, or the broker would keep that.
+        line._will = replace(line._will, retain=False)
         return line
 
 
@@ -137,9 +137,7 @@ class WillOfAnotherLife(Firmware):
 
     def _open_line(self, terminal: str) -> object:  # type: ignore[override]
         line = super()._open_line(terminal)
-        line._client.will_set(
-            f"xunlou/v1/t/{self.id}/status", b'{"s":"lost","boot":999}', 1, retain=True
-        )
+        line._will = replace(line._will, payload=b'{"s":"lost","boot":999}')
         return line
 
 
