@@ -72,6 +72,9 @@ class SimConfig:
     mqtt_protocol: MqttVersion = "3.1.1"
     seed: int = 14
     sos_per_hour: float = 0.0
+    accidents_per_hour: float = 0.0
+    blows_per_hour: float = 0.0
+    ramp_s: float = 0.0  # virtual; over it the three rates rise from nothing
     connects_per_s: float = 200.0
     flash_file: Path | None = None
     phones_host: str = "127.0.0.1"
@@ -137,7 +140,10 @@ async def run(
         connects_per_s=config.connects_per_s,
     )
     cast = casting.terminals_of(town, stories)
-    residents = Residents(town, fleet, config.seed, config.sos_per_hour, cast=cast)
+    residents = Residents(
+        town, fleet, config.seed, config.sos_per_hour, config.accidents_per_hour,
+        config.blows_per_hour, config.ramp_s, cast=cast,
+    )  # fmt: skip
     progress = control.Progress(playing=bool(stories))
 
     def heard(story: Scenario, step: Step, result: runner.Result) -> None:

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
 
 from fastapi import APIRouter, HTTPException
+from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
 from firmware_sim.fleet import Fleet
@@ -125,6 +126,38 @@ def find(fleet: Fleet, words: str) -> list[str]:
     return sorted((e.id for e in fleet.terminals if fits(e)), key=calm)
 
 
+def exposition(fleet: Fleet) -> str:
+    """The fleet's figures in Prometheus's text form. Counters never fall within a run."""
+    now = fleet.summary()
+    figures = now.figures
+    lines: list[str] = []
+
+    def add(name: str, kind: str, value: float, labels: str = "") -> None:
+        full = f"xunlou_sim_{name}"
+        if f"# TYPE {full} {kind}" not in lines:
+            lines.append(f"# TYPE {full} {kind}")
+        lines.append(f"{full}{labels} {value:g}")
+
+    for name, gauge in (
+        ("terminals", now.terminals), ("connected", now.connected), ("dark", now.dark),
+        ("waiting", figures.waiting), ("lost", figures.lost),
+    ):  # fmt: skip
+        add(name, "gauge", gauge)
+    for name, counter in (
+        ("sent", figures.sent), ("pubacks", figures.pubacks), ("receipts", figures.receipts),
+        ("resent", figures.resent), ("expired", figures.expired),
+    ):  # fmt: skip
+        add(f"{name}_total", "counter", counter)
+    for kind, count in figures.by_kind.items():
+        add("events_total", "counter", count, f'{{type="{kind}"}}')
+    for rank, ms in figures.receipt_after_ms.items():
+        add("receipt_after_seconds", "gauge", ms / 1000, f'{{rank="{rank}"}}')
+    for fault, count in sorted(now.faults.items()):
+        what = fault.replace("\\", " ").replace('"', " ").replace("\n", " ")
+        add("faults_total", "counter", count, f'{{what="{what}"}}')
+    return "\n".join(lines) + "\n"
+
+
 @dataclass(slots=True)
 class Progress:
     """How far the scenarios have come. Without any they are done from the start."""
@@ -161,6 +194,11 @@ def router(fleet: Fleet, residents: Residents, progress: Progress) -> APIRouter:
             "faults": now.faults,
             "identities": [entry.as_json() for entry in fleet.ledger.entries()],
         }
+
+    @api.get("/metrics", response_class=PlainTextResponse)
+    async def metrics() -> str:
+        """The same for Prometheus, while it runs."""
+        return exposition(fleet)
 
     @api.get("/ledger")
     async def ledger(kind: Kind = Kind.CHECKIN) -> dict[str, Any]:

@@ -358,6 +358,7 @@ class Fleet:
             up=lambda: self._line_up(node),
             down=lambda reason: self._line_down(node, reason),
             message=lambda topic, payload: self._arrived(node, topic, payload),
+            acked=lambda ref: self.ledger.pubacked(node.entry.id, ref, self.clock.now_ms()),
         )
         will = device.will(node.state)
         entry = node.entry

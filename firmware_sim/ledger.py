@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Final
 
 from firmware_sim.wire import ALARM_KINDS, Kind, Ref
@@ -29,6 +30,7 @@ class Entry:
     pressed_ms: int
     attempts: int = 0
     first_sent_ms: int | None = None
+    puback_ms: int | None = None
     receipt_ms: int | None = None
     expired: bool = False
 
@@ -43,6 +45,7 @@ class Entry:
             "pressed_ms": self.pressed_ms,
             "attempts": self.attempts,
             "first_sent_ms": self.first_sent_ms,
+            "puback_ms": self.puback_ms,
             "receipt": self.receipt_ms is not None,
             "receipt_ms": self.receipt_ms,
             "expired": self.expired,
@@ -56,12 +59,26 @@ class Figures:
     presses: int
     checkins: int
     sent: int
+    pubacks: int
     receipts: int
     resent: int
     expired: int
     waiting: int
     lost: int
     by_kind: dict[str, int]
+    receipt_after_ms: dict[str, int]
+    """Virtual milliseconds from press to receipt: p50, p95, p99 and max, of those still in the
+    books; empty before the first."""
+
+
+def percentiles(values: Iterable[int]) -> dict[str, int]:
+    """By nearest rank."""
+    ordered = sorted(values)
+    if not ordered:
+        return {}
+    ranks = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+    found = {name: ordered[ceil(part * len(ordered)) - 1] for name, part in ranks.items()}
+    return found | {"max": ordered[-1]}
 
 
 @dataclass(slots=True)
@@ -76,6 +93,7 @@ class Ledger:
     _entries: dict[Identity, Entry] = field(default_factory=dict)
     _stored: Counter[str] = field(default_factory=Counter)
     _sent: int = 0
+    _pubacks: int = 0
     _receipts: int = 0
     _resent: int = 0
     _expired: int = 0
@@ -100,6 +118,13 @@ class Ledger:
             self._sent += 1
         else:
             self._resent += 1
+
+    def pubacked(self, t: str, ref: Ref, now_ms: int) -> None:
+        """The broker has one attempt of it; the first counts."""
+        entry = self._entries.get((t, ref))
+        if entry is not None and entry.puback_ms is None:
+            entry.puback_ms = now_ms
+            self._pubacks += 1
 
     def receipted(self, t: str, ref: Ref, now_ms: int) -> None:
         """The terminal has taken the receipt; repeats don't count."""
@@ -135,12 +160,18 @@ class Ledger:
             presses=sum(self._stored.values()),
             checkins=self._stored[Kind.CHECKIN],
             sent=self._sent,
+            pubacks=self._pubacks,
             receipts=self._receipts,
             resent=self._resent,
             expired=self._expired,
             waiting=len(held),
             lost=lost,
             by_kind=dict(sorted(self._stored.items())),
+            receipt_after_ms=percentiles(
+                entry.receipt_ms - entry.pressed_ms
+                for entry in self._entries.values()
+                if entry.receipt_ms is not None
+            ),
         )
 
     def _fold(self) -> None:

@@ -101,6 +101,12 @@ def _sim_parser(commands: Any) -> None:
     sim.add_argument("--seed", type=int, default=314)
     sim.add_argument("--phones-port", type=int, default=8001)
     sim.add_argument("--sos-per-hour", type=float, default=6.0)
+    sim.add_argument("--accidents-per-hour", type=float, default=0.0, help="each taken back")
+    sim.add_argument("--blows-per-hour", type=float, default=0.0,
+                     help="falls, hard chairs and dropped pendants, a third each")
+    sim.add_argument("--ramp", dest="ramp_s", type=float, default=0.0, metavar="S",
+                     help="virtual seconds over which these rates rise from nothing")
+    sim.add_argument("--connects-per-s", type=float, default=200.0)
     sim.add_argument("--scenario", action="append", default=[], metavar="NAME",
                      help="of the library, a YAML file, or all; may be repeated")
     sim.add_argument("--junit", type=Path, help="write the scenarios' report here (JUnit XML)")

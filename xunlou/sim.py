@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from firmware_sim import app, junit, runner, scenario
@@ -50,6 +51,10 @@ async def run(args: argparse.Namespace) -> int:
         stay=args.stay,
         seed=args.seed,
         sos_per_hour=args.sos_per_hour,
+        accidents_per_hour=args.accidents_per_hour,
+        blows_per_hour=args.blows_per_hour,
+        ramp_s=args.ramp_s,
+        connects_per_s=args.connects_per_s,
         phones_port=args.phones_port,
         twilio=app.TwilioSettings(
             account_sid=account or "AC-of-nobody",
@@ -68,5 +73,10 @@ async def run(args: argparse.Namespace) -> int:
     result = await app.run(config, stop_on_signals(), report=_say)
     if args.junit:
         junit.write(args.junit, result.steps)
-    print(json.dumps({"ok": result.ok}), flush=True)
+    summary = result.summary
+    said = {
+        "ok": result.ok, "terminals": summary.terminals, "connected": summary.connected,
+        "reconciliation": asdict(summary.figures), "faults": summary.faults,
+    }  # fmt: skip
+    print(json.dumps(said), flush=True)
     return 0 if result.ok else 1

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from fleet_kit import GatewayDouble, RealBroker
+from prometheus_client.parser import text_string_to_metric_families
 
 from firmware_sim import app
 from firmware_sim.clock import ScaledClock
@@ -86,6 +87,16 @@ async def test_a_round_is_kept_controlled_and_stopped_in_time(
         assert (view["led"], view["pending"]) == ("centre_has_it", [])
         books = await summary()
         assert books["lost"] == 0
+        assert books["pubacks"] == books["sent"] == books["receipts"]
+        assert 0 < books["receipt_after_ms"]["p50"] <= books["receipt_after_ms"]["max"]
+        told = {
+            (sample.name, *sample.labels.values()): sample.value
+            for family in text_string_to_metric_families((await client.get("/sim/metrics")).text)
+            for sample in family.samples
+        }
+        assert told[("xunlou_sim_receipts_total",)] == books["receipts"]
+        assert told[("xunlou_sim_events_total", "checkin")] == TERMINALS
+        assert told[("xunlou_sim_lost",)] == 0
         assert [(s["t"], s["seq"], s["receipt"]) for s in books["identities"]] == [
             ("gd-007", pressed["seq"], True)
         ]

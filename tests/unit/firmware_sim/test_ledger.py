@@ -73,3 +73,20 @@ def test_full_books_forget_settled_reports_first_and_open_ones_never() -> None:
     assert ledger.entry("t-1", Ref(1, 1)) is not None
     assert ledger.entry("t-1", Ref(1, 2)) is not None
     assert ledger.entry("t-1", Ref(1, 3)) is None
+
+
+def test_three_acknowledgements_are_three_figures() -> None:
+    """Sent, taken by the broker, committed by the centre; and how long the last one took."""
+    ledger = Ledger()
+    for seq in range(1, 101):
+        ledger.stored("t-1", Ref(1, seq), Kind.CHECKIN, False, 1000)
+        ledger.sent("t-1", Ref(1, seq), Kind.CHECKIN, 1000)
+        if seq <= 90:
+            ledger.pubacked("t-1", Ref(1, seq), 1010)
+            ledger.pubacked("t-1", Ref(1, seq), 1020)
+        if seq <= 80:
+            ledger.receipted("t-1", Ref(1, seq), 1000 + seq)
+    figures = ledger.figures([])
+    assert (figures.sent, figures.pubacks, figures.receipts, figures.lost) == (100, 90, 80, 20)
+    assert figures.receipt_after_ms == {"p50": 40, "p95": 76, "p99": 80, "max": 80}
+    assert Ledger().figures([]).receipt_after_ms == {}
