@@ -87,7 +87,7 @@ class _Standing:
 
 def silent(tx: Tx, house: House, limit: int) -> int:
     """Judge up to `limit` terminals whose heartbeat is overdue; returns how many."""
-    due = signals.devices_overdue(tx.conn, tx.now, limit)
+    due = signals.devices_overdue(tx.conn, tx.now, limit, hold=True)
     if due:
         devices.lost(tx.conn, [r["id"] for r in due], tx.now)
         _judge(tx, house, Trouble.NETWORK, due)

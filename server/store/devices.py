@@ -84,18 +84,18 @@ def dark_by_building(
 
 
 def mains_overdue(conn: Connection, now: datetime, limit: int) -> Sequence[RowMapping]:
-    """Terminals whose loss of mains is to be judged by `now`, with their door."""
-    return (
-        conn.execute(
-            select(TERMINAL, RESIDENT.c.building_id, RESIDENT.c.flat_id)
-            .outerjoin(RESIDENT, RESIDENT.c.id == TERMINAL.c.resident_id)
-            .where(TERMINAL.c.mains_due_at.is_not(None), TERMINAL.c.mains_due_at <= now)
-            .order_by(TERMINAL.c.mains_due_at, TERMINAL.c.id)
-            .limit(limit)
-        )
-        .mappings()
-        .all()
+    """Terminals whose loss of mains is to be judged by `now`, with their door. On PostgreSQL they
+    are held, and those whose word is just coming in are left out."""
+    query = (
+        select(TERMINAL, RESIDENT.c.building_id, RESIDENT.c.flat_id)
+        .outerjoin(RESIDENT, RESIDENT.c.id == TERMINAL.c.resident_id)
+        .where(TERMINAL.c.mains_due_at.is_not(None), TERMINAL.c.mains_due_at <= now)
+        .order_by(TERMINAL.c.mains_due_at, TERMINAL.c.id)
+        .limit(limit)
     )
+    if conn.dialect.name != "sqlite":
+        query = query.with_for_update(skip_locked=True, key_share=True, of=TERMINAL)
+    return conn.execute(query).mappings().all()
 
 
 def mains_lost(conn: Connection, ids: Collection[str], now: datetime, judge_at: datetime) -> None:

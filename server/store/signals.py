@@ -175,9 +175,16 @@ _SILENT = (
 )
 
 
-def devices_overdue(conn: Connection, now: datetime, limit: int) -> Sequence[RowMapping]:
-    """Terminals whose heartbeat should have come by `now`."""
-    return conn.execute(_SILENT, {"now": now, "most": limit}).mappings().all()
+_SILENT_HELD = _SILENT.with_for_update(skip_locked=True, key_share=True, of=TERMINAL)
+
+
+def devices_overdue(
+    conn: Connection, now: datetime, limit: int, *, hold: bool = False
+) -> Sequence[RowMapping]:
+    """Terminals whose heartbeat should have come by `now`. With `hold` they are held, and those
+    whose word is just coming in are left out."""
+    query = _SILENT_HELD if hold and conn.dialect.name != "sqlite" else _SILENT
+    return conn.execute(query, {"now": now, "most": limit}).mappings().all()
 
 
 def heartbeats_anew(conn: Connection, now: datetime, intervals: float) -> None:
