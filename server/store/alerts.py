@@ -6,7 +6,18 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import JSON, Connection, RowMapping, bindparam, delete, select, text, update
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Connection,
+    Integer,
+    RowMapping,
+    bindparam,
+    delete,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from server import tables as t
@@ -333,18 +344,16 @@ def create(
     return Stored(row, _sorted(alert))
 
 
-_KINDS: Mapping[type, bulk.Kind] = {int: "bigint", bool: "boolean"}
+_KINDS: Sequence[tuple[type, bulk.Kind]] = (
+    (t.Instant, "bigint"), (Integer, "bigint"), (Boolean, "boolean"), (JSON, "json"),
+)  # fmt: skip
 _MANY = select(ALERT).where(ALERT.c.id.in_(bindparam("ids", expanding=True)))
 
 
 def _bulk_columns(names: Sequence[str]) -> bulk.Columns:
     def kind(name: str) -> bulk.Kind:
-        column = ALERT.c[name]
-        if isinstance(column.type, t.Instant):
-            return "bigint"
-        if isinstance(column.type, JSON):
-            return "json"
-        return _KINDS.get(column.type.python_type, "text")
+        type_ = ALERT.c[name].type
+        return next((kind for known, kind in _KINDS if isinstance(type_, known)), "text")
 
     return tuple((name, kind(name)) for name in names)
 

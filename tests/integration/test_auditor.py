@@ -6,6 +6,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 from fastapi import FastAPI
 from sqlalchemy import Connection, update
 
@@ -170,6 +171,7 @@ async def test_the_outside_is_pinged_only_while_all_is_well(tmp_path: Path) -> N
         await asyncio.wait_for(task, 5)
 
 
+@pytest.mark.sqlite_only(reason="only SQLite has one lock for all that is written")
 async def test_a_locked_database_is_told_past_it(tmp_path: Path) -> None:
     """Somebody holds the database's only write lock while a step is overdue: neither the sweep nor
     a fault can be written. The audit does not wait for it; the duty phones are texted."""

@@ -215,6 +215,7 @@ async def test_the_halls_screen_needs_its_token_and_forgets_old_ones(tmp_path: P
         assert (await hall.get("/kiosk")).status_code == 403
 
 
+@pytest.mark.sqlite_only(reason="reads SQLite's own words for a plan")
 async def test_a_page_costs_few_looks_whatever_the_past(tmp_path: Path) -> None:
     """The history behind a door and a contact's last words are found by an index."""
     async with a_town(tmp_path, START) as town:
