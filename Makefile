@@ -69,6 +69,7 @@ bench: setup ## Measure; one JSON line each (docs/performance.md)
 	@$(BIN)/python -m tests.bench.detection
 	@$(BIN)/python -m tests.bench.fleet
 	@$(BIN)/python -m tests.bench.sim_fleet
+	@$(BIN)/python -m tests.bench.register
 
 screenshots: setup ## Take the pictures of docs/screens.md anew (two minutes)
 	@$(BIN)/python -m tests.screens $(ARGS)

@@ -18,6 +18,7 @@ from dashboards import (
     handover_page,
     kiosk,
     palette,
+    register_files,
     reports,
     residents,
     steward,
@@ -181,7 +182,7 @@ def mount(app: FastAPI, reader: Reader, wall_times_ms: dict[str, int] | None = N
     app.include_router(alert_page.router(reader, WALL_TIMES_MS | (wall_times_ms or {})))
     app.include_router(handover_page.router(reader))
     app.include_router(steward.router(reader))
-    for register in (buildings, residents, kiosk, reports, accounts):
+    for register in (buildings, residents, kiosk, register_files, reports, accounts):
         app.include_router(register.router(reader))
     app.mount("/static", _Files(directory=STATIC), name="static")
     errors.add_handlers(app)

@@ -18,6 +18,14 @@ class ReportRefused(Exception):
         self.why = why
 
 
+class FileRefused(Exception):
+    """A file of the register can't be read, or not be given; `words` by language say why."""
+
+    def __init__(self, words: Mapping[str, str]) -> None:
+        super().__init__(words["en"])
+        self.words = words
+
+
 class RegisterReader(Protocol):
     """The read side of people and places."""
 
@@ -62,4 +70,23 @@ class RegisterReader(Protocol):
 
     async def duty_phones(self) -> list[str]:
         """The care centre's telephones, for the hall's screen."""
+        ...
+
+    async def register_import(
+        self, user: Any, content: bytes, lang: str, *, apply: bool
+    ) -> Mapping[str, Any]:
+        """Compares a file with the register or takes it: {counts {added, changed, left,
+        rejected}, problems and notes [{line, column, reason}], problems_all, changes [{line,
+        about, what, fields {name: {before, after}}}], changes_all}. Raises FileRefused."""
+        ...
+
+    async def register_rejected(self, user: Any, content: bytes, lang: str) -> bytes | None:
+        """The rows of a file that are rejected, with their reasons, as XLSX; None: none are."""
+        ...
+
+    async def register_export(
+        self, user: Any, lang: str, *, secrets: bool, reason: str
+    ) -> bytes:
+        """The whole register as XLSX; with the ways in and health notes for a reason. Logged.
+        Raises FileRefused."""
         ...

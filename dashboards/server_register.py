@@ -1,21 +1,37 @@
 """The part of the pages' Reader that reads buildings, residents and reports from the server."""
 
+import asyncio
 import hashlib
 import hmac
 from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Any
 
-from dashboards.register_reader import Kiosk, ReportRefused
+from fastapi import HTTPException
+
+from dashboards.reader import User
+from dashboards.register_reader import FileRefused, Kiosk, ReportRefused
 from server import building_detail, report, resident_detail
+from server.api import register_files
+from server.core.access import Right
 from server.core.reports import BadPeriod
 from server.database import Tx
 from server.runtime import Runtime
 from server.service import acting
+from server.service.refusals import Refused
+from server.service.register import exporting
+from server.sheets.reading import Unreadable
+from server.sheets.writing import as_xlsx
 from server.store import people
 
 Json = Mapping[str, Any]
 WEEK = timedelta(days=6)
+
+
+def _whole(user: User) -> None:
+    """A file may name any house: it is for those who answer for all of them. Raises 403."""
+    if user.scope is not None and user.scope.buildings is not None:
+        raise HTTPException(403)
 
 
 class ServerRegister:
@@ -113,3 +129,44 @@ class ServerRegister:
     async def duty_phones(self) -> list[str]:
         """The care centre's telephones."""
         return await self._runtime.database.read(people.duty_phones)
+
+    async def register_import(
+        self, user: User, content: bytes, lang: str, *, apply: bool
+    ) -> Json:
+        """A file compared with the register, or taken."""
+        _whole(user)
+        try:
+            file = await register_files.take(
+                self._runtime, content, dry_run=not apply, who=user.name, why="", via="page"
+            )
+        except Unreadable as error:
+            raise FileRefused(error.words) from error
+        return register_files.report(file, lang)
+
+    async def register_rejected(
+        self, user: User, content: bytes, lang: str
+    ) -> bytes | None:
+        """The rejected rows with their reasons."""
+        _whole(user)
+        try:
+            file = await register_files.take(
+                self._runtime, content, dry_run=True, who="", why="", via="page"
+            )
+        except Unreadable as error:
+            raise FileRefused(error.words) from error
+        return await asyncio.to_thread(file.rejected, lang)
+
+    async def register_export(
+        self, user: User, lang: str, *, secrets: bool, reason: str
+    ) -> bytes:
+        """The whole register; logged."""
+        _whole(user)
+        if secrets and Right.ACCESS not in user.rights:
+            raise HTTPException(403)
+        try:
+            found = await self._runtime.database.write(
+                lambda tx: exporting.export(tx, lang=lang, secrets=secrets, who=user.name, why=reason)
+            )
+        except Refused as error:
+            raise FileRefused(error.words) from error
+        return await asyncio.to_thread(as_xlsx, found)

@@ -35,6 +35,7 @@ from server.api import (
     people,
     refusals,
     register,
+    register_files,
     rounds,
     sight,
     signals,
@@ -68,6 +69,11 @@ from server.takeover import Takeover
 log = logging.getLogger(__name__)
 SECRET_LEAST = 16
 BODY_MOST_BYTES = 2 * 1024 * 1024
+FILE_MOST_BYTES = 24 * 1024 * 1024
+FILE_PATHS = frozenset({
+    "/api/v1/register/import", "/register/import", "/register/apply", "/register/rejected",
+})  # fmt: skip
+"""Where a file of the register comes in: only staff get as far as sending one."""
 OPERATOR = "operator"
 GRACE_S = 2
 FIRST_LOGIN = """
@@ -216,8 +222,8 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.state.runtime = runtime
     app.add_exception_handler(refusals.Refusal, refusals.answer)
     resources = (
-        health, measures, signals, sight, alerts, register, addresses, absences, people, rounds,
-        ladder, feed, inbound, status, voice,
+        health, measures, signals, sight, alerts, register, register_files, addresses, absences,
+        people, rounds, ladder, feed, inbound, status, voice,
     )  # fmt: skip
     for resource in resources:
         app.include_router(resource.router)
@@ -239,7 +245,8 @@ class _TooLarge(Exception):
 
 
 class BoundedBodies:
-    """Refuses bodies over 2 MiB, announced or not. Plain ASGI, so that streams pass untouched."""
+    """Refuses bodies over 2 MiB (where a file of the register comes in: 24), announced or not.
+    Plain ASGI, so that streams pass untouched."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -250,8 +257,9 @@ class BoundedBodies:
             await self._app(scope, receive, send)
             return
         length = Headers(scope=scope).get("content-length", "")
-        left = BODY_MOST_BYTES
-        refusal = JSONResponse({"detail": f"at most {BODY_MOST_BYTES} bytes a request"}, 413)
+        most = FILE_MOST_BYTES if scope["path"] in FILE_PATHS else BODY_MOST_BYTES
+        left = most
+        refusal = JSONResponse({"detail": f"at most {most} bytes a request"}, 413)
 
         started = False
 
@@ -270,7 +278,7 @@ class BoundedBodies:
                 started = True
                 await send(message)
 
-        if length.isdigit() and int(length) > BODY_MOST_BYTES:
+        if length.isdigit() and int(length) > most:
             await refusal(scope, receive, send)
             return
         with contextlib.suppress(_TooLarge):

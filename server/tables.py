@@ -87,6 +87,8 @@ class Community(SQLModel, table=True):
     rounds: list[dict[str, Any]] = Field(sa_column=Column(JSON, nullable=False))
     address: str = ""
     address_en: str = ""
+    district: str = ""
+    street: str = ""
 
 
 class Building(SQLModel, table=True):
@@ -190,6 +192,25 @@ class Resident(SQLModel, table=True):
     class_at: datetime | None = _at()
     ended_at: datetime | None = _at()
     ended_how: str | None = None
+    sounds: str = ""
+    """The name in pinyin, whole and by initials, for the search (server/pinyin.py)."""
+
+
+class RegisterChange(SQLModel, table=True):
+    """One change of the register: who, when, why, and each field before and after. `subject`:
+    "resident:17", "person:3", "flat:9", "building:2", "terminal:gd-11-301" … What leads into a
+    home or tells of health is never in `fields`: only that it changed."""
+
+    __tablename__ = "register_change"
+    __table_args__ = (Index("ix_register_change_subject", "subject", "id"),)
+    id: int | None = _id()
+    at: datetime = _at(nullable=False)
+    by: str
+    why: str = ""
+    via: str
+    subject: str
+    what: str
+    fields: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
 
 
 class Terminal(SQLModel, table=True):

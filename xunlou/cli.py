@@ -43,6 +43,18 @@ def _parser() -> argparse.ArgumentParser:
 
     _database_parsers(commands)
 
+    _add_register(commands)
+    _add_ladder(commands)
+
+    exam = commands.add_parser("conformance", help="does a real terminal keep the contract?")
+    exam.add_argument("--terminal", required=True, help="its id")
+    exam.add_argument("--patience", type=float, default=120.0, help="seconds for each thing asked")
+
+    commands.add_parser("doctor", help="look at everything and say what to do")
+    return _with_accounts(parser, commands)
+
+
+def _add_ladder(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     ladder = commands.add_parser("ladder", help="who is told, when, how").add_subparsers(
         dest="action", required=True, metavar="action"
     )
@@ -54,19 +66,31 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument("--kind", choices=["sos", "missed"], default="sos")
     explain.add_argument("--lang", choices=["zh", "en"], default="zh")
 
-    exam = commands.add_parser("conformance", help="does a real terminal keep the contract?")
-    exam.add_argument("--terminal", required=True, help="its id")
-    exam.add_argument("--patience", type=float, default=120.0, help="seconds for each thing asked")
-
-    commands.add_parser("doctor", help="look at everything and say what to do")
-    return _with_accounts(parser, commands)
-
 
 def _with_accounts(parser: argparse.ArgumentParser, commands: Any) -> argparse.ArgumentParser:
     from xunlou import account
 
     account.add_parser(commands)
     return parser
+
+
+def _add_register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    register = commands.add_parser("register", help="the register from a file, and into one")
+    actions = register.add_subparsers(dest="action", required=True, metavar="action")
+    taking = actions.add_parser("import", help="compare a CSV or XLSX with the register; take it")
+    taking.add_argument("file", type=Path)
+    taking.add_argument("--apply", action="store_true", help="write it (default: compare only)")
+    taking.add_argument("--rejected", type=Path, help="write rejected rows and reasons here, XLSX")
+    giving = actions.add_parser("export", help="write the register into a new file")
+    giving.add_argument("file", type=Path, help=".xlsx: all tables; .csv: one (--sheet)")
+    giving.add_argument("--sheet", choices=["residents", "buildings", "offices"],
+                        default="residents")
+    giving.add_argument("--secrets", action="store_true", help="access and health notes too")
+    for parser in (taking, giving):
+        parser.add_argument("--data", type=Path, help="the directory given to `xunlou up`")
+        parser.add_argument("--lang", choices=["zh", "en"], default="zh")
+        parser.add_argument("--reason", default="", help="stands in the journal")
+        parser.add_argument("--who", default="", help="your name, for the journal")
 
 
 def _database_parsers(commands: Any) -> None:
@@ -234,6 +258,12 @@ def _restore(args: argparse.Namespace) -> int:
     return 0
 
 
+def _register(args: argparse.Namespace) -> int:
+    from xunlou import register
+
+    return register.run(args, _database_url(args))
+
+
 def _ladder(args: argparse.Namespace) -> int:
     from xunlou import ladder
 
@@ -260,6 +290,7 @@ COMMANDS = {
     "demo": _demo, "up": _up, "serve": _serve, "gateway": _gateway, "sim": _sim, "db": _db,
     "doctor": _doctor, "rehearse": _rehearse, "ladder": _ladder, "conformance": _conformance,
     "account": _account, "backup": _backup, "restore": _restore,
+    "register": _register,
 }  # fmt: skip
 
 

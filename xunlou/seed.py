@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Table, insert, select
 from server import tables as t
 from server.core.rounds import CLASSES, Plan, next_deadline, owed_by
 from server.core.words import Role
+from server.pinyin import sounds
 from xunlou.community import Building, Community, Flat, Person, Resident
 
 AWAY_FOR = timedelta(days=30)
@@ -89,7 +90,7 @@ class _Loader:
             state="paused" if away else "active", phone="", access_notes=r.access_notes,
             risks="易跌倒" if r.health_flag else "",
             next_due_at=None if away else self._next_due_at[r.risk_class],
-            absent_until=self._away_until if away else None,
+            absent_until=self._away_until if away else None, sounds=sounds(r.name),
         )  # fmt: skip
         self._conn.execute(
             insert(t.table(t.Terminal)).values(

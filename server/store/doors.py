@@ -58,7 +58,8 @@ def search(
     buildings: Collection[int] | None = None,
 ) -> Sequence[RowMapping]:
     """Residents whose flat is `label` (in `building_number`, if given) or whose name has `name`
-    in it; with a building alone, all of its residents."""
+    in it or sounds like it from its beginning on (pinyin, initials); with a building alone, all
+    of its residents."""
     query = _residents().limit(limit)
     if building_number is not None:
         query = query.where(BUILDING.c.number == building_number)
@@ -67,7 +68,12 @@ def search(
     if label:
         query = query.where(FLAT.c.label == label)
     if name:
-        query = query.where(RESIDENT.c.name.contains(name, autoescape=True))
+        heard = "".join(name.split()).casefold()
+        query = query.where(
+            RESIDENT.c.name.contains(name, autoescape=True)
+            | RESIDENT.c.sounds.startswith(heard, autoescape=True)
+            | RESIDENT.c.sounds.contains(f" {heard}", autoescape=True)
+        )
     return conn.execute(query).mappings().all()
 
 

@@ -1,0 +1,138 @@
+"""The register as a file: taken in (compared first), and given out."""
+
+import asyncio
+import base64
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
+
+from server.api.changing import change
+from server.api.deps import Principal, RuntimeDep, needs
+from server.core.access import Right
+from server.core.columns import Sheet
+from server.runtime import Runtime
+from server.service.register import exporting
+from server.service.register.importing import Import
+from server.service.register.words import reason
+from server.sheets.reading import Table, Unreadable
+from server.sheets.writing import as_csv, as_xlsx
+
+router = APIRouter(prefix="/api/v1", tags=["register"])
+Json = dict[str, Any]
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+MOST_SHOWN = 1000
+FILE: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "The file itself: CSV (UTF-8 or GB18030) or XLSX; at most 16 MiB",
+        "content": {"application/octet-stream": {"schema": {"type": "string",
+                                                            "format": "binary"}}},
+    }
+}  # fmt: skip
+Lang = Literal["zh", "en"]
+WholeDep = Annotated[Principal, Depends(needs(Right.REGISTER, whole=True))]
+"""A file may name any house: it is for those who answer for all of them."""
+
+
+async def take(
+    runtime: Runtime, content: bytes, *, dry_run: bool, who: str, why: str, via: str
+) -> Import:
+    """Compare a file with the register or take it, lot by lot. Raises Unreadable."""
+    file = await asyncio.to_thread(Import.of, content)
+    if dry_run:
+        now = runtime.clock.now()
+        await runtime.database.read(lambda c: file.dry_run(c, now))
+        return file
+    for lot in file.lots():
+        file.taken(
+            await runtime.database.write(
+                lambda tx, lot=lot: file.take(tx, lot, who=who, why=why, via=via)  # type: ignore[misc]
+            )
+        )
+    return file
+
+
+def report(file: Import, lang: str) -> Json:
+    """What became of a file, or would: counts, reasons by line and column, and the difference."""
+    def told(problems: list[Any]) -> list[Json]:
+        return [
+            {"line": p.line, "column": p.column, "why": p.why.value, "reason": reason(p, lang)}
+            for p in problems[:MOST_SHOWN]
+        ]  # fmt: skip
+
+    return {
+        "counts": {k: file.counts[k] for k in ("added", "changed", "left", "rejected")},
+        "problems": told(file.problems), "problems_all": len(file.problems),
+        "notes": told(file.notes),
+        "changes": [
+            {"line": c.line, "about": c.title, "what": c.what,
+             "fields": {k: {"before": v[0], "after": v[1]} for k, v in c.fields.items()}}
+            for c in file.changes[:MOST_SHOWN]
+        ],
+        "changes_all": len(file.changes),
+    }  # fmt: skip
+
+
+@router.post("/register/import", openapi_extra=FILE)
+async def import_file(
+    request: Request,
+    runtime: RuntimeDep,
+    staff: WholeDep,
+    dry_run: Annotated[bool, Query(description="compare only, write nothing")] = True,
+    why: Annotated[str, Query(alias="reason", max_length=200)] = "",
+    lang: Lang = "zh",
+    rejected: Annotated[bool, Query(description="with the rejected rows, base64 XLSX")] = False,
+) -> Json:
+    """Compare a file with the register, or (`dry_run=false`) take it. A bad row stops nothing;
+    each is told with line, column and reason. Again is as good as once."""
+    content = await request.body()
+    try:
+        file = await take(
+            runtime, content, dry_run=dry_run, who=staff.name, why=why, via="api"
+        )
+    except Unreadable as error:
+        raise HTTPException(422, error.words[lang]) from error
+    told = {"dry_run": dry_run, **report(file, lang)}
+    if rejected:
+        book = await asyncio.to_thread(file.rejected, lang)
+        told["rejected_xlsx"] = base64.b64encode(book).decode() if book else None
+    return told
+
+
+async def give(
+    runtime: Runtime, staff: Principal, form: str, *, sheet: Sheet, lang: str, secrets: bool,
+    why: str,
+) -> Response:
+    """The register as a file of that form: one table as CSV, all of them as XLSX."""
+    found: list[Table] = await change(
+        runtime,
+        lambda tx: exporting.export(tx, lang=lang, secrets=secrets, who=staff.name, why=why),
+    )
+    if form == "xlsx":
+        body, kind, name = await asyncio.to_thread(as_xlsx, found), XLSX, "register.xlsx"
+    else:
+        table = found[(Sheet.BUILDINGS, Sheet.OFFICES, Sheet.RESIDENTS).index(sheet)]
+        body = as_csv(table.headings, [row for _, row in table.rows])
+        kind, name = "text/csv; charset=utf-8", f"{sheet.value}.csv"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"',
+               "Cache-Control": "no-store"}  # fmt: skip
+    return Response(body, media_type=kind, headers=headers)
+
+
+@router.get("/register/export", response_class=Response)
+async def export_file(
+    runtime: RuntimeDep,
+    staff: WholeDep,
+    form: Annotated[Literal["xlsx", "csv"], Query(alias="format")] = "xlsx",
+    sheet: Sheet = Sheet.RESIDENTS,
+    lang: Lang = "zh",
+    secrets: Annotated[bool, Query(description="access and health notes too; needs a reason")]
+    = False,
+    why: Annotated[str, Query(alias="reason", max_length=200)] = "",
+) -> Response:
+    """The register, as an import reads it. Every export is in the journal."""
+    if secrets and Right.ACCESS not in staff.rights:
+        raise HTTPException(403, "access and health notes need the right 'access'")
+    return await give(
+        runtime, staff, form, sheet=sheet, lang=lang, secrets=secrets, why=why
+    )

@@ -1,0 +1,1 @@
+"""The register as files: read, compared with what is registered, taken row by row, written out."""

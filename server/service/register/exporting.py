@@ -1,0 +1,141 @@
+"""The register as tables, just as an import reads them: taken again, they change nothing.
+
+The ways into homes and what concerns health are left out unless somebody gives a reason; either
+way the export is in the journal, with who.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping
+
+from server.core import cells
+from server.core.columns import COLUMNS, TITLES, Column, Sheet, heading
+from server.core.words import Role
+from server.database import Tx
+from server.service.refusals import Refused
+from server.sheets.reading import Table
+from server.store import journal
+from server.store import register as store
+
+MOST_CONTACTS = 9
+LEAST_REASON = 3
+
+
+def export(tx: Tx, *, lang: str, secrets: bool, who: str, why: str) -> list[Table]:
+    """All three tables, with headings in `lang`. `secrets`: with access notes, places of keys and
+    health notes, for a reason. Raises Refused without one."""
+    why = " ".join(why.split())[:200]
+    if secrets and len(why) < LEAST_REASON:
+        raise Refused("access and health notes leave only for a reason; give one",
+                      zh="导出进门办法和健康提示要写明理由。")  # fmt: skip
+    found = [_table(tx.conn, sheet, lang, secrets) for sheet in
+             (Sheet.BUILDINGS, Sheet.OFFICES, Sheet.RESIDENTS)]  # fmt: skip
+    journal.note(
+        tx, "register_exported", residents=len(found[2].rows), secrets=secrets, by=who, why=why
+    )
+    return found
+
+
+def _table(conn: Connection, sheet: Sheet, lang: str, secrets: bool) -> Table:
+    lines = {
+        Sheet.BUILDINGS: _buildings, Sheet.OFFICES: _offices, Sheet.RESIDENTS: _residents
+    }[sheet](conn, lang)  # fmt: skip
+    columns: list[tuple[str, Column, int]] = []
+    shown = [c for c in COLUMNS[sheet] if secrets or not c.secret]
+    for column in shown:
+        if not column.many:
+            columns.append((column.key, column, 1))
+    # A person's columns stand side by side, so that a sheet can be read: who, number, where.
+    for number in range(1, MOST_CONTACTS + 1):
+        for column in shown:
+            key = column.key if number == 1 else f"{column.key}:{number}"
+            base = column.key.removesuffix("_phone").replace("key_place", "key_holder")
+            stem = base if number == 1 else f"{base}:{number}"
+            if column.many and (number == 1 or any(stem in line for line in lines)):
+                columns.append((key, column, number))
+    rows = tuple(
+        (n, tuple(line.get(key, "") for key, _, _ in columns)) for n, line in enumerate(lines, 2)
+    )
+    headings = tuple(heading(column, lang, number) for _, column, number in columns)
+    return Table(TITLES[sheet][lang == "en"], headings, rows)
+
+
+def _behind(people: Sequence[RowMapping], roles: Mapping[Role, str]) -> dict[str, str]:
+    """Cells of contacts, the first of a role without a number."""
+    line: dict[str, str] = {}
+    count: defaultdict[str, int] = defaultdict(int)
+    for p in people:
+        base = roles.get(Role(p["role"]))
+        if base is None or count[base] == MOST_CONTACTS:
+            continue
+        count[base] += 1
+        tail = f":{count[base]}" if count[base] > 1 else ""
+        line[f"{base}{tail}"] = p["name"]
+        line[f"{base}_phone{tail}"] = cells.phone_text(p["phone"])
+        if p["role"] == Role.KEY_HOLDER:
+            line[f"key_place{tail}"] = p["key_place"]
+    return line
+
+
+def _buildings(conn: Connection, _lang: str) -> list[dict[str, str]]:
+    community, found = store.community(conn), store.all_buildings(conn)
+    behind: defaultdict[int, list[RowMapping]] = defaultdict(list)
+    for a in store.behind_buildings(conn, [b["id"] for b in found]):
+        behind[a["building_id"]].append(a)
+    lines = []
+    for b in found:
+        assert community is not None, "a building has a community"
+        line = {"district": community["district"], "street": community["street"],
+                "community": community["name"], "building": str(b["number"])}  # fmt: skip
+        for a in behind[b["id"]]:
+            if a["role"] == Role.STEWARD:
+                place = "head" if a["position"] == 1 else "second"
+                line[place] = a["name"]
+                line[f"{place}_phone"] = cells.phone_text(a["phone"])
+        lines.append(line | _behind(behind[b["id"]], {Role.SUBSTITUTE: "substitute"}))
+    return lines
+
+
+def _offices(conn: Connection, lang: str) -> list[dict[str, str]]:
+    return [
+        {"role": cells.word_for(a["role"], cells.OFFICE, lang), "name": a["name"],
+         "phone": cells.phone_text(a["phone"]), "lang": cells.word_for(a["lang"], cells.LANG, lang)}
+        for a in store.offices(conn)
+    ]  # fmt: skip
+
+
+_OF_RESIDENT = {
+    Role.KEY_HOLDER: "key_holder", Role.BEFRIENDER: "befriender", Role.FAMILY: "family",
+}  # fmt: skip
+
+
+def _residents(conn: Connection, lang: str) -> list[dict[str, str]]:
+    found = store.all_residents(conn)
+    ids = [r["id"] for r in found]
+    behind: defaultdict[int, list[RowMapping]] = defaultdict(list)
+    for a in store.behind_residents(conn, ids):
+        behind[a["resident_id"]].append(a)
+    terminals: dict[int, str] = {}
+    for t in store.terminals_of(conn, ids):
+        if t["state"] == "active":
+            terminals.setdefault(t["resident_id"], t["id"])
+
+    def line(r: RowMapping) -> dict[str, Any]:
+        return {
+            "id": str(r["id"]), "building": str(r["number"]), "stairwell": r["stairwell"],
+            "floor": str(r["floor"]), "flat": r["label"], "name": r["name"],
+            "birth_date": r["birth_date"].isoformat(),
+            "sex": cells.word_for(r["sex"], cells.SEX, lang),
+            "living": cells.word_for(r["living"], cells.LIVING, lang),
+            "risk_class": r["risk_class"], "phone": _phone(r["phone"]),
+            "terminal": terminals.get(r["id"], ""), "risks": r["risks"],
+            "access_notes": r["access_notes"], **_behind(behind[r["id"]], _OF_RESIDENT),
+        }  # fmt: skip
+
+    return [line(r) for r in found]
+
+
+def _phone(number: str) -> str:
+    return cells.phone_text(number) if number else ""

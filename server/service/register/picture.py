@@ -1,0 +1,200 @@
+"""What is registered, as far as some rows touch it; and the draft of what they change.
+
+The picture is read in a handful of statements and grows while rows are planned, so that a later
+row sees what an earlier one will have added, in a dry run as in earnest.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection, RowMapping
+
+from server.core.columns import Sheet
+from server.core.words import Role
+from server.service.register.rows import Row
+from server.store import people
+from server.store import register as store
+
+Door = tuple[int, str]
+
+
+@dataclass(slots=True, eq=False)
+class Resident:
+    """A resident as registered (`row`), or as drafted (`row` is None)."""
+
+    name: str
+    door: Door
+    row: RowMapping | None
+    place: int
+    """Row id, or the place among the draft's new residents."""
+    terminal: str | None = None
+    contacts: dict[tuple[str, str], RowMapping | None] = field(default_factory=dict)
+    """(role, phone) → the assignment's row, None while it is drafted."""
+
+
+@dataclass(slots=True, eq=False)
+class House:
+    """A building with its stewards by position, and its substitutes' numbers."""
+
+    id: int | None
+    stewards: dict[int, RowMapping] = field(default_factory=dict)
+    substitutes: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True, eq=False)
+class Flat:
+    """A door; `id` is None while it is drafted."""
+
+    id: int | None
+    label: str
+    floor: int
+    stairwell: str
+
+
+@dataclass(slots=True, eq=False)
+class Picture:
+    """The part of the register that some rows touch."""
+
+    now: datetime
+    today: date
+    community: RowMapping | None
+    facts: people.CommunityFacts | None
+    houses: dict[int, House]
+    flats: dict[Door, Flat]
+    residents: dict[int, Resident]
+    at_door: defaultdict[Door, list[Resident]]
+    persons: dict[str, str]
+    terminals: dict[str, tuple[str, Resident | None]]
+    """Id → state, and whose it is."""
+    offices: set[tuple[str, str]]
+    community_name: str = ""
+
+
+def door(number: int, label: str) -> Door:
+    """How a door is known: the building's number, and the label in one case."""
+    return number, label.upper()
+
+
+def load(conn: Connection, rows: Sequence[Row], now: datetime) -> Picture:
+    """The picture for these rows."""
+    facts = people.community(conn)
+    numbers = {r.get("building") for r in rows if r.get("building") is not None}
+    houses = {b["number"]: b for b in store.buildings(conn, numbers)}
+    number_of = {b["id"]: number for number, b in houses.items()}
+    picture = Picture(
+        now,
+        now.astimezone(facts.zone if facts else ZoneInfo(people.BUILT_IN_ZONE)).date(),
+        store.community(conn),
+        facts,
+        {number: House(b["id"]) for number, b in houses.items()},
+        {},
+        {},
+        defaultdict(list),
+        {},
+        {},
+        set(),
+        facts.name if facts else "",
+    )
+    resident_rows = [r for r in rows if r.sheet is Sheet.RESIDENTS]
+    if resident_rows:
+        for flat in store.flats(conn, number_of):
+            picture.flats[door(number_of[flat["building_id"]], flat["label"])] = Flat(
+                flat["id"], flat["label"], flat["floor"], flat["stairwell"]
+            )
+        _residents(conn, picture, number_of, {r.get("id") for r in rows if r.get("id")})
+        _terminals(conn, picture, {r.get("terminal") for r in rows if r.get("terminal")})
+    if any(r.sheet is Sheet.BUILDINGS for r in rows):
+        for a in store.behind_buildings(conn, number_of):
+            house = picture.houses[number_of[a["building_id"]]]
+            if a["role"] == Role.STEWARD:
+                house.stewards[a["position"]] = a
+            else:
+                house.substitutes.add(a["phone"])
+    picture.offices = {(a["role"], a["phone"]) for a in store.offices(conn)}
+    phones = {c.phone for r in rows for c in r.contacts}
+    phones |= {r.get("phone") for r in rows if r.sheet is Sheet.OFFICES and r.get("phone")}
+    picture.persons = {p["phone"]: p["name"] for p in store.persons(conn, phones)}
+    return picture
+
+
+def _residents(
+    conn: Connection, picture: Picture, number_of: dict[int, int], ids: Iterable[int]
+) -> None:
+    found = {r["id"]: r for r in store.residents_of(conn, number_of)}
+    found |= {r["id"]: r for r in store.residents_by_id(conn, set(ids) - set(found))}
+    for row in found.values():
+        own = Resident(row["name"], door(row["number"], row["label"]), row, row["id"])
+        picture.residents[row["id"]] = own
+        picture.at_door[own.door].append(own)
+    for a in store.behind_residents(conn, found):
+        picture.residents[a["resident_id"]].contacts[a["role"], a["phone"]] = a
+    for t in store.terminals_of(conn, found):
+        own = picture.residents[t["resident_id"]]
+        picture.terminals[t["id"]] = (t["state"], own)
+        if own.terminal is None and t["state"] == "active":
+            own.terminal = t["id"]
+
+
+def _terminals(conn: Connection, picture: Picture, ids: set[str]) -> None:
+    others = store.terminals(conn, ids - set(picture.terminals))
+    theirs = {t["resident_id"] for t in others if t["resident_id"] is not None}
+    for row in store.residents_by_id(conn, theirs):
+        picture.residents[row["id"]] = Resident(
+            row["name"], door(row["number"], row["label"]), row, row["id"]
+        )
+    for t in others:
+        whose = t["resident_id"]
+        picture.terminals[t["id"]] = (
+            t["state"], None if whose is None else picture.residents[whose]
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that differs: for whoever reads the dry run, and for the history. `subject` is
+    what it is about, as a key ("resident", place) that saving turns into an id. `fields`: name →
+    (before, after); both None where the content is not to be shown."""
+
+    line: int
+    subject: tuple[str, Any]
+    title: str
+    what: str
+    fields: dict[str, tuple[Any, Any]]
+
+
+@dataclass(slots=True, eq=False)
+class NewAssignment:
+    """Somebody who shall stand behind a target."""
+
+    role: Role
+    phone: str
+    resident: Resident | None = None
+    building: int | None = None
+    position: int = 0
+    key_place: str = ""
+
+
+@dataclass(slots=True, eq=False)
+class Draft:
+    """What planned rows will write, in the order in which it has to be written."""
+
+    community: dict[str, Any] = field(default_factory=dict)
+    persons: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Phone → name, language."""
+    buildings: list[int] = field(default_factory=list)
+    flats: list[tuple[int, Flat]] = field(default_factory=list)
+    flat_changes: dict[int, dict[str, Any]] = field(default_factory=dict)
+    residents: list[tuple[Resident, dict[str, Any]]] = field(default_factory=list)
+    resident_changes: dict[int, dict[str, Any]] = field(default_factory=dict)
+    terminals: list[tuple[str, Resident, bool]] = field(default_factory=list)
+    """Id, whose, and whether the terminal is new."""
+    assignments: list[NewAssignment] = field(default_factory=list)
+    key_places: dict[int, dict[str, Any]] = field(default_factory=dict)
+    """Assignment id → where the key is now."""
+    replaced: list[tuple[int, str]] = field(default_factory=list)
+    """Assignment id of a steward's place, and the number of the one who takes it."""
+    changes: list[Change] = field(default_factory=list)

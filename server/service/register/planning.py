@@ -1,0 +1,367 @@
+"""What one row would change. Decides only: the picture and the draft grow, nothing is written.
+
+An empty cell changes nothing. Nobody is taken off, moved or ended by a file: those have pages of
+their own, where somebody is asked for a reason.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+from server.core import cells, rounds
+from server.core.cells import Bad, Why
+from server.core.columns import COLUMNS, Sheet
+from server.core.risk import age_on, risk_class
+from server.core.words import Role
+from server.pinyin import sounds
+from server.service.register.picture import (
+    Change,
+    Draft,
+    Flat,
+    House,
+    NewAssignment,
+    Picture,
+    Resident,
+    door,
+)
+from server.service.register.rows import Contact, Problem, Row
+
+SECRETS = frozenset(c.key for c in COLUMNS[Sheet.RESIDENTS] if c.secret)
+ADDED, CHANGED, LEFT, REJECTED = "added", "changed", "left", "rejected"
+_POSITIONS = {"head": 1, "second": 2}
+_PLAIN = ("name", "birth_date", "sex", "living", "phone", "risks", "access_notes")
+
+
+class Planner:
+    """Plans rows over one picture into one draft. `who` and `why` stand beside an overruled
+    class."""
+
+    def __init__(self, picture: Picture, who: str, why: str) -> None:
+        self.picture = picture
+        self.draft = Draft()
+        self.notes: list[Problem] = []
+        self.outcomes: Counter[str] = Counter()
+        self._who, self._why = who, why
+
+    def plan(self, row: Row) -> str:
+        """What becomes of the row: added, changed, left, or rejected with `row.problems`."""
+        before = len(self.draft.changes)
+        if not row.problems:
+            self._refuse_strange_numbers(row)
+        if not row.problems:
+            by_sheet: dict[Sheet, Callable[[Row], None]] = {
+                Sheet.BUILDINGS: self._building, Sheet.OFFICES: self._office,
+                Sheet.RESIDENTS: self._resident,
+            }  # fmt: skip
+            by_sheet[row.sheet](row)
+        if row.problems:
+            return REJECTED
+        new = self.draft.changes[before:]
+        if not new:
+            return LEFT
+        return ADDED if any(c.what == ADDED and not c.fields for c in new) else CHANGED
+
+    # Each planner below refuses before it drafts anything: a rejected row leaves no half behind.
+
+    def _refuse_strange_numbers(self, row: Row) -> None:
+        people = [(c.phone, c.name, c.column) for c in row.contacts]
+        if row.sheet is Sheet.OFFICES:
+            people.append((row.get("phone"), row.get("name"), "phone"))
+        for phone, name, key in people:
+            known = self.picture.persons.get(phone, name)
+            if cells.name(known) != name:
+                row.refuse(key, Why.NUMBER_OF_ANOTHER, known)
+
+    def _building(self, row: Row) -> None:
+        number, named = row.get("building"), row.get("community")
+        if row.get("head_phone") == row.get("second_phone"):
+            row.refuse("second", Why.SAME_STEWARD)
+        if not self.picture.community_name and not named:
+            row.refuse("community", Why.NO_COMMUNITY)
+        elif named and self.picture.community_name and named != self.picture.community_name:
+            row.refuse("community", Why.OTHER_COMMUNITY, self.picture.community_name)
+        if row.problems:
+            return
+        self._community(row)
+        title = f"{number}"
+        house = self.picture.houses.get(number)
+        if house is None:
+            house = self.picture.houses[number] = House(None)
+            self.draft.buildings.append(number)
+            self._note(row, ("building", number), title, ADDED, {})
+        for contact in row.contacts:
+            if contact.role is Role.STEWARD:
+                self._steward(row, house, contact)
+            elif contact.phone not in house.substitutes:
+                house.substitutes.add(contact.phone)
+                self._person(contact.phone, contact.name)
+                self.draft.assignments.append(
+                    NewAssignment(Role.SUBSTITUTE, contact.phone, building=number)
+                )
+                shown = {"substitute": (None, _who_is(contact))}
+                self._note(row, ("building", number), title, ADDED, shown)
+
+    def _community(self, row: Row) -> None:
+        known = self.picture.community
+        changed = {
+            key: (known[key] if known is not None else None, row.get(key))
+            for key in ("district", "street")
+            if row.get(key) and (known is None or known[key] != row.get(key))
+            and self.draft.community.get(key) != row.get(key)
+        }  # fmt: skip
+        if not self.picture.community_name:
+            self.picture.community_name = self.draft.community["name"] = row.get("community")
+            changed["community"] = (None, row.get("community"))
+        if changed:
+            self.draft.community |= {k: v[1] for k, v in changed.items() if k != "community"}
+            self._note(row, ("community", 0), self.picture.community_name, CHANGED, changed)
+
+    def _steward(self, row: Row, house: House, contact: Contact) -> None:
+        number, position = row.get("building"), _POSITIONS[contact.column]
+        standing = house.stewards.get(position)
+        if standing is not None and standing["phone"] == contact.phone:
+            return
+        self._person(contact.phone, contact.name)
+        was = None
+        if standing is not None:
+            was = f"{standing['name']} {cells.phone_text(standing['phone'])}"
+            self.draft.replaced.append((standing["id"], contact.phone))
+        else:
+            self.draft.assignments.append(
+                NewAssignment(Role.STEWARD, contact.phone, building=number, position=position)
+            )
+        shown = {contact.column: (was, _who_is(contact))}
+        self._note(row, ("building", number), str(number), CHANGED, shown)
+
+    def _office(self, row: Row) -> None:
+        role, phone = row.get("role"), row.get("phone")
+        if not self.picture.community_name:
+            row.refuse("role", Why.NO_COMMUNITY)
+            return
+        if (role, phone) in self.picture.offices:
+            return
+        self.picture.offices.add((role, phone))
+        self._person(phone, row.get("name"), row.get("lang") or "zh")
+        self.draft.assignments.append(NewAssignment(Role(role), phone))
+        shown = {role: (None, f"{row.get('name')} {cells.phone_text(phone)}")}
+        self._note(row, ("community", 0), self.picture.community_name, ADDED, shown)
+
+    def _resident(self, row: Row) -> None:
+        number, label = row.get("building"), row.get("flat")
+        own = self._found(row)
+        if not row.problems and number not in self.picture.houses:
+            row.refuse("building", Why.NO_BUILDING, str(number))
+        born: date | None = row.get("birth_date")
+        if born is not None and born > self.picture.today:
+            row.refuse("birth_date", Why.BORN_IN_FUTURE)
+        if own is None and not row.problems:
+            for key in ("birth_date", "living"):
+                if row.get(key) is None:
+                    row.refuse(key, Why.NEEDED_FOR_NEW)
+        self._check_terminal(row, own)
+        here = door(number, label)
+        flat = self.picture.flats.get(here)
+        floor = row.get("floor")
+        if flat is None and floor is None:
+            try:
+                floor = cells.floor_of(label)
+            except Bad as bad:
+                row.refuse("flat", bad.why)
+        if row.problems:
+            return
+        title = f"{number}-{label} {row.get('name')}"
+        if flat is None:
+            flat = Flat(None, label, floor, row.get("stairwell") or "")
+            self.picture.flats[here] = flat
+            self.draft.flats.append((number, flat))
+        elif flat.id is not None:
+            self._flat_change(row, flat, title)
+        if own is None:
+            own = self._new(row, here)
+            self._note(row, ("resident", own), title, ADDED, {})
+        else:
+            self._change(row, own, title)
+        self._terminal(row, own, title)
+        self._contacts(row, own, title)
+
+    def _found(self, row: Row) -> Resident | None:
+        """Whom the row is about: by number, else by door and name; None: somebody new."""
+        here = door(row.get("building"), row.get("flat"))
+        given = row.get("id")
+        if given is None:
+            named = [r for r in self.picture.at_door[here] if cells.name(r.name) == row.get("name")]
+            living = [r for r in named if r.row is None or r.row["state"] != "ended"]
+            if named and not living:
+                row.refuse("name", Why.ENDED)
+            return living[0] if living else None
+        own = self.picture.residents.get(given)
+        if own is None or own.row is None:
+            row.refuse("id", Why.NO_RESIDENT, str(given))
+        elif own.row["state"] == "ended":
+            row.refuse("id", Why.ENDED)
+        elif own.door != here:
+            row.refuse("flat", Why.LIVES_ELSEWHERE, f"{own.door[0]}-{own.door[1]}")
+        return own
+
+    def _check_terminal(self, row: Row, own: Resident | None) -> None:
+        wanted = row.get("terminal")
+        if wanted is None:
+            return
+        state, whose = self.picture.terminals.get(wanted, ("new", None))
+        if whose is not None and whose is not own:
+            row.refuse("terminal", Why.TERMINAL_TAKEN, f"{whose.door[0]}-{whose.door[1]}")
+        elif state not in ("new", "active"):
+            row.refuse("terminal", Why.TERMINAL_REVOKED)
+        elif own is not None and own.terminal not in (None, wanted):
+            row.refuse("terminal", Why.HAS_TERMINAL, str(own.terminal))
+
+    def _flat_change(self, row: Row, flat: Flat, title: str) -> None:
+        changed: dict[str, tuple[Any, Any]] = {}
+        for key, was in (("floor", flat.floor), ("stairwell", flat.stairwell)):
+            new = row.get(key)
+            if new is not None and new != was:
+                changed[key] = (was, new)
+        if changed and flat.id is not None:
+            values = {key: new for key, (_, new) in changed.items()}
+            self.draft.flat_changes.setdefault(flat.id, {}).update(values)
+            flat.floor = values.get("floor", flat.floor)
+            flat.stairwell = values.get("stairwell", flat.stairwell)
+            self._note(row, ("flat", flat.id), title, CHANGED, changed)
+
+    def _new(self, row: Row, here: tuple[int, str]) -> Resident:
+        rule = risk_class(age_on(row.get("birth_date"), self.picture.today), row.get("living"),
+                          bool(row.get("risks")))  # fmt: skip
+        wanted = row.get("risk_class") or rule
+        values: dict[str, Any] = {
+            "name": row.get("name"), "birth_date": row.get("birth_date"),
+            "sex": row.get("sex") or "", "living": row.get("living"),
+            "phone": row.get("phone") or "", "risks": row.get("risks") or "",
+            "access_notes": row.get("access_notes") or "", "risk_class": wanted,
+            "state": "active", "sounds": sounds(row.get("name")), "class_by": None,
+            "class_why": "", "class_at": None, "next_due_at": None,
+        }  # fmt: skip
+        if wanted != rule:
+            values |= {"class_by": self._who, "class_why": self._why,
+                       "class_at": self.picture.now}  # fmt: skip
+        if row.get("terminal") is not None:
+            values["next_due_at"] = self._first_due(wanted)
+        own = Resident(row.get("name"), here, None, len(self.draft.residents))
+        self.draft.residents.append((own, values))
+        self.picture.at_door[here].append(own)
+        return own
+
+    def _first_due(self, risk: str) -> Any:
+        """The end of the first round that has yet to open: nobody is missed in a round that was
+        already running when they were registered."""
+        facts = self.picture.facts
+        if facts is None:
+            return None
+        plans, zone, now = facts.plans_of(risk), facts.zone, self.picture.now
+        return next(
+            o.deadline for o in rounds.occurrences(plans, zone, now) if o.opens_at >= now
+        )
+
+    def _change(self, row: Row, own: Resident, title: str) -> None:
+        was = own.row
+        if was is None:  # a second line about somebody new is refused as a double
+            return
+        changed = {}
+        for key in _PLAIN:
+            new = row.get(key)
+            if new is not None and new != _as_read(key, was[key]):
+                changed[key] = (was[key], new)
+        values: dict[str, Any] = {key: new for key, (_, new) in changed.items()}
+        if "name" in values:
+            values["sounds"] = sounds(values["name"])
+        now = {**was, **values}
+        rule = risk_class(
+            age_on(now["birth_date"], self.picture.today), now["living"], bool(now["risks"])
+        )
+        risk = was["risk_class"] if was["class_by"] is not None else rule
+        if changed and risk != was["risk_class"]:
+            values["risk_class"] = risk
+            changed["risk_class"] = (was["risk_class"], risk)
+            due = was["next_due_at"]
+            if was["state"] == "active" and due is not None and due > self.picture.now:
+                facts = self.picture.facts
+                assert facts is not None, "a resident has a community"
+                values["next_due_at"] = rounds.due_anew(
+                    facts.plans_of(risk), facts.zone, self.picture.now, was["last_sign_at"]
+                )
+        held = values.get("risk_class", was["risk_class"])
+        if row.get("risk_class") not in (None, held):
+            self.notes.append(
+                Problem(row.line, row.columns["risk_class"], Why.CLASS_KEPT, held)
+            )
+        if values:
+            self.draft.resident_changes.setdefault(own.place, {}).update(values)
+            self._note(row, ("resident", own), title, CHANGED, changed)
+
+    def _terminal(self, row: Row, own: Resident, title: str) -> None:
+        wanted = row.get("terminal")
+        if wanted is None or own.terminal == wanted:
+            return
+        new = wanted not in self.picture.terminals
+        self.draft.terminals.append((wanted, own, new))
+        self.picture.terminals[wanted] = ("active", own)
+        own.terminal = wanted
+        if own.row is None:
+            return
+        if own.row["state"] == "active" and own.row["next_due_at"] is None:
+            held = self.draft.resident_changes.setdefault(own.place, {})
+            held["next_due_at"] = self._first_due(held.get("risk_class", own.row["risk_class"]))
+        self._note(row, ("resident", own), title, CHANGED, {"terminal": (None, wanted)})
+
+    def _contacts(self, row: Row, own: Resident, title: str) -> None:
+        for contact in row.contacts:
+            key = (contact.role.value, contact.phone)
+            if key not in own.contacts:
+                own.contacts[key] = None
+                self._person(contact.phone, contact.name)
+                self.draft.assignments.append(
+                    NewAssignment(contact.role, contact.phone, resident=own,
+                                  key_place=contact.key_place or "")
+                )  # fmt: skip
+                if own.row is not None:
+                    shown = {contact.role.value: (None, _who_is(contact))}
+                    self._note(row, ("resident", own), title, CHANGED, shown)
+                continue
+            held = own.contacts[key]
+            place = contact.key_place
+            if held is None or place is None or place == _as_read("key_place", held["key_place"]):
+                continue
+            self.draft.key_places[held["id"]] = {"key_place": place}
+            secret = {"key_place": (held["key_place"], place)}
+            self._note(row, ("resident", own), title, CHANGED, secret)
+
+    def _person(self, phone: str, name: str, lang: str = "zh") -> None:
+        if phone not in self.picture.persons:
+            self.picture.persons[phone] = name
+            self.draft.persons[phone] = (name, lang)
+
+    def _note(
+        self, row: Row, subject: tuple[str, Any], title: str, what: str,
+        fields: dict[str, tuple[Any, Any]],
+    ) -> None:
+        shown = {
+            key: (None, None) if key in SECRETS else (_plain(was), _plain(new))
+            for key, (was, new) in fields.items()
+        }
+        self.draft.changes.append(Change(row.line, subject, title, what, shown))
+
+
+def _who_is(contact: Contact) -> str:
+    return f"{contact.name} {cells.phone_text(contact.phone)}"
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def _as_read(key: str, stored: Any) -> Any:
+    """What a stored value would be after it went out and came in again."""
+    if key in ("name", *cells.PROSE):
+        kept = cells.clean(stored, as_written=True)
+        return cells.name(kept) if key == "name" else kept
+    return stored

@@ -1,0 +1,127 @@
+"""Writes a draft in bulk: a handful of statements for any number of rows, in one transaction."""
+
+from typing import Any
+
+from server import tables as t
+from server.core.rounds import BUILT_IN
+from server.core.words import Role
+from server.database import Tx
+from server.service.register.picture import Draft, NewAssignment, Picture, Resident
+from server.store import journal, people
+from server.store import register as store
+
+
+def save(tx: Tx, picture: Picture, draft: Draft, *, who: str, why: str, via: str) -> None:
+    """Write all of the draft, with the history of each change. `via`: page, api or command."""
+    conn = tx.conn
+    community_id = _community(tx, picture, draft)
+    rows = [{"name": name, "phone": phone, "lang": lang}
+            for phone, (name, lang) in draft.persons.items()]  # fmt: skip
+    store.add(conn, t.Person, rows)
+    houses = {n: h.id for n, h in picture.houses.items() if h.id is not None}
+    new = [{"community_id": community_id, "number": n} for n in draft.buildings]
+    houses |= {b["number"]: b["id"] for b in store.add(conn, t.Building, new, "id", "number")}
+    doors = _flats(tx, draft, houses)
+    residents = _residents(tx, picture, draft, houses, doors)
+
+    def id_of(own: Resident) -> int:
+        return own.place if own.row is not None else residents[own.place]
+
+    _terminals(tx, draft, {terminal: id_of(own) for terminal, own, _ in draft.terminals})
+    _assignments(tx, draft, community_id, houses, id_of)
+
+    def subject(kind: str, about: Any) -> str:
+        if kind == "resident":
+            return f"resident:{id_of(about)}"
+        if kind == "building":
+            return f"building:{houses[about]}"
+        return f"{kind}:{community_id if kind == 'community' else about}"
+
+    store.note_changes(conn, [
+        {"at": tx.now, "by": who, "why": why, "via": via, "subject": subject(*c.subject),
+         "what": c.what, "fields": {k: list(v) for k, v in c.fields.items()}}
+        for c in draft.changes
+    ])  # fmt: skip
+    if draft.changes:
+        journal.note(
+            tx, "register_imported", changes=len(draft.changes), residents=len(draft.residents),
+            by=who, why=why,
+        )  # fmt: skip
+
+
+def _community(tx: Tx, picture: Picture, draft: Draft) -> int:
+    values = draft.community
+    if picture.community is not None:
+        store.change(tx.conn, t.Community, {picture.community["id"]: values})
+        return int(picture.community["id"])
+    if not values:
+        return 0  # nothing was drafted: every row of an empty register needs its community
+    row = {"tz": people.BUILT_IN_ZONE, "rounds": [people.plan_to_json(p) for p in BUILT_IN],
+           "district": "", "street": "", **values}  # fmt: skip
+    return int(store.add(tx.conn, t.Community, [row], "id")[0]["id"])
+
+
+def _flats(tx: Tx, draft: Draft, houses: dict[int, int]) -> dict[tuple[int, str], int]:
+    """The new doors' ids by (building id, label)."""
+    rows = [{"building_id": houses[n], "label": f.label, "floor": f.floor,
+             "stairwell": f.stairwell} for n, f in draft.flats]  # fmt: skip
+    made = store.add(tx.conn, t.Flat, rows, "id", "building_id", "label")
+    store.change(tx.conn, t.Flat, draft.flat_changes)
+    return {(f["building_id"], f["label"]): f["id"] for f in made}
+
+
+def _residents(
+    tx: Tx, picture: Picture, draft: Draft, houses: dict[int, int],
+    doors: dict[tuple[int, str], int],
+) -> dict[int, int]:
+    """The new residents' ids by their place in the draft."""
+    rows, places = [], {}
+    for own, values in draft.residents:
+        flat = picture.flats[own.door]
+        building_id = houses[own.door[0]]
+        flat_id = flat.id if flat.id is not None else doors[building_id, flat.label]
+        rows.append({**values, "building_id": building_id, "flat_id": flat_id})
+        places[flat_id, own.name] = own.place  # one name is once behind a door: doubles are refused
+    made = store.add(tx.conn, t.Resident, rows, "id", "flat_id", "name")
+    store.change(tx.conn, t.Resident, draft.resident_changes)
+    return {places[r["flat_id"], r["name"]]: r["id"] for r in made}
+
+
+def _terminals(tx: Tx, draft: Draft, whose: dict[str, int]) -> None:
+    new = [
+        {"id": terminal, "resident_id": whose[terminal], "state": "active", "status": "unknown",
+         "boot": 0, "firmware": "", "heartbeat_s": 900}
+        for terminal, _, is_new in draft.terminals if is_new
+    ]  # fmt: skip
+    store.add(tx.conn, t.Terminal, new)
+    given = {terminal: {"resident_id": whose[terminal]}
+             for terminal, _, is_new in draft.terminals if not is_new}  # fmt: skip
+    store.change(tx.conn, t.Terminal, given)
+
+
+def _assignments(
+    tx: Tx, draft: Draft, community_id: int, houses: dict[int, int], id_of: Any
+) -> None:
+    conn = tx.conn
+    phones = {a.phone for a in draft.assignments} | {phone for _, phone in draft.replaced}
+    persons = {p["phone"]: p["id"] for p in store.persons(conn, phones)}
+    away = store.absences(conn, list(persons.values()))
+
+    def row(a: NewAssignment) -> dict[str, Any]:
+        person_id = persons[a.phone]
+        office = a.role in (Role.DUTY, Role.STREET, Role.DISTRICT)
+        return {
+            "person_id": person_id, "role": a.role.value, "position": a.position,
+            "community_id": community_id if office else None,
+            "building_id": houses[a.building] if a.building is not None else None,
+            "resident_id": id_of(a.resident) if a.resident is not None else None,
+            "key_place": a.key_place, "absent_until": away.get(person_id),
+        }  # fmt: skip
+
+    store.add(conn, t.Assignment, [row(a) for a in draft.assignments])
+    changes: dict[int, dict[str, Any]] = dict(draft.key_places)
+    for assignment_id, phone in draft.replaced:
+        changes[assignment_id] = {
+            "person_id": persons[phone], "absent_until": away.get(persons[phone])
+        }
+    store.change(conn, t.Assignment, changes)

@@ -1,0 +1,1 @@
+"""Tables as files: what a spreadsheet program writes and reads. Knows nothing of the register."""
