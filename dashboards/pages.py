@@ -17,6 +17,7 @@ from dashboards import (
     errors,
     handover_page,
     kiosk,
+    labels,
     palette,
     register_files,
     reports,
@@ -182,7 +183,7 @@ def mount(app: FastAPI, reader: Reader, wall_times_ms: dict[str, int] | None = N
     app.include_router(alert_page.router(reader, WALL_TIMES_MS | (wall_times_ms or {})))
     app.include_router(handover_page.router(reader))
     app.include_router(steward.router(reader))
-    for register in (buildings, residents, kiosk, register_files, reports, accounts):
+    for register in (buildings, residents, kiosk, labels, register_files, reports, accounts):
         app.include_router(register.router(reader))
     app.mount("/static", _Files(directory=STATIC), name="static")
     errors.add_handlers(app)

@@ -84,6 +84,10 @@ class RegisterReader(Protocol):
         """The rows of a file that are rejected, with their reasons, as XLSX; None: none are."""
         ...
 
+    async def terminals_in_stock(self, most: int) -> list[str]:
+        """Ids of terminals in service that are nobody's, in order."""
+        ...
+
     async def register_export(
         self, user: Any, lang: str, *, secrets: bool, reason: str
     ) -> bytes:

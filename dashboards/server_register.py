@@ -23,6 +23,7 @@ from server.service.register import exporting
 from server.sheets.reading import Unreadable
 from server.sheets.writing import as_xlsx
 from server.store import people
+from server.store import register as store
 
 Json = Mapping[str, Any]
 WEEK = timedelta(days=6)
@@ -156,6 +157,10 @@ class ServerRegister:
             raise FileRefused(error.words) from error
         return await asyncio.to_thread(file.rejected, lang)
 
+    async def terminals_in_stock(self, most: int) -> list[str]:
+        """Terminals that are nobody's."""
+        return await self._runtime.database.read(lambda c: store.terminals_in_stock(c, most))
+
     async def register_export(
         self, user: User, lang: str, *, secrets: bool, reason: str
     ) -> bytes:
@@ -165,7 +170,9 @@ class ServerRegister:
             raise HTTPException(403)
         try:
             found = await self._runtime.database.write(
-                lambda tx: exporting.export(tx, lang=lang, secrets=secrets, who=user.name, why=reason)
+                lambda tx: exporting.export(
+                    tx, lang=lang, secrets=secrets, who=user.name, why=reason
+                )
             )
         except Refused as error:
             raise FileRefused(error.words) from error

@@ -39,6 +39,7 @@ from server.api import (
     rounds,
     sight,
     signals,
+    terminals,
 )
 from server.api.webhooks import inbound, status, voice
 from server.auditor import Auditor
@@ -222,8 +223,8 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.state.runtime = runtime
     app.add_exception_handler(refusals.Refusal, refusals.answer)
     resources = (
-        health, measures, signals, sight, alerts, register, register_files, addresses, absences,
-        people, rounds, ladder, feed, inbound, status, voice,
+        health, measures, signals, sight, alerts, register, register_files, addresses,
+        terminals, absences, people, rounds, ladder, feed, inbound, status, voice,
     )  # fmt: skip
     for resource in resources:
         app.include_router(resource.router)

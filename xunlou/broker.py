@@ -9,13 +9,14 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from xunlou.broker_files import GATEWAY_USER, write_broker_files
+from xunlou.broker_files import GATEWAY_USER, write_broker_files, write_passwords
 from xunlou.supervise import ChildSpec, Supervisor
 
 AMQTT_WARNING = (
@@ -98,6 +99,11 @@ class AnyBroker(ABC):
         log = self.supervisor.children[self.name].log_path
         raise BrokerError(f"the broker did not answer within {timeout_s:.0f} s; see {log}")
 
+    def set_users(self, users: Mapping[str, str]) -> None:
+        """Other accounts from now on; clients whose account is gone are disconnected. The stand-in
+        can't do it: its accounts are those of its start."""
+        del users
+
     async def stop(self) -> None:
         """End it and what it started. With a shared supervisor that supervisor does it."""
         if not self._shared:
@@ -114,12 +120,25 @@ class Broker(AnyBroker):
     """Mosquitto 2.0 with a generated, durable configuration."""
 
     name = "mosquitto"
+    _account: str | None = None
+
+    def set_users(self, users: Mapping[str, str]) -> None:
+        """Write the password file whole and have it read. Mosquitto checks who is connected, too.
+        A broker that is just being started again reads the new file by itself."""
+        if dict(users) == self._users:
+            return
+        write_passwords(self.data_dir, self._account, users)
+        self._users = dict(users)
+        if self.pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGHUP)
 
     def _prepare(self) -> ChildSpec:
         program = find_mosquitto()
         if program is None:
             raise BrokerError("mosquitto is not installed (apt install mosquitto)")
         files = write_broker_files(self.data_dir, self.port, self._users)
+        self._account = files.account
         if files.warning is not None:
             self.warnings.append(files.warning)
         return ChildSpec(

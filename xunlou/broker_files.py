@@ -124,9 +124,7 @@ def write_broker_files(directory: Path, port: int, users: Mapping[str, str]) -> 
 
     Raises ValueError for a user name that could break out of its line or its topics.
     """
-    for name in users:
-        if _NAME.fullmatch(name) is None:
-            raise ValueError("a broker user name must match [a-z0-9-]{1,32}")
+    _refuse_strange(users)
     directory = directory.resolve()
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     os.chmod(directory, 0o700)
@@ -139,15 +137,32 @@ def write_broker_files(directory: Path, port: int, users: Mapping[str, str]) -> 
         account,
         warning,
     )
-    hashes = "".join(f"{name}:{hash_password(word)}\n" for name, word in users.items())
     _write_private(files.config, config_text(directory, port, as_root=as_root))
-    _write_private(files.passwords, hashes)
+    _write_private(files.passwords, _hashes(users))
     _write_private(files.acl, acl_text())
     if account is not None:
         entry = pwd.getpwnam(account)
         for path in (directory, *directory.iterdir()):
             os.chown(path, entry.pw_uid, entry.pw_gid, follow_symlinks=False)
     return files
+
+
+def write_passwords(directory: Path, account: str | None, users: Mapping[str, str]) -> None:
+    """Replace the password file whole, for a broker that runs under `account`; it reads it on
+    SIGHUP. Raises ValueError as `write_broker_files` does."""
+    _refuse_strange(users)
+    entry = pwd.getpwnam(account) if account is not None else None
+    _write_private(directory.resolve() / "passwords", _hashes(users), entry)
+
+
+def _refuse_strange(users: Mapping[str, str]) -> None:
+    for name in users:
+        if _NAME.fullmatch(name) is None:
+            raise ValueError("a broker user name must match [a-z0-9-]{1,32}")
+
+
+def _hashes(users: Mapping[str, str]) -> str:
+    return "".join(f"{name}:{hash_password(word)}\n" for name, word in users.items())
 
 
 def _choose_account(directory: Path) -> tuple[str | None, bool, str | None]:
@@ -171,11 +186,13 @@ def _choose_account(directory: Path) -> tuple[str | None, bool, str | None]:
     return MOSQUITTO_ACCOUNT, False, None
 
 
-def _write_private(path: Path, text: str) -> None:
-    """Replace a file whole, readable by its owner alone."""
+def _write_private(path: Path, text: str, owner: pwd.struct_passwd | None = None) -> None:
+    """Replace a file whole, readable by its owner alone (`owner`: whose it becomes first)."""
     fresh = path.with_name(path.name + ".new")
     fresh.unlink(missing_ok=True)
     handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(text)
+        if owner is not None:
+            os.fchown(file.fileno(), owner.pw_uid, owner.pw_gid)
     fresh.replace(path)

@@ -5,6 +5,7 @@ Used by `xunlou up` (a community office, for real) and by `xunlou demo` (with a 
 
 import asyncio
 import json
+import logging
 import os
 import socket
 import ssl
@@ -18,10 +19,12 @@ import httpx
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 from sqlalchemy import create_engine, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from server import migrate
 from server import tables as t
 from server.clock import Clock
+from server.core.words import TerminalState
 from server.database import Database
 from xunlou.broker import AmqttBroker, AnyBroker, make_broker
 from xunlou.broker_files import DEVICES_USER, GATEWAY_USER
@@ -31,8 +34,10 @@ from xunlou.sample import terminal_password
 from xunlou.seed import load
 from xunlou.supervise import ChildSpec, Supervisor
 
+logger = logging.getLogger(__name__)
 READY_WITHIN_S = 30.0
 ALIVE_WITHIN_S = 3.0
+ACCOUNTS_EVERY_S = 2.0
 
 
 class CannotStart(Exception):
@@ -123,12 +128,13 @@ def prepare(place: Place, community: Community | None) -> None:
 
 
 def terminal_users(place: Place) -> dict[str, str]:
-    """Broker accounts: one a registered terminal, the gateway's, and that of other makers'
-    bridges where a file of devices asks for it."""
+    """Broker accounts: one a registered terminal that is not revoked, the gateway's, and that of
+    other makers' bridges where a file of devices asks for it."""
     engine = create_engine(place.database_url)
     with engine.connect() as conn:
         terminal = t.table(t.Terminal)
-        ids = list(conn.execute(select(terminal.c.id).order_by(terminal.c.id)).scalars())
+        listed = select(terminal.c.id).where(terminal.c.state != TerminalState.REVOKED)
+        ids = list(conn.execute(listed.order_by(terminal.c.id)).scalars())
     engine.dispose()
     if place.devices_file is not None:
         ids.append(DEVICES_USER)
@@ -187,6 +193,24 @@ class Embedded:
         if not await asyncio.to_thread(gateway_is_online, place, READY_WITHIN_S):
             log = place.directory / "log" / "gateway.log"
             raise CannotStart(f"the gateway does not come online; the reason is in {log}")
+
+
+    async def keep_accounts(self, tell: Callable[[Mapping[str, str]], None]) -> None:
+        """Give the broker the accounts of the register whenever it changed, until cancelled:
+        a terminal that was enrolled can speak within seconds, a revoked one no more. `tell` hears
+        of each change."""
+        assert self.broker is not None, "started before"
+        known = await asyncio.to_thread(terminal_users, self._place)
+        while True:
+            await asyncio.sleep(ACCOUNTS_EVERY_S)
+            try:
+                users = await asyncio.to_thread(terminal_users, self._place)
+                if users != known:
+                    self.broker.set_users(users)
+                    tell(users)
+                    known = users
+            except (SQLAlchemyError, OSError) as error:  # locked, being restored, disk full
+                logger.warning("the broker's accounts wait: %s", type(error).__name__)
 
 
 def _ok(url: str) -> Callable[[], Awaitable[bool]]:

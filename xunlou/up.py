@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+from collections.abc import Mapping
 from pathlib import Path
 
 from server.app import FIRST_LOGIN
@@ -40,9 +41,12 @@ async def run(directory: Path, port: int, mqtt_port: int, *, sample: bool) -> No
         prepare(place, guangdan() if sample else None)
     first = first_login(Settings(database_url=place.database_url))
     users = terminal_users(place)
-    write_private(
-        directory / "terminals.csv", "".join(f"{name},{pw}\n" for name, pw in users.items())
-    )
+
+    def write_accounts(users: Mapping[str, str]) -> None:
+        lines = "".join(f"{name},{pw}\n" for name, pw in users.items())
+        write_private(directory / "terminals.csv", lines)
+
+    write_accounts(users)
     async with Supervisor(directory / "log") as supervisor:
         embedded = Embedded(place, supervisor)
         await embedded.start()
@@ -53,4 +57,6 @@ async def run(directory: Path, port: int, mqtt_port: int, *, sample: bool) -> No
             print(FIRST_LOGIN.format(first=first))
         if len(users) == 1:
             print("The register is empty. To look around: xunlou up --sample (in a new --data)")
+        keeping = asyncio.create_task(embedded.keep_accounts(write_accounts))
         await stop.wait()
+        keeping.cancel()

@@ -213,7 +213,7 @@ def same_site(request: Request, runtime: Runtime) -> bool:
 
 
 async def within(
-    runtime: Runtime, who: Principal, *, common: bool = False, **things: int | None
+    runtime: Runtime, who: Principal, *, common: bool = False, **things: int | str | None
 ) -> None:
     """What a body names (`building` by number, `resident_id`) must lie in the asker's scope too.
     `common`: it names nothing but the whole community. Raises 403 or 404."""

@@ -132,6 +132,12 @@ def current(plans: tuple[Plan, ...], zone: ZoneInfo, now: datetime) -> Occurrenc
     return next(o for o in occurrences(plans, zone, now) if o.deadline > now)
 
 
+def next_to_open(plans: tuple[Plan, ...], zone: ZoneInfo, now: datetime) -> Occurrence:
+    """The first round that has yet to open: from it on somebody new is awaited. Nobody is missed
+    in a round that was already running when they came to us."""
+    return next(o for o in occurrences(plans, zone, now) if o.opens_at >= now)
+
+
 def running(plans: tuple[Plan, ...], zone: ZoneInfo, now: datetime) -> tuple[Occurrence, ...]:
     """The rounds whose window is open, the first to end first. Windows of two classes may
     overlap."""

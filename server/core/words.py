@@ -82,6 +82,15 @@ DESKS = frozenset({Role.DUTY, Role.STREET, Role.DISTRICT})
 """Offices, not neighbours: they are told that nobody has come, and send somebody."""
 
 
+class TerminalState(StrEnum):
+    """Whether a terminal may speak. Of one that is not active nothing counts, but its SOS is shown
+    to staff; a revoked one has no account at the broker any more."""
+
+    ACTIVE = "active"
+    LOST = "lost"
+    REVOKED = "revoked"
+
+
 class Delivery(StrEnum):
     """The life of one message. `delivered` is the provider's word, never a person's."""
 

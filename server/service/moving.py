@@ -11,7 +11,8 @@ from typing import Any, Literal
 from sqlalchemy import RowMapping
 
 from server.core import alerts as core
-from server.core.words import Fault, Outcome
+from server.core import rounds
+from server.core.words import Fault, Outcome, TerminalState
 from server.database import Tx
 from server.service import acting, effects, raising
 from server.service.house import House
@@ -97,6 +98,9 @@ def assign_terminal(
     was = terminal["resident_id"]
     if was == resident_id:
         return
+    if terminal["state"] != TerminalState.ACTIVE:
+        raise Refused(f"terminal {terminal_id} is {terminal['state']}; set it active first",
+                      zh=f"终端{terminal_id}已停用或丢失,请先恢复使用。")  # fmt: skip
     row = _resident(tx, resident_id) if resident_id is not None else None
     if row is not None and row["state"] == "ended":
         raise Refused(f"resident {resident_id} is ended; give the terminal to somebody watched",
@@ -109,6 +113,12 @@ def assign_terminal(
         raise Refused(f"SOS {number} of this terminal is open: resolve it first",
                       zh=f"这台终端的求助{number}尚未了结,请先了结。")  # fmt: skip
     people.set_terminal(tx.conn, terminal_id, resident_id=resident_id)
+    if row is not None and row["state"] == "active" and row["next_due_at"] is None:
+        # Registered without a terminal, nobody was awaited here until now.
+        facts = people.community(tx.conn)
+        assert facts is not None, "a resident has a community"
+        due = rounds.next_to_open(facts.plans_of(row["risk_class"]), facts.zone, tx.now).deadline
+        people.set_resident(tx.conn, row["id"], next_due_at=due)
     raising.fault_over(tx, house, Fault.TERMINAL_LEFT_BEHIND, [terminal_id])
     before = people.resident(tx.conn, was) if was is not None else None
     for door in (before, row):

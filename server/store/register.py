@@ -9,6 +9,7 @@ from sqlalchemy import Connection, RowMapping, bindparam, insert, or_, select, u
 from sqlalchemy import Table as SqlTable
 
 from server import tables as t
+from server.core.words import TerminalState
 
 COMMUNITY, BUILDING, FLAT = t.table(t.Community), t.table(t.Building), t.table(t.Flat)
 RESIDENT, PERSON, TERMINAL = t.table(t.Resident), t.table(t.Person), t.table(t.Terminal)
@@ -94,6 +95,14 @@ def terminals_of(conn: Connection, resident_ids: Collection[int]) -> list[RowMap
     """The terminals of these residents, in order of their ids."""
     query = select(TERMINAL).order_by(TERMINAL.c.id)
     return _all(conn, query, TERMINAL.c.resident_id, resident_ids)
+
+
+def terminals_in_stock(conn: Connection, most: int) -> list[str]:
+    """Ids of terminals in service that are nobody's, in order."""
+    query = select(TERMINAL.c.id).where(
+        TERMINAL.c.resident_id.is_(None), TERMINAL.c.state == TerminalState.ACTIVE
+    )
+    return list(conn.execute(query.order_by(TERMINAL.c.id).limit(most)).scalars())
 
 
 def _assignments() -> Any:

@@ -36,7 +36,8 @@ TABLE: dict[str, str] = {
         + [f"GET {ALERT}", f"GET {RESIDENT}/rounds", "GET /wall", "GET /alerts/{alert_id}",
            "GET /buildings", "GET /buildings/{number}", "GET /buildings/{number}/sheet",
            "GET /residents", "POST /residents", "GET /residents/{resident_id}",
-           "GET /residents/{resident_id}/card", "GET /handover", "GET /handover/{handover_id}"],
+           "GET /residents/{resident_id}/card", "GET /terminals/labels",
+           "GET /handover", "GET /handover/{handover_id}"],
         "look"),
     **dict.fromkeys(
         [f"POST {ALERT}/{verb}" for verb in ("accept", "on-scene", "resolve", "escalate")]
@@ -54,8 +55,9 @@ TABLE: dict[str, str] = {
          f"PUT {API}/addresses", f"PUT {API}/addresses/{{building}}",
          f"POST {API}/terminals/{{terminal_id}}/assign", f"POST {API}/register/import",
          f"GET {API}/register/export", "GET /register", "POST /register/import",
-         "POST /register/apply", "POST /register/rejected", "POST /register/export"],
-        "register"),
+         "POST /register/apply", "POST /register/rejected", "POST /register/export",
+         f"POST {API}/terminals/enrol", f"POST {API}/terminals/{{terminal_id}}/state",
+         f"POST {API}/terminals/{{terminal_id}}/swap"], "register"),
     **dict.fromkeys(["GET /reports", "GET /reports.csv"], "report"),
     **dict.fromkeys([f"GET {API}/{p}" for p in ("journal", "messages", "quarantine")], "record"),
     **dict.fromkeys(["GET /account", "POST /account/{action}"], "own"),
@@ -72,10 +74,9 @@ TABLE: dict[str, str] = {
             "inbound", "status", "voice", "voice/key", "voice/status")], "signature"),
 }  # fmt: skip
 VALUES = {
-    "alert_id": "1", "resident_id": "1", "person_id": "1", "assignment_id": "1", "number": "11",
-    "building": "11",
-    "terminal_id": "gd-11-301", "handover_id": "1", "account_id": "999", "token_id": "999",
-    "token": "no-such-token-anywhere",
+    "alert_id": "1", "building": "11", "resident_id": "1", "person_id": "1", "assignment_id": "1",
+    "number": "11", "terminal_id": "gd-11-301", "handover_id": "1",
+    "account_id": "999", "token_id": "999", "token": "no-such-token-anywhere",
 }  # fmt: skip
 ASKED = {f"GET {RESIDENT}/access": "?reason=checking", f"GET {API}/ladder/explain": "?resident=1"}
 

@@ -252,15 +252,11 @@ class Planner:
         return own
 
     def _first_due(self, risk: str) -> Any:
-        """The end of the first round that has yet to open: nobody is missed in a round that was
-        already running when they were registered."""
         facts = self.picture.facts
         if facts is None:
             return None
         plans, zone, now = facts.plans_of(risk), facts.zone, self.picture.now
-        return next(
-            o.deadline for o in rounds.occurrences(plans, zone, now) if o.opens_at >= now
-        )
+        return rounds.next_to_open(plans, zone, now).deadline
 
     def _change(self, row: Row, own: Resident, title: str) -> None:
         was = own.row

@@ -21,6 +21,7 @@ from server.core.rounds import (
     instant,
     last_deadline,
     next_deadline,
+    next_to_open,
     occurrence,
     owed_by,
     running,
@@ -68,6 +69,15 @@ def test_the_current_round_is_the_running_or_the_next() -> None:
     assert current(PLANS, GZ, gz("2026-03-14T12:00")).name == "evening"
     assert current(PLANS, GZ, gz("2026-03-14T06:04")).name == "morning"
     assert next_deadline(PLANS, GZ, MORNING_DEADLINE) == gz("2026-03-14T19:05")
+
+
+def test_somebody_new_is_awaited_from_the_round_that_has_yet_to_open() -> None:
+    """Registered while a round runs, nobody is missed in it; a second before it opens, they are
+    awaited in it."""
+    running_now = next_to_open(PLANS, GZ, gz("2026-03-14 05:50"))
+    assert (running_now.name, running_now.deadline) == ("evening", gz("2026-03-14 19:05"))
+    assert next_to_open(PLANS, GZ, gz("2026-03-14 04:30")).name == "morning"
+    assert next_to_open(PLANS, GZ, gz("2026-03-14 17:31")).deadline == gz("2026-03-15 06:05")
 
 
 def test_a_half_hour_zone_is_no_special_case() -> None:
