@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from sqlalchemy import func, select
+from staff_kit import login, make_account
 from test_register_pages import staff
 from town import GRANNY, MARCH_14, Hand, Town, a_town, lay_out
 
@@ -192,7 +193,9 @@ async def test_a_new_resident_is_awaited_from_the_next_round_on(tmp_path: Path) 
 async def test_staff_compare_then_write_with_a_browser_without_scripts(tmp_path: Path) -> None:
     """Choose, read the difference, get the rejected rows, write. A stranger gets nowhere, and a
     form from another site neither."""
-    async with a_town(tmp_path) as town, staff(town) as browser:
+    async with a_town(tmp_path) as town:
+        await make_account(town, "keeper", "coordinator")
+        browser = await login(town, "keeper")
         file = {"file": ("people.csv", PEOPLE.replace("gd-1-301", "gd-x").encode(), "text/csv")}
         page = (await browser.post("/register/import", files=file)).raise_for_status().text
         assert "还没有写入" in page
@@ -220,6 +223,13 @@ async def test_staff_compare_then_write_with_a_browser_without_scripts(tmp_path:
             for path in ("import", "apply", "rejected", "export"):
                 assert (await stranger.post(f"/register/{path}", files=file)).status_code == 401
             assert (await stranger.get("/register")).status_code == 303
+        await browser.aclose()
+        await make_account(town, "house", "coordinator", "building", "11")
+        one = await login(town, "house")
+        for path in ("import", "export"):
+            answer = await one.post(f"/register/{path}", files=file)
+            assert answer.status_code == 403, "a file may name any house"
+        await one.aclose()
 
 
 @HERE
