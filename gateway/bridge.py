@@ -15,6 +15,7 @@ from gateway.commands import CommandPump
 from gateway.contract import SOS_LANE_TYPES, STATE_TOPIC, TERMINAL_PREFIX, is_sos_lane
 from gateway.counters import Counters
 from gateway.delivery import Received
+from gateway.discovery import Announcer
 from gateway.lane import Lane
 from gateway.log import say
 from gateway.mqtt import MqttLink
@@ -47,6 +48,11 @@ class Bridge:
         self._bulk_server = ServerClient(settings, clock, timeout_s=settings.bulk_timeout_s)
         self._cmd_server = ServerClient(settings, clock, timeout_s=settings.sos_timeout_s)
         self._state = StateAnnouncer(clock)
+        self._discovery = (
+            Announcer(settings.homeassistant_prefix, lambda: self.bulk_link)
+            if settings.homeassistant_prefix
+            else None
+        )
         self._canary = Canary(settings, counters) if settings.canary_every_s else None
         self.sos = self._make_lane("sos", self._sos_server)
         self.bulk = self._make_lane("bulk", self._bulk_server)
@@ -139,6 +145,8 @@ class Bridge:
             self._take_canary(received, self.bulk, self.bulk_link)
         else:
             self.bulk.offer(received)
+            if self._discovery is not None:
+                self._discovery.heard(received)
 
     def start(self) -> list[asyncio.Task[None]]:
         """Start everything. A task that ends before `stop()` has failed."""

@@ -148,6 +148,14 @@ class GatewaySettings(BaseSettings):
             " empty = none."
         ),
     )
+    homeassistant_prefix: str = Field(
+        default="",
+        pattern=r"^([A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*)?$",
+        description=(
+            "Home Assistant's discovery prefix (`homeassistant`): our own terminals are announced"
+            " there, retained (docs/devices.md); empty = they are not."
+        ),
+    )
     canary_every_s: float = Field(
         default=20.0,
         ge=0,

@@ -62,6 +62,7 @@ def acl_text() -> str:
             f"user {GATEWAY_USER}",
             "topic readwrite xunlou/v1/#",
             "topic read #",
+            "topic write homeassistant/#",
             "",
             "# Bridges of other makers' devices (zigbee2mqtt ...): everything but what is ours.",
             f"user {DEVICES_USER}",

@@ -1,0 +1,101 @@
+"""Home Assistant is told of our own terminals, retained, and only when somebody asked for it."""
+
+import asyncio
+import json
+from typing import Any
+
+import paho.mqtt.client as paho
+from gateway_kit import BROKER_USERS, ServerDouble, gateway_running, make_settings
+from paho.mqtt.enums import CallbackAPIVersion
+from parts import require
+
+from xunlou.broker import Broker
+
+T = "gd-11-301"
+
+
+def say_status(broker: Broker, s: str, fw: str) -> None:
+    """The terminal's own retained status."""
+    client = paho.Client(CallbackAPIVersion.VERSION2, f"{T}-says")
+    client.username_pw_set(T, BROKER_USERS[T])
+    client.connect("127.0.0.1", broker.port)
+    client.loop_start()
+    body = {"s": s, "boot": 1, "fw": fw, "hb_s": 900, "cfg_v": 0}
+    said = client.publish(f"xunlou/v1/t/{T}/status", json.dumps(body), qos=1, retain=True)
+    said.wait_for_publish(10)
+    client.disconnect()
+    client.loop_stop()
+
+
+class Late:
+    """Somebody who subscribes afterwards, as Home Assistant does when it starts: sees what is
+    retained."""
+
+    def __init__(self, broker: Broker) -> None:
+        self.found: dict[str, dict[str, Any]] = {}
+        self.client = paho.Client(CallbackAPIVersion.VERSION2, "home-assistant")
+        self.client.username_pw_set("gateway", BROKER_USERS["gateway"])
+        self.client.on_message = self._heard
+        self.client.connect("127.0.0.1", broker.port)
+        self.client.subscribe("homeassistant/#", qos=1)
+        self.client.loop_start()
+
+    def _heard(self, _client: object, _data: object, message: paho.MQTTMessage) -> None:
+        self.found[message.topic] = json.loads(message.payload)
+
+    def close(self) -> None:
+        self.client.disconnect()
+        self.client.loop_stop()
+
+
+async def test_nothing_is_announced_unless_asked_for(broker: Broker) -> None:
+    """Off by default."""
+    require("mosquitto")
+    double = ServerDouble()
+    say_status(broker, "online", "1.0")
+    late = Late(broker)
+    try:
+        async with double.serving(), gateway_running(make_settings(double.url, broker.port)):
+            await double.until(lambda: bool(double.statuses), "the status at the server")
+    finally:
+        late.close()
+    assert late.found == {}
+
+
+async def test_each_terminal_is_announced_with_its_availability(broker: Broker) -> None:
+    """Three sensors and a trigger a press, retained, of one device; what they point to is what a
+    terminal publishes. A status that says lost announces nothing; a new firmware is told."""
+    require("mosquitto")
+    double = ServerDouble()
+    settings = {"homeassistant_prefix": "homeassistant"}
+    say_status(broker, "online", "1.0")
+    late = Late(broker)
+    try:
+        async with (
+            double.serving(),
+            gateway_running(make_settings(double.url, broker.port, **settings)),
+        ):
+            async with asyncio.timeout(15):
+                while len(late.found) < 9:
+                    await asyncio.sleep(0.02)
+            say_status(broker, "online", "1.1")
+            async with asyncio.timeout(15):
+                while any(c["device"]["sw_version"] != "1.1" for c in late.found.values()):
+                    await asyncio.sleep(0.02)
+        again = Late(broker)  # the gateway is gone; what it said is retained
+        try:
+            async with asyncio.timeout(15):
+                while again.found != late.found:
+                    await asyncio.sleep(0.02)
+        finally:
+            again.close()
+    finally:
+        late.close()
+    name = f"xunlou_{T}"
+    battery = late.found[f"homeassistant/sensor/{name}/battery/config"]
+    assert battery["state_topic"] == f"xunlou/v1/t/{T}/hb"
+    assert battery["availability"][0]["topic"] == f"xunlou/v1/t/{T}/status"
+    assert battery["unique_id"] == f"{name}_battery"
+    sos = late.found[f"homeassistant/device_automation/{name}/sos/config"]
+    assert (sos["automation_type"], sos["topic"]) == ("trigger", f"xunlou/v1/t/{T}/evt/sos")
+    assert {json.dumps(c["device"]["identifiers"]) for c in late.found.values()} == {f'["{name}"]'}
