@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping
 
-from server import rounds_strip
+from server import past_rounds
 from server.core import rounds, windows
 from server.core.access import EVERYWHERE, Scope
 from server.core.emergency import emergency, read_out
@@ -301,7 +301,7 @@ def snapshot(
     for flat in wall.flats(conn):
         doors[flat["building_id"]].append(flat)
     zone = community.zone if community else None
-    weeks = rounds_strip.strips(conn, now)
+    weeks = past_rounds.facades(conn, now)
     return {
         "now": now.astimezone(zone).isoformat(timespec="seconds"),
         "now_ms": to_ms(now),
@@ -400,7 +400,7 @@ def changes(
         "counts": counts(conn, scope),
         "round": round_view(conn, now, scope),
         "rounds": {
-            b: week for b, week in rounds_strip.strips(conn, now).items() if scope.shows(b)
+            b: week for b, week in past_rounds.facades(conn, now).items() if scope.shows(b)
         } if over else {},
     }  # fmt: skip
 

@@ -7,6 +7,7 @@ from fastapi import APIRouter, HTTPException, Query
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
+from server import past_rounds
 from server.api.changing import Reason, change
 from server.api.deps import ActDep, CommonDep, RuntimeDep, StaffDep, within
 from server.api.register import Id
@@ -93,7 +94,7 @@ async def last_rounds(
     runtime: RuntimeDep,
     staff: StaffDep,
     building: Annotated[int | None, Query(ge=1, le=99_999, description="its number")] = None,
-    limit: Annotated[int, Query(ge=1, le=60)] = walks.SHOWN,
+    limit: Annotated[int, Query(ge=1, le=60)] = past_rounds.SHOWN,
 ) -> dict[str, list[Json]]:
     """The last rounds by building: who owed, checked in, was missed; reported or not."""
     now = runtime.clock.now()
@@ -102,7 +103,7 @@ async def last_rounds(
         wanted = assigning.building_id_of(conn, building) if building is not None else None
         if building is not None and wanted is None:
             raise Unknown(f"there is no building {building}")
-        found = walks.strip(conn, now, wanted, limit)
+        found = past_rounds.walked(conn, now, wanted, limit)
         for walked in found:
             walked["buildings"] = [
                 b for b in walked["buildings"] if staff.scope.shows(b["building_id"])
@@ -133,14 +134,13 @@ async def rounds_of(
     resident_id: Id,
     runtime: RuntimeDep,
     _staff: StaffDep,
-    limit: Annotated[int, Query(ge=1, le=60)] = walks.SHOWN,
+    limit: Annotated[int, Query(ge=1, le=60)] = past_rounds.SHOWN,
 ) -> dict[str, list[Json]]:
     """What became of a resident's last rounds."""
     now = runtime.clock.now()
-    try:
-        found = await runtime.database.read(
-            lambda c: walks.of_resident(c, resident_id, now, limit)
-        )
-    except Unknown as error:
-        raise HTTPException(404, str(error)) from error
+    found = await runtime.database.read(
+        lambda c: past_rounds.of_resident(c, resident_id, now, limit)
+    )
+    if found is None:
+        raise HTTPException(404, f"there is no resident {resident_id}")
     return {"rounds": found}

@@ -1,4 +1,5 @@
-"""The last rounds of a resident or a building: what was owed, and what came. Pure.
+"""The last rounds of a resident, a building or the façade: which they were, what was owed, and what
+came. Pure, and the one place where that is decided.
 
 A mark is only given for what is known. Where nothing is (not watched yet, the server stood still,
 nobody was judged after a clock jump) it says `unknown`, and is counted as neither good nor bad.
@@ -6,7 +7,7 @@ nobody was judged after a clock jump) it says `unknown`, and is counted as neith
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
@@ -56,13 +57,24 @@ def past(
 
 
 def last(
-    plans: tuple[Plan, ...], zone: ZoneInfo, now: datetime, count: int = SHOWN
+    plans: tuple[Plan, ...], zone: ZoneInfo, now: datetime, count: int = SHOWN,
+    held: Sequence[Occurrence] = (),
 ) -> tuple[Occurrence, ...]:
-    """The last `count` rounds that are over, oldest first."""
+    """The last `count` rounds that are over, oldest first. `held`: rounds as they were written down
+    when they opened; they stand in the place of what the plan says today of that name and day (it
+    may have been edited since). What stands in the plan alone fell into a time we stood still."""
     if not plans:
         return ()
     days = -(-count // len(plans)) + 1
-    return past(plans, zone, now - timedelta(days=days), now)[-count:]
+    written = {_name_and_day(o, zone) for o in held}
+    planned = past(plans, zone, now - timedelta(days=days), now)
+    found = [o for o in planned if _name_and_day(o, zone) not in written]
+    found += [o for o in held if o.deadline <= now]
+    return tuple(sorted(found, key=lambda o: o.deadline))[-count:]
+
+
+def _name_and_day(o: Occurrence, zone: ZoneInfo) -> tuple[str, date]:
+    return o.name, o.due_at.astimezone(zone).date()
 
 
 def mark(
@@ -82,6 +94,28 @@ def mark(
     if any(round_.opens_at <= at < round_.deadline for at in signs):
         return Mark.CHECKED
     return Mark.AWAY if any(a.holds(round_.deadline) for a in away) else Mark.UNKNOWN
+
+
+class Letter(StrEnum):
+    """One round of a whole building under its façade."""
+
+    ALL_IN = "o"
+    MISSED = "m"
+    BLIND = "b"
+    UNKNOWN = "-"
+    """Before our time."""
+
+
+def letter(
+    deadline: datetime, missed: int, blind: Sequence[Span], began: datetime | None
+) -> Letter:
+    """What became of a building's round. `missed`: residents on its worklist; `blind`: when nobody
+    could be judged; `began`: the first thing we remember."""
+    if missed:
+        return Letter.MISSED
+    if began is None or deadline < began:
+        return Letter.UNKNOWN
+    return Letter.BLIND if any(b.holds(deadline) for b in blind) else Letter.ALL_IN
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,12 @@ and no names: it asks whether a steward is well and has the time, and must never
 who did badly.
 """
 
-from collections import defaultdict
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping
+from sqlalchemy import RowMapping
 
 from server.core import alerts as core
-from server.core import rounds
 from server.core.messages import Subject
 from server.core.words import Fault, Kind, Role, State, Template
 from server.database import Tx
@@ -25,8 +23,6 @@ from server.tables import to_ms
 Json = dict[str, Any]
 REPORT_WITHIN = timedelta(minutes=60)
 """So long after a round's deadline a house may go unreported before staff see it."""
-SHOWN = 14
-"""Rounds in a strip: a week of two a day."""
 WALKERS = frozenset({Role.STEWARD, Role.SUBSTITUTE})
 
 
@@ -114,17 +110,12 @@ def rounds_over(tx: Tx, house: House, limit: int) -> int:
     for row in found:
         assert community is not None, "a round has a community"
         if not row["tallied"]:
-            walks.tally(tx.conn, row["id"], _classes(community, row["name"]))
+            walks.tally(tx.conn, row["id"], community.classes_of(row["name"]))
             walks.look_at(tx.conn, row["id"], row["deadline"] + REPORT_WITHIN)
         else:
             walks.look_at(tx.conn, row["id"], None)
             _tell_of(tx, house, row)
     return len(found)
-
-
-def _classes(community: people.CommunityFacts, name: str) -> frozenset[str]:
-    """The classes that owe the round of this name; all, where it is no longer in the plan."""
-    return next((p.classes for p in community.plans if p.name == name), rounds.CLASSES)
 
 
 def _tell_of(tx: Tx, house: House, round_: RowMapping) -> None:
@@ -143,86 +134,3 @@ def _tell_of(tx: Tx, house: House, round_: RowMapping) -> None:
     elif is_open.row["detail"] != detail:
         alerts.set_facts(tx.conn, is_open.id, detail=detail)
         effects.entry_(tx, is_open, "detail_changed", detail=detail)
-
-
-def strip(
-    conn: Connection, now: datetime, building_id: int | None = None, limit: int = SHOWN
-) -> list[Json]:
-    """The last rounds, oldest first, and for each building (or one): residents owing, checked in,
-    missed, and whether and by whom it was reported. A handful of queries, whatever the size."""
-    community = people.community(conn)
-    found = walks.last_rounds(conn, now, limit)
-    if community is None or not found:
-        return []
-    ids = [r["id"] for r in found]
-    owing: defaultdict[int, dict[int, tuple[int, int | None]]] = defaultdict(dict)
-    for row in walks.tallies(conn, ids, building_id):
-        owing[row["round_id"]][row["building_id"]] = (row["owing"], None)
-    for r in found:
-        if not r["tallied"]:
-            live = walks.owing_now(conn, _classes(community, r["name"]), r["deadline"], building_id)
-            owing[r["id"]].update(live)
-    missed = walks.missed(conn, [r["deadline"] for r in found], building_id)
-    said: defaultdict[tuple[int, int], list[RowMapping]] = defaultdict(list)
-    for row in walks.reports(conn, ids, building_id):
-        said[row["round_id"], row["building_id"]].append(row)
-    numbers = {b["id"]: b["number"] for b in people.buildings(conn)}
-    return [
-        {
-            "round_id": r["id"], "name": r["name"], "due_ms": to_ms(r["due_at"]),
-            "deadline_ms": to_ms(r["deadline"]), "over": r["tallied"],
-            "buildings": [
-                {
-                    "building_id": b, "building": numbers[b], "owing": owes,
-                    "checked": owes - missed.get((r["deadline"], b), 0) if checked is None
-                               else checked,
-                    "missed": missed.get((r["deadline"], b), 0),
-                    "reported": bool(said[r["id"], b]),
-                    "reports": [
-                        {"by": s["by"], "via": s["via"], "at_ms": to_ms(s["at"])}
-                        for s in said[r["id"], b]
-                    ],
-                }
-                for b, (owes, checked) in sorted(
-                    owing[r["id"]].items(), key=lambda o: numbers[o[0]]
-                )
-            ],
-        }
-        for r in found
-    ]  # fmt: skip
-
-
-def of_resident(
-    conn: Connection, resident_id: int, now: datetime, limit: int = SHOWN
-) -> list[Json]:
-    """What became of a resident's last rounds, oldest first: `checked`, `missed` (with `ended`,
-    how), `waiting` (it still runs), `not_owed` (by today's class), or `unknown` (away, or we were
-    blind). Raises Unknown."""
-    row = people.resident(conn, resident_id)
-    community = people.community(conn)
-    if row is None or community is None:
-        raise Unknown(f"there is no resident {resident_id}")
-    found = walks.last_rounds(conn, now, limit)
-    if not found:
-        return []
-    missed = walks.missed_by(conn, resident_id, [r["deadline"] for r in found])
-    signs = walks.signs_of(conn, resident_id, found[0]["opens_at"])
-
-    def outcome(r: RowMapping) -> str:
-        if r["deadline"] in missed:
-            return "missed"
-        span = (r["opens_at"], r["deadline"])
-        if any(span[0] <= at < span[1] for pair in signs for at in pair if at is not None):
-            return "checked"
-        if row["risk_class"] not in _classes(community, r["name"]):
-            return "not_owed"
-        awaited = row["state"] == "active" and row["next_due_at"] == r["deadline"]
-        return "waiting" if awaited else "unknown"
-
-    return [
-        {
-            "round_id": r["id"], "name": r["name"], "due_ms": to_ms(r["due_at"]),
-            "outcome": outcome(r), "ended": missed.get(r["deadline"]),
-        }
-        for r in found
-    ]

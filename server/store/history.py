@@ -3,12 +3,12 @@ rounds' facts: worklists, signals and the journal. Bounded by the residents aske
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, RowMapping, func, select, text
 
 from server import tables as t
-from server.core.words import SIGNS_OF_LIFE, Delivery
+from server.core.words import SIGNS_OF_LIFE, Delivery, Kind
 from server.store.reports import seen_at
 
 ALERT, ITEM, MESSAGE = t.table(t.Alert), t.table(t.AlertItem), t.table(t.Message)
@@ -50,6 +50,26 @@ def missed(
     for resident_id, due_at, outcome in conn.execute(query):
         found[resident_id][due_at] = outcome
     return found
+
+
+def missed_in(
+    conn: Connection, deadlines: Collection[datetime], building_id: int | None = None
+) -> dict[tuple[int, datetime], int]:
+    """(building, deadline) → how many residents were missed there in the rounds of these deadlines,
+    looked after since or not."""
+    if not deadlines:
+        return {}
+    around = min(deadlines) - timedelta(days=1)  # for the index: no worklist is that early
+    query = (
+        select(ALERT.c.building_id, ALERT.c.round_due_at, func.count(ITEM.c.resident_id))
+        .join(ITEM, ITEM.c.alert_id == ALERT.c.id)
+        .where(ALERT.c.opened_at > around, ALERT.c.round_due_at.in_(deadlines))
+        .where(ALERT.c.kind == Kind.MISSED)
+        .group_by(ALERT.c.building_id, ALERT.c.round_due_at)
+    )
+    if building_id is not None:
+        query = query.where(ALERT.c.building_id == building_id)
+    return {(row[0], row[1]): row[2] for row in conn.execute(query)}
 
 
 def entries(

@@ -93,6 +93,10 @@ class CommunityFacts:
                 self.problems = (*self.problems, problem)
         return plans
 
+    def classes_of(self, round_name: str) -> frozenset[str]:
+        """The classes that owe the round of this name; all, where it is no longer in the plan."""
+        return next((p.classes for p in self.plans if p.name == round_name), CLASSES)
+
     def plans_of(self, risk_class: str) -> tuple[Plan, ...]:
         """The rounds that residents of this class owe."""
         return rounds.owed_by(self.plans, risk_class)

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, func, literal, select, update
 
 from server import tables as t
-from server.core.words import SIGNS_OF_LIFE, Kind, Role
+from server.core.words import Role
 from server.store.signals import insert
 
 ROUND, TALLY, REPORT = t.table(t.Round), t.table(t.RoundTally), t.table(t.RoundReport)
@@ -121,21 +121,6 @@ def owing_now(
     return {row[0]: (row[1], row[2]) for row in conn.execute(query)}
 
 
-def missed(
-    conn: Connection, deadlines: Collection[datetime], building_id: int | None = None
-) -> dict[tuple[datetime, int], int]:
-    """(deadline, building) → how many residents were missed, looked after since or not."""
-    query = (
-        select(ALERT.c.round_due_at, ALERT.c.building_id, func.count(ITEM.c.resident_id))
-        .join(ITEM, ITEM.c.alert_id == ALERT.c.id)
-        .where(ALERT.c.round_due_at.in_(deadlines), ALERT.c.kind == Kind.MISSED)
-        .group_by(ALERT.c.round_due_at, ALERT.c.building_id)
-    )
-    if building_id is not None:
-        query = query.where(ALERT.c.building_id == building_id)
-    return {(row[0], row[1]): row[2] for row in conn.execute(query)}
-
-
 def reports(
     conn: Connection, round_ids: Collection[int], building_id: int | None = None
 ) -> Sequence[RowMapping]:
@@ -144,32 +129,3 @@ def reports(
     if building_id is not None:
         query = query.where(REPORT.c.building_id == building_id)
     return conn.execute(query).mappings().all()
-
-
-def missed_by(
-    conn: Connection, resident_id: int, deadlines: Collection[datetime]
-) -> dict[datetime, str | None]:
-    """Deadline → how it ended, for the rounds this resident missed; None: nobody has looked."""
-    query = (
-        select(ALERT.c.round_due_at, ITEM.c.outcome)
-        .join(ALERT, ALERT.c.id == ITEM.c.alert_id)
-        .where(ITEM.c.resident_id == resident_id, ALERT.c.round_due_at.in_(deadlines))
-    )
-    return {row[0]: row[1] for row in conn.execute(query)}
-
-
-def signs_of(
-    conn: Connection, resident_id: int, since: datetime
-) -> Sequence[tuple[datetime, datetime | None]]:
-    """(received, by the device's clock) of a resident's signs of life since then."""
-    query = (
-        select(SIGNAL.c.received_at, SIGNAL.c.occurred_at)
-        .join(TERMINAL, TERMINAL.c.id == SIGNAL.c.terminal_id)
-        .where(
-            TERMINAL.c.resident_id == resident_id,
-            SIGNAL.c.received_at >= since,
-            SIGNAL.c.type.in_([s.value for s in SIGNS_OF_LIFE]),
-        )
-        .order_by(SIGNAL.c.received_at)
-    )
-    return [(row[0], row[1]) for row in conn.execute(query)]

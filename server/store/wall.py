@@ -97,17 +97,6 @@ def opened_since(
     return sum(min(n, 1) if kind == Kind.MISSED else n for kind, n in conn.execute(query))
 
 
-def missed_since(conn: Connection, since: datetime) -> list[tuple[int, datetime]]:
-    """(building id, deadline of the round) of every worklist opened after `since`."""
-    query = select(ALERT.c.building_id, ALERT.c.round_due_at).where(
-        ALERT.c.opened_at > since,
-        ALERT.c.kind == Kind.MISSED,
-        ALERT.c.building_id.is_not(None),
-        ALERT.c.round_due_at.is_not(None),
-    )
-    return [(r[0], r[1]) for r in conn.execute(query)]
-
-
 def began(conn: Connection) -> datetime | None:
     """When the oldest thing we remember happened; None before anything has."""
     query = select(JOURNAL.c.at).order_by(JOURNAL.c.seq).limit(1)

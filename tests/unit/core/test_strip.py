@@ -1,12 +1,23 @@
 """Claims about the last rounds: a mark is given for what is known, and for nothing else."""
 
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from server.core.rounds import Plan
-from server.core.strip import Mark, Span, Tally, absences, last, mark, past, tally
+from server.core.rounds import Plan, occurrence
+from server.core.strip import (
+    Letter,
+    Mark,
+    Span,
+    Tally,
+    absences,
+    last,
+    letter,
+    mark,
+    past,
+    tally,
+)
 
 GZ = ZoneInfo("Asia/Shanghai")
 MORNING = Plan("morning", time(4, 30), time(5, 45), time(6, 0))
@@ -61,6 +72,38 @@ def test_fourteen_rounds_are_a_week_and_end_with_the_last_that_is_over() -> None
     assert last(PLANS, GZ, at(14, 19, 4))[-1].name == "morning"
     assert last((), GZ, at(14, 12)) == ()
     assert len(last((MORNING,), GZ, at(14, 12))) == 14
+
+
+def test_a_round_is_shown_as_it_was_held_not_as_the_plan_is_today() -> None:
+    """The evening was at seven until yesterday and is at eight now: yesterday's stays at seven. The
+    morning that nobody opened (we stood still) is there all the same; what is not over yet is
+    not."""
+    late = Plan("evening", time(18, 30), time(19, 45), time(20, 0))
+    held = [occurrence(EVENING, date(2026, 3, 13), GZ), occurrence(late, date(2026, 3, 14), GZ)]
+    found = last((MORNING, late), GZ, at(14, 12), 3, held)
+    assert [(o.name, o.deadline) for o in found] == [
+        ("morning", at(13, 6, 5)), ("evening", at(13, 19, 5)), ("morning", at(14, 6, 5)),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("missed", "blind", "began", "expected"),
+    [
+        (0, [], at(1, 0), Letter.ALL_IN),
+        (2, [], at(1, 0), Letter.MISSED),
+        (2, [Span(at(14, 6), None)], None, Letter.MISSED),  # what is known outranks what is not
+        (0, [Span(at(14, 6), at(14, 7))], at(1, 0), Letter.BLIND),
+        (0, [Span(at(14, 6), None)], at(1, 0), Letter.BLIND),
+        (0, [Span(at(14, 5), at(14, 6, 5))], at(1, 0), Letter.ALL_IN),  # over just in time
+        (0, [Span(at(14, 6), None)], at(14, 6, 6), Letter.UNKNOWN),
+        (0, [], None, Letter.UNKNOWN),
+    ],
+)
+def test_a_round_of_a_house_is_one_letter(
+    missed: int, blind: list[Span], began: datetime | None, expected: Letter
+) -> None:
+    """Everybody in, somebody missed, nobody could be judged, or before our time."""
+    assert letter(at(14, 6, 5), missed, blind, began) is expected
 
 
 def test_past_rounds_are_those_with_a_deadline_in_the_span() -> None:
