@@ -362,11 +362,11 @@ class Worker:
         for minutes, and cancelling cannot touch what is leased. If it is, `line` carries it."""
 
         def drop(tx: Tx) -> bool:
-            end = outbox.unwanted(tx.conn, message["id"])
-            if end is Delivery.FAILED:
-                receipts.take_delivery(tx, self._house, message["id"], end, "opted_out")
+            end = outbox.unwanted(tx.conn, message["id"], tx.now)
+            if end is not None and end[0] is Delivery.FAILED:
+                receipts.take_delivery(tx, self._house, message["id"], *end)
             elif end is not None:
-                outbox.put_back(tx.conn, message, end, None)
+                outbox.put_back(tx.conn, message, end[0], None)
             elif line is not None and message["provider"] != line.provider:
                 outbox.set_message(tx.conn, message["id"], provider=line.provider)
             return end is not None

@@ -64,7 +64,9 @@ async def person_away(
     """A steward (or substitute, key holder, duty) is passed over until then."""
 
     def run(tx: Tx) -> Json:
-        absences.person_away(tx, person_id, absence.until, who=staff.name, why=absence.reason)
+        absences.person_away(
+            tx, runtime.house, person_id, absence.until, who=staff.name, why=absence.reason
+        )
         return _person(tx, person_id)
 
     return await change(runtime, run)

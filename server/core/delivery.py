@@ -54,6 +54,7 @@ def _move_on(meaning: str, blame: Blame = Blame.NUMBER) -> Trouble:
 OPTED_OUT = "21610"
 NOT_IN_TIME, PROVIDER_DOWN, NO_ACCOUNT = "not_in_time", "provider_down", "no_sms_account"
 MACHINE, UNHEARD = "machine", "unheard"
+AWAY = "away"
 TROUBLES: Mapping[str, Trouble] = {
     # A text that was taken and did not arrive.
     "30001": _retry("the provider's queue overflowed"),
@@ -99,6 +100,7 @@ TROUBLES: Mapping[str, Trouble] = {
     },
     # Our own words.
     "opted_out": _move_on("the person has sent STOP"),
+    AWAY: _move_on("the person has gone away since", Blame.MOMENT),
     NOT_IN_TIME: _move_on("it could not leave within the sending deadline", Blame.PROVIDER),
     PROVIDER_DOWN: _ring("the provider is down and there is no second one", Blame.PROVIDER),
     NO_ACCOUNT: _move_on("no account is configured", Blame.PROVIDER),

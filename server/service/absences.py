@@ -8,10 +8,12 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import RowMapping
 
-from server.core import rounds
+from server.core import alerts, delivery, rounds
 from server.database import Tx
+from server.service import receipts
 from server.service.acting import Refused, Unknown
-from server.store import journal, people
+from server.service.house import House
+from server.store import journal, outbox, people
 from server.store.people import CommunityFacts
 
 LONGEST = timedelta(days=90)
@@ -83,14 +85,19 @@ def _watch_again(
     )  # fmt: skip
 
 
-def person_away(tx: Tx, person_id: int, until: datetime | None, *, who: str, why: str) -> None:
+def person_away(
+    tx: Tx, house: House, person_id: int, until: datetime | None, *, who: str, why: str
+) -> None:
     """Pass a steward, key holder … over until then; substitutes stand in. Raises Unknown, BadEnd.
 
-    Alerts that are open ask others from their next step on.
+    Alerts that are open ask others from their next step on; at once where the only word of them
+    had not left yet.
     """
     end = end_of(until, tx.now)
     _set_person(tx, person_id, end)
     journal.note(tx, "person_away", person_id=person_id, until=end.isoformat(), by=who, why=why)
+    for alert_id in sorted(outbox.fail_queued(tx.conn, person_id, delivery.AWAY, tx.now)):
+        receipts.failed(tx, house, alert_id, alerts.DeliveryFailed(person_id))
 
 
 def person_back(tx: Tx, person_id: int, *, who: str) -> None:

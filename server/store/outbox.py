@@ -20,12 +20,14 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from server import tables as t
+from server.core import delivery
 from server.core.words import Channel, Delivery, State, Template
 from server.store import bulk
 from server.store.signals import held, insert
 
 MESSAGE, COMMAND, PERSON = t.table(t.Message), t.table(t.Command), t.table(t.Person)
 INBOUND, ALERT, RESIDENT = t.table(t.Inbound), t.table(t.Alert), t.table(t.Resident)
+ASSIGNMENT = t.table(t.Assignment)
 
 PROGRESS = (
     Delivery.DELIVERED, Delivery.SENT, Delivery.SENDING, Delivery.QUEUED,
@@ -260,13 +262,15 @@ def cancel_queued(conn: Connection, alert_id: int, now: datetime) -> None:
     )
 
 
-def fail_queued(conn: Connection, person_id: int, error: str, now: datetime) -> None:
-    """What has not left for this person yet never will."""
-    conn.execute(
+def fail_queued(conn: Connection, person_id: int, error: str, now: datetime) -> set[int]:
+    """What has not left for this person yet never will; returns the alerts it was about."""
+    failed = conn.execute(
         update(MESSAGE)
         .where(MESSAGE.c.person_id == person_id, MESSAGE.c.state == Delivery.QUEUED.value)
         .values(state=Delivery.FAILED.value, error=error, due_at=None, updated_at=now)
+        .returning(MESSAGE.c.alert_id)
     )
+    return {alert_id for alert_id in failed.scalars() if alert_id is not None}
 
 
 def again(conn: Connection, message: RowMapping, due_at: datetime) -> int | None:
@@ -278,26 +282,38 @@ def again(conn: Connection, message: RowMapping, due_at: datetime) -> int | None
     return enqueue(conn, **{c: message[c] for c in same}, attempt=attempt, due_at=due_at)
 
 
-def unwanted(conn: Connection, message_id: int) -> Delivery | None:
-    """What a leased message becomes instead of leaving: `failed` when the person has opted out
-    meanwhile, `cancelled` when it calls for help that is no longer needed, or asks a resident who
-    has been heard of. None: send it."""
-    template, state, opted_out_at, awaited, due_at = conn.execute(
+def unwanted(
+    conn: Connection, message_id: int, now: datetime
+) -> tuple[Delivery, str | None] | None:
+    """What a leased message becomes instead of leaving, and by which error: `failed` when the
+    person has opted out or gone away meanwhile, `cancelled` when it calls for help that is no
+    longer needed, or asks a resident who has been heard of or is no longer awaited. None: send
+    it."""
+    away = (
+        select(ASSIGNMENT.c.id)
+        .where(ASSIGNMENT.c.person_id == MESSAGE.c.person_id, ASSIGNMENT.c.absent_until > now)
+        .exists()
+    )
+    row = conn.execute(
         select(
-            MESSAGE.c.template, ALERT.c.state, PERSON.c.opted_out_at,
-            RESIDENT.c.next_due_at, MESSAGE.c.attempt,
+            MESSAGE.c.template, ALERT.c.state, PERSON.c.opted_out_at, MESSAGE.c.resident_id,
+            RESIDENT.c.next_due_at, MESSAGE.c.attempt, MESSAGE.c.step, away.label("away"),
         )
         .outerjoin(PERSON, PERSON.c.id == MESSAGE.c.person_id)
         .outerjoin(ALERT, ALERT.c.id == MESSAGE.c.alert_id)
         .outerjoin(RESIDENT, RESIDENT.c.id == MESSAGE.c.resident_id)
         .where(MESSAGE.c.id == message_id)
     ).one()
-    if awaited is not None and int(awaited.timestamp()) != due_at:  # heard of since: no call
-        return Delivery.CANCELLED
-    if opted_out_at is not None:
-        return Delivery.FAILED
-    closed = state == State.RESOLVED and template in [c.value for c in CALLS]
-    return Delivery.CANCELLED if closed else None
+    if row.resident_id is not None:
+        due = row.next_due_at
+        awaited = due is not None and int(due.timestamp()) == row.attempt
+        return None if awaited else (Delivery.CANCELLED, None)
+    if row.opted_out_at is not None:
+        return Delivery.FAILED, "opted_out"
+    if row.away and row.step >= 0:  # who has just written to us is answered, away or not
+        return Delivery.FAILED, delivery.AWAY
+    closed = row.state == State.RESOLVED and row.template in [c.value for c in CALLS]
+    return (Delivery.CANCELLED, None) if closed else None
 
 
 def for_alerts(conn: Connection, alert_ids: Collection[int]) -> Sequence[RowMapping]:

@@ -215,6 +215,32 @@ async def test_an_absent_steward_is_passed_over_and_the_substitute_told(town: To
     await town.expect_sms(HEAD, "求助")
 
 
+async def test_who_goes_away_while_the_text_waits_is_not_told(town: Town) -> None:
+    """The provider is overloaded, and before the text can leave staff enter that the head is away:
+    nothing goes to the head any more. When the other steward goes too, nobody waits two minutes
+    for them: the substitute and the care centre hear at once."""
+    for number in (HEAD, SECOND):
+        await town.fault("503", number, count=1)
+    await town.press()
+    until = town.runtime.clock.now() + timedelta(days=1)
+    for number in (HEAD, SECOND):
+        assert await town.phone(number) == []
+        body = {"until": until.isoformat(), "reason": "taken ill"}
+        person = await town.person(number)
+        (await town.api.post(f"/api/v1/people/{person}/absence", json=body)).raise_for_status()
+        if number == HEAD:
+            await town.no_more_sms()
+    for number in (SUBSTITUTE, KEY_HOLDER, BEFRIENDER):
+        await town.expect_sms(number, "求助")
+    for number in DUTY:
+        await town.expect_sms(number, "尚未了结")
+    await town.move(10)
+    await town.no_more_sms()
+    told = {m["name"]: (m["state"], m["error"]) for m in (await town.sos())["told"]}
+    assert told["邝彩霞"] == ("failed", "away")
+    assert await town.faults() == [], "an absence is nobody's fault"
+
+
 async def test_both_stewards_away_and_the_ladder_is_not_empty(town: Town) -> None:
     """With both away the substitute hears at once; when the absence is over, so do they."""
     until = town.runtime.clock.now() + timedelta(seconds=120)

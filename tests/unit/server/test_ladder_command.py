@@ -13,6 +13,7 @@ from server.clock import Clock
 from server.database import Database, Tx
 from server.ladders.keeping import DEFAULT_FILE
 from server.service import absences
+from server.service.house import House
 from xunlou.cli import main
 from xunlou.sample import guangdan
 from xunlou.seed import load
@@ -34,7 +35,8 @@ def register(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         load(tx.conn, guangdan(buildings=12), tx.now)
         person = t.table(t.Person)
         head = tx.conn.execute(select(person.c.id).where(person.c.phone == HEAD)).scalar_one()
-        absences.person_away(tx, head, NOW + timedelta(days=1), who="test", why="leave")
+        until, house = NOW + timedelta(days=1), House("https://x.example", b"")
+        absences.person_away(tx, house, head, until, who="test", why="leave")
 
     database.transact(fill)
     database.close()
