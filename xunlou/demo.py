@@ -44,6 +44,8 @@ from xunlou.up import stop_on_signals
 SMS_FROM = "+8610000000001"
 SETTLE_WITHIN_S = 15.0
 POLL_S = 0.25
+STARTS_WITHIN_S = 15.0
+"""So long may it take until the first terminal is connected, in real seconds."""
 SWITCHES = "switches"
 MARK = "THIS-IS-A-DEMO"
 """Only a directory with this file in it is ever cleared."""
@@ -89,8 +91,6 @@ class Demo:
     def __init__(self, options: Options, keys: Keys) -> None:
         self.options = options
         directory = options.directory.resolve()
-        real_s = time.time()
-        virtual_s = options.start.timestamp() if options.start else real_s
         self.phones_port = free_port() if options.port == 0 else options.port + 1
         self.place = Place(
             directory,
@@ -112,9 +112,15 @@ class Demo:
             },
             demo=True,
         )
-        self.clock = f"{real_s:.3f},{virtual_s:.3f},{options.speed}"
         self.admin_password = passphrase()
         self.story_terminal = f"gd-{STORY_BUILDING}-{STORY_FLAT}"
+
+    def _set_clock(self, lead_s: float = 0.0) -> None:
+        """Set the clock so that it shows the start `lead_s` real seconds from now."""
+        real_s = time.time() + lead_s
+        virtual_s = self.options.start.timestamp() if self.options.start else real_s
+        clock = f"{real_s:.3f},{virtual_s:.3f},{self.options.speed}"
+        (self.place.directory / SWITCHES / "clock").write_text(clock)
 
     @property
     def phones_url(self) -> str:
@@ -132,7 +138,7 @@ class Demo:
         directory.mkdir(parents=True, mode=0o700)
         (directory / MARK).write_text("Made by `xunlou demo`, and made anew by the next one.\n")
         (directory / SWITCHES).mkdir(mode=0o700)
-        (directory / SWITCHES / "clock").write_text(self.clock)
+        self._set_clock()
         community = guangdan(self.options.seed)
         prepare(self.place, community)
         self._add_administrator()
@@ -168,6 +174,9 @@ class Demo:
             raise CannotStart(
                 f"port {self.phones_port} (the page of phones) is in use on 127.0.0.1; pass --port"
             )
+        # The story begins when everything runs: seconds of starting are minutes of a fast clock,
+        # and on a busy machine the round would be over before anybody could check in.
+        self._set_clock(STARTS_WITHIN_S)
         embedded = Embedded(self.place, supervisor)
         await embedded.start()
         words = [

@@ -55,16 +55,9 @@ class Observer:
         """All three books, the journal up to now."""
         await self.new_entries()
         sim = (await self._phones.get("/sim/summary")).raise_for_status().json()
-        provider: list[dict[str, Any]] = []
-        page: str | None = f"/2010-04-01/Accounts/{self._account[0]}/Messages.json?PageSize={PAGE}"
-        while page:
-            answer = (await self._phones.get(page, auth=self._account)).raise_for_status().json()
-            # Ours alone: the provider answers STOP and START in its own words.
-            provider += [m for m in answer["messages"] if m["direction"] == "outbound-api"]
-            page = answer["next_page_uri"]
-        path = f"/2010-04-01/Accounts/{self._account[0]}/Calls.json?PageSize={PAGE}"
-        answer = (await self._phones.get(path, auth=self._account)).raise_for_status().json()
-        provider += answer["calls"]
+        # Ours alone: the provider answers STOP and START in its own words.
+        provider = [m for m in await self._listed("Messages") if m["direction"] == "outbound-api"]
+        provider += await self._listed("Calls")
         return Books(
             sim=sim,
             journal=self._journal,
@@ -72,6 +65,17 @@ class Observer:
             messages=await _pages(self._server, "/api/v1/messages", "messages", "id", 0),
             provider=provider,
         )
+
+
+    async def _listed(self, what: str) -> list[dict[str, Any]]:
+        """All that the provider lists of `what`, page by page."""
+        found: list[dict[str, Any]] = []
+        page: str | None = f"/2010-04-01/Accounts/{self._account[0]}/{what}.json?PageSize={PAGE}"
+        while page:
+            answer = (await self._phones.get(page, auth=self._account)).raise_for_status().json()
+            found += answer[what.lower()]
+            page = answer["next_page_uri"]
+        return found
 
 
 async def _pages(

@@ -4,6 +4,7 @@ It must never answer a caller who has not shown the account's sid and token.
 """
 
 import asyncio
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
@@ -90,19 +91,28 @@ def _check(exchange: Exchange, form: FormData) -> None:
 
 @router.get("/{account_sid}/Calls.json")
 async def list_calls(request: Request, account_sid: str) -> dict[str, object]:
-    """Calls, newest first, filtered by To and From. One page holds all that is asked for."""
+    """Calls, newest first, filtered by To and From, in pages. The next page is found by the last
+    call of this one, so that calls placed between two requests shift nothing."""
     exchange = account_of(request, account_sid)
     query = request.query_params
     size = min(int(query.get("PageSize", 50)), MAX_PAGE_SIZE)
-    found = [
+    matching = iter([
         c for c in exchange.calls.newest_first()
         if query.get("To") in (None, c.phone) and query.get("From") in (None, c.from_number)
-    ][:size]  # fmt: skip
+    ])  # fmt: skip
+    if after := query.get("PageToken"):
+        any(f"PA{c.sid}" == after for c in matching)  # leaves those behind it
+    rest = list(matching)
+    found = rest[:size]
     uri = f"/{API_VERSION}/Accounts/{account_sid}/Calls.json"
+    filters = [(name, query[name]) for name in ("To", "From") if name in query]
+    more = urlencode([*filters, ("PageSize", size), ("PageToken", f"PA{found[-1].sid}")]
+                     if found else [])  # fmt: skip
     return {
         "calls": [call_json(c, account_sid) for c in found], "page": 0, "page_size": size,
         "start": 0, "end": max(len(found) - 1, 0), "uri": uri, "first_page_uri": uri,
-        "next_page_uri": None, "previous_page_uri": None,
+        "next_page_uri": f"{uri}?{more}" if len(rest) > size else None,
+        "previous_page_uri": None,
     }  # fmt: skip
 
 

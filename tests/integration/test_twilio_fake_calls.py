@@ -65,6 +65,14 @@ async def test_a_call_is_placed_answered_and_a_key_is_told(line: Bench) -> None:
     assert [c.sid for c in listed] == [call.sid]
 
 
+async def test_the_list_of_calls_has_pages(line: Bench) -> None:
+    """The official client walks them all, newest first, each once; a filter stays a filter."""
+    placed = [(await place(line)).sid for _ in range(5)]
+    found = await asyncio.to_thread(line.client.calls.list, to=LIANG, page_size=2)
+    assert [c.sid for c in found] == placed[::-1]
+    assert await asyncio.to_thread(line.client.calls.list, to=OURS, page_size=2) == []
+
+
 @pytest.mark.parametrize(
     ("verb", "status"), [("busy", "busy"), ("no-answer", "no-answer"), ("failed", "failed"),
                          ("hang_up", "busy"), ("machine", "in-progress")],
