@@ -298,7 +298,9 @@ _GIVE_CODE = (
         .where(
             _OTHER.c.code == bindparam("given"),
             _OTHER.c.id != bindparam("alert_id"),
-            _OTHER.c.opened_at > bindparam("rests_since"),
+            (_OTHER.c.opened_at > bindparam("rests_since"))
+            | (_OTHER.c.resolved_at > bindparam("rests_since"))
+            | (_OTHER.c.state != State.RESOLVED),
         )
         .exists(),
     )
@@ -308,8 +310,8 @@ _GIVE_CODE = (
 
 
 def _give_code(conn: Connection, alert_id: int, now: datetime) -> RowMapping:
-    """Give an alert a code of four digits (more when busy) that none of the last 30 days
-    carries."""
+    """Give an alert a code of four digits (more when busy) that none carries that is open, or was
+    opened or closed in the last 30 days: somebody may still answer it."""
     for digits in (4, 5, 6):
         base = 10 ** (digits - 1)
         code = str(base + alert_id * 7919 % (9 * base))  # 7919 is prime: neighbours differ
