@@ -59,8 +59,8 @@ lock: ## Write requirements.lock anew (needs uv)
 	uv pip compile pyproject.toml --group demo --group dev --python-version 3.11 --universal \
 	  --generate-hashes --no-header --no-emit-index-url --no-annotate -o requirements.lock
 
-simulate: setup ## Live through days that no run has seen before (two minutes)
-	@SIM_SEEDS=fresh $(BIN)/python -m pytest -q tests/simulation/test_simulation.py -k many_days
+simulate: setup ## Live through many days that no run has seen before (ten minutes)
+	@SIM_LONG=1 $(BIN)/python -m pytest -q tests/simulation/test_simulation.py -k nobody_has_seen
 
 bench: setup ## Measure; one JSON line each (docs/performance.md)
 	@$(BIN)/python -m tests.bench.sos

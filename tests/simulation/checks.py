@@ -8,25 +8,29 @@ import json
 import sqlite3
 from collections import Counter
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from server.core import rounds
 from server.core.messages import segments
-from server.core.words import OUTCOMES_OF_PEOPLE, SIGNS_OF_LIFE, Kind, Outcome, State
+from server.core.words import OUTCOMES_OF_PEOPLE, SIGNS_OF_LIFE, Kind, Outcome, State, Template
 from server.service.house import PLACEHOLDER
 from server.store.outbox import CALLS
 from tests.simulation.engine import Violation, World
 from tests.simulation.homes import Gateway, Homes
 from tests.simulation.people import People
 from tests.simulation.plan import Plan
-from tests.simulation.provider import Provider, Sms
+from tests.simulation.provider import Carrier, Copy, Provider
 from tests.simulation.servers import GAP_S, SETTLE_S, Servers
 
 SLACK_S = 4.0
 """The sweep's second, its transactions, and the other server's turn."""
 LONGEST_WAIT_S = 60 * 60 + 5
 STALE_CALL_S = 60.0
+ANSWERS = (Template.WHICH, Template.OLD_CODE, Template.NOT_UNDERSTOOD, Template.NOTHING_OPEN,
+           Template.ROUND_REPORTED)  # fmt: skip
+"""Answers to who has just written to us, away or not."""
 CODE_REST_MS = 30 * 86_400_000
 RANK = {"queued": 0, "sending": 1, "sent": 2, "delivered": 3, "undelivered": 3, "failed": 3,
         "cancelled": 3}  # fmt: skip
@@ -57,9 +61,14 @@ class Checks:
         self.states: dict[int, str] = {}
         self.judged: Counter[tuple[int, str]] = Counter()
         self.opted_out: dict[str, float] = {}
+        self.away: dict[str, tuple[float, float]] = {}
+        """Telephone → since when (true time) and until when (server time) they are away."""
+        self.message_id = 0
         self.commits = 0
         servers.after_commit.append(self.after_commit)
-        provider.on_send, provider.on_accept = self.on_send, self.on_accept
+        for carrier in provider.carriers:
+            carrier.on_send = self.on_text if carrier is provider else self.on_send
+            carrier.on_accept = partial(self.on_accept, carrier)
         homes.on_receipt = self.on_receipt
         gateway.command = self.on_command
 
@@ -86,11 +95,32 @@ class Checks:
         self._alerts({e["alert_id"] for e in entries})
         self._messages()
         self._outages()
-        for row in self._rows("SELECT phone, opted_out_at FROM person"):
+        for row in self._rows("SELECT p.phone, p.opted_out_at, max(a.absent_until) AS away FROM"
+                              " person p LEFT JOIN assignment a ON a.person_id = p.id"
+                              " GROUP BY p.id"):  # fmt: skip
+            phone, until_s = row["phone"], (row["away"] or 0) / 1000
             if row["opted_out_at"] is None:
-                self.opted_out.pop(row["phone"], None)
+                self.opted_out.pop(phone, None)
             else:
-                self.opted_out.setdefault(row["phone"], self.world.now_s)
+                self.opted_out.setdefault(phone, self.world.now_s)
+            if until_s <= self.world.server_s:
+                self.away.pop(phone, None)
+            elif self.away.get(phone, (0.0, 0.0))[1] <= self.world.server_s:
+                self.away[phone] = (self.world.now_s, until_s)
+            else:
+                self.away[phone] = (self.away[phone][0], until_s)
+        self._new_messages()
+
+    def _new_messages(self) -> None:
+        """Nobody is called who has opted out, or is away."""
+        for row in self._rows("SELECT * FROM message WHERE id > ? ORDER BY id", self.message_id):
+            self.message_id = row["id"]
+            if row["template"] in ANSWERS or row["person_id"] is None:
+                continue
+            for why, who in (("away", self.away), ("opted out", self.opted_out)):
+                insist(row["phone"] not in who or row["state"] == "failed",
+                       f"nobody is told who is {why}", message=row["id"], phone=row["phone"],
+                       template=row["template"])  # fmt: skip
 
     def _signals(self) -> None:
         """A press that is stored has an open alert in the same transaction."""
@@ -105,8 +135,11 @@ class Checks:
                 insist(found == 1, "a stored SOS has one open alert", press=tuple(row)[:4])
 
     def _alerts(self, journalled: set[int]) -> None:
-        rows = self._rows("SELECT * FROM alert WHERE state <> 'resolved' OR resolved_at >= ?",
-                          int(self.world.server_s * 1000) - 2000)  # fmt: skip
+        said = ",".join(str(n) for n in journalled if n is not None) or "0"
+        rows = self._rows(
+            f"SELECT * FROM alert WHERE state <> 'resolved' OR resolved_at >= ? OR id IN ({said})",
+            int(self.world.server_s * 1000) - 2000,
+        )
         for row in rows:
             before = self.alerts.get(row["id"])
             if before is not None and before["version"] == row["version"]:
@@ -145,7 +178,8 @@ class Checks:
         rows = self._rows("SELECT * FROM blind_interval ORDER BY id DESC LIMIT 2")
         for row in rows:
             known = [row[c] for c in ("started_at", "ended_at", "drained_at") if row[c]]
-            insist(known == sorted(known), "an outage begins, ends and is drained in this order",
+            insist(known == sorted(known) or self.servers.went_back,
+                   "an outage begins, ends and is drained in this order",
                    outage=tuple(row))  # fmt: skip
             insist((row["drained_at"] is None) == (row["current"] == 1),
                    "an outage is current until it is drained", outage=tuple(row))  # fmt: skip
@@ -157,7 +191,8 @@ class Checks:
             insist(row["kind"] == Kind.FAULT, "an alert has a code", alert=row["id"])
             return
         same = self._one(
-            "SELECT count(*) FROM alert WHERE code = ? AND id <> ? AND opened_at > ?",
+            "SELECT count(*) FROM alert WHERE code = ? AND id <> ? AND"
+            " (state <> 'resolved' OR max(opened_at, resolved_at) > ?)",
             row["code"], row["id"], row["opened_at"] - CODE_REST_MS,
         )  # fmt: skip
         insist(same == 0, "a code rests 30 days", alert=row["id"], code=row["code"])
@@ -190,7 +225,9 @@ class Checks:
                 " WHERE t.resident_id = ? AND s.received_at >= ?",
                 item["resident_id"], row["opened_at"],
             )  # fmt: skip
-            insist(any(s["type"] in SIGNS_OF_LIFE for s in seen),
+            rung = self._one("SELECT count(*) FROM journal WHERE kind = 'checked_in_by_phone' AND"
+                             " flat_id = ? AND at >= ?", item["flat_id"], row["opened_at"])
+            insist(rung > 0 or any(s["type"] in SIGNS_OF_LIFE for s in seen),
                    "a worklist closes itself only when everybody on it was heard",
                    alert=row["id"], resident=item["resident_id"])  # fmt: skip
 
@@ -206,7 +243,8 @@ class Checks:
             insist(before is None or RANK[now] >= RANK[before] or RANK[before] <= 1,
                    "a message never goes back", message=row["id"], before=before, now=now)
             if now in ("sent", "delivered"):
-                insist(self.provider.has(row), "what is called sent has left", message=row["id"])
+                carrier = self.provider.voice if row["channel"] == "voice" else self.provider
+                insist(carrier.has(row), "what is called sent has left", message=row["id"])
 
     def _judged(self, entry: sqlite3.Row) -> None:
         """Not blind, not twice, and not somebody who had been heard in time."""
@@ -223,6 +261,8 @@ class Checks:
                flat=flat, settled_s=round(settled_s, 1))  # fmt: skip
         blind = self._one("SELECT count(*) FROM blind_interval WHERE current = 1")
         insist(blind == 0, "nobody is judged before the outage is written off", flat=flat)
+        state = self._one("SELECT state FROM resident WHERE flat_id = ?", flat)
+        insist(state == "active", "nobody is judged who is away", flat=flat, state=state)
         deadline = datetime.fromisoformat(due)
         o = next(o for o in rounds.occurrences(self.servers.plans, self.plan.zone, deadline)
                  if deadline in (o.deadline, o.due_at))  # fmt: skip
@@ -237,36 +277,68 @@ class Checks:
             at = datetime.fromtimestamp(press.pressed_s, o.opens_at.tzinfo)
             # The last seconds are the network's: a live press is dated by its arrival.
             in_time = o.opens_at <= at < o.deadline - timedelta(seconds=5)
+            if press.arrived is not None and press.arrived[1]:
+                in_time &= press.arrived[0] < o.deadline.timestamp() - 1
             heard = s["type"] in SIGNS_OF_LIFE and dated and s["received_at"] < entry["at"]
             insist(not (heard and in_time),
                    "who was heard in time is not called missed", flat=flat, due=due,
                    press=(s["terminal_id"], s["boot"], s["seq"]), pressed=at.isoformat())
+        rung = self._one("SELECT count(*) FROM journal WHERE kind = 'checked_in_by_phone' AND"
+                         " flat_id = ? AND at >= ? AND at < ? AND seq < ?", flat,
+                         int(o.opens_at.timestamp() * 1000), int(o.deadline.timestamp() * 1000),
+                         entry["seq"])  # fmt: skip
+        insist(rung == 0, "who said on the telephone that they are well is not called missed",
+               flat=flat, due=due)  # fmt: skip
 
     # at the edges
 
-    def on_send(self, phone: str, body: str, reference: int) -> None:
-        """Asked by the provider just before it takes a message."""
+    def on_text(self, phone: str, body: str, reference: int) -> None:
+        """Asked by the provider just before it takes a text."""
         insist(segments(body) == 1, "an SMS is one segment", body=body)
+        self.on_send(phone, body, reference)
+
+    def on_send(self, phone: str, body: str, reference: int) -> None:
+        """Asked by the provider just before it takes a text or a call."""
         insist(PLACEHOLDER not in body, "a link is filled in", message=reference)
         known_s = self.opted_out.get(phone)
         insist(known_s is None or self.world.now_s - known_s < 1.0,
                "nothing is sent to who has opted out", phone=phone, message=reference)
-        row = self._rows("SELECT m.template, a.resolved_at, a.id FROM message m JOIN alert a"
-                         " ON a.id = m.alert_id WHERE m.id = ?", reference)  # fmt: skip
-        if row and row[0]["template"] in [c.value for c in CALLS] and row[0]["resolved_at"]:
+        row = self._rows("SELECT m.template, m.resident_id, m.attempt, a.resolved_at, a.id FROM"
+                         " message m LEFT JOIN alert a ON a.id = m.alert_id WHERE m.id = ?",
+                         reference)  # fmt: skip
+        since_s, until_s = self.away.get(phone, (0.0, 0.0))
+        insist(until_s <= self.world.server_s or self.world.now_s - since_s < 1.0
+               or row[0]["template"] in ANSWERS, "nothing is sent to who is away",
+               phone=phone, message=reference)  # fmt: skip
+        if row[0]["resident_id"] is not None:
+            self._rung(row[0])
+        if row[0]["template"] in [c.value for c in CALLS] and row[0]["resolved_at"]:
             stale_s = self.world.server_s - row[0]["resolved_at"] / 1000
             insist(stale_s < STALE_CALL_S, "nobody is called to a closed alert",
                    alert=row[0]["id"], message=reference, stale_s=round(stale_s))  # fmt: skip
 
-    def on_accept(self, _sms: Sms) -> None:
-        """No more second copies than could not be avoided."""
-        if not self.provider.doubled():
+    def _rung(self, row: sqlite3.Row) -> None:
+        """A resident is rung only while they are awaited: neither away nor heard since."""
+        found = self._rows("SELECT state, next_due_at FROM resident WHERE id = ?",
+                           row["resident_id"])[0]  # fmt: skip
+        due_s = (found["next_due_at"] or 0) / 1000
+        if found["state"] == "active" and int(due_s) == row["attempt"]:
+            return
+        last = self._one("SELECT max(at) FROM journal WHERE flat_id = (SELECT flat_id FROM resident"
+                         " WHERE id = ?)", row["resident_id"])  # fmt: skip
+        known_s = self.world.server_s - last / 1000
+        insist(known_s < 1.0, "no resident is rung who is away or was heard of",
+               resident=row["resident_id"], state=found["state"], known_s=round(known_s, 1))
+
+    def on_accept(self, carrier: Carrier, copy: Copy) -> None:
+        """No more second copies than could not be avoided, of texts and of calls."""
+        if len(carrier.by_reference[copy.reference]) < 2:
             return
         rows = self._rows("SELECT id, provider_id FROM message WHERE provider_id IS NOT NULL")
-        extra = self.provider.extra_copies({r["provider_id"]: r["id"] for r in rows})
-        insist(extra <= self.provider.excuses, "a second copy needs an excuse", extra=extra,
-               excuses=self.provider.excuses, crashes=self.servers.crashes,
-               messages=[c[0].reference for c in self.provider.doubled()])  # fmt: skip
+        extra = carrier.extra_copies({r["provider_id"]: r["id"] for r in rows})
+        insist(extra <= carrier.excuses, "a second copy needs an excuse", extra=extra,
+               by=carrier.prefix, excuses=carrier.excuses, crashes=self.servers.crashes,
+               messages=[c[0].reference for c in carrier.doubled()])  # fmt: skip
 
     def on_receipt(self, receipt: Any) -> None:
         """A receipt is true: the row is there."""
@@ -346,8 +418,8 @@ class Checks:
 
     def _rounds_complete(self) -> None:
         """Whoever gave no sign of life in a round was judged missed in it."""
-        if self.servers.crashes or self.plan.jumps_a_day or self.plan.stalls_a_day:
-            return
+        if self.plan.jumps_a_day:
+            return  # who became overdue by a jump is not judged
         first = self.plan.start.date()
         for offset in range(self.plan.days):
             for p in self.servers.plans:
@@ -362,8 +434,27 @@ class Checks:
                     flat = self._one("SELECT r.flat_id FROM resident r JOIN terminal t"
                                      " ON t.resident_id = r.id WHERE t.id = ?", terminal.id)
                     judged = self.judged[(flat, o.deadline.isoformat())]
+                    if self._not_awaited(flat, o):
+                        continue
                     insist(bool(seen) or judged == 1, "who is silent in a round is looked for",
                            terminal=terminal.id, due=o.deadline.isoformat())
+
+
+    def _not_awaited(self, flat: int, o: rounds.Occurrence) -> bool:
+        """Away at the deadline, or well on the telephone before it or soon after."""
+        away, at_ms = False, int(o.deadline.timestamp() * 1000)
+        for entry in self._rows("SELECT kind, at, data FROM journal WHERE flat_id = ? AND kind IN"
+                                " ('resident_away', 'resident_back') ORDER BY seq", flat):
+            data = json.loads(entry["data"])
+            over = datetime.fromisoformat(data["since"]) if "since" in data else None
+            if over is None and entry["at"] <= at_ms:
+                away = True
+            elif over is not None and over <= o.deadline:
+                away = False
+        rung = self._one("SELECT count(*) FROM journal WHERE kind = 'checked_in_by_phone' AND"
+                         " flat_id = ? AND at BETWEEN ? AND ?", flat,
+                         int(o.opens_at.timestamp() * 1000), at_ms + 7_200_000)  # fmt: skip
+        return away or rung > 0
 
 
 POLL_SLACK_S = 1.0

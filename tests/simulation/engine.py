@@ -4,7 +4,7 @@ It must never read a real clock: the same seed is the same story, word for word.
 """
 
 import heapq
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Generator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -53,6 +53,8 @@ class World:
         self.verbose = verbose
         self.story: deque[str] = deque(maxlen=60)
         self.events = 0
+        self.faults: Counter[str] = Counter()
+        """What went wrong so far, by kind: a fault that never happens proves nothing."""
         self.calm = False
         """True in the last hours: nothing breaks any more, so everything must come to rest."""
         self._heap: list[tuple[float, int, Callable[..., Any], tuple[Any, ...]]] = []
@@ -91,6 +93,10 @@ class World:
             self.events += 1
             what(*args)
         self.now_s = until_s
+
+    def fault(self, kind: str) -> None:
+        """Count a fault that has just been injected."""
+        self.faults[kind] += 1
 
     def tell(self, who: str, what: str) -> None:
         """One line of the story."""
@@ -220,6 +226,7 @@ class Process:
                 point.parent = task
                 return
             if self.world.chance(self.crash_odds(point)):
+                self.world.fault(f"crash {point.what}")
                 self.crash(f"{task.name}, {point.what}")
                 return
             self.world.after(point.delay_s, self._step, task)

@@ -35,6 +35,9 @@ class Press:
     ts_ok: bool
     buffered: bool
     attempt: int = 0
+    arrived: tuple[float, bool] | None = None
+    """When its first copy reached the gateway (by the servers' clock), and whether that was live:
+    then it is dated by this arrival."""
 
 
 @dataclass(slots=True)
@@ -114,6 +117,7 @@ class Gateway:
         if not self.up:
             return
         self.world.tell("gateway", f"is cut off for {seconds:.0f} s")
+        self.world.fault("gateway cut off")
         self.up = False
         self.changed()
         self.servers.look()
@@ -302,6 +306,7 @@ class Homes:
         if self.world.calm:
             return
         self.world.tell("storm", f"{len(struck)} terminals, power={power}, {long_s} s")
+        self.world.fault("storm")
         for n, t in enumerate(struck):
             if power:
                 self.world.after(n, self.press, t, SignalType.MAINS_LOST)
@@ -317,6 +322,7 @@ class Homes:
     def _offline(self, terminal: Terminal) -> None:
         terminal.online = False
         self.world.tell(terminal.id, "is off the air")
+        self.world.fault("terminal off the air")
         self.world.after(self.world.between(30, 7200), self._online, terminal)
 
     def _online(self, terminal: Terminal) -> None:
@@ -368,9 +374,19 @@ class Homes:
             press.terminal, press.type, press.boot, press.seq, ts=press.ts, ts_ok=press.ts_ok,
             buffered=press.buffered, **more,
         )  # fmt: skip
-        for _ in range(2 if world.chance(self.plan.late_network / 2) else 1):
+        copies = 2 if world.chance(self.plan.late_network / 2) else 1
+        if copies > 1:
+            world.fault("press doubled")
+        def arrive() -> None:
+            if press.arrived is None:
+                press.arrived = (world.server_s, not signal.buffered and signal.attempt == 1)
+            self.gateway.take(signal)
+
+        for _ in range(copies):
             late = world.between(1, 120) if world.chance(self.plan.late_network) else 0.0
-            world.after(world.between(0.02, 0.4) + late, self.gateway.take, signal)
+            if late:
+                world.fault("press delayed")
+            world.after(world.between(0.02, 0.4) + late, arrive)
         urgent = press.type in ingest.ALARMS
         again = min(60 if urgent else 600, (5 if urgent else 30) * 2 ** (press.attempt - 1))
         world.after(again, self._send, terminal, press)
@@ -378,7 +394,8 @@ class Homes:
     def _receipt(self, receipt: ingest.Receipt) -> None:
         self.on_receipt(receipt)
         if self.world.chance(self.plan.late_network / 2):
-            return  # lost on the way; the terminal will ask again
+            self.world.fault("receipt to a terminal lost")
+            return  # the terminal will ask again
         terminal = self.by_id[receipt.t]
         delay = self.world.between(0.02, 0.5)
         self.world.after(delay, terminal.pending.pop, (receipt.boot, receipt.seq), None)

@@ -5,7 +5,7 @@ A simulation that cannot fail proves nothing.
 
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from unittest import mock
 
@@ -14,8 +14,8 @@ from server.core import alerts as core
 from server.core.words import Outcome, Role
 from server.outbox import Worker
 from server.service import ingest, parents, sweep
-from server.store import alerts, outbox
-from tests.simulation.provider import Provider
+from server.store import alerts, outbox, people, signals
+from tests.simulation.provider import Calls, Provider
 
 
 def record_before_send() -> AbstractContextManager[Any]:
@@ -101,8 +101,41 @@ def every_flat_for_itself() -> AbstractContextManager[Any]:
     return mock.patch.object(parents._Standing, "building", return_value=None)
 
 
+def ring_again_without_asking() -> AbstractContextManager[Any]:
+    """After a crash or a time-out the telephone simply rings again."""
+    return mock.patch.object(Calls, "find", lambda *_args: [])  # noqa: PT008
+
+
+def call_who_is_away() -> AbstractContextManager[Any]:
+    """An absence is written down, and nobody reads it."""
+    real = people._person
+
+    def person(row: Any, at: datetime) -> Any:
+        return replace(real(row, at), reachable=row["opted_out_at"] is None)
+
+    return mock.patch.object(people, "_person", person)
+
+
+def ring_who_is_well() -> AbstractContextManager[Any]:
+    """A resident who checked in while the call was waiting is rung all the same."""
+    return mock.patch.object(outbox, "unwanted", lambda *_args: None)  # noqa: PT008
+
+
+def forget_who_comes_home() -> AbstractContextManager[Any]:
+    """An absence that is over is never ended: the resident is watched by nobody."""
+    return mock.patch.object(people, "residents_back", lambda *_args: [])  # noqa: PT008
+
+
+def receipt_for_nothing() -> AbstractContextManager[Any]:
+    """A terminal hears that its press is safe, and nothing was stored."""
+    return mock.patch.object(
+        signals, "insert_signals", lambda _conn, rows: {(r["terminal_id"], r["boot"], r["seq"])
+                                                        for r in rows})  # fmt: skip
+
+
 ALL = (
     record_before_send, ignore_the_lookup, lease_nothing, close_on_cancel, judge_blindly,
     trust_an_acceptance_for_ever, sweep_late, reuse_codes, date_by_arrival,
-    every_flat_for_itself,
+    every_flat_for_itself, ring_again_without_asking, call_who_is_away, ring_who_is_well,
+    forget_who_comes_home, receipt_for_nothing,
 )  # fmt: skip

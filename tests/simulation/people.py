@@ -6,19 +6,24 @@ ask whether a person really said what the database claims.
 
 import re
 from collections import defaultdict
+from datetime import timedelta
 from functools import partial
+from random import Random
 from typing import Any
 
 from server.core import alerts as core
 from server.core.words import Outcome
 from server.database import Tx
-from server.service import acting, answering, calls, receipts, steward_page
+from server.service import absences, acting, answering, calls, receipts, steward_page
 from tests.simulation.engine import World
-from tests.simulation.plan import Plan
+from tests.simulation.plan import Plan, moments
 from tests.simulation.servers import Door, Servers
 
 CODE = re.compile(r"(?:代码|code )([0-9]{4,6})")
 LINK = re.compile(r"/s/([A-Za-z0-9_-]{22})")
+LATE = {"silent": "steward never answers", "slow": "steward answers late",
+        "wrong": "steward answers wrongly", "twice": "steward answers twice",
+        "declines": "steward can't go", "careless": "steward never comes"}  # fmt: skip
 CALLS = ("求助", "跌倒", "SOS", "FALL", "未报平安", "without a check-in")
 YES = ("1", " 1 ", "１", "收到", "ok.", "1")
 RUBBISH = ("???", "什么", "在吗", "12", "7 7777")
@@ -34,7 +39,6 @@ class People:
         self.names = {p.phone: p.name for p in self._everybody()}
         self._answered: set[tuple[str, str]] = set()
         self._serial = 0
-        self._stopped: set[str] = set()
         self.lost: defaultdict[str, int] = defaultdict(int)
 
     def _everybody(self) -> Any:
@@ -54,6 +58,8 @@ class People:
         persona = self.plan.personas.get(phone, "slow")
         if world.calm:
             persona = "prompt"
+        if persona in LATE:
+            world.fault(LATE[persona])
         if key in self._answered or persona == "silent":
             return
         self._answered.add(key)
@@ -96,11 +102,13 @@ class People:
         sms = answering.Sms(f"IN{self._serial:06}", phone, body)
         self.world.after(self.world.between(0.2, 5), self._inbound, sms, 3)
         if self.world.chance(self.plan.callback_twice):
+            self.world.fault("reply twice")
             self.world.after(self.world.between(0.2, 60), self._inbound, sms, 1)
 
     def stop(self, phone: str) -> None:
         """STOP; the provider refuses from this moment on. Some come back."""
         self.servers.provider.stopped.add(phone)
+        self.world.fault("STOP")
         self.say(phone, "STOP")
         if self.world.rng.random() < 0.7:
             self.world.after(self.world.between(600, 14400), self.start, phone)
@@ -159,6 +167,7 @@ class People:
         world.tell("people", f"{self.names.get(phone)} on the telephone: {what}")
         if what == "person":
             digit = "0" if persona == "declines" else world.rng.choice(("1", "1", "9", "5"))
+            world.fault("a key in a call")
             self._serial += 1
             sid = f"KEY{self._serial:06}"
             at = world.between(5, 30)
@@ -170,6 +179,7 @@ class People:
             if world.chance(self.plan.callback_twice):
                 world.after(at + 9, key)
         elif what == "machine":
+            world.fault("answering machine")
             world.after(20, self._on_call, "words",
                         lambda tx: calls.answered(tx, house, message_id, by))
         if world.chance(self.plan.callback_lost):
@@ -181,6 +191,49 @@ class People:
 
     def _on_call(self, name: str, use_case: Any) -> None:
         self._call(name, use_case, lambda _r: None, lambda: None)
+
+    def absences(self) -> None:
+        """Plan who goes away: those who are told for hours, residents for a day or two. Staff enter
+        it, and some come back before the time."""
+        world, rng = self.world, Random(f"absences:{self.plan.seed}")
+        told = self.servers.raw.execute("SELECT DISTINCT person_id FROM assignment WHERE role <>"
+                                        " 'duty' ORDER BY 1").fetchall()  # fmt: skip
+        homes = self.servers.raw.execute("SELECT id FROM resident ORDER BY id").fetchall()
+        for at in moments(rng, self.plan.away_a_day, self.plan.days):
+            (person,), (home,) = rng.choice(told), rng.choice(homes)
+            hours = rng.uniform(1, 12)
+            world.after(at, self._away, person, hours)
+            if rng.random() < 0.3:
+                world.after(at + rng.random() * hours * 3600, self._back, person)
+            if rng.random() < 0.5:
+                later = at + rng.random() * 3600
+                world.after(later, self._leaves_home, home, rng.uniform(4, 40))
+                if rng.random() < 0.3:
+                    world.after(later + rng.random() * 40000, self._comes_home, home)
+
+    def _away(self, person: int, hours: float) -> None:
+        self.world.tell("desk", f"person {person} is away for {hours:.1f} h")
+        self.world.fault("steward away")
+        self._call("an absence", lambda tx: absences.person_away(
+            tx, self.servers.house, person, tx.now + timedelta(hours=hours), who="desk", why="away"
+        ), lambda _r: None, lambda: None)  # fmt: skip
+
+    def _back(self, person: int) -> None:
+        self.world.tell("desk", f"person {person} is back")
+        self._call("a return", lambda tx: absences.person_back(tx, person, who="desk"),
+                   lambda _r: None, lambda: None)  # fmt: skip
+
+    def _leaves_home(self, resident: int, hours: float) -> None:
+        self.world.tell("desk", f"resident {resident} is away for {hours:.1f} h")
+        self.world.fault("resident away")
+        self._call("an absence", lambda tx: absences.begin(
+            tx, resident, tx.now + timedelta(hours=hours), who="desk", why="away"
+        ), lambda _r: None, lambda: None)  # fmt: skip
+
+    def _comes_home(self, resident: int) -> None:
+        self.world.tell("desk", f"resident {resident} is home again")
+        self._call("a return", lambda tx: absences.end_early(tx, resident, who="desk"),
+                   lambda _r: None, lambda: None)  # fmt: skip
 
     def page(self, phone: str, token: str, action: str) -> None:
         """A press on the steward's page."""

@@ -60,6 +60,10 @@ class Plan:
     personas: dict[str, str]
     storms_a_day: float = 0.0
     """A building, or all of them, without power or network."""
+    away_a_day: float = 0.0
+    """How often somebody who is told goes away for some hours, and a resident for a day or two."""
+    rings_residents: bool = False
+    """Whether those still awaited are rung before the round is due."""
 
 
 def plan(seed: int, days: int = 1) -> Plan:
@@ -92,6 +96,8 @@ def plan(seed: int, days: int = 1) -> Plan:
         personas={p: rng.choice(PERSONAS) for p in people},
         # Drawn apart, so that the seeds of old stay the stories they were but for their storms.
         storms_a_day=rough * max(0.0, Random(f"storms:{seed}").uniform(-3, 4)),
+        away_a_day=max(0.0, Random(f"away:{seed}").uniform(-3, 6)),
+        rings_residents=Random(f"rings:{seed}").random() < 0.4,
     )  # fmt: skip
 
 

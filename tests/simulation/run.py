@@ -1,5 +1,6 @@
 """One seed, one story: builds the town, lets it live, and says what was found."""
 
+import json
 import os
 import shutil
 import sqlite3
@@ -7,6 +8,7 @@ import tempfile
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from random import Random
 
 from server import migrate
 from server.core import rounds
@@ -41,6 +43,8 @@ class Found:
     crashes: int
     violation: str | None
     story: tuple[str, ...]
+    faults: tuple[tuple[str, int], ...] = ()
+    """What went wrong, by kind, and how often."""
 
 
 class Ground:
@@ -74,7 +78,7 @@ class Ground:
 
 def _old_codes(path: Path, now_ms: int) -> None:
     """Closed alerts of last week whose codes the coming ones would be given first."""
-    db = sqlite3.connect(path)
+    db, day = sqlite3.connect(path), 86_400_000
     for n in range(1, OLD_ALERTS + 1):
         code = str(1000 + (n + OLD_ALERTS) * 7919 % 9000)
         db.execute(
@@ -82,8 +86,24 @@ def _old_codes(path: Path, now_ms: int) -> None:
             " opened_at, step, repeats, responders, presses, cancelled_by_resident, outcome, note,"
             " resolved_at, resolved_by, version) VALUES (?, ?, 'sos', 'resolved', ?, '', 0, 0, 0,"
             " ?, 1, 0, '[]', 1, 0, 'safe', '', ?, 'operator', 3)",
-            (n, f"old:{n}", code, now_ms - 7 * 86_400_000, now_ms - 6 * 86_400_000),
+            # Half of them had been open for weeks: their codes rest from the end on.
+            (n, f"old:{n}", code, now_ms - (7 if n % 2 else 60) * day, now_ms - 6 * day),
         )
+    db.commit()
+    db.close()
+
+
+def _telephones(path: Path) -> None:
+    """Every resident has one, and each round rings those still awaited ten minutes before it is
+    due."""
+    db = sqlite3.connect(path)
+    db.execute("UPDATE resident SET phone = '+86102' || printf('%09d', id)")
+    plans = json.loads(db.execute("SELECT rounds FROM community").fetchone()[0])
+    for plan_ in plans:
+        hour, minute = (int(n) for n in plan_["due"].split(":"))
+        minutes = hour * 60 + minute - 10
+        plan_["call_at"] = f"{minutes // 60:02}:{minutes % 60:02}"
+    db.execute("UPDATE community SET rounds = ?", (json.dumps(plans),))
     db.commit()
     db.close()
 
@@ -96,6 +116,8 @@ def live(seed: int, ground: Ground, days: int = 1, verbose: bool = False) -> Fou
     database.clock = world.clock()
     database.transact(lambda tx: load(tx.conn, p.community, tx.now))
     _old_codes(ground.path, to_ms(p.start))
+    if p.rings_residents:
+        _telephones(ground.path)
     house = House("https://x.example", b"a key of the simulation", ways=Ways())
     provider = Provider(world, p)
     servers = Servers(world, p, database, ground.path, house, provider)
@@ -116,6 +138,7 @@ def live(seed: int, ground: Ground, days: int = 1, verbose: bool = False) -> Fou
         for process in servers.processes:
             servers.boot(process)
         homes.live(servers.plans)
+        people.absences()
         _troubles(world, p, servers, provider, gateway)
         world.after(900, people.desk)
         world.after(10, checks.on_time)
@@ -134,26 +157,37 @@ def live(seed: int, ground: Ground, days: int = 1, verbose: bool = False) -> Fou
         checks.db.close()
     return Found(
         seed, world.events, checks.commits, len(provider.sent), servers.crashes, violation,
-        tuple(world.story),
+        tuple(world.story), tuple(sorted(world.faults.items())),
     )  # fmt: skip
 
 
 def _troubles(world, p, servers, provider, gateway) -> None:  # type: ignore[no-untyped-def]
     rng = world.rng
-    for at in moments(rng, p.crashes_a_day, p.days):
-        world.after(at, rng.choice(servers.processes).crash, "any moment")
-    for at in moments(rng, p.stalls_a_day, p.days):
-        world.after(at, servers.stall, rng.choice(servers.processes), rng.uniform(2, 300))
-    for at in moments(rng, p.jumps_a_day, p.days):
-        world.after(at, servers.jump, rng.choice((1.0, 20.0, 120.0)))
-    for at in moments(rng, p.provider_outages_a_day, p.days):
-        world.after(at, provider.outage)
     deadlines = [
         o.deadline.timestamp() - world.now_s
         for day in range(p.days)
         for plan_ in servers.plans
         for o in [rounds.occurrence(plan_, p.start.date() + timedelta(days=day), p.zone)]
     ]
+    for at in moments(rng, p.crashes_a_day, p.days):
+        world.after(at, servers.kill, rng.choice(servers.processes))
+    for at in moments(rng, p.stalls_a_day, p.days):
+        world.after(at, servers.stall, rng.choice(servers.processes), rng.uniform(2, 300))
+    for at in moments(rng, p.jumps_a_day, p.days):
+        world.after(at, servers.jump, rng.choice((1.0, 20.0, 120.0)))
+    if p.rings_residents and p.provider_outages_a_day:  # while the residents' telephones ring
+        rings = Random(f"rings:{p.seed}")
+        for deadline in deadlines:
+            if rings.random() < 0.4:
+                world.after(deadline - 900 - rings.random() * 60, provider.outage)
+    if len(servers.processes) == 1:  # with several a clock alone proves nothing, and none follows
+        back = Random(f"back:{p.seed}")
+        for at in moments(back, p.jumps_a_day / 2, p.days):
+            world.after(at, servers.jump, back.choice((-1.0, -20.0, -120.0, -900.0)))
+    if len({(p.start + timedelta(hours=h)).utcoffset() for h in range(24 * p.days)}) > 1:
+        world.fault("a night of the clock")
+    for at in moments(rng, p.provider_outages_a_day, p.days):
+        world.after(at, provider.outage)
     for moment in moments(rng, p.gateway_outages_a_day, p.days):
         at, long_s = moment, rng.choice((30, 90, 600, 1800))
         if rng.random() < 0.5:  # where it hurts: over a deadline

@@ -20,8 +20,9 @@ from server.channels.base import Ambiguous, Busy
 from server.channels.lines import Line, Lines
 from server.clock import Clock
 from server.core import rounds
+from server.core.words import Channel
 from server.database import Database
-from server.service import parents
+from server.service import parents, sweep
 from server.service.effects import ROUND_LANE, SOS_LANE
 from server.service.house import House
 from server.service.sight import GATEWAY_GAP, SETTLE
@@ -70,9 +71,16 @@ class Door:
 class SteppedWorker(outbox.Worker):
     """The real Worker; only its two waits are the simulation's."""
 
-    def __init__(self, process: Process, *args: Any) -> None:
+    def __init__(self, process: Process, town: "Servers", *args: Any) -> None:
         super().__init__(*args)
-        self._process = process
+        self._process, self._town = process, town
+
+    async def _ours(self, message: Any, found: Any) -> Any:
+        """Of two calls to one telephone that are both in doubt the provider can't say which is
+        whose: then a second copy is nobody's fault."""
+        if found and message["channel"] == Channel.VOICE and self._town.in_doubt(message) > 0:
+            self._town.provider.voice.excuses += 1
+        return await super()._ours(message, found)
 
     async def _together(self, sends: Any) -> None:
         await self._process.together(list(sends))
@@ -103,6 +111,8 @@ class Servers:
         self.before_transaction: Callable[[], None] = lambda: None
         self.on_change: Callable[[], None] = lambda: None
         """Called when a server comes up, goes down, or its clock jumps."""
+        self.went_back = False
+        """Whether the clock was ever set back."""
         self.processes = [
             Process(world, f"server-{n}", self._odds, on_crash=self._crashed)
             for n in range(1, plan.servers + 1)
@@ -145,7 +155,7 @@ class Servers:
         door: Any = Door(self)
         lines = Lines.only(self.provider, self.provider.voice)
         workers = {
-            lane: SteppedWorker(process, door, self.house, lines, [lane])
+            lane: SteppedWorker(process, self, door, self.house, lines, [lane])
             for lane in (SOS_LANE, ROUND_LANE)
         }
         sweeper = jobs.Sweeper(door, self.house, lambda: self.world.now_s)
@@ -153,8 +163,17 @@ class Servers:
         self._busy = {b for b in self._busy if b[0] != process.name}
         self._planned = {k: v for k, v in self._planned.items() if k[0] != process.name}
         self.world.tell(process.name, "starts")
+        if len(self.processes) == 1:
+            self.transact(lambda tx: sweep.at_start(tx, self.house))
+        elif all(p.alive for p in self.processes):
+            self.world.fault("two servers")
         self.on_change()
         self.look()
+
+    def kill(self, process: Process) -> None:
+        """Kill it at any moment."""
+        self.world.fault("crash any moment")
+        process.crash("any moment")
 
     def _crashed(self, process: Process, _where: str) -> None:
         self.crashes += 1
@@ -166,7 +185,9 @@ class Servers:
         if not process.runs:
             return
         self.world.tell(process.name, f"stalls for {seconds:.0f} s")
-        self.provider.excuses += sum(t.name == "send" for t in process.tasks)
+        self.world.fault("stall")
+        for carrier in self.provider.carriers:
+            carrier.excuses += sum(t.name == "send" for t in process.tasks)
         process.stalled_until_s = self.world.now_s + seconds
         self.on_change()
         self.world.after(seconds + 0.001, self._thawed, process)
@@ -178,16 +199,33 @@ class Servers:
             self.look()
 
     def jump(self, seconds: float) -> None:
-        """The servers' clock jumps forward, for good."""
+        """The servers' clock jumps (negative: back), for good."""
         self.on_change()  # what was heard so far was heard by the old clock
-        self.world.tell("clock", f"jumps {seconds:.0f} s ahead")
+        self.world.tell("clock", f"jumps {seconds:.0f} s")
+        self.world.fault("clock ahead" if seconds > 0 else "clock back")
         self.world.skew_s += seconds
+        self.went_back |= seconds < 0
         for process in self.processes:
             process.up_since_s = max(process.up_since_s, self.world.server_s)
         self.on_change()
+        for process in self.processes:  # the next ring is within a second, due or not
+            self.world.after(self.world.between(0.01, SWEEP_S), self._ring_now, process)
         self.look()
 
+    def _ring_now(self, process: Process) -> None:
+        if process.runs and (process.name, "ring") not in self._busy:
+            self._begin(process, "ring")
+
     # looking for work
+
+    def in_doubt(self, but: Any) -> int:
+        """How many other calls to the same telephone may have been placed and are not recorded."""
+        found = self.raw.execute(
+            "SELECT count(*) FROM message WHERE phone = ? AND channel = 'voice' AND state ="
+            " 'sending' AND due_at IS NOT NULL AND provider_id IS NULL AND id <> ?",
+            (but["phone"], but["id"]),
+        ).fetchone()  # fmt: skip
+        return int(found[0])
 
     def _min(self, sql: str, *args: object) -> float:
         found = self.raw.execute(sql, args).fetchone()[0]
@@ -209,6 +247,9 @@ class Servers:
         ring = min(
             self._min("SELECT min(next_step_at) FROM alert WHERE next_step_at IS NOT NULL"),
             self._bell_s(),
+            self._min("SELECT min(emergency_look_at) FROM alert"),
+            self._min("SELECT min(next_at) FROM round"),
+            self._min("SELECT min(absent_until) FROM resident WHERE state = 'paused'"),
             max(
                 self.sight(),
                 min(
@@ -246,12 +287,15 @@ class Servers:
         zone, now = self.plan.zone, datetime.fromtimestamp(self.world.server_s, self.plan.zone)
         current = rounds.current(self.plans, zone, now)
         row = self.raw.execute(
-            "SELECT prompted_at FROM round WHERE due_at = ?",
+            "SELECT prompted_at, called_at FROM round WHERE due_at = ?",
             (int(current.due_at.timestamp() * 1000),),
         ).fetchone()
         if row is None:
             return current.opens_at.timestamp()
-        return current.prompt_at.timestamp() if row[0] is None else current.deadline.timestamp()
+        due = [current.deadline] if row[0] is not None else [current.prompt_at]
+        if current.call_at is not None and row[1] is None and now < current.due_at:
+            due.append(current.call_at)
+        return min(due).timestamp()
 
     plans: tuple[rounds.Plan, ...] = ()
 
@@ -282,6 +326,10 @@ class Servers:
         if (ring if what == "ring" else lanes[int(what[-1])]) > self.world.server_s + 0.001:
             self.world.after(0.05, self.look)  # the other server was first
             return
+        self._begin(process, what)
+
+    def _begin(self, process: Process, what: str) -> None:
+        key = (process.name, what)
         self._busy.add(key)
         sweeper, workers = self._parts[process.name]
 
