@@ -2,7 +2,9 @@
 
 import functools
 import ssl
+from collections import Counter
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import parts
 import pytest
@@ -21,3 +23,17 @@ def one_trust_store() -> Iterator[None]:
 def require() -> Callable[[parts.Part], str]:
     """`require("mosquitto")`: the program's path, or the end of this test (see parts.py)."""
     return parts.require
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """How much the simulation lived through, and how fast; from whichever process ran it."""
+    lived: Counter[str] = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            lived.update(dict(getattr(report, "user_properties", ())).get("simulated", {}))
+    if lived["ms"]:
+        a_minute = 60_000 / lived["ms"]
+        terminalreporter.write_line(
+            f"simulation: {lived['seeds']} seeds, {lived['days']} community-days;"
+            f" {lived['seeds'] * a_minute:.0f} seeds, {lived['days'] * a_minute:.0f} days a minute"
+        )

@@ -400,7 +400,8 @@ def _give_codes(conn: Connection, alert_ids: Sequence[int], now: datetime) -> No
     left, given = list(alert_ids), []
     among = bulk.among(conn.dialect.name)
     used = text(
-        f"SELECT code FROM alert WHERE code IN {among} AND opened_at > :rests_since"  # noqa: S608
+        f"SELECT code FROM alert WHERE code IN {among} AND (opened_at > :rests_since"  # noqa: S608
+        " OR resolved_at > :rests_since OR state <> 'resolved')"
     )
     for digits in (4, 5, 6):
         if not left:

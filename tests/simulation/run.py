@@ -186,7 +186,10 @@ def _troubles(world, p, servers, provider, gateway) -> None:  # type: ignore[no-
             world.after(at, servers.jump, back.choice((-1.0, -20.0, -120.0, -900.0)))
     if len({(p.start + timedelta(hours=h)).utcoffset() for h in range(24 * p.days)}) > 1:
         world.fault("a night of the clock")
-    for at in moments(rng, p.provider_outages_a_day, p.days):
+    hurts = Random(f"outages:{p.seed}")
+    for moment in moments(rng, p.provider_outages_a_day, p.days):
+        # Half of them just when a round is judged and its messages are to leave.
+        at = hurts.choice(deadlines) - 20 if hurts.random() < 0.5 else moment
         world.after(at, provider.outage)
     for moment in moments(rng, p.gateway_outages_a_day, p.days):
         at, long_s = moment, rng.choice((30, 90, 600, 1800))
