@@ -171,7 +171,8 @@ function next(alert, now) {
   if (alert.next_step) {
     const left = alert.next_step.at_ms - now;
     const time = span(left);
-    const text = alert.next_step.text; // whom the next step tells
+    // Whom the next step tells: names, listed as the page's language lists them.
+    const text = alert.next_step.text?.split("、").join(t("live.comma"));
     if (left <= 0) parts.push(t("live.next_now"));
     else parts.push(text ? t("live.next", { time, text }) : t("live.next_step", { time }));
   }

@@ -60,18 +60,14 @@ def read_out(
     the house and the door, then who needs help. `address`: of `street`. No name."""
     floor, label = subject.floor, subject.label
     zh = [
-        address["zh"], _unless_said(community, address["zh"]),
+        address["zh"], "" if community in address["zh"] else community,
         f"{subject.building}栋{floor}楼{label}", who(subject, "zh"), "跌倒" if fall else "",
     ]  # fmt: skip
     en = [
-        address["en"], _unless_said(community, address["en"]), f"building {subject.building}",
+        address["en"] or community, f"building {subject.building}",
         f"floor {floor}", f"flat {label}", who(subject, "en"), "a fall" if fall else "",
     ]  # fmt: skip
     return {
         "zh": ",".join(part for part in zh if part),
         "en": ", ".join(part for part in en if part),
     }
-
-
-def _unless_said(community: str, address: str) -> str:
-    return "" if community in address else community

@@ -16,6 +16,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 STAFF = ("/buildings", "/buildings/11", "/residents", "/residents/901", "/residents/990",
          "/reports", "/reports?from=x")  # fmt: skip
 PAPERS = ("/buildings/11/sheet", "/residents/901/card")
+SEEN = (*STAFF, *PAPERS, f"/kiosk/{KIOSK_TOKEN}", "/kiosk", "/buildings/99")
 WIDTHS = (1280, 390)
 A4_PT, A5_PT = (595, 842), (420, 595)
 
@@ -42,7 +43,7 @@ async def test_no_page_has_a_violation_or_scrolls_sideways(
 ) -> None:
     """axe-core on every page, with everything on it and with nothing; both widths."""
     async with house(FakeReader(busy=True)) as served:
-        for path in (*STAFF, *PAPERS, f"/kiosk/{KIOSK_TOKEN}", "/kiosk", "/buildings/99"):
+        for path in SEEN:
             page = await opened(browser, served, path, theme, lang)
             assert await violations(page) == [], path
             for width in WIDTHS:

@@ -129,7 +129,7 @@ async def test_eight_minutes_without_a_yes_and_the_desk_is_to_call_120(town: Tow
     assert emergency["read_out"] == {
         "zh": "广东省广州市天河区榕影路188号广氮小区,救护车走东门,11栋3楼301,84岁独居",
         "en": "Guangdan Estate, 188 Rongying Road, Tianhe District, Guangzhou, Guangdong; "
-        "ambulances take the east gate, 广氮, building 11, floor 3, flat 301, aged 84, alone",
+        "ambulances take the east gate, building 11, floor 3, flat 301, aged 84, alone",
     }
     await town.move(60)
     prompted = [e for e in await town.journal() if e["kind"] == "emergency_prompted"]

@@ -14,12 +14,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
+from playwright.async_api import Browser, BrowserContext, Page, Route, async_playwright, expect
+from pydantic import SecretStr
 
 from tests.screens import morning, png
 from tests.town import PASSWORD, Town, a_town
 
 FOLDER = Path(__file__).parents[2] / "docs" / "screens"
+WEEK = "/reports?from=2026-03-08&to=2026-03-14"
+HALL = "the-hall-of-the-pictures"
 MOST_BYTES = 150_000
 DESK, PHONE, PAPER = (1920, 1080), (390, 844), (1100, 800)
 
@@ -36,9 +39,10 @@ class Screen:
 
     name: str
     path: str
-    """{sos}: the open SOS. {link}: the steward's page."""
+    """{sos}: the open SOS. {link}: the steward's page. {missed}, {list}: a worklist, and the page
+    of a steward of it. {her}: the woman of building 11. {hall}: the token of the hall's screen."""
     after: str = "busy"
-    """calm, busy, accepted, on_scene or resolved: where in the story it is taken."""
+    """calm, busy, accepted, on_scene, resolved or next_day: where in the story it is taken."""
     size: tuple[int, int] = DESK
     theme: str = "dark"
     lang: str = "zh"
@@ -46,6 +50,8 @@ class Screen:
     whole: bool = False
     """The whole length of the page rather than the window."""
     grey: bool = False
+    silent: str = ""
+    """late or blind: the server has not said a word for so long."""
     step: Step = field(default=nothing)
 
 
@@ -60,12 +66,67 @@ async def _hand_over(page: Page, _town: Town) -> None:
     await page.fill("#incoming", "李文静")
 
 
+async def _search(page: Page, _town: Town) -> None:
+    await page.fill("input[name=words], input[type=search]", "11-301")
+    await page.keyboard.press("Enter")
+    await page.wait_for_load_state()
+
+
+async def _table(page: Page, _town: Town) -> None:
+    await page.click("#table-toggle")
+
+
+async def _keys(page: Page, _town: Town) -> None:
+    await page.click("#help-open")
+
+
+async def _tick(page: Page, _town: Town) -> None:
+    await page.check("input[name=resident_id] >> nth=0")
+
+
+async def _wrong(page: Page, _town: Town) -> None:
+    await page.fill("input[name=username]", "operator")
+    await page.fill("input[name=password]", "not-this-one")
+    await page.keyboard.press("Enter")
+    await page.wait_for_selector(".notice.bad")
+
+
+async def _written(page: Page, town: Town) -> None:
+    await _hand_over(page, town)
+    await page.click("main form button")
+    await page.wait_for_url("**/handover/*")
+
+
 SCREENS = [
     Screen("wall-calm", "/wall", "calm"),
     Screen("wall-calm-grey", "/wall", "calm", grey=True),
     Screen("wall-busy", "/wall"),
     Screen("wall-busy-grey", "/wall", grey=True),
     Screen("wall-busy-light-en", "/wall", theme="light", lang="en"),
+    Screen("wall-table", "/wall", step=_table),
+    Screen("wall-keys", "/wall", step=_keys),
+    Screen("wall-late", "/wall", silent="late"),
+    Screen("wall-blind", "/wall", silent="blind"),
+    Screen("wall-blind-light-en", "/wall", theme="light", lang="en", silent="blind"),
+    Screen("alert-worklist", "/alerts/{missed}", size=PAPER, whole=True),
+    Screen("buildings", "/buildings", size=PAPER, whole=True),
+    Screen("building", "/buildings/11", size=PAPER, whole=True),
+    Screen("building-light-en", "/buildings/11", size=PAPER, whole=True, theme="light", lang="en"),
+    Screen("sheet", "/buildings/11/sheet", "calm", PAPER, "light", whole=True),
+    Screen("residents", "/residents", size=(1100, 620), step=_search),
+    Screen("resident", "/residents/{her}", size=PAPER, whole=True),
+    Screen("resident-light-en", "/residents/{her}", size=PAPER, whole=True, theme="light",
+           lang="en"),
+    Screen("card", "/residents/{her}/card", "calm", (760, 1000), "light", whole=True),
+    Screen("kiosk", "/kiosk/{hall}", "calm", login=False),
+    Screen("kiosk-busy-en", "/kiosk/{hall}", login=False, theme="light", lang="en"),
+    Screen("kiosk-closed", "/kiosk", size=(900, 620), login=False, theme="light"),
+    Screen("reports", WEEK, "resolved", (1100, 1500), "light"),
+    Screen("reports-dark-en", WEEK, "resolved", (1100, 1500), lang="en"),
+    Screen("handover-written", "/handover", "resolved", PAPER, "light", whole=True, step=_written),
+    Screen("login-refused", "/login", size=(900, 620), login=False, theme="light", step=_wrong),
+    Screen("steward-worklist", "{list}", size=PHONE, login=False, theme="light", step=_tick),
+    Screen("steward-expired", "{link}", "next_day", PHONE, "light", login=False),
     Screen("alert", "/alerts/{sos}", size=PAPER, whole=True, step=_reason),
     Screen("alert-light-en", "/alerts/{sos}", size=PAPER, whole=True, theme="light", lang="en"),
     Screen("handover", "/handover", size=PAPER, whole=True, theme="light", step=_hand_over),
@@ -86,6 +147,7 @@ async def dressed(browser: Browser, town: Town, screen: Screen) -> BrowserContex
         viewport={"width": screen.size[0], "height": screen.size[1]},
         color_scheme="light" if screen.theme == "light" else "dark",
         reduced_motion="reduce",
+        locale="zh-CN" if screen.lang == "zh" else "en-GB",
     )
     wishes = {"theme": screen.theme, "lang": screen.lang}
     await context.add_cookies([{"name": n, "value": v, "url": town.url} for n, v in wishes.items()])
@@ -95,14 +157,38 @@ async def dressed(browser: Browser, town: Town, screen: Screen) -> BrowserContex
     return context
 
 
-async def take(browser: Browser, blank: Page, town: Town, screen: Screen, link: str) -> None:
+async def places(town: Town, links: dict[str, str]) -> dict[str, object]:
+    """What stands for the braces of a screen's path now."""
+    sos = await town.alerts(kind="sos", state="unresolved", building=11)
+    missed = await town.alerts(kind="missed", state="unresolved")
+    return {
+        "sos": sos[0]["id"] if sos else 0, "missed": missed[0]["id"] if missed else 0,
+        "her": (await town.residents())["301"]["id"], "hall": HALL, **links,
+    }  # fmt: skip
+
+
+async def silenced(context: BrowserContext, page: Page) -> None:
+    """From now on no word of the server reaches this page's feed; it keeps what it was served."""
+    await page.add_init_script("delete window.SharedWorker")  # whose requests nobody can cut
+
+    async def cut(route: Route) -> None:
+        await route.abort()
+
+    await context.route(re.compile("/api/v1/(stream|snapshot)"), cut)
+
+
+async def take(
+    browser: Browser, blank: Page, town: Town, screen: Screen, links: dict[str, str]
+) -> None:
     """One picture, written to docs/screens."""
-    open_sos = await town.alerts(kind="sos", state="unresolved", building=11)
-    sos = open_sos[0]["id"] if open_sos else 0
     context = await dressed(browser, town, screen)
     page = await context.new_page()
-    await page.goto(town.url + screen.path.format(sos=sos, link=link))
-    if screen.path == "/wall":
+    if screen.silent:
+        await silenced(context, page)
+    await page.goto(town.url + screen.path.format(**await places(town, links)))
+    if screen.silent:
+        await page.wait_for_selector(f'body[data-feed="{screen.silent}"]', timeout=40_000)
+    elif screen.path == "/wall":
         await page.wait_for_selector('body[data-feed="live"]')
         await expect(page.locator("#clock")).not_to_contain_text("-")
     await screen.step(page, town)
@@ -121,26 +207,31 @@ async def take(browser: Browser, blank: Page, town: Town, screen: Screen, link: 
 async def story(town: Town, browser: Browser, wanted: list[Screen]) -> None:
     """Lives through the morning and takes each picture at its time."""
     blank = await browser.new_page()
-    link = ""
+    links = {"link": "", "list": ""}
 
     async def pictures(after: str) -> None:
         for screen in wanted:
             if screen.after == after:
-                await take(browser, blank, town, screen, link)
+                await take(browser, blank, town, screen, links)
 
     async def tap(action: str) -> None:
-        answer = await town.api.post(f"{link}/{action}")
+        answer = await town.api.post(f"{links['link']}/{action}")
         assert answer.status_code == 303, answer.text
 
     await morning.a_week(town)
     asleep = await morning.a_calm_morning(town)
+    await morning.a_battery(town)
     await pictures("calm")
-    link = await morning.a_press(town, asleep)
+    links = {
+        "link": await morning.a_press(town, asleep), "list": await morning.a_worklist(town)
+    }  # fmt: skip
     await pictures("busy")
     for action, after in (("accept", "accepted"), ("on_scene", "on_scene"),
                           ("resolve:safe", "resolved")):  # fmt: skip
         await tap(action)
         await pictures(after)
+    await town.watch(13 * 3600)
+    await pictures("next_day")
 
 
 async def main(names: list[str]) -> None:
@@ -152,7 +243,7 @@ async def main(names: list[str]) -> None:
         raise SystemExit("no Chromium on this machine: apt-get install chromium fonts-noto-cjk")
     with tempfile.TemporaryDirectory() as folder:
         async with (
-            a_town(Path(folder), morning.START, buildings=51) as town,
+            a_town(Path(folder), morning.START, buildings=51, kiosk_token=SecretStr(HALL)) as town,
             async_playwright() as playwright,
         ):
             browser = await playwright.chromium.launch(

@@ -2,10 +2,15 @@
 
 import random
 from datetime import datetime, timedelta
+from typing import Any
 
+from sqlalchemy import insert
+
+from server import tables
 from server.service.effects import LINK_LIFE
 from server.service.house import digest_of
 from server.store import alerts
+from server.tables import EPOCH
 from tests.town import GZ, HEAD, Town
 
 START = datetime(2026, 3, 8, 4, 0, tzinfo=GZ)
@@ -53,6 +58,18 @@ async def a_calm_morning(town: Town) -> list[str]:
     return asleep
 
 
+async def a_battery(town: Town) -> None:
+    """A month of readings of one terminal, as its heartbeats would have left them."""
+    table, today = tables.table(tables.BatteryDay), (town.runtime.clock.now() - EPOCH).days
+    dice = random.Random(30)
+    rows = [
+        {"terminal_id": "gd-11-301", "day": today - n, "level": 62 + n, "mains": True,
+         "rssi": -68 - dice.randrange(9)}
+        for n in range(30) if n != 11
+    ]  # fmt: skip
+    await town.sql(lambda c: c.execute(insert(table), rows))
+
+
 async def a_press(town: Town, asleep: list[str]) -> str:
     """The round ends with four missing. Somebody in building 32 presses, and a steward goes; then
     the woman of 84 in building 11 falls. Returns the path of the head steward's page."""
@@ -73,7 +90,18 @@ async def page_of(town: Town, number: str) -> str:
     """The page of this steward. Our address is too long for the first SMS, as a community's own
     need not be: its link is registered here as it would be there."""
     (alert,) = await town.alerts(kind="sos", building=11)
-    person = await town.person(number)
+    return await _link(town, alert, await town.person(number))
+
+
+async def a_worklist(town: Town) -> str:
+    """A steward goes to look at the flats of a missed round. Returns the path of their page."""
+    alert = (await town.alerts(kind="missed", state="unresolved"))[0]
+    person = alert["told"][0]["person_id"]
+    await town.act(alert["id"], "accept", as_person_id=person)
+    return await _link(town, alert, person)
+
+
+async def _link(town: Town, alert: dict[str, Any], person: int) -> str:
     token = town.runtime.house.token(alert["id"], person)
     ends = town.runtime.clock.now() + LINK_LIFE
     await town.sql(

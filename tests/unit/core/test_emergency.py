@@ -72,7 +72,7 @@ DOOR = Subject(building=11, floor=3, label="301", age=84, lives_alone=True)
     ("address", "fall", "zh", "en"),
     [
         (GATE, True, "广东省广州市天河区榕影路188号广氮小区,走东门,11栋3楼301,84岁独居,跌倒",
-         "188 Rongying Road, Guangzhou, 广氮, building 11, floor 3, flat 301, aged 84, alone, "
+         "188 Rongying Road, Guangzhou, building 11, floor 3, flat 301, aged 84, alone, "
          "a fall"),
         (NONE, False, "广氮,11栋3楼301,84岁独居",
          "广氮, building 11, floor 3, flat 301, aged 84, alone"),
