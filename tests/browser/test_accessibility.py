@@ -18,7 +18,9 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 AXE = (Path(__file__).parent / "vendor" / "axe-core" / "axe.min.js").read_text("utf-8")
 HANDOVERS = ("/handover", "/handover/1")
-STAFF = ("/alerts/5", "/alerts/7", "/alerts/8", "/nowhere", *HANDOVERS)
+STAFF = (
+    "/alerts/5", "/alerts/7", "/alerts/8", "/account", "/accounts", "/nowhere", *HANDOVERS,
+)  # fmt: skip
 NO_PAGE = {"/", "/reports.csv", "/static/palette.css"}
 """What answers a GET and is no page: a redirect, a table, a style sheet."""
 LOOKS = [(theme, lang) for theme in ("dark", "light") for lang in ("zh", "en")]
