@@ -157,6 +157,8 @@ def unreachable(tx: Tx, house: House, person_id: int, name: str, why: str) -> No
 
 def failed(tx: Tx, house: House, alert_id: int, event: core.DeliveryFailed) -> None:
     """Let the alert decide what follows."""
+    # Both stewards' texts may be lost at one instant: each would take the other for reached.
+    alerts.hold(tx.conn, alert_id)
     stored = alerts.load(tx.conn, alert_id)
     assert stored is not None
     decision = core.decide(effects.situation(tx, stored), event, tx.now)

@@ -136,6 +136,7 @@ def _with_items(conn: Connection, rows: Sequence[RowMapping]) -> list[Stored]:
     return [Stored(row, _to_core(row, items.get(row["id"], []))) for row in rows]
 
 
+_HOLD = select(ALERT.c.id).where(ALERT.c.id == bindparam("alert_id"))
 _LOAD = select(ALERT).where(ALERT.c.id == bindparam("alert_id"))
 
 
@@ -143,6 +144,13 @@ def load(conn: Connection, alert_id: int) -> Stored | None:
     """One alert, or None."""
     rows = conn.execute(_LOAD, {"alert_id": alert_id}).mappings().all()
     return _with_items(conn, rows)[0] if rows else None
+
+
+def hold(conn: Connection, alert_id: int) -> None:
+    """Let nobody else judge this alert until the transaction ends. For decisions that may change
+    nothing: their `version` does not tell two that were taken side by side (on SQLite there is one
+    writer, and no such pair)."""
+    conn.execute(held(conn, _HOLD), {"alert_id": alert_id}).all()
 
 
 def load_many(conn: Connection, ids: Collection[int]) -> list[Stored]:

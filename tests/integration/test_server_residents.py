@@ -228,7 +228,8 @@ async def test_a_terminal_left_behind_still_brings_people(night: Town) -> None:
     assert "岁" not in zh
     sos = await night.sos()
     assert (sos["resident_state"], sos["age"]) == ("ended", None)
-    assert sos["emergency"]["read_out"]["zh"] == "广氮,11栋3楼303"
+    read_out = "广东省广州市天河区榕影路188号广氮小区,救护车走东门,11栋3楼303"
+    assert sos["emergency"]["read_out"]["zh"] == read_out
     heir = await resident(night, "304")
     give = {"resident_id": heir, "reason": "to 304"}
     path = "/api/v1/terminals/gd-11-303/assign"
