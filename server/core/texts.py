@@ -60,6 +60,10 @@ ZH: Mapping[Template, Wordings] = {
         "【巡楼】全社区:{min}分钟收不到终端信号({about})。求助可能到不了,请按名单打电话并看值班屏。",
         "【巡楼】全社区:{min}分钟收不到终端信号。求助可能到不了,请打电话核实。",
     ),
+    Template.PARTNER_UNREACHABLE: (
+        "【巡楼】{building}:我们的短信到不了{about}的手机,请转告。值班员已知道。",
+        "【巡楼】{building}:我们的短信到不了另一位楼管员,请转告。值班员已知道。",
+    ),
 }
 
 EN: Mapping[Template, Wordings] = {
@@ -121,6 +125,11 @@ EN: Mapping[Template, Wordings] = {
         "Please phone the list and look at the wall.",
         "Xunlou: whole community: no signals for {min} min. An SOS may not arrive. "
         "Please phone the list.",
+    ),
+    Template.PARTNER_UNREACHABLE: (
+        "Xunlou: {building}: our SMS can't reach {about}. Please tell them; the desk knows.",
+        "Xunlou: {building}: our SMS can't reach your fellow steward. Please tell them; "
+        "the desk knows.",
     ),
 }
 

@@ -134,6 +134,8 @@ class Template(StrEnum):
     NOTHING_OPEN = "nothing_open"
     ROUND_REPORTED = "round_reported"
     BLIND = "blind"
+    PARTNER_UNREACHABLE = "partner_unreachable"
+    """To a steward whose fellow steward's number has died, so that each knows who else can come."""
     ARE_YOU_WELL = "are_you_well"
     """The call to a resident who is still awaited: spoken only."""
 

@@ -211,7 +211,7 @@ def _body(
 
 def answer(
     tx: Tx, house: House, person: RowMapping, template: Template, subject: Subject,
-    alert_id: int | None = None,
+    alert_id: int | None = None, about: str = "",
 ) -> None:
     """Queue a plain answer to a person's SMS (which code? too late, not understood …), unless
     they have asked us not to write."""
@@ -227,7 +227,7 @@ def answer(
         template=template.value,
         lane=SOS_LANE,
         phone=person["phone"],
-        body=compose(template, subject, person["lang"], ways=house.ways),
+        body=compose(template, subject, person["lang"], about, house.ways),
         due_at=tx.now,
         created_at=tx.now,
     )

@@ -8,7 +8,8 @@ from sqlalchemy import RowMapping
 
 from server.core import alerts as core
 from server.core import delivery, keypress
-from server.core.words import UNREACHED, Channel, Delivery, Fault
+from server.core.messages import Subject
+from server.core.words import UNREACHED, Channel, Delivery, Fault, Template
 from server.database import Tx
 from server.service import effects, measuring, raising
 from server.service.house import House
@@ -145,14 +146,25 @@ def _lost(
 
 
 def unreachable(tx: Tx, house: House, person_id: int, name: str, why: str) -> None:
-    """A fault today, not a surprise in an emergency."""
+    """A fault today, not a surprise in an emergency. The other steward hears of it too, once; not
+    in the middle of an alert of both, which tells them by itself what they have to know."""
     building = next(
         (a["building_id"] for a in people.roles_of(tx.conn, person_id) if a["building_id"]), None
     )
-    raising.fault(
+    fresh = raising.fault(
         tx, house, Fault.STEWARD_UNREACHABLE, str(person_id), building_id=building,
         detail=f"{name} ({why})",
     )  # fmt: skip
+    if fresh is None or building is None or alerts.told_open(tx.conn, person_id):
+        return
+    stewards = people.rosters(tx.conn, [(building, None)], tx.now)[building, None].stewards
+    subject = Subject(building=people.building_number(tx.conn, building))
+    if person_id not in {s.id for s in stewards}:
+        return
+    for other in stewards:
+        if other.id != person_id and other.reachable:
+            row = people.person(tx.conn, other.id)
+            effects.answer(tx, house, row, Template.PARTNER_UNREACHABLE, subject, about=name)
 
 
 def failed(tx: Tx, house: House, alert_id: int, event: core.DeliveryFailed) -> None:

@@ -106,6 +106,22 @@ async def test_a_bare_yes_to_several_alerts_is_asked_which(town: Town) -> None:
     assert states == ["open", "accepted"]
 
 
+async def test_a_number_that_dies_on_a_quiet_day(town: Town) -> None:
+    """No alert is open. Staff see it at once, and the other steward hears whom we can't reach,
+    once; when that one's goes too, nobody is left to hear it, and staff see both."""
+    await town.reply(HEAD, "STOP")
+    await town.expect_sms(HEAD, "unsubscribed")
+    told = await town.expect_sms(SECOND, "Bldg 11", "can't reach")
+    assert "SOS" not in told
+    await town.reply(HEAD, "STOP")
+    await town.expect_sms(HEAD, "unsubscribed")
+    assert await town.faults() == ["steward_unreachable"]
+    await town.reply(SECOND, "STOP")
+    await town.expect_sms(SECOND, "unsubscribed")
+    assert await town.faults() == ["steward_unreachable"] * 2
+    await town.no_more_sms()
+
+
 async def test_stop_and_start(town: Town) -> None:
     """A steward who writes STOP can't be called any more: staff see it today, an open alert goes
     on with the other steward, and when that one stops too the care centre is called at once.
