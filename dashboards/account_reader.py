@@ -22,6 +22,10 @@ class AccountReader(Protocol):
         (begins). What is shown once: {secret, address} or {codes}. Raises ActionRefused."""
         ...
 
+    def looked(self, user: Any, what: str, **about: Any) -> None:
+        """The user has looked at personal data; goes into the audit, and holds up nobody."""
+        ...
+
     async def all_accounts(self, user: Any) -> Mapping[str, Any]:
         """{accounts [{id, username, name, role, level, place, totp_on, one_time, closed}], tokens
         [{id, name, rights, level, place, by, created_ms, used_ms, revoked}], now_ms, tz, roles,

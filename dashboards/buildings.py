@@ -59,6 +59,7 @@ def router(reader: Reader) -> APIRouter:
     async def sheet(request: Request, number: str) -> Response:
         async def answer(user: User) -> Response:
             found = await _building(reader, number)
+            reader.looked(user, "sheet_looked_at", building=found["number"])
             top = max((f["floor"] for f in found["flats"]), default=1)
             facts = {"b": found, "plan": facade(found), "widest": SHEET_COLUMNS, "top": top}
             return staff_page(request, "sheet.html", user, {**facts, **_times(found)})

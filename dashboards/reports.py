@@ -99,6 +99,8 @@ def router(reader: Reader) -> APIRouter:
                 found = await _report(reader, request, user)
             except ReportRefused:  # the page says what is wrong, in words
                 return RedirectResponse(f"/reports?{request.url.query}", 303)
+            period = {"first": found["first"], "last": found["last"], "building": found["number"]}
+            reader.looked(user, "report_exported", **period)
             name = f"xunlou-{found['first']}-{found['last']}.csv"
             headers = {
                 "Content-Disposition": f'attachment; filename="{name}"',

@@ -34,12 +34,17 @@ def router(reader: Reader) -> APIRouter:
         user, form = await staff_form(reader, request, ("words",), "look")
         words = " ".join(form["words"].split())[:MOST_WORDS]
         result = await reader.find_residents(words, user.scope) if words else None
+        if result is not None:  # whom they found; not the words, which may be a name
+            ids = [r["id"] for r in result["found"]]
+            reader.looked(user, "residents_searched", resident_ids=ids)
         return await _list(reader, request, user, words, result)
 
     @routes.get("/residents/{resident_id}")
     async def show(request: Request, resident_id: str) -> Response:
         async def answer(user: User) -> Response:
-            return await _resident(reader, request, user, resident_id)
+            response = await _resident(reader, request, user, resident_id)
+            reader.looked(user, "resident_looked_at", resident_id=number_of(resident_id))
+            return response
 
         return await for_staff(reader, request, answer)
 
@@ -60,6 +65,7 @@ def router(reader: Reader) -> APIRouter:
             found = await reader.contact_card(number_of(resident_id))
             if found is None:
                 raise HTTPException(404)
+            reader.looked(user, "card_looked_at", resident_id=found["id"])
             facts = {"c": found, "tz": found["tz"], "now_ms": found["now_ms"]}
             return staff_page(request, "card.html", user, facts)
 

@@ -12,6 +12,7 @@ from server.core.access import AccountRole, Level, Right, Scope
 from server.database import Tx
 from server.runtime import Runtime
 from server.service import account_keeping as keeping
+from server.service import auditing
 from server.service.refusals import Refused, Unknown
 from server.store import accounts, people, scopes
 from server.tables import to_ms
@@ -85,6 +86,11 @@ class ServerAccounts:
             raise ActionRefused(error.words) from error
         except Unknown as error:
             raise ActionRefused({"zh": "没有了,请刷新页面。", "en": str(error)}) from error
+
+    def looked(self, user: User, what: str, **about: Any) -> None:
+        """Into the audit, a moment later: a database that takes no writes must not keep anybody
+        from the page of somebody who has called for help."""
+        self._runtime.later(lambda tx: auditing.saw(tx, user.name, what, **about))
 
     async def all_accounts(self, user: User) -> Json:
         """Accounts and tokens within the user's own scope."""

@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dashboards.pages import mount
 from dashboards.server_reader import ServerReader
-from server import jobs, migrate
+from server import jobs, migrate, sealing
 from server.api import (
     absences,
     addresses,
@@ -60,7 +60,7 @@ from server.ladders.keeping import LadderFile
 from server.outbox import Pace, Worker
 from server.retention import Retention
 from server.runtime import Runtime
-from server.service import account_keeping, sweep
+from server.service import account_keeping, auditing, sweep
 from server.service.effects import ROUND_LANE, SOS_LANE
 from server.service.house import House
 from server.service.locks import Locks
@@ -188,6 +188,8 @@ async def running(runtime: Runtime, channel: Channel | None = None) -> AsyncIter
     tasks.append(asyncio.create_task(Retention(database, runtime.settings).run(runtime.stop)))
     tasks.append(asyncio.create_task(Takeover(database).run(runtime.stop)))
     tasks.append(asyncio.create_task(runtime.feed.run()))
+    seal_key = auditing.key_of(runtime.locks.key)
+    tasks.append(asyncio.create_task(sealing.run(database, seal_key, runtime.stop)))
     sweeper = jobs.Sweeper(database, house)
     deadman = runtime.settings.deadman_url
     auditor = Auditor(

@@ -66,6 +66,10 @@ class Runtime:
     probe: WriteProbe = field(default_factory=WriteProbe)
     _later: set[asyncio.Task[None]] = field(default_factory=set)
 
+    async def settle(self) -> None:
+        """Wait for all that was to be written later."""
+        await asyncio.gather(*self._later)
+
     def later(self, work: Callable[[Tx], None]) -> None:
         """Write something that nobody waits for and that may be lost, such as when a session was
         last used: a database that takes no writes must not close the wall."""

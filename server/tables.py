@@ -603,6 +603,23 @@ class ApiToken(SQLModel, table=True):
     revoked_at: datetime | None = _at()
 
 
+class Audit(SQLModel, table=True):
+    """What a person saw or did. `position` and `digest` are given when it is sealed into the chain
+    (core/chain.py); nothing here is ever changed or deleted after that."""
+
+    __table_args__ = (
+        Index("ix_audit_unsealed", "id", sqlite_where=text("position IS NULL"),
+              postgresql_where=text("position IS NULL")),
+    )
+    id: int | None = _id()
+    at: datetime = _at(nullable=False)
+    who: str
+    what: str
+    about: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+    position: int | None = Field(default=None, sa_column=Column(BigInteger, unique=True))
+    digest: str | None = None
+
+
 def table(model: type[SQLModel]) -> Table:
     """The Core table of a model: queries are Core, for speed and for RETURNING."""
     return SQLModel.metadata.tables[str(model.__tablename__)]

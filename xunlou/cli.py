@@ -68,9 +68,10 @@ def _add_ladder(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 
 def _with_accounts(parser: argparse.ArgumentParser, commands: Any) -> argparse.ArgumentParser:
-    from xunlou import account
+    from xunlou import account, audit
 
     account.add_parser(commands)
+    audit.add_parser(commands)
     return parser
 
 
@@ -280,6 +281,14 @@ def _account(args: argparse.Namespace) -> int:
     return account.run(args, _database_url(args))
 
 
+def _audit(args: argparse.Namespace) -> int:
+    from xunlou import audit
+
+    if args.data is not None:
+        args.data = Path(args.data)
+    return audit.run(args, _database_url(args))
+
+
 def _doctor(_args: argparse.Namespace) -> int:
     from xunlou.doctor import run
 
@@ -289,7 +298,7 @@ def _doctor(_args: argparse.Namespace) -> int:
 COMMANDS = {
     "demo": _demo, "up": _up, "serve": _serve, "gateway": _gateway, "sim": _sim, "db": _db,
     "doctor": _doctor, "rehearse": _rehearse, "ladder": _ladder, "conformance": _conformance,
-    "account": _account, "backup": _backup, "restore": _restore,
+    "account": _account, "audit": _audit, "backup": _backup, "restore": _restore,
     "register": _register,
 }  # fmt: skip
 

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from server.api.deps import COOKIE, RecordDep, RuntimeDep, StaffDep, session_principal
+from server.service import auditing
 from server.store import outbox
 from server.tables import to_ms
 
@@ -58,12 +59,15 @@ async def read_journal(
 @router.get("/messages")
 async def messages(
     runtime: RuntimeDep,
-    _staff: RecordDep,
+    staff: RecordDep,
     after: Seq = 0,
     limit: Annotated[int, Query(ge=1, le=5000)] = 500,
 ) -> dict[str, list[Json]]:
     """The outbox: what was queued, for whom, and what became of it. Links are blanked."""
     rows = await runtime.database.read(lambda c: outbox.after(c, after, limit))
+    runtime.later(
+        lambda tx: auditing.saw(tx, staff.name, "messages_listed", after=after, count=len(rows))
+    )
     return {
         "messages": [
             {

@@ -11,7 +11,7 @@ from server.api import changing
 from server.api.deps import AccessDep, RecordDep, RuntimeDep, StaffDep, within
 from server.core.risk import RiskClass, age_on
 from server.database import Tx
-from server.service import acting, classing, moving
+from server.service import acting, auditing, classing, moving
 from server.store import people, signals
 from server.tables import to_ms
 
@@ -61,7 +61,12 @@ async def residents(
         found = people.residents(conn, building)
         return [_resident(r, day) for r in found if staff.scope.shows(r["building_id"])]
 
-    return {"residents": await runtime.database.read(read)}
+    listed = await runtime.database.read(read)
+    runtime.later(
+        lambda tx: auditing.saw(tx, staff.name, "residents_listed", building=building,
+                                count=len(listed))
+    )  # fmt: skip
+    return {"residents": listed}
 
 
 @router.patch("/residents/{resident_id}")

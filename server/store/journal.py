@@ -13,7 +13,7 @@ from sqlalchemy import Connection, RowMapping, func, select, text
 
 from server import tables as t
 from server.database import Tx
-from server.store import bulk
+from server.store import audit, bulk
 
 JOURNAL = t.table(t.Journal)
 BULK: bulk.Columns = (
@@ -40,7 +40,17 @@ def _write(tx: Tx) -> None:
         for e in tx.entries
     ]  # fmt: skip
     bulk.insert(tx.conn, "journal", BULK, rows)
+    acts = [_act(e) for e in tx.entries if e.get("data", {}).get("by")]
+    if acts:  # what machines say is no act of a person, and must cost no more than before
+        audit.add(tx.conn, tx.now, acts)
     tx.entries.clear()
+
+
+def _act(entry: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]]:
+    """A person's entry for the audit: who, what, and all else that it says."""
+    about = {name: entry[name] for name in COLUMNS[2:5] if entry.get(name) is not None}
+    about |= {name: value for name, value in entry["data"].items() if name != "by"}
+    return str(entry["data"]["by"]), str(entry["kind"]), about
 
 
 def note(tx: Tx, kind: str, **entry: Any) -> None:

@@ -165,7 +165,7 @@ async def test_sessions_end_but_not_in_the_middle_of_an_sos(tmp_path: Path) -> N
         async def after(minutes: float, client: httpx.AsyncClient) -> int:
             town.hand.at_s += minutes * 60
             status = (await client.get("/api/v1/sight")).status_code
-            await asyncio.gather(*town.runtime._later)
+            await town.runtime.settle()
             return status
 
         await make_account(town, "chief", "administrator")
@@ -293,7 +293,7 @@ async def test_tokens_of_programs(town: Town) -> None:
             assert {r["building"] for r in found} == {11}
             assert (await program.get("/api/v1/journal")).status_code == 403
             assert (await program.post("/api/v1/alerts/1/accept", json={})).status_code == 403
-            await asyncio.gather(*town.runtime._later)
+            await town.runtime.settle()
             listed = (await chief.get("/accounts")).text
             assert "最近使用" in listed
             (number,) = re.findall(r"/tokens/(\d+)/revoke", listed)

@@ -22,6 +22,9 @@ class AccountFake:
     ) -> Mapping[str, Any]:
         return {}
 
+    def looked(self, user: Any, what: str, **about: Any) -> None:
+        """Nobody audits the fake."""
+
     async def all_accounts(self, user: Any) -> Mapping[str, Any]:  # noqa: ARG002
         return {
             "now_ms": NOW_MS, "tz": "Asia/Shanghai", "roles": ["operator"], "levels": ["all"],
