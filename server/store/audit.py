@@ -4,20 +4,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, insert, select, update
+from sqlalchemy import Connection, RowMapping, select, update
 
 from server import tables as t
+from server.store import bulk
 
 AUDIT = t.table(t.Audit)
 LOT = 1000
+COLUMNS: bulk.Columns = (("at", "bigint"), ("who", "text"), ("what", "text"), ("about", "json"))
 
 
 def add(conn: Connection, at: datetime, rows: Sequence[tuple[str, str, Mapping[str, Any]]]) -> None:
     """Write down (who, what, about)."""
-    values = [
-        {"at": at, "who": who, "what": what, "about": dict(about)} for who, what, about in rows
-    ]
-    conn.execute(insert(AUDIT), values)
+    bulk.insert(conn, "audit", COLUMNS, [(at, who, what, dict(about)) for who, what, about in rows])
 
 
 def unsealed(conn: Connection, limit: int) -> Sequence[RowMapping]:
