@@ -34,7 +34,9 @@ class Switches:
     @property
     def broker_off(self) -> bool:
         """Whether the broker is wished away."""
-        return self.folder is not None and (self.folder / BROKER_OFF).exists()
+        return (
+            self.folder is not None and self.clock_moves and (self.folder / BROKER_OFF).exists()
+        )
 
     def move_clock(self, by_s: float, speed: float | None) -> None:
         """Jump forward and change the pace. Raises CantSwitch, and ValueError for a bad speed."""
@@ -44,7 +46,8 @@ class Switches:
 
     def set_broker(self, on: bool) -> None:
         """Kill the broker and keep it down, or let it start again. Raises CantSwitch."""
-        if self.folder is None:
+        # A run that follows the computer's clock is beside a live system: nobody reads its wishes.
+        if self.folder is None or not self.clock_moves:
             raise CantSwitch("this run does not own its broker; `xunlou demo` does")
         if on:
             (self.folder / BROKER_OFF).unlink(missing_ok=True)

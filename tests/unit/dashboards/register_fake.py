@@ -167,6 +167,9 @@ class RegisterFake:
         self.resident_looks: list[tuple[str, int, str]] = []
         self.community_name = "广氮"
 
+    async def terminals_in_stock(self, most: int) -> list[str]:
+        return [f"gd-stock-{n}" for n in range(1, 4)][:most]
+
     async def building(self, number: int) -> Mapping[str, Any] | None:
         found = [b for b in self.data["buildings"] if b["number"] == number]
         return building(found[0], self.data["alerts"]) if found else None
