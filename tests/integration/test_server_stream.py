@@ -178,7 +178,8 @@ async def test_a_stop_ends_every_stream_at_once(town: Town) -> None:
 
 async def test_the_snapshot_and_its_number_agree(town: Town) -> None:
     """What the snapshot shows is true for its number: while presses keep coming, snapshot plus the
-    changes after its number is the whole truth."""
+    changes after its number is the whole truth. Its view is taken after its number (only so can
+    PostgreSQL skip nothing): what came in between is told twice, which changes nothing."""
     terminals = [f"gd-11-{flat}" for flat in ("301", "303", "304", "501", "503", "504")]
     pressing = asyncio.gather(*(town.press(terminal=t) for t in terminals))
     snapshots = [(await town.api.get("/api/v1/snapshot")).json() for _ in range(5)]
@@ -194,7 +195,6 @@ async def test_the_snapshot_and_its_number_agree(town: Town) -> None:
             if e["seq"] > snapshot["seq"] and e["kind"] == "alert_opened"
         }  # fmt: skip
         assert shown | later == everything
-        assert not shown & later
         assert snapshot["counts"]["sos"] == len(shown)
 
 
