@@ -27,6 +27,8 @@ demo: ## Run the whole chain on this machine, with a simulated community
 # The whole product with its clock running: nothing beside it. All other tests share the cores.
 WHOLE = tests/e2e tests/browser tests/faults
 SHARED = tests/unit tests/docs tests/integration tests/simulation
+# One more than there are cores: much of a test's time is waiting for sockets.
+WORKERS = $(shell expr $$(nproc) + 1)
 
 test: ## Run the tests (as root on Debian this installs Mosquitto and Chromium)
 	@.ci/setup test
@@ -34,7 +36,7 @@ ifdef ARGS
 	@$(BIN)/python -m pytest $(ARGS)
 else
 	@failed=; \
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(SHARED) || failed=1; \
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(SHARED) || failed=1; \
 	$(BIN)/python -m pytest $(WHOLE) || failed=1; \
 	test -z "$$failed"
 endif
