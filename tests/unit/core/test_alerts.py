@@ -113,6 +113,12 @@ NIGHTS = {
         (20, Escalate(OPERATOR), Reason.CLIMBED, State.OPEN,
          ["苏佩琼", "麦少芬", "林桂芳", "何国强"]),
     ],
+    "an operator calls more people while one is on the way: that one keeps the eight minutes": [
+        (60, Accept(actor(LIN)), Reason.ACCEPTED, State.ACCEPTED, ["林桂芳", "何国强"]),
+        (90, Escalate(OPERATOR), Reason.CLIMBED, State.ACCEPTED,
+         ["苏佩琼", "麦少芬", "林桂芳", "何国强"]),
+        (539, StepDue(), Reason.NOT_DUE, State.ACCEPTED, []),
+    ],
     "pressed again while all are being called: shown, no further SMS": [
         (20, PressedAgain(), Reason.PRESSED_AGAIN, State.OPEN, []),
     ],
