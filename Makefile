@@ -59,7 +59,7 @@ docs: setup ## Write the generated parts of docs/ anew
 lock: ## Write requirements.lock anew (needs uv)
 	@command -v uv >/dev/null || { echo "uv is not installed; see docs/adr/0005-lock-file.md"; exit 1; }
 	uv pip compile pyproject.toml --group demo --group dev --python-version 3.11 --universal \
-	  --generate-hashes --no-header --no-emit-index-url --no-annotate -o requirements.lock
+	  --generate-hashes --no-strip-extras --no-header --no-emit-index-url --no-annotate -o requirements.lock
 
 simulate: setup ## Live through many days that no run has seen before (ten minutes)
 	@SIM_LONG=1 $(BIN)/python -m pytest -q tests/simulation/test_simulation.py -k nobody_has_seen
