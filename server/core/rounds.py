@@ -164,17 +164,25 @@ class Awaited:
     next_due_at: datetime
     round: Occurrence | None
     following: datetime
+    following_opens_at: datetime
 
     def after_sign_of_life(self, seen_at: datetime) -> datetime | None:
         """The next deadline of a resident who was seen at `seen_at`; None when it stays.
 
         Only a sign from inside the awaited round's window meets it: a press at ten in the morning
-        says nothing about the evening.
+        says nothing about the evening. But nobody may have been judged since (we were blind, or
+        stood still): a sign from a later round's window meets that one, and whoever was heard there
+        is looked for no more.
         """
         if self.round is None:  # judge by the new plan from here on
             return next_deadline(self.plans, self.zone, max(self.next_due_at, seen_at))
-        if self.round.opens_at <= seen_at < self.round.deadline:
-            return self.following
+        if seen_at < self.round.deadline:
+            return self.following if self.round.opens_at <= seen_at else None
+        if seen_at < self.following_opens_at:
+            return None
+        later = current(self.plans, self.zone, seen_at)
+        if later.opens_at <= seen_at:
+            return next_deadline(self.plans, self.zone, later.deadline)
         return None
 
 
@@ -183,8 +191,8 @@ def awaited(plans: tuple[Plan, ...], zone: ZoneInfo, next_due_at: datetime) -> A
     found = next(
         (o for o in occurrences(plans, zone, next_due_at) if o.deadline == next_due_at), None
     )
-    following = next_deadline(plans, zone, next_due_at)
-    return Awaited(plans, zone, next_due_at, found, following)
+    following = current(plans, zone, next_due_at)
+    return Awaited(plans, zone, next_due_at, found, following.deadline, following.opens_at)
 
 
 def after_sign_of_life(

@@ -60,6 +60,8 @@ class Checks:
         }
         self.states: dict[int, str] = {}
         self.judged: Counter[tuple[int, str]] = Counter()
+        self.judging: list[float] = []
+        """Moments (server time) by which everybody overdue had to be judged."""
         self.opted_out: dict[str, float] = {}
         self.away: dict[str, tuple[float, float]] = {}
         """Telephone → since when (true time) and until when (server time) they are away."""
@@ -377,6 +379,7 @@ class Checks:
                            late_s=[round(now_s - r["due"] / 1000, 1) for r in late])
                 sight_s = max(self.gateway.sight_s(), since_s)
                 if now_s - sight_s > SLACK_S:
+                    self.judging.append(now_s)
                     late = self._rows(
                         "SELECT id, next_due_at FROM resident WHERE state = 'active'"
                         " AND next_due_at < ?", oldest,
@@ -417,28 +420,36 @@ class Checks:
         self._rounds_complete()
 
     def _rounds_complete(self) -> None:
-        """Whoever gave no sign of life in a round was judged missed in it."""
+        """Whoever gave no sign of life in a round was judged missed in it, unless nobody could be
+        judged until it was overtaken: by the next round's deadline, or by a sign of life in its
+        window."""
         if self.plan.jumps_a_day:
             return  # who became overdue by a jump is not judged
         first = self.plan.start.date()
-        for offset in range(self.plan.days):
-            for p in self.servers.plans:
-                o = rounds.occurrence(p, first + timedelta(days=offset), self.plan.zone)
+        for day in (first + timedelta(days=n) for n in range(self.plan.days)):
+            for o in (rounds.occurrence(p, day, self.plan.zone) for p in self.servers.plans):
                 for terminal in self.homes.terminals:
-                    seen = [
-                        x for x in self.homes.presses.values()
-                        if x.terminal == terminal.id and x.type in SIGNS_OF_LIFE
-                        and o.opens_at.timestamp() - 1 <= x.pressed_s
-                        and x.pressed_s <= o.deadline.timestamp() + 7200
-                    ]  # fmt: skip
-                    flat = self._one("SELECT r.flat_id FROM resident r JOIN terminal t"
-                                     " ON t.resident_id = r.id WHERE t.id = ?", terminal.id)
-                    judged = self.judged[(flat, o.deadline.isoformat())]
-                    if self._not_awaited(flat, o):
-                        continue
-                    insist(bool(seen) or judged == 1, "who is silent in a round is looked for",
-                           terminal=terminal.id, due=o.deadline.isoformat())
+                    self._round_complete(terminal.id, o)
 
+    def _round_complete(self, terminal: str, o: rounds.Occurrence) -> None:
+        flat = self._one("SELECT r.flat_id FROM resident r JOIN terminal t"
+                         " ON t.resident_id = r.id WHERE t.id = ?", terminal)  # fmt: skip
+        if self._not_awaited(flat, o):
+            return
+        signs = [x.pressed_s for x in self.homes.presses.values()
+                 if x.terminal == terminal and x.type in SIGNS_OF_LIFE]  # fmt: skip
+        signs += [r["at"] / 1000 for r in self._rows(
+            "SELECT at FROM journal WHERE flat_id = ? AND kind = 'checked_in_by_phone'", flat
+        )]  # fmt: skip
+        over_s = o.deadline.timestamp()
+        seen = any(o.opens_at.timestamp() - 1 <= at <= over_s + 7200 for at in signs)
+        following = rounds.current(self.servers.plans, self.plan.zone, o.deadline)
+        overtaken_s = min(at for at in [*signs, following.deadline.timestamp()]
+                           if at >= following.opens_at.timestamp())  # fmt: skip
+        could_judge = any(over_s < at < overtaken_s for at in self.judging)
+        insist(seen or not could_judge or self.judged[(flat, o.deadline.isoformat())] == 1,
+               "who is silent in a round is looked for", terminal=terminal,
+               due=o.deadline.isoformat())  # fmt: skip
 
     def _not_awaited(self, flat: int, o: rounds.Occurrence) -> bool:
         """Away at the deadline, or well on the telephone before it or soon after."""

@@ -64,6 +64,11 @@ def judge_blindly() -> AbstractContextManager[Any]:
     return mock.patch.object(sweep, "blind", lambda _tx, _house: False)  # noqa: PT008
 
 
+def pass_over_the_silent() -> AbstractContextManager[Any]:
+    """A missed round moves the deadline on, and nobody is looked for."""
+    return mock.patch.object(sweep, "_worklists", lambda _rows, _due_at: [])  # noqa: PT008
+
+
 def trust_an_acceptance_for_ever() -> AbstractContextManager[Any]:
     """Who said yes is never asked again whether they arrived."""
     real = core._on_accept

@@ -191,6 +191,10 @@ def _troubles(world, p, servers, provider, gateway) -> None:  # type: ignore[no-
         # Half of them just when a round is judged and its messages are to leave.
         at = hurts.choice(deadlines) - 20 if hurts.random() < 0.5 else moment
         world.after(at, provider.outage)
+    if p.days > 1 and p.gateway_outages_a_day:  # one has lasted 23 hours: whole rounds pass unseen
+        long = Random(f"long outage:{p.seed}")
+        at, hours = long.random() * (p.days - 1) * 86400, long.uniform(8, 26)
+        world.after(at, gateway.outage, hours * 3600)
     for moment in moments(rng, p.gateway_outages_a_day, p.days):
         at, long_s = moment, rng.choice((30, 90, 600, 1800))
         if rng.random() < 0.5:  # where it hurts: over a deadline

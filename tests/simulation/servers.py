@@ -5,6 +5,7 @@ everything else is the server's own code.
 """
 
 import sqlite3
+from collections import deque
 from collections.abc import Callable
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -32,6 +33,9 @@ from tests.simulation.plan import Plan
 
 SWEEP_S = jobs.EVERY_S
 POLL_S = 1.0
+SPIRAL, SPIRAL_S = 20, 1800.0
+"""So many crashes in so many seconds, and for a while there is no further one: the more messages
+wait, the surer one of them kills the process, and days in which nothing leaves prove nothing."""
 
 
 class NoBell:
@@ -120,6 +124,7 @@ class Servers:
         second = 0.13 + world.between(0, 0.02) if world.rng.random() < 0.5 else 0.61
         self._phases = {"server-1": 0.13, "server-2": second}
         self.crashes = 0
+        self._crashed_at: deque[float] = deque(maxlen=SPIRAL)
         self._parts: dict[str, tuple[jobs.Sweeper, dict[int, SteppedWorker]]] = {}
         self._busy: set[tuple[str, str]] = set()
         self._planned: dict[tuple[str, str], float] = {}
@@ -132,6 +137,9 @@ class Servers:
         return [p for p in self.processes if p.runs]
 
     def _odds(self, point: Point) -> float:
+        last = self._crashed_at
+        if len(last) == SPIRAL and self.world.now_s - last[0] < SPIRAL_S:
+            return 0.0
         at_provider = "provider" in point.what
         return self.plan.crash_send if at_provider else self.plan.crash_other
 
@@ -177,6 +185,7 @@ class Servers:
 
     def _crashed(self, process: Process, _where: str) -> None:
         self.crashes += 1
+        self._crashed_at.append(self.world.now_s)
         self.on_change()
         self.world.after(self.world.between(1, 120), self.boot, process)
 

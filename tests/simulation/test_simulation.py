@@ -40,6 +40,7 @@ CAUGHT: tuple[tuple[Callable[[], AbstractContextManager[Any]], int, str], ...] =
     (mutations.date_by_arrival, 3, "who was heard in time is not called missed"),
     (mutations.ring_again_without_asking, 2, "a second copy needs an excuse"),
     (mutations.call_who_is_away, 4, "nobody is told who is away"),
+    (mutations.pass_over_the_silent, 1, "who is silent in a round is looked for"),
     (mutations.receipt_for_nothing, 1, "a receipt is given after the commit"),
 )
 TRIES = 4

@@ -58,6 +58,22 @@ def test_a_sign_of_life_meets_only_the_round_it_falls_in(name: str, at: str, mee
     assert moved == (gz("2026-03-14T19:05") if meets else MORNING_DEADLINE)
 
 
+NOT_JUDGED = [
+    ("late, and no word since", "2026-03-14T06:20", "2026-03-14T06:05"),
+    ("a second before the evening opens", "2026-03-14T17:29:59", "2026-03-14T06:05"),
+    ("in the evening's window", "2026-03-14T17:30", "2026-03-15T06:05"),
+    ("at the evening's deadline", "2026-03-14T19:05", "2026-03-14T06:05"),
+    ("in the window of the morning after", "2026-03-15T05:00", "2026-03-15T19:05"),
+]
+
+
+@pytest.mark.parametrize(("name", "at", "due"), NOT_JUDGED, ids=[n[0] for n in NOT_JUDGED])
+def test_who_was_heard_in_a_later_round_is_not_missed_there(name: str, at: str, due: str) -> None:
+    """We were blind over the morning's deadline and nobody was judged. Whoever checks in for the
+    evening meanwhile has met it; nobody walks to them for a morning long past."""
+    assert after_sign_of_life(PLANS, GZ, MORNING_DEADLINE, gz(at)) == gz(due)
+
+
 def test_an_edited_plan_is_judged_by_the_new_one() -> None:
     """A deadline of a plan that no longer exists moves to the next one that does."""
     moved = after_sign_of_life(PLANS, GZ, gz("2026-03-14T07:00"), gz("2026-03-14T06:50"))
