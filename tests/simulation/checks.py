@@ -388,7 +388,10 @@ class Checks:
         self.world.after(self.world.between(2, 120), self.on_time)
 
     def _slow(self) -> bool:
-        """Whether a provider that hangs explains a wait in the outbox."""
+        """Whether a provider that hangs, or did a moment ago, explains a wait in the outbox: a lane
+        drained here waits for the slowest of its lot."""
+        if self.world.now_s - self.servers.hung_until_s < SLACK_S:
+            return True
         return any(t.name == "send" for p in self.servers.processes for t in p.tasks)
 
     def at_rest(self) -> None:

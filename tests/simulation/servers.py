@@ -33,6 +33,8 @@ from tests.simulation.plan import Plan
 
 SWEEP_S = jobs.EVERY_S
 POLL_S = 1.0
+HANGS_S = 2.0
+"""Longer than any provider that is well takes."""
 SPIRAL, SPIRAL_S = 20, 1800.0
 """So many crashes in so many seconds, and for a while there is no further one: the more messages
 wait, the surer one of them kills the process, and days in which nothing leaves prove nothing."""
@@ -96,7 +98,10 @@ class SteppedWorker(outbox.Worker):
             result = call(*args)
         except (Ambiguous, Busy) as raised:
             error = raised
-        await Point("after the provider was called", channel.latency_s)  # type: ignore[attr-defined]
+        latency_s: float = channel.latency_s  # type: ignore[attr-defined]
+        if latency_s > HANGS_S:
+            self._town.hung_until_s = self._town.world.now_s + latency_s
+        await Point("after the provider was called", latency_s)
         if error is not None:
             raise error
         return result
@@ -115,6 +120,8 @@ class Servers:
         self.before_transaction: Callable[[], None] = lambda: None
         self.on_change: Callable[[], None] = lambda: None
         """Called when a server comes up, goes down, or its clock jumps."""
+        self.hung_until_s = 0.0
+        """Until when (true time) the last send waits of those that the provider let hang."""
         self.went_back = False
         """Whether the clock was ever set back."""
         self.processes = [
