@@ -69,6 +69,7 @@ def terminal_view(fleet: Fleet, terminal: str) -> dict[str, Any]:
             "clock_ok": state.clock_ok,
             "clock_off_s": round((own_time_ms(state, now_ms) - now_ms) / 1000, 1),
             "hung": state.hung_ms is not None,
+            "reset": node.reset,
             "volume": state.config.volume,
             "hb_s": state.config.hb_s,
             "pending": [

@@ -229,6 +229,7 @@ class Fleet:
         node.battery = node.state.battery
         self._hang_up(node)
         node.state = None
+        node.reset = "power"
         self._changed.set()
 
     def apply(self, node: Node, event: out.Input) -> tuple[out.Output, ...]:
@@ -281,6 +282,7 @@ class Fleet:
             case out.Reboot(reason):
                 self.faults["watchdog reset"] += reason == "watchdog"
                 self._power_off(node)
+                node.reset = reason
                 self.timers.at_ms(now_ms + REBOOT_MS, lambda: self.set_power(t, True))
             case out.PowerOff():
                 self._power_off(node)

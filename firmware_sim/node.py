@@ -43,6 +43,8 @@ class Node:
     awake_until_ms: int = 0
     asleep: deque[tuple[str, bytes]] = field(default_factory=lambda: deque(maxlen=ASLEEP_MOST))
     """Messages that wait in the network for a modem that sleeps."""
+    reset: str = "power"
+    """Why it started last, as its chip's reset register tells: power, asked or watchdog."""
     due_ms: int | None = None
     heard: deque[tuple[int, out.Say]] = field(default_factory=lambda: deque(maxlen=HEARD_LINES))
 

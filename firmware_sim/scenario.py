@@ -170,7 +170,7 @@ def _terminal(reader: Reader) -> st.ExpectTerminal:
     led = reader.text("led") if "led" in reader.raw else None
     others: dict[str, Any] = {
         key: reader.raw.pop(key)
-        for key in ("battery", "mains", "powered", "connected", "buzzing", "hung", "rssi")
+        for key in ("battery", "mains", "powered", "connected", "buzzing", "hung", "reset", "rssi")
         if key in reader.raw
     }
     return st.ExpectTerminal(
