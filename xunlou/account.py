@@ -13,7 +13,6 @@ from sqlalchemy import Connection
 
 from server.app import locks_of
 from server.clock import Clock
-from server.core.access import AccountRole, Level, Right
 from server.database import Database, Tx
 from server.service import account_keeping as keeping
 from server.service.locks import Locks
@@ -23,36 +22,6 @@ from server.store import accounts, scopes
 
 T = TypeVar("T")
 SHELL = keeping.Keeper("shell")
-
-
-def add_parser(commands: Any) -> None:
-    """The words of the command."""
-    account = commands.add_parser("account", help="who may log in, and programs' tokens")
-    account.add_argument("--data", help="the directory given to `xunlou up`")
-    acts = account.add_subparsers(dest="action", required=True, metavar="action")
-    acts.add_parser("list", help="all accounts and tokens")
-    for name, words in (("add", "a new account, with a one-time password"),
-                        ("regrade", "another role or scope")):  # fmt: skip
-        act = acts.add_parser(name, help=words)
-        act.add_argument("username")
-        act.add_argument("--role", choices=[r.value for r in AccountRole], default="operator")
-        _scope(act)
-    acts.choices["add"].add_argument("--name", default="", help="the person's name")
-    for name, words in (("reset", "a new one-time password; second factor and sessions end"),
-                        ("close", "nobody logs in with it any more"),
-                        ("open", "a closed account again")):  # fmt: skip
-        acts.add_parser(name, help=words).add_argument("username")
-    token = acts.add_parser("token", help="a new token for a program, shown once")
-    token.add_argument("name", help="what it is for")
-    rights = [r.value for r in Right if r is not Right.ACCOUNTS]
-    token.add_argument("--right", action="append", choices=rights, required=True)
-    _scope(token)
-    acts.add_parser("revoke", help="end a token").add_argument("id", type=int)
-
-
-def _scope(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--scope", choices=[lv.value for lv in Level], default="all")
-    parser.add_argument("--place", default="", help="the building's number, or the name")
 
 
 def write(settings: Settings, change: Callable[[Tx], T]) -> T:

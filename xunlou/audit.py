@@ -3,7 +3,6 @@
 import argparse
 import sys
 from datetime import UTC
-from typing import Any
 
 from server.app import locks_of
 from server.core import chain
@@ -19,18 +18,6 @@ FAULTS: dict[str, str] = {
     "cut_off": "and what follows were cut off: the checkpoint was further on",
     "other_chain": "is not the one of the checkpoint: the chain was written anew",
 }
-
-
-def add_parser(commands: Any) -> None:
-    """The words of the command."""
-    parser = commands.add_parser("audit", help="who saw and did what: verify, checkpoint, show")
-    parser.add_argument("--data", help="the directory given to `xunlou up`")
-    acts = parser.add_subparsers(dest="action", required=True, metavar="action")
-    verify = acts.add_parser("verify", help="is every entry as it was written?")
-    verify.add_argument("--checkpoint", help="one that was printed earlier and kept elsewhere")
-    acts.add_parser("checkpoint", help="print where the chain stands; keep it elsewhere")
-    show = acts.add_parser("show", help="the newest entries")
-    show.add_argument("--limit", type=int, default=50)
 
 
 def _show(tx: Tx, limit: int) -> list[str]:

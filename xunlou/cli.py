@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from xunlou import logs
+from xunlou import logs, words
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -68,10 +68,8 @@ def _add_ladder(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 
 def _with_accounts(parser: argparse.ArgumentParser, commands: Any) -> argparse.ArgumentParser:
-    from xunlou import account, audit
-
-    account.add_parser(commands)
-    audit.add_parser(commands)
+    words.account(commands)
+    words.audit(commands)
     return parser
 
 

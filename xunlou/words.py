@@ -1,0 +1,52 @@
+"""The words of `xunlou account …` and `xunlou audit …`.
+
+Apart from what they do: every process of the house reads the command line, and a gateway must not
+load the server for that.
+"""
+
+import argparse
+from typing import Any
+
+from server.core.access import AccountRole, Level, Right
+
+
+def account(commands: Any) -> None:
+    """The words of the command."""
+    words = commands.add_parser("account", help="who may log in, and programs' tokens")
+    words.add_argument("--data", help="the directory given to `xunlou up`")
+    acts = words.add_subparsers(dest="action", required=True, metavar="action")
+    acts.add_parser("list", help="all accounts and tokens")
+    for name, words in (("add", "a new account, with a one-time password"),
+                        ("regrade", "another role or scope")):  # fmt: skip
+        act = acts.add_parser(name, help=words)
+        act.add_argument("username")
+        act.add_argument("--role", choices=[r.value for r in AccountRole], default="operator")
+        _scope(act)
+    acts.choices["add"].add_argument("--name", default="", help="the person's name")
+    for name, words in (("reset", "a new one-time password; second factor and sessions end"),
+                        ("close", "nobody logs in with it any more"),
+                        ("open", "a closed account again")):  # fmt: skip
+        acts.add_parser(name, help=words).add_argument("username")
+    token = acts.add_parser("token", help="a new token for a program, shown once")
+    token.add_argument("name", help="what it is for")
+    rights = [r.value for r in Right if r is not Right.ACCOUNTS]
+    token.add_argument("--right", action="append", choices=rights, required=True)
+    _scope(token)
+    acts.add_parser("revoke", help="end a token").add_argument("id", type=int)
+
+
+def _scope(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--scope", choices=[lv.value for lv in Level], default="all")
+    parser.add_argument("--place", default="", help="the building's number, or the name")
+
+
+def audit(commands: Any) -> None:
+    """The words of the command."""
+    parser = commands.add_parser("audit", help="who saw and did what: verify, checkpoint, show")
+    parser.add_argument("--data", help="the directory given to `xunlou up`")
+    acts = parser.add_subparsers(dest="action", required=True, metavar="action")
+    verify = acts.add_parser("verify", help="is every entry as it was written?")
+    verify.add_argument("--checkpoint", help="one that was printed earlier and kept elsewhere")
+    acts.add_parser("checkpoint", help="print where the chain stands; keep it elsewhere")
+    show = acts.add_parser("show", help="the newest entries")
+    show.add_argument("--limit", type=int, default=50)
