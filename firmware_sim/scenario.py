@@ -1,7 +1,8 @@
 """Scenarios: a story of care, told in YAML as what people do and what must then be seen.
 
 This file reads them and nothing else; `runner` plays them. An error names file and line and says
-what was expected there. The words of a scenario are listed in `_DO` and `_EXPECT`.
+what was expected there. The words of a scenario are listed in `_DO` and `_EXPECT`, and once more
+for editors in `scenarios/schema.json`, which knows the form but neither names nor order.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ PROVIDER_FAULTS: Final = (
     "undelivered", "failed", "blackhole", "duplicate_callbacks", "out_of_order", "503", "429",
     "timeout_after_accept",
 )  # fmt: skip
+RESETS: Final = ("power", "asked", "watchdog")
 MOST_FLAPS: Final = 100
 
 
@@ -143,8 +145,16 @@ def _provider(reader: Reader) -> st.ProviderFault:
     return st.ProviderFault(what, count, phone, reader.whole("error_code", 30008) or 30008)
 
 
+def _somebody(reader: Reader, key: str) -> tuple[str, ...]:
+    """At least one: what is expected of nobody always holds."""
+    named = reader.texts(key)
+    if not named:
+        raise reader.fail(f"{key!r} needs at least one")
+    return named
+
+
 def _sms(reader: Reader) -> st.ExpectSms:
-    to = reader.texts("sms")
+    to = _somebody(reader, "sms")
     capture: dict[str, str] = {}
     if "capture" in reader.raw:
         patterns = reader.sub("capture")
@@ -163,16 +173,18 @@ def _silence(reader: Reader) -> st.ExpectSilence:
     for_s = reader.number("for_s")
     if for_s is None or for_s <= 0:
         raise reader.fail("'no_sms' needs 'for_s', virtual seconds above 0")
-    return st.ExpectSilence(reader.texts("no_sms"), reader.groups("contains"), for_s)
+    return st.ExpectSilence(_somebody(reader, "no_sms"), reader.groups("contains"), for_s)
 
 
 def _terminal(reader: Reader) -> st.ExpectTerminal:
     led = reader.text("led") if "led" in reader.raw else None
     others: dict[str, Any] = {
-        key: reader.raw.pop(key)
-        for key in ("battery", "mains", "powered", "connected", "buzzing", "hung", "reset", "rssi")
+        key: reader.flag(key)
+        for key in ("mains", "powered", "connected", "buzzing", "hung")
         if key in reader.raw
-    }
+    } | {key: reader.number(key) for key in ("battery", "rssi") if key in reader.raw}
+    if "reset" in reader.raw:
+        others["reset"] = reader.one_of("reset", RESETS)
     return st.ExpectTerminal(
         reader.text("terminal"), led, reader.texts("says"), reader.whole("waiting"), others
     )
@@ -209,7 +221,7 @@ _EXPECT: Final[dict[str, Callable[[Reader], st.Action]]] = {
     "sms": _sms,
     "no_sms": _silence,
     "terminal": _terminal,
-    "window": lambda r: st.ExpectWindow(of=r.text("window"), shows=r.texts("shows")),
+    "window": lambda r: st.ExpectWindow(of=r.text("window"), shows=_somebody(r, "shows")),
     "page": lambda r: st.ExpectPage(path=r.text("page"), shows=r.groups("shows")),
     "alert": _alert,
 }

@@ -62,6 +62,8 @@ class Reader:
 
     def flag(self, key: str, default: bool | None = None) -> bool:
         value = self.raw.pop(key, default)
+        # In YAML 1.2, which editors read, a bare `on` is a text: both mean the same here.
+        value = {"on": True, "off": False}.get(value, value) if isinstance(value, str) else value
         if not isinstance(value, bool):
             raise self.fail(f"{key!r} must be on or off, not {value!r}")
         return value

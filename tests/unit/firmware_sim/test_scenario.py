@@ -11,46 +11,15 @@ from firmware_sim.runner import WorldError
 from firmware_sim.scenario import SCENARIOS, ScenarioError
 from firmware_sim.story import CastPhone, CastTerminal, Measure, ProviderFault, Scenario
 from firmware_sim.wire import Kind
-
-HEAD = """\
-name: x
-cast:
-  her: {terminal: {story: s}}
-  one: {phone: {role: steward, building: 11, nth: 1}}
-steps:
-"""
+from tests.unit.firmware_sim.mistakes import WHOLE, Mistake
 
 
-@pytest.mark.parametrize(
-    ("steps", "message"),
-    [
-        ("  - {at: 0, do: {press: hug, on_terminal: her}}", "f.yaml:6: 'hug' can't be pressed"),
-        ("  - {at: 0, do: {press: sos, on_terminal: him}}", "f.yaml:6: 'him' is no CastTerminal"),
-        ("  - {at: 0, do: {reply: '1', from: her}}", "f.yaml:6: 'her' is no CastPhone"),
-        ("  - {do: {press: sos, on_terminal: her}}", "f.yaml:6: 'at'"),
-        ("  - {at: 0, do: {dance: yes}}", "f.yaml:6: 'do' needs exactly one of press"),
-        ("  - {at: 0, expect: {sms: one}}", "f.yaml:6: 'expect' needs one of 'within_s'"),
-        ("  - {at: 0, colour: red, do: {press: sos, on_terminal: her}}", "f.yaml:6: unknown"),
-        (
-            "  - {at: 0, expect: {sms: one, capture: {a: '('}}, within_s: 1}",
-            "f.yaml:6: capture 'a'",
-        ),
-        (
-            "  - {at: 9, do: {press: sos, on_terminal: her}}\n"
-            "  - {at: 1, do: {press: sos, on_terminal: her}}",
-            "f.yaml:7: 'at' goes back",
-        ),
-        ("  - {at: 0, measure: {from: a, to: b, at_most_s: 1}}", "f.yaml:6: no earlier step 'a'"),
-        ("  - {at: 0, at: 1}", "f.yaml:6: 'at' stands there twice"),
-        ("  - [", "f.yaml:7"),
-        ("  []", "f.yaml:1: 'steps' must be a list"),
-    ],
-)
-def test_a_mistake_is_told_with_file_and_line(steps: str, message: str) -> None:
+@pytest.mark.parametrize("mistake", WHOLE, ids=lambda m: m.says)
+def test_a_mistake_is_told_with_file_and_line(mistake: Mistake) -> None:
     """Whoever writes a scenario is sent to the line."""
     with pytest.raises(ScenarioError) as caught:
-        scenario.parse(HEAD + steps + "\n", "f.yaml")
-    assert str(caught.value).startswith(message)
+        scenario.parse(mistake.text, "f.yaml")
+    assert str(caught.value).startswith(mistake.says)
 
 
 def test_the_story_of_14_march_is_well_formed() -> None:

@@ -14,14 +14,8 @@ from firmware_sim.battery import LOW_AT
 from firmware_sim.flash import FlashImage
 from firmware_sim.scenario import ScenarioError
 from firmware_sim.state import Traits
+from tests.unit.firmware_sim.mistakes import HEAD, STEPS, Mistake
 
-HEAD = """\
-name: x
-cast:
-  her: {terminal: {building: 11}}
-  one: {phone: {role: steward, building: 11, nth: 1}}
-steps:
-"""
 T0 = 1_760_000_000_000
 
 
@@ -93,33 +87,13 @@ def test_each_trouble_has_its_words(do: str, action: st.Action) -> None:
     assert step.action == action
 
 
-@pytest.mark.parametrize(
-    ("step", "message"),
-    [
-        ("do: {mains: off}", "say where: exactly one of"),
-        ("do: {mains: off, on_terminal: her, in_building: 11}", "say where: exactly one of"),
-        ("do: {mains: off, on_terminal: him}", "'him' is no CastTerminal"),
-        ("do: {mains: perhaps, on_terminal: her}", "'mains' must be on or off"),
-        ("do: {flap: wind, every_s: 1, on_terminal: her}", "'flap' is one of mains, power, network"),
-        ("do: {flap: mains, times: 0, every_s: 1, on_terminal: her}", "'flap' needs 'times'"),
-        ("do: {weather: sunny, on_terminal: her}", "'weather' is one of clear, wifi, nb_iot, bad_cell"),
-        ("do: {weather: {rain: 1}, on_terminal: her}", "it has drop, duplicate, reorder, delay_s"),
-        ("do: {weather: {drop: 2}, on_terminal: her}", "drop is a chance"),
-        ("do: {battery: 101, on_terminal: her}", "'battery' is a level from 0 to 100"),
-        ("do: {tear_after_bytes: -1, on_terminal: her}", "'tear_after_bytes' is a number of bytes"),
-        ("do: {provider: sulks}", "'provider' is one of undelivered"),
-        ("do: {provider: failed, phone: her}", "'her' is no CastPhone"),
-        ("expect: {no_sms: [one]}", "'no_sms' needs 'for_s'"),
-        ("expect: {no_sms: [one], for_s: 5}, within_s: 5", "'expect' needs one of"),
-        ("expect: {window: one, shows: [sos]}, within_s: 5", "'one' is no CastTerminal"),
-    ],
-)
-def test_a_mistake_says_what_to_write(step: str, message: str) -> None:
+@pytest.mark.parametrize("mistake", STEPS, ids=lambda m: m.says)
+def test_a_mistake_says_what_to_write(mistake: Mistake) -> None:
     """The line, and what belongs there."""
     with pytest.raises(ScenarioError) as caught:
-        scenario.parse(f"{HEAD}  - {{at: 0, {step}}}\n", "f.yaml")
+        scenario.parse(mistake.text, "f.yaml")
     assert str(caught.value).startswith("f.yaml:6: ")
-    assert message in str(caught.value)
+    assert mistake.says in str(caught.value)
 
 
 def test_the_whole_library_is_well_formed() -> None:
