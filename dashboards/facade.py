@@ -45,6 +45,8 @@ class Facade:
     name_en: str | None
     worst: str
     stairwells: tuple[Stairwell, ...]
+    rehearsal: bool = False
+    """Nobody lives there."""
 
     @property
     def floors(self) -> int:
@@ -144,6 +146,7 @@ def facade(building: Mapping[str, Any]) -> Facade:
         building.get("name_en"),
         building["worst"],
         tuple(well for well in wells if well.storeys[0]),
+        bool(building.get("rehearsal")),
     )
 
 

@@ -21,13 +21,14 @@ def report(
     scope: Scope = EVERYWHERE,
 ) -> Json | None:
     """The report of these local days. `number`: of one building only, `scope`: of these
-    houses. None when there is no community, or no such building. Raises core.BadPeriod."""
+    houses. Nothing of a rehearsal is in it. None when there is no community, or no such building.
+    Raises core.BadPeriod."""
     community = people.community(conn)
     if community is None:
         return None
     period = core.period(first, last, community.zone, now)
     end = min(period.end, now)
-    seen = [b for b in wall.buildings(conn) if scope.shows(b["id"])]
+    seen = [b for b in wall.buildings(conn) if scope.shows(b["id"]) and not b["rehearsal"]]
     buildings = [b for b in seen if number in (None, b["number"])]
     if number is not None and not buildings:
         return None

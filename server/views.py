@@ -167,17 +167,19 @@ class Cards:
         )
         address = place(subject, "zh") if number else (row["terminal_id"] or "")
         address_en = place(subject, "en") if number else (row["terminal_id"] or "")
+        house = {lang: WORDS[lang]["building"].format(number=number) if number else None
+                 for lang in ("zh", "en")}  # fmt: skip
         rehearsal = row["building_id"] in self._rehearsing
         if rehearsal:
             address, address_en = REHEARSAL["zh"] + address, REHEARSAL["en"] + address_en
+            house = {lang: f"{REHEARSAL[lang]}{name}" for lang, name in house.items()}
         lead = alert.responders[0] if alert.responders else None
         is_sos = alert.kind is Kind.SOS
         return {
             "id": stored.id, "kind": alert.kind.value, "state": alert.state.value,
             "version": row["version"], "code": row["code"], "fall": alert.fall,
             "building_id": row["building_id"],
-            "building": WORDS["zh"]["building"].format(number=number) if number else None,
-            "building_en": WORDS["en"]["building"].format(number=number) if number else None,
+            "building": house["zh"], "building_en": house["en"],
             "flat_ids": [resident["flat_id"]] if resident else
                         [i.flat_id for i in alert.items if i.outcome is None],
             "address": address, "address_en": address_en,
@@ -328,7 +330,7 @@ def snapshot(
                     for f in doors[b["id"]]
                 ],
             }
-            for b in wall.buildings(conn)
+            for b in wall.standing(conn)
             if scope.shows(b["id"])
         ],
         "alerts": unresolved(conn, now, scope),

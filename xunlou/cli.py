@@ -111,12 +111,9 @@ def _database_parsers(commands: Any) -> None:
 
 
 def _sim_parser(commands: Any) -> None:
-    rehearse = commands.add_parser("rehearse", help="simulated terminals beside the real ones")
-    rehearse.add_argument("--data", type=Path, default=Path("data"), help="as given to `up`")
-    rehearse.add_argument("--building", type=int, default=900, help="its number, from 900")
-    rehearse.add_argument("--flats", type=int, default=5, help="how many simulated terminals")
-    rehearse.add_argument("--person", action="append", default=[], metavar="NAME=+86…",
-                          help="who is told, instead of any steward; may be repeated")
+    from xunlou import rehearse
+
+    rehearse.add_parser(commands)
     sim = commands.add_parser("sim", help="simulated terminals and the page of phones")
     sim.add_argument("action", nargs="?", choices=["run", "console"], default="run",
                      help="console: the tester's screen for a simulator that runs")
@@ -206,11 +203,7 @@ def _sim(args: argparse.Namespace) -> int:
 def _rehearse(args: argparse.Namespace) -> int:
     from xunlou import rehearse
 
-    manifest = rehearse.run(args.data, args.building, args.flats, args.person)
-    print(f"rehearsal: building {args.building}, {args.flats} simulated terminals")
-    print("next: start `xunlou up` again (it gives the terminals their broker accounts), then")
-    print(f"  xunlou sim --fleet {manifest} --switches {args.data} --sos-per-hour 0")
-    return 0
+    return rehearse.command(args)
 
 
 def _db(args: argparse.Namespace) -> int:

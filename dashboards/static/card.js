@@ -29,7 +29,8 @@ function lastTold(alert) {
 function facts(alert) {
   const list = [];
   const add = (words, className = "") => list.push(node("span", `fact ${className}`, words));
-  if (alert.test) add(t("live.test"), "test");
+  if (alert.rehearsal) add(t("live.rehearsal"), "test");
+  else if (alert.test) add(t("live.test"), "test");
   if (alert.fall) add(t("live.fall"), "warn");
   if (alert.exhausted) add(t("live.exhausted"), "bad");
   if (alert.late) add(t("live.arrived_late"), "warn");
@@ -130,11 +131,12 @@ export function fill(card, settings) {
   element.dataset.kind = alert.kind;
   element.dataset.group = card.group;
   element.dataset.test = String(alert.test);
+  element.dataset.rehearsal = String(Boolean(alert.rehearsal));
   put(part("address"), heading(alert));
   element.querySelector("a.detail").href = `/alerts/${alert.id}`;
   element.setAttribute("aria-label", heading(alert));
   fillList(part("facts"), JSON.stringify([
-    alert.test, alert.exhausted, alert.late, alert.cancelled_by_resident, alert.presses, alert.fault,
+    alert.test, alert.rehearsal, alert.exhausted, alert.late, alert.cancelled_by_resident, alert.presses, alert.fault,
     alert.age, alert.lives_alone, alert.code, alert.fall, alert.detail,
   ]), () => facts(alert));
   fillList(part("items"), JSON.stringify(alert.items ?? []), () => items(alert));

@@ -40,6 +40,8 @@ class Why(StrEnum):
     PAIR = "pair"
     TWICE_IN_FILE = "twice_in_file"
     NUMBER_OF_ANOTHER = "number_of_another"
+    REHEARSAL = "rehearsal"
+    ON_REHEARSAL_LIST = "on_rehearsal_list"
     NO_BUILDING = "no_building"
     NO_RESIDENT = "no_resident"
     LIVES_ELSEWHERE = "lives_elsewhere"

@@ -105,6 +105,11 @@ def assign_terminal(
     if row is not None and row["state"] == "ended":
         raise Refused(f"resident {resident_id} is ended; give the terminal to somebody watched",
                       zh="这位住户已停止守护,请把终端登记给别人。")  # fmt: skip
+    if row is not None and terminal["simulated"] != bool(
+        people.rehearsals(tx.conn, [row["building_id"]])
+    ):
+        raise Refused("simulated terminals belong into a rehearsal's building, and real ones don't",
+                      zh="模拟终端只能用于演练楼栋,真终端不能。")  # fmt: skip
     if resident_id is not None and (others := people.terminals_of(tx.conn, resident_id)):
         raise Refused(f"resident {resident_id} has terminal {others[0]}; take that one off first",
                       zh=f"这位住户已有终端{others[0]},请先解除。")  # fmt: skip

@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from server.core import alerts as core
 from server.core.rounds import next_deadline
-from server.core.words import Role
+from server.core.words import Outcome, Role, TerminalState
 from server.database import Tx
-from server.service import assigning
-from server.service.refusals import Refused
+from server.service import acting, assigning, moving, terminals
+from server.service.house import House
+from server.service.refusals import Refused, Unknown
 from server.store import journal, people, rehearsals
 
 LEAST_NUMBER = 900
@@ -31,10 +33,13 @@ class Listed:
 
 
 def set_up(
-    tx: Tx, *, building: int, flats: int, listed: Sequence[Listed], who: str, why: str
+    tx: Tx, *, building: int | None, flats: int, listed: Sequence[Listed], who: str, why: str
 ) -> list[str]:
     """A building of a rehearsal with so many simulated terminals, and who is told; returns the
-    terminals' ids. Raises Refused for what must not be."""
+    terminals' ids. `building`: None takes the next free number. Raises Refused for what must not
+    be."""
+    if building is None:
+        building = rehearsals.next_number(tx.conn, LEAST_NUMBER)
     if building < LEAST_NUMBER or not 1 <= flats <= MOST_FLATS:
         raise Refused(
             f"a rehearsal's building has a number from {LEAST_NUMBER} and 1 to {MOST_FLATS} flats",
@@ -50,7 +55,7 @@ def set_up(
             who=who,
             why=why,
         )
-    if not rehearsals.has_list(tx.conn):
+    if not rehearsals.listed(tx.conn):
         raise Refused("a rehearsal needs somebody on its list: give a name and a telephone",
                       zh="演练名单不能为空。")  # fmt: skip
     due_at = next_deadline(community.plans_of(RISK_CLASS), community.zone, tx.now)
@@ -59,7 +64,62 @@ def set_up(
         risk_class=RISK_CLASS,
     )  # fmt: skip
     if not ids:
-        raise Refused(f"there is a building {building} already; take another number",
-                      zh=f"{building}栋已经存在,请换一个号。")  # fmt: skip
-    journal.note(tx, "rehearsal_set_up", terminals=len(ids), who=who, why=why)
+        # Nor is a number of a rehearsal that has ended taken again: what its terminals say would be
+        # taken for what those before them have said.
+        raise Refused(f"there is or was a building {building} already; take another number",
+                      zh=f"{building}栋已经用过,请换一个号。")  # fmt: skip
+    journal.note(tx, "rehearsal_set_up", terminals=len(ids), by=who, why=why)
     return ids
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What the end of a rehearsal took away, and what it found and left alone."""
+
+    building: int
+    alerts: int
+    residents: int
+    terminals: tuple[str, ...]
+    listed: int
+    """How many came off the rehearsal list, which goes with the last rehearsal."""
+    real: tuple[str, ...]
+    """Real terminals that stand in its building by mistake: each wants a resident."""
+
+
+def end(
+    tx: Tx, house: House, *, building: int, outcome: Outcome, who: str, why: str
+) -> Ended:
+    """Close a rehearsal's alerts by a person's word, end its residents, revoke its terminals. The
+    building stays as what it was, for whoever reads its alerts. Whatever is real stays untouched.
+
+    Raises Unknown where no rehearsal runs, or Refused (and nothing is changed) where a simulated
+    terminal was given to a real resident whose SOS is open.
+    """
+    running = rehearsals.running(tx.conn)
+    if building not in running:
+        known = ", ".join(str(n) for n in sorted(running)) or "none runs"
+        raise Unknown(f"no rehearsal runs in building {building} (running: {known})")
+    building_id = running[building]
+    actor = acting.operator(who)
+    alerts = rehearsals.open_alerts(tx.conn, building_id)
+    for alert_id in alerts:
+        acting.act(tx, house, alert_id, core.Resolve(actor, outcome, why), actor)
+    found = rehearsals.terminals(tx.conn, building_id, building)
+    simulated = tuple(row["id"] for row in found if row["simulated"])
+    for terminal in simulated:
+        terminals.set_state(tx, house, terminal, TerminalState.REVOKED, who=who, why=why)
+    residents = rehearsals.residents(tx.conn, building_id)
+    for resident_id in residents:
+        moving.end(tx, house, resident_id, "other", who=who, why=why)
+    listed = rehearsals.listed(tx.conn) if len(running) == 1 else []
+    for assignment_id in listed:
+        assigning.remove(tx, assignment_id, who=who, why=why)
+    ended = Ended(
+        building, len(alerts), len(residents), simulated, len(listed),
+        tuple(row["id"] for row in found if not row["simulated"]),
+    )  # fmt: skip
+    journal.note(
+        tx, "rehearsal_ended", building_id=building_id, alerts=ended.alerts,
+        residents=ended.residents, terminals=len(simulated), by=who, why=why,
+    )  # fmt: skip
+    return ended

@@ -44,8 +44,9 @@ def buildings(conn: Connection, numbers: Collection[int]) -> list[RowMapping]:
 
 
 def all_buildings(conn: Connection) -> Sequence[RowMapping]:
-    """Every building by number."""
-    return conn.execute(select(BUILDING).order_by(BUILDING.c.number)).mappings().all()
+    """Every building by number, but for those of a rehearsal: nobody lives there."""
+    query = select(BUILDING).where(BUILDING.c.rehearsal.is_(False)).order_by(BUILDING.c.number)
+    return conn.execute(query).mappings().all()
 
 
 def flats(conn: Connection, building_ids: Collection[int]) -> list[RowMapping]:
@@ -72,8 +73,8 @@ def residents_by_id(conn: Connection, ids: Collection[int]) -> list[RowMapping]:
 
 
 def all_residents(conn: Connection) -> Sequence[RowMapping]:
-    """Everybody who is watched, by address."""
-    query = _residents().where(RESIDENT.c.state != "ended")
+    """Everybody who is watched, by address; nobody of a rehearsal."""
+    query = _residents().where(RESIDENT.c.state != "ended", BUILDING.c.rehearsal.is_(False))
     query = query.order_by(
         BUILDING.c.number, FLAT.c.stairwell, FLAT.c.floor, FLAT.c.label, RESIDENT.c.id
     )

@@ -2,20 +2,69 @@
 
 from datetime import date, datetime
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, RowMapping, func, insert, select
 
 from server import tables as t
-from server.core.words import Role
+from server.core.words import Role, State, TerminalState
 
 BUILDING, FLAT, RESIDENT = t.table(t.Building), t.table(t.Flat), t.table(t.Resident)
 TERMINAL, ASSIGNMENT = t.table(t.Terminal), t.table(t.Assignment)
+ALERT = t.table(t.Alert)
 A_FLOOR = 10
+MOST_ALERTS = 10_000
 
 
-def has_list(conn: Connection) -> bool:
-    """Whether anybody stands on the rehearsal list."""
-    query = select(ASSIGNMENT.c.id).where(ASSIGNMENT.c.role == Role.REHEARSAL).limit(1)
-    return conn.execute(query).first() is not None
+def listed(conn: Connection) -> list[int]:
+    """The assignments of those who stand on the rehearsal list."""
+    query = select(ASSIGNMENT.c.id).where(ASSIGNMENT.c.role == Role.REHEARSAL)
+    return list(conn.execute(query.order_by(ASSIGNMENT.c.id)).scalars())
+
+
+def running(conn: Connection) -> dict[int, int]:
+    """Number → id of the buildings whose rehearsal has not ended."""
+    lived_in = select(RESIDENT.c.building_id).where(RESIDENT.c.state != "ended")
+    query = select(BUILDING.c.number, BUILDING.c.id).where(
+        BUILDING.c.rehearsal, BUILDING.c.id.in_(lived_in)
+    )
+    return {row.number: row.id for row in conn.execute(query)}
+
+
+def next_number(conn: Connection, least: int) -> int:
+    """The first number from `least` on after all that were ever used there."""
+    query = select(func.max(BUILDING.c.number)).where(BUILDING.c.number >= least)
+    newest: int | None = conn.execute(query).scalar_one()
+    return least if newest is None else newest + 1
+
+
+def open_alerts(conn: Connection, building_id: int) -> list[int]:
+    """Every unresolved alert about this building, of whatever kind."""
+    query = select(ALERT.c.id).where(
+        ALERT.c.building_id == building_id, ALERT.c.state != State.RESOLVED
+    )
+    return list(conn.execute(query.order_by(ALERT.c.id).limit(MOST_ALERTS)).scalars())
+
+
+def residents(conn: Connection, building_id: int) -> list[int]:
+    """Those of this building who are not ended."""
+    query = select(RESIDENT.c.id).where(
+        RESIDENT.c.building_id == building_id, RESIDENT.c.state != "ended"
+    )
+    return list(conn.execute(query.order_by(RESIDENT.c.id)).scalars())
+
+
+def terminals(conn: Connection, building_id: int, number: int) -> list[RowMapping]:
+    """`id`, `simulated` of what stands in this building, and of what was made for it and stands
+    elsewhere by mistake; not what is revoked."""
+    query = (
+        select(TERMINAL.c.id, TERMINAL.c.simulated)
+        .outerjoin(RESIDENT, RESIDENT.c.id == TERMINAL.c.resident_id)
+        .where(
+            TERMINAL.c.state != TerminalState.REVOKED,
+            (RESIDENT.c.building_id == building_id)
+            | (TERMINAL.c.simulated & TERMINAL.c.id.startswith(f"sim-{number}-")),
+        )
+    )
+    return list(conn.execute(query.order_by(TERMINAL.c.id)).mappings())
 
 
 def add_building(

@@ -1,11 +1,11 @@
 """What a report is made of. Bounded: every query starts at an id found by time, reads few columns,
-and gives up beyond `MOST_ROWS` instead of holding up the server."""
+and gives up beyond `MOST_ROWS` instead of holding up the server. A rehearsal is not in it."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
 
 from server import tables as t
 from server.core import reports as core
@@ -15,7 +15,7 @@ from server.store.outbox import CALLS
 
 ALERT, ITEM, MESSAGE = t.table(t.Alert), t.table(t.AlertItem), t.table(t.Message)
 SIGNAL, TERMINAL, RESIDENT = t.table(t.Signal), t.table(t.Terminal), t.table(t.Resident)
-JOURNAL = t.table(t.Journal)
+JOURNAL, BUILDING = t.table(t.Journal), t.table(t.Building)
 MOST_ROWS = 500_000
 CHUNK = 500
 OFFLINE_BEFORE = timedelta(days=92)
@@ -31,6 +31,12 @@ def _rows(conn: Connection, query: Select[Any]) -> Sequence[Any]:
     return found
 
 
+def _in_life(building_id: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Of a building that is no rehearsal's, or of none."""
+    rehearsals = select(BUILDING.c.id).where(BUILDING.c.rehearsal)
+    return or_(building_id.is_(None), building_id.not_in(rehearsals))
+
+
 def alarms(conn: Connection, kind: Kind, start: datetime, end: datetime) -> list[core.Alarm]:
     """Alerts of a kind opened in [start, end) with the first time each thing happened."""
     rows = _rows(
@@ -40,7 +46,7 @@ def alarms(conn: Connection, kind: Kind, start: datetime, end: datetime) -> list
             ALERT.c.outcome, ALERT.c.test,
         ).where(
             ALERT.c.id >= first_id(conn, ALERT, "opened_at", start), ALERT.c.kind == kind,
-            ALERT.c.opened_at >= start, ALERT.c.opened_at < end,
+            ALERT.c.opened_at >= start, ALERT.c.opened_at < end, _in_life(ALERT.c.building_id),
         ),
     )  # fmt: skip
     ids = [r.id for r in rows]
@@ -103,6 +109,7 @@ def messages(conn: Connection, start: datetime, end: datetime) -> list[core.Mess
             MESSAGE.c.id >= first_id(conn, MESSAGE, "created_at", start),
             MESSAGE.c.channel == "sms",
             MESSAGE.c.created_at >= start, MESSAGE.c.created_at < end,
+            _in_life(ALERT.c.building_id),
         )
     )  # fmt: skip
     return [core.Message(*r) for r in _rows(conn, query)]
@@ -120,6 +127,7 @@ def signs(conn: Connection, start: datetime, end: datetime) -> list[core.Sign]:
             SIGNAL.c.id >= first_id(conn, SIGNAL, "received_at", start),
             SIGNAL.c.type.in_([s.value for s in SIGNS_OF_LIFE]),
             SIGNAL.c.received_at >= start, SIGNAL.c.received_at < end + ARRIVES_AFTER,
+            _in_life(RESIDENT.c.building_id),
         )
     )  # fmt: skip
     return [core.Sign(r[0], r[1], seen_at(r[2], r[3], r[4]), r[5]) for r in _rows(conn, query)]
@@ -141,6 +149,7 @@ def misses(conn: Connection, start: datetime, end: datetime) -> list[core.Miss]:
             ALERT.c.id >= first_id(conn, ALERT, "opened_at", start),
             ALERT.c.kind == Kind.MISSED,
             ALERT.c.round_due_at > start, ALERT.c.round_due_at <= end,
+            _in_life(ALERT.c.building_id),
         )
     )  # fmt: skip
     return [core.Miss(*r) for r in _rows(conn, query)]
@@ -153,6 +162,7 @@ def offline(conn: Connection, start: datetime, end: datetime) -> list[core.Offli
         ALERT.c.kind == Kind.FAULT,
         ALERT.c.fault == Fault.OFFLINE.value,
         ALERT.c.opened_at < end,
+        _in_life(ALERT.c.building_id),
         or_(
             ALERT.c.state == State.OPEN,
             (ALERT.c.id >= since) & (ALERT.c.resolved_at > start),
@@ -166,7 +176,7 @@ def terminals(conn: Connection) -> dict[int, int]:
     query = (
         select(RESIDENT.c.building_id, func.count())
         .join(TERMINAL, TERMINAL.c.resident_id == RESIDENT.c.id)
-        .where(TERMINAL.c.state == "active")
+        .where(TERMINAL.c.state == "active", _in_life(RESIDENT.c.building_id))
         .group_by(RESIDENT.c.building_id)
     )
     return {r[0]: r[1] for r in conn.execute(query)}

@@ -31,10 +31,14 @@ def look_at(conn: Connection, round_id: int, next_at: datetime | None) -> None:
 
 
 def tally(conn: Connection, round_id: int, classes: Collection[str]) -> None:
-    """Count once, in the database, how many residents of each building owed this round."""
+    """Count once, in the database, how many residents of each building owed this round. Nobody
+    lives in a rehearsal's."""
     owing = (
         select(literal(round_id), RESIDENT.c.building_id, func.count())
-        .where(RESIDENT.c.state == "active", RESIDENT.c.risk_class.in_(classes))
+        .where(
+            RESIDENT.c.state == "active", RESIDENT.c.risk_class.in_(classes),
+            RESIDENT.c.building_id.not_in(select(BUILDING.c.id).where(BUILDING.c.rehearsal)),
+        )
         .group_by(RESIDENT.c.building_id)
     )
     conn.execute(
@@ -113,7 +117,10 @@ def owing_now(
             RESIDENT.c.building_id, func.count(),
             func.count().filter(RESIDENT.c.next_due_at > deadline),
         )
-        .where(RESIDENT.c.state == "active", RESIDENT.c.risk_class.in_(classes))
+        .where(
+            RESIDENT.c.state == "active", RESIDENT.c.risk_class.in_(classes),
+            RESIDENT.c.building_id.not_in(select(BUILDING.c.id).where(BUILDING.c.rehearsal)),
+        )
         .group_by(RESIDENT.c.building_id)
     )  # fmt: skip
     if building_id is not None:

@@ -19,6 +19,13 @@ def buildings(conn: Connection) -> Sequence[RowMapping]:
     return conn.execute(select(BUILDING).order_by(BUILDING.c.number)).mappings().all()
 
 
+def standing(conn: Connection) -> Sequence[RowMapping]:
+    """The buildings that a wall shows, by number: all but those of a rehearsal that has ended."""
+    lived_in = select(RESIDENT.c.building_id).where(RESIDENT.c.state != "ended")
+    query = select(BUILDING).where(BUILDING.c.rehearsal.is_(False) | BUILDING.c.id.in_(lived_in))
+    return conn.execute(query.order_by(BUILDING.c.number)).mappings().all()
+
+
 def flats(conn: Connection, ids: Collection[int] | None = None) -> Sequence[RowMapping]:
     """Flats in their fixed places: stairwell, floor from the top, label."""
     query = select(FLAT).order_by(
@@ -71,10 +78,14 @@ def missed_residents(conn: Connection) -> set[int]:
 def open_counts(
     conn: Connection, buildings: Collection[int] | None = None
 ) -> dict[tuple[str, str], int]:
-    """(kind, state) → how many alerts are not resolved."""
+    """(kind, state) → how many alerts are not resolved. None of a rehearsal: it calls nobody."""
     query = (
         select(ALERT.c.kind, ALERT.c.state, func.count())
-        .where(ALERT.c.state != State.RESOLVED)
+        .where(
+            ALERT.c.state != State.RESOLVED,
+            ALERT.c.building_id.is_(None)
+            | ALERT.c.building_id.not_in(select(BUILDING.c.id).where(BUILDING.c.rehearsal)),
+        )
         .group_by(ALERT.c.kind, ALERT.c.state)
     )
     if buildings is not None:
@@ -109,9 +120,11 @@ def round_progress(
     buildings: Collection[int] | None = None,
 ) -> tuple[int, int]:
     """(expected, checked): how many owe the round of this deadline a sign of life (by their
-    class), and how many of them have given it (their own deadline is a later one)."""
+    class), and how many of them have given it (their own deadline is a later one). Nobody of a
+    rehearsal is among them."""
     watched = (RESIDENT.c.state == "active") & RESIDENT.c.next_due_at.is_not(None)
     watched &= RESIDENT.c.risk_class.in_(classes)
+    watched &= RESIDENT.c.building_id.not_in(select(BUILDING.c.id).where(BUILDING.c.rehearsal))
     if buildings is not None:
         watched &= RESIDENT.c.building_id.in_(buildings)
     row = conn.execute(

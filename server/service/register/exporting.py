@@ -103,6 +103,7 @@ def _offices(conn: Connection, lang: str) -> list[dict[str, str]]:
         {"role": cells.word_for(a["role"], cells.OFFICE, lang), "name": a["name"],
          "phone": cells.phone_text(a["phone"]), "lang": cells.word_for(a["lang"], cells.LANG, lang)}
         for a in store.offices(conn)
+        if a["role"] != Role.REHEARSAL
     ]  # fmt: skip
 
 

@@ -72,6 +72,8 @@ class Picture:
     """Id → state, and whose it is."""
     offices: set[tuple[str, str]]
     community_name: str = ""
+    rehearsals: frozenset[int] = frozenset()
+    """Numbers of buildings in which nobody lives."""
 
 
 def door(number: int, label: str) -> Door:
@@ -98,6 +100,7 @@ def load(conn: Connection, rows: Sequence[Row], now: datetime) -> Picture:
         {},
         set(),
         facts.name if facts else "",
+        frozenset(number for number, b in houses.items() if b["rehearsal"]),
     )
     resident_rows = [r for r in rows if r.sheet is Sheet.RESIDENTS]
     if resident_rows:

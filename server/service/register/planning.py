@@ -49,6 +49,7 @@ class Planner:
         before = len(self.draft.changes)
         if not row.problems:
             self._refuse_strange_numbers(row)
+            self._refuse_rehearsals(row)
         if not row.problems:
             by_sheet: dict[Sheet, Callable[[Row], None]] = {
                 Sheet.BUILDINGS: self._building, Sheet.OFFICES: self._office,
@@ -72,6 +73,17 @@ class Planner:
             known = self.picture.persons.get(phone, name)
             if cells.name(known) != name:
                 row.refuse(key, Why.NUMBER_OF_ANOTHER, known)
+
+    def _refuse_rehearsals(self, row: Row) -> None:
+        """Life and rehearsal never mix: neither its building nor who is on its list."""
+        if row.get("building") in self.picture.rehearsals:
+            row.refuse("building", Why.REHEARSAL)
+        listed = [(c.phone, c.column) for c in row.contacts]
+        if row.sheet is Sheet.OFFICES:
+            listed.append((row.get("phone"), "phone"))
+        for phone, key in listed:
+            if (Role.REHEARSAL.value, phone) in self.picture.offices:
+                row.refuse(key, Why.ON_REHEARSAL_LIST)
 
     def _building(self, row: Row) -> None:
         number, named = row.get("building"), row.get("community")

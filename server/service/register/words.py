@@ -22,6 +22,8 @@ WORDS: dict[Why, tuple[str, str]] = {
     Why.PAIR: ("姓名和电话要一起填", "give both, name and telephone"),
     Why.TWICE_IN_FILE: ("与第 {d} 行重复", "the same as line {d}"),
     Why.NUMBER_OF_ANOTHER: ("这个号码已登记给 {d}", "this number is {d}'s"),
+    Why.REHEARSAL: ("演练用的楼栋,没有人住", "a rehearsal's building; nobody lives there"),
+    Why.ON_REHEARSAL_LIST: ("这个号码在演练名单上", "this number is on the rehearsal list"),
     Why.NO_BUILDING: ("{d}栋还没有登记,请先填楼栋表和两位巡楼员",
                       "building {d} is not registered; enter it with its two stewards"),
     Why.NO_RESIDENT: ("没有编号 {d},新住户请留空", "no ID {d}; leave it empty for somebody new"),
