@@ -111,9 +111,7 @@ def _database_parsers(commands: Any) -> None:
 
 
 def _sim_parser(commands: Any) -> None:
-    from xunlou import rehearse
-
-    rehearse.add_parser(commands)
+    words.rehearse(commands)
     sim = commands.add_parser("sim", help="simulated terminals and the page of phones")
     sim.add_argument("action", nargs="?", choices=["run", "console"], default="run",
                      help="console: the tester's screen for a simulator that runs")

@@ -11,7 +11,6 @@ from pydantic import SecretStr
 
 from server.app import house_of
 from server.clock import Clock
-from server.core.words import OUTCOMES_OF_PEOPLE
 from server.database import Database, Tx
 from server.service import acting, rehearsing
 from server.service.refusals import Refused, Unknown
@@ -21,22 +20,6 @@ from xunlou.keys import Keys, write_private
 from xunlou.sample import terminal_password
 
 T = TypeVar("T")
-
-
-def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """The words of the command."""
-    rehearse = commands.add_parser("rehearse", help="simulated terminals beside the real ones")
-    rehearse.add_argument("--data", type=Path, default=Path("data"), help="as given to `up`")
-    rehearse.add_argument("--building", type=int,
-                          help="its number, from 900 (default: the next free one)")
-    rehearse.add_argument("--flats", type=int, default=5, help="how many simulated terminals")
-    rehearse.add_argument("--person", action="append", default=[], metavar="NAME=+86…",
-                          help="who is told, instead of any steward; may be repeated")
-    rehearse.add_argument("--end", action="store_true",
-                          help="end the rehearsal of --building; needs --outcome and --who")
-    rehearse.add_argument("--outcome", choices=sorted(OUTCOMES_OF_PEOPLE),
-                          help="how its open alerts ended, as a person says it")
-    rehearse.add_argument("--who", default="", help="your name, for the journal")
 
 
 def command(args: argparse.Namespace) -> int:

@@ -1,13 +1,15 @@
-"""The words of `xunlou account …` and `xunlou audit …`.
+"""The words of `xunlou account …`, `xunlou audit …` and `xunlou rehearse …`.
 
 Apart from what they do: every process of the house reads the command line, and a gateway must not
 load the server for that.
 """
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from server.core.access import AccountRole, Level, Right
+from server.core.words import OUTCOMES_OF_PEOPLE
 
 
 def account(commands: Any) -> None:
@@ -50,3 +52,19 @@ def audit(commands: Any) -> None:
     acts.add_parser("checkpoint", help="print where the chain stands; keep it elsewhere")
     show = acts.add_parser("show", help="the newest entries")
     show.add_argument("--limit", type=int, default=50)
+
+
+def rehearse(commands: Any) -> None:
+    """The words of the command."""
+    begin = commands.add_parser("rehearse", help="simulated terminals beside the real ones")
+    begin.add_argument("--data", type=Path, default=Path("data"), help="as given to `up`")
+    begin.add_argument("--building", type=int,
+                       help="its number, from 900 (default: the next free one)")
+    begin.add_argument("--flats", type=int, default=5, help="how many simulated terminals")
+    begin.add_argument("--person", action="append", default=[], metavar="NAME=+86…",
+                       help="who is told, instead of any steward; may be repeated")
+    begin.add_argument("--end", action="store_true",
+                       help="end the rehearsal of --building; needs --outcome and --who")
+    begin.add_argument("--outcome", choices=sorted(OUTCOMES_OF_PEOPLE),
+                       help="how its open alerts ended, as a person says it")
+    begin.add_argument("--who", default="", help="your name, for the journal")
