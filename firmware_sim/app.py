@@ -70,6 +70,8 @@ class SimConfig:
     mqtt_host: str = "127.0.0.1"
     mqtt_port: int = 1883
     mqtt_protocol: MqttVersion = "3.1.1"
+    mqtt_ca: str = ""
+    """The authority's certificate, where the broker wants TLS."""
     seed: int = 14
     sos_per_hour: float = 0.0
     accidents_per_hour: float = 0.0
@@ -133,7 +135,9 @@ async def run(
     allow_files(len(town.terminals) + FILES_BESIDE_LINES)
     fleet = Fleet(
         town.terminals,
-        Broker(config.mqtt_host, config.mqtt_port, config.mqtt_protocol),
+        Broker(
+            config.mqtt_host, config.mqtt_port, config.mqtt_protocol, ca=config.mqtt_ca
+        ),
         clock,
         bank=_bank(config),
         seed=config.seed,

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import random
 import socket
+import ssl
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, Protocol
@@ -45,6 +46,7 @@ class Connector:
     ) -> None:
         assert connects_per_s > 0
         self._broker = broker
+        self._tls = broker.tls()
         self._random = rng
         self._gap_s = 1 / connects_per_s
         self._still_wanted = still_wanted
@@ -145,8 +147,27 @@ class Connector:
                     sock.close()
                     raise
                 else:
-                    return sock
+                    return sock if self._tls is None else await self._secured(self._tls, sock)
         raise last or OSError("the broker's name has no address")
+
+    async def _secured(self, tls: ssl.SSLContext, sock: socket.socket) -> socket.socket:
+        """The same connection, once the broker has proved who it is. Raises OSError."""
+        secure = tls.wrap_socket(
+            sock, server_hostname=self._broker.host, do_handshake_on_connect=False
+        )
+        try:
+            while True:
+                try:
+                    secure.do_handshake()
+                except ssl.SSLWantReadError:
+                    await _ready(secure, to_read=True)
+                except ssl.SSLWantWriteError:
+                    await _ready(secure, to_read=False)
+                else:
+                    return secure
+        except BaseException:
+            secure.close()
+            raise
 
     async def _addresses(self, loop: asyncio.AbstractEventLoop) -> list[Address]:
         """The broker's addresses. Asked for again after a while: each asking costs a thread."""
@@ -165,3 +186,22 @@ class Connector:
             log.warning(
                 "no connection to the broker %s:%d: %s", self._broker.host, self._broker.port, text
             )
+
+
+async def _ready(sock: socket.socket, *, to_read: bool) -> None:
+    """Until the socket has something for us, or takes something."""
+    loop = asyncio.get_running_loop()
+    ready = loop.create_future()
+    watch, leave = (
+        (loop.add_reader, loop.remove_reader) if to_read else (loop.add_writer, loop.remove_writer)
+    )
+
+    def tell() -> None:
+        if not ready.done():
+            ready.set_result(None)
+
+    watch(sock, tell)
+    try:
+        await ready
+    finally:
+        leave(sock)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -25,6 +26,7 @@ from firmware_sim.wire import Ref
 SESSION_EXPIRY_S: Final = 3_600
 MAX_UNACKED: Final = 256
 MOST_WAITING_BYTES: Final = 256 * 1024
+NOT_NOW: Final = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 READ_BYTES: Final = 16 * 1024
 FAILURE: Final = 0x80
 log = logging.getLogger(__name__)
@@ -40,6 +42,12 @@ class Broker:
     port: int
     version: MqttVersion = "3.1.1"
     keepalive_s: int = 60
+    ca: str = ""
+    """File of the authority that signs the broker's certificate; empty: without TLS."""
+
+    def tls(self) -> ssl.SSLContext | None:
+        """How to speak TLS; None: not at all. Raises OSError for a file that is none."""
+        return ssl.create_default_context(cafile=self.ca) if self.ca else None
 
 
 @dataclass(slots=True)
@@ -166,25 +174,33 @@ class Line:
 
     def _readable(self) -> None:
         assert self._sock is not None
+        while self._read_some():
+            pass
+
+    def _read_some(self) -> bool:
+        """Take what is there; whether TLS holds more, of which the socket tells nothing."""
+        assert self._sock is not None
         try:
             data = self._sock.recv(READ_BYTES)
-        except (BlockingIOError, InterruptedError):
-            return
+        except NOT_NOW:
+            return False
         except OSError as error:
             self._end(error.strerror or "connection lost")
-            return
+            return False
         if not data:
             self._end("Unspecified error")
-            return
+            return False
         try:
             for kind, flags, body in self._inbox.feed(data):
                 self._packet(kind, flags, body)
                 if self._over:
-                    return
+                    return False
         except Exception:
             # What one line's bytes break must end this line and no other.
             log.exception("line of %s failed", self._terminal)
             self._end("failed in the client")
+            return False
+        return isinstance(self._sock, ssl.SSLSocket) and self._sock.pending() > 0
 
     def _write(self, data: bytes) -> None:
         """Now, as far as the socket takes it; the rest when it can take more."""
@@ -195,7 +211,7 @@ class Line:
             return
         try:
             sent = self._sock.send(data)
-        except (BlockingIOError, InterruptedError):
+        except NOT_NOW:
             sent = 0
         except OSError as error:
             # Not from within whoever publishes: they have not finished their own step.
@@ -210,7 +226,7 @@ class Line:
         assert self._sock is not None
         try:
             sent = self._sock.send(self._waiting)
-        except (BlockingIOError, InterruptedError):
+        except NOT_NOW:
             return
         except OSError as error:
             self._end(error.strerror or "connection lost")

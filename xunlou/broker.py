@@ -16,7 +16,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from xunlou.broker_files import GATEWAY_USER, write_broker_files, write_passwords
+from xunlou.broker_files import (
+    GATEWAY_USER,
+    write_broker_files,
+    write_certificate,
+    write_passwords,
+)
+from xunlou.broker_tls import Tls, ensure
 from xunlou.supervise import ChildSpec, Supervisor
 
 AMQTT_WARNING = (
@@ -44,7 +50,8 @@ class AnyBroker(ABC):
     """A broker on 127.0.0.1 that is restarted when it dies.
 
     `users` maps user names (terminal ids, and `gateway`) to passwords. Pass a `supervisor` to
-    have it stopped together with other children; otherwise the broker has its own.
+    have it stopped together with other children; otherwise the broker has its own. `tls`: a second
+    door for terminals outside this machine; Mosquitto alone has one.
     """
 
     name = "broker"
@@ -55,10 +62,12 @@ class AnyBroker(ABC):
         port: int,
         users: Mapping[str, str],
         supervisor: Supervisor | None = None,
+        tls: Tls | None = None,
     ) -> None:
         if GATEWAY_USER not in users:
             raise ValueError(f"users must hold a password for {GATEWAY_USER!r}")
         self.port = port
+        self.tls = tls
         self.data_dir = data_dir.resolve()
         self.warnings: list[str] = []
         """What the person at the console should know, in plain words."""
@@ -104,6 +113,10 @@ class AnyBroker(ABC):
         can't do it: its accounts are those of its start."""
         del users
 
+    def renew(self) -> bool:
+        """Another certificate when the one in use soon ends; True when there is one. Blocking."""
+        return False
+
     async def stop(self) -> None:
         """End it and what it started. With a shared supervisor that supervisor does it."""
         if not self._shared:
@@ -129,6 +142,17 @@ class Broker(AnyBroker):
             return
         write_passwords(self.data_dir, self._account, users)
         self._users = dict(users)
+        self._read_anew()
+
+    def renew(self) -> bool:
+        """Lines that are open stay open: only who comes next sees the other certificate."""
+        if self.tls is None or not ensure(self.tls):
+            return False
+        write_certificate(self.data_dir, self._account, self.tls)
+        self._read_anew()
+        return True
+
+    def _read_anew(self) -> None:
         if self.pid is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGHUP)
@@ -137,7 +161,9 @@ class Broker(AnyBroker):
         program = find_mosquitto()
         if program is None:
             raise BrokerError("mosquitto is not installed (apt install mosquitto)")
-        files = write_broker_files(self.data_dir, self.port, self._users)
+        if self.tls is not None:
+            ensure(self.tls)
+        files = write_broker_files(self.data_dir, self.port, self._users, self.tls)
         self._account = files.account
         if files.warning is not None:
             self.warnings.append(files.warning)
@@ -175,13 +201,14 @@ def make_broker(
     port: int,
     users: Mapping[str, str],
     supervisor: Supervisor | None = None,
+    tls: Tls | None = None,
 ) -> AnyBroker:
     """Mosquitto where it is installed, otherwise amqtt (see its `warnings` after `start()`).
 
     With `AmqttBroker` the gateway and the terminals have to use MQTT 3.1.1.
     """
     kind = Broker if find_mosquitto() is not None else AmqttBroker
-    return kind(data_dir, port, users, supervisor)
+    return kind(data_dir, port, users, supervisor, tls)
 
 
 async def _answers(port: int) -> bool:

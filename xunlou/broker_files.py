@@ -1,6 +1,6 @@
 """What Mosquitto 2.0 reads: configuration, password file, access list.
 
-It must never write a password in the clear, nor open a listener beyond this machine.
+It must never write a password in the clear, nor open a listener beyond this machine without TLS.
 """
 
 import base64
@@ -12,6 +12,8 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from xunlou.broker_tls import Tls
 
 GATEWAY_USER = "gateway"
 DEVICES_USER = "devices"
@@ -83,7 +85,9 @@ def acl_text() -> str:
     )
 
 
-def config_text(directory: Path, port: int, *, as_root: bool) -> str:
+def config_text(
+    directory: Path, port: int, *, as_root: bool, tls: Tls | None = None
+) -> str:
     """The configuration. Paths may hold no line break, as Mosquitto reads line by line."""
     if "\n" in str(directory):
         raise ValueError("the data directory's name contains a line break")
@@ -116,12 +120,27 @@ def config_text(directory: Path, port: int, *, as_root: bool) -> str:
         "log_type notice",
         "connection_messages false",
         "",
+        *([] if tls is None else _tls_lines(directory, tls)),
     ]
     return "\n".join(lines)
 
 
-def write_broker_files(directory: Path, port: int, users: Mapping[str, str]) -> BrokerFiles:
-    """Write all three into `directory`. `users` maps user names to passwords in the clear.
+def _tls_lines(directory: Path, tls: Tls) -> list[str]:
+    return [
+        "# Terminals in the flats come in here.",
+        f"listener {tls.port} {tls.bind}".rstrip(),
+        f"certfile {directory / tls.certificate.name}",
+        f"keyfile {directory / tls.key.name}",
+        "tls_version tlsv1.2",
+        "",
+    ]
+
+
+def write_broker_files(
+    directory: Path, port: int, users: Mapping[str, str], tls: Tls | None = None
+) -> BrokerFiles:
+    """Write all three into `directory`, and the certificate of `tls`, which has been made. `users`
+    maps user names to passwords in the clear.
 
     Raises ValueError for a user name that could break out of its line or its topics.
     """
@@ -138,7 +157,9 @@ def write_broker_files(directory: Path, port: int, users: Mapping[str, str]) -> 
         account,
         warning,
     )
-    _write_private(files.config, config_text(directory, port, as_root=as_root))
+    _write_private(files.config, config_text(directory, port, as_root=as_root, tls=tls))
+    if tls is not None:
+        write_certificate(directory, None, tls)
     _write_private(files.passwords, _hashes(users))
     _write_private(files.acl, acl_text())
     if account is not None:
@@ -154,6 +175,13 @@ def write_passwords(directory: Path, account: str | None, users: Mapping[str, st
     _refuse_strange(users)
     entry = pwd.getpwnam(account) if account is not None else None
     _write_private(directory.resolve() / "passwords", _hashes(users), entry)
+
+
+def write_certificate(directory: Path, account: str | None, tls: Tls) -> None:
+    """Put the broker's certificate and key where it reads them, on SIGHUP as well."""
+    entry = pwd.getpwnam(account) if account is not None else None
+    for path in (tls.key, tls.certificate):
+        _write_private(directory.resolve() / path.name, path.read_text("ascii"), entry)
 
 
 def _refuse_strange(users: Mapping[str, str]) -> None:

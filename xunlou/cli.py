@@ -34,6 +34,10 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--data", type=Path, default=Path("data"), help="directory, kept")
     up.add_argument("--port", type=int, default=8000)
     up.add_argument("--mqtt-port", type=int, default=1883)
+    up.add_argument("--tls-name", action="append", default=[], metavar="NAME",
+                    help="host name or address under which terminals reach the broker; may be "
+                    "repeated. Without one it listens on this machine alone")
+    up.add_argument("--tls-port", type=int, default=8883, help="of the broker, for terminals")
     up.add_argument("--sample", action="store_true", help="load the sample community if empty")
 
     commands.add_parser("serve", help="the server alone (settings: docs/settings.md)")
@@ -50,7 +54,8 @@ def _parser() -> argparse.ArgumentParser:
     exam.add_argument("--terminal", required=True, help="its id")
     exam.add_argument("--patience", type=float, default=120.0, help="seconds for each thing asked")
 
-    commands.add_parser("doctor", help="look at everything and say what to do")
+    doctor = commands.add_parser("doctor", help="look at everything and say what to do")
+    doctor.add_argument("--data", type=Path, help="the directory given to `xunlou up`")
     return _with_accounts(parser, commands)
 
 
@@ -162,7 +167,10 @@ def _demo(args: argparse.Namespace) -> int:
 def _up(args: argparse.Namespace) -> int:
     from xunlou import up
 
-    asyncio.run(up.run(args.data, args.port, args.mqtt_port, sample=args.sample))
+    asyncio.run(
+        up.run(args.data, args.port, args.mqtt_port, sample=args.sample,
+               tls_names=args.tls_name, tls_port=args.tls_port)
+    )  # fmt: skip
     return 0
 
 
@@ -278,10 +286,10 @@ def _audit(args: argparse.Namespace) -> int:
     return audit.run(args, _database_url(args))
 
 
-def _doctor(_args: argparse.Namespace) -> int:
+def _doctor(args: argparse.Namespace) -> int:
     from xunlou.doctor import run
 
-    return run()
+    return run(args.data)
 
 
 COMMANDS = {

@@ -5,6 +5,7 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import requests
@@ -20,6 +21,7 @@ from server.clock import Clock
 from server.database import Database
 from server.settings import Settings
 from server.store import people
+from xunlou import broker_tls
 from xunlou.broker import find_mosquitto, login_works
 
 BUILT = 1_790_000_000
@@ -120,15 +122,39 @@ def check_zone(settings: Settings) -> Finding:
     return Finding("time zone", True, f"{zone}" + ("" if community else " (no register yet)"))
 
 
-def run() -> int:
-    """Print every finding; 1 when something needs a person."""
+def check_certificate(directory: Path) -> Finding:
+    """The broker's certificate for terminals is good for a while, and so is its authority's."""
+    tls = broker_tls.Tls(directory, 0, ())
+    if not tls.certificate.exists():
+        return Finding("certificate", True, "no door for terminals outside this machine "
+                       "(`xunlou up --tls-name NAME` opens one)")
+    try:
+        left = {path: broker_tls.ends_in_days(path) for path in (tls.certificate, tls.authority)}
+    except broker_tls.TlsError as error:
+        return Finding("certificate", False, str(error), "terminals may be unable to connect")
+    said = f"ends in {left[tls.certificate]:.0f} days; its authority in {left[tls.authority]:.0f}"
+    if left[tls.certificate] < broker_tls.WARN_BEFORE_DAYS:
+        return Finding("certificate", False, said, "a running `xunlou up` renews it by itself: is "
+                       "one running, and can it write there? see its log")
+    if left[tls.authority] < broker_tls.SERVER_DAYS:
+        return Finding("certificate", False, said, "every terminal needs a new authority: plan the "
+                       "visits now (docs/terminals.md)")
+    return Finding("certificate", True, said)
+
+
+def run(data: Path | None = None) -> int:
+    """Print every finding; 1 when something needs a person. `data`: the directory of `xunlou up`,
+    for what lies there."""
     settings = Settings()
+    if data is not None:
+        settings = Settings(database_url=f"sqlite:///{data.resolve() / 'xunlou.db'}")
     findings = [
         check_broker(),
         check_database(settings),
         check_sms(settings),
         check_clock(settings),
         check_zone(settings),
+        *([check_certificate(data / "tls")] if data is not None else []),
     ]
     for f in findings:
         print(f"{'ok  ' if f.ok else 'MEND'}  {f.what}: {f.found}")

@@ -28,6 +28,7 @@ from server.core.words import TerminalState
 from server.database import Database
 from xunlou.broker import AmqttBroker, AnyBroker, make_broker
 from xunlou.broker_files import DEVICES_USER, GATEWAY_USER
+from xunlou.broker_tls import Tls, TlsError
 from xunlou.community import Community
 from xunlou.keys import Keys
 from xunlou.sample import terminal_password
@@ -38,6 +39,7 @@ logger = logging.getLogger(__name__)
 READY_WITHIN_S = 30.0
 ALIVE_WITHIN_S = 3.0
 ACCOUNTS_EVERY_S = 2.0
+CERTIFICATE_EVERY_S = 3_600.0
 
 
 class CannotStart(Exception):
@@ -57,6 +59,8 @@ class Place:
     """TWILIO_* for the server; empty means: as in our own environment."""
     demo: bool = False
     """Whether there is an account `operator` from the start."""
+    tls: Tls | None = None
+    """The broker's door for terminals outside this machine."""
     public_url: str = ""
     """The name a real installation is reached under; empty means: the loopback address."""
 
@@ -176,7 +180,8 @@ class Embedded:
                 f"port {place.port} is in use on 127.0.0.1; stop what uses it, or pass --port"
             )
         self.broker = make_broker(
-            place.directory / "broker", place.mqtt_port, terminal_users(place), self._supervisor
+            place.directory / "broker", place.mqtt_port, terminal_users(place), self._supervisor,
+            place.tls,
         )
         environment = place.environment()
         self._supervisor.start(
@@ -211,6 +216,18 @@ class Embedded:
                     known = users
             except (SQLAlchemyError, OSError) as error:  # locked, being restored, disk full
                 logger.warning("the broker's accounts wait: %s", type(error).__name__)
+
+
+    async def keep_certificate(self) -> None:
+        """Renew the broker's certificate in good time, until cancelled."""
+        assert self.broker is not None, "started before"
+        while True:
+            await asyncio.sleep(CERTIFICATE_EVERY_S)
+            try:
+                if await asyncio.to_thread(self.broker.renew):
+                    logger.info("the broker has a new certificate")
+            except (TlsError, OSError) as error:
+                logger.warning("the broker's certificate could not be renewed: %s", error)
 
 
 def _ok(url: str) -> Callable[[], Awaitable[bool]]:

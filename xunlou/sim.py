@@ -46,6 +46,7 @@ async def run(args: argparse.Namespace) -> int:
         fleet_file=args.fleet,
         mqtt_host=environment.get("XUNLOU_MQTT_HOST", "127.0.0.1"),
         mqtt_port=int(environment.get("XUNLOU_MQTT_PORT", "1883")),
+        mqtt_ca=environment.get("XUNLOU_MQTT_CA", ""),
         # Terminals speak 3.1.1 wherever they are; every broker takes it.
         mqtt_protocol="3.1.1",
         stay=args.stay,

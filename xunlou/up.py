@@ -4,13 +4,14 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from server.app import FIRST_LOGIN
 from server.settings import Settings
 from xunlou.account import first_login
 from xunlou.broker import BrokerError, find_mosquitto
+from xunlou.broker_tls import Tls
 from xunlou.embedded import Embedded, Place, prepare, terminal_users
 from xunlou.keys import Keys, write_private
 from xunlou.sample import guangdan
@@ -27,8 +28,12 @@ def stop_on_signals() -> asyncio.Event:
     return stop
 
 
-async def run(directory: Path, port: int, mqtt_port: int, *, sample: bool) -> None:
-    """Run until Ctrl-C. Raises CannotStart or BrokerError."""
+async def run(
+    directory: Path, port: int, mqtt_port: int, *, sample: bool, tls_names: Sequence[str] = (),
+    tls_port: int = 8883,
+) -> None:
+    """Run until Ctrl-C. `tls_names`: under which terminals outside this machine reach the broker;
+    none: it has no door for them. Raises CannotStart, BrokerError or TlsError."""
     if find_mosquitto() is None:
         # The demo's stand-in keeps nothing over a restart: never for real residents.
         raise BrokerError("Mosquitto is not installed: apt install mosquitto")
@@ -36,7 +41,8 @@ async def run(directory: Path, port: int, mqtt_port: int, *, sample: bool) -> No
     directory = directory.resolve()
     keys = Keys.kept(directory / "secrets.env")
     public_url = os.environ.get("XUNLOU_PUBLIC_URL", "")
-    place = Place(directory, port, mqtt_port, keys, public_url=public_url)
+    tls = Tls(directory / "tls", tls_port, tuple(tls_names)) if tls_names else None
+    place = Place(directory, port, mqtt_port, keys, public_url=public_url, tls=tls)
     with contextlib.suppress(NotEmpty):
         prepare(place, guangdan() if sample else None)
     first = first_login(Settings(database_url=place.database_url))
@@ -53,10 +59,17 @@ async def run(directory: Path, port: int, mqtt_port: int, *, sample: bool) -> No
         for warning in embedded.warnings:
             print(f"! {warning}")
         print(f"巡楼 Xunlou: {place.url}/wall")
+        if tls is not None:
+            print(f"TLS for terminals: port {tls.port}, as {', '.join(tls.names)}")
+            print(f"each needs {tls.authority} (SHA-256 {tls.fingerprint})")
         if first is not None:
             print(FIRST_LOGIN.format(first=first))
         if len(users) == 1:
             print("The register is empty. To look around: xunlou up --sample (in a new --data)")
-        keeping = asyncio.create_task(embedded.keep_accounts(write_accounts))
+        keeping = [
+            asyncio.create_task(embedded.keep_accounts(write_accounts)),
+            asyncio.create_task(embedded.keep_certificate()),
+        ]
         await stop.wait()
-        keeping.cancel()
+        for task in keeping:
+            task.cancel()

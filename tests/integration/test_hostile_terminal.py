@@ -10,8 +10,9 @@ from pathlib import Path
 
 import paho.mqtt.client as paho
 import pytest
-from gateway_kit import BROKER_USERS, Watch
+from gateway_kit import BROKER_USERS, Watch, free_port
 from paho.mqtt.enums import CallbackAPIVersion
+from parts import require
 
 from server.clock import Clock
 from server.core.words import TerminalState
@@ -21,6 +22,7 @@ from server.service.house import House
 from xunlou import embedded
 from xunlou.broker import Broker, login_works
 from xunlou.broker_files import MESSAGE_SIZE_LIMIT
+from xunlou.broker_tls import Tls
 from xunlou.keys import Keys
 from xunlou.sample import terminal_password
 
@@ -34,10 +36,25 @@ NOT_MINE = (
 )  # fmt: skip
 
 
+@pytest.fixture(params=["plain", "tls"])
+async def broker(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Broker]:
+    """Terminals come in by either door; the gateway stays on this machine's own."""
+    require("mosquitto")
+    tls = None
+    if request.param == "tls":
+        tls = Tls(tmp_path / "tls", free_port(), ("127.0.0.1",))
+    running = Broker(tmp_path / "broker", free_port(), BROKER_USERS, tls=tls)
+    await running.start()
+    try:
+        yield running
+    finally:
+        await running.stop()
+
+
 class Client(Watch):
     """A client with an account of its own, that hears and counts."""
 
-    def __init__(self, port: int, user: str, client_id: str = "", protocol: int = 4) -> None:
+    def __init__(self, broker: Broker, user: str, client_id: str = "", protocol: int = 4) -> None:
         super().__init__()
         self.heard: list[tuple[str, bytes, bool]] = []
         self.up = False
@@ -51,7 +68,10 @@ class Client(Watch):
         self.mqtt.on_message = self._message
         self.mqtt.on_connect = lambda *_: self._now(True)
         self.mqtt.on_disconnect = lambda *_: self._now(False)
-        self._port = port
+        self._port = broker.port
+        if broker.tls is not None and user != "gateway":
+            self._port = broker.tls.port
+            self.mqtt.tls_set(str(broker.tls.authority))
 
     def _now(self, up: bool) -> None:
         self.up = up
@@ -89,14 +109,14 @@ class Client(Watch):
 @asynccontextmanager
 async def watched(broker: Broker) -> AsyncIterator[Client]:
     """The gateway's account, subscribed to everything."""
-    async with Client(broker.port, "gateway").connected("#") as tap:
+    async with Client(broker, "gateway").connected("#") as tap:
         yield tap
 
 
 async def marker(broker: Broker, tap: Client, payload: bytes = b"marker") -> None:
     """An honest neighbour speaks; once it is heard, whatever was sent before has been judged."""
     topic = f"xunlou/v1/t/{OTHER}/evt/checkin"
-    async with Client(broker.port, OTHER).connected() as neighbour:
+    async with Client(broker, OTHER).connected() as neighbour:
         neighbour.mqtt.publish(topic, payload, qos=1)
         await tap.heard_of(topic, payload)
 
@@ -104,7 +124,7 @@ async def marker(broker: Broker, tap: Client, payload: bytes = b"marker") -> Non
 async def test_it_speaks_for_nobody_else(broker: Broker) -> None:
     """Another's SOS, heartbeat, status and receipt, its own commands, the server's word, the
     canary, other versions, dots and empty levels: nothing of it arrives, retained or not."""
-    async with watched(broker) as tap, Client(broker.port, ME).connected() as hostile:
+    async with watched(broker) as tap, Client(broker, ME).connected() as hostile:
         for topic in NOT_MINE:
             for retain in (False, True):
                 info = hostile.mqtt.publish(topic, b"forged", qos=1, retain=retain)
@@ -124,9 +144,9 @@ async def test_it_hears_of_nobody_else(broker: Broker) -> None:
         f"$share/x/xunlou/v1/t/{OTHER}/cmd", "$SYS/#", "$SYS/broker/clients/connected",
     )  # fmt: skip
     async with (
-        Client(broker.port, "gateway").connected() as gateway,
-        Client(broker.port, ME).connected(*topics) as hostile,
-        Client(broker.port, OTHER).connected() as neighbour,
+        Client(broker, "gateway").connected() as gateway,
+        Client(broker, ME).connected(*topics) as hostile,
+        Client(broker, OTHER).connected() as neighbour,
     ):
         neighbour.mqtt.publish(f"xunlou/v1/t/{OTHER}/evt/sos", b"help", qos=1).wait_for_publish(5)
         gateway.mqtt.publish(f"xunlou/v1/t/{OTHER}/cmd", b"for her", qos=1).wait_for_publish(5)
@@ -141,14 +161,14 @@ async def test_its_last_will_is_its_own(broker: Broker, protocol: int) -> None:
     is cut, on either version of the protocol."""
     async with watched(broker) as tap:
         for n, topic in enumerate((f"xunlou/v1/t/{OTHER}/evt/sos", "xunlou/v1/srv/state")):
-            hostile = Client(broker.port, ME, f"{ME}-will-{n}", protocol)
+            hostile = Client(broker, ME, f"{ME}-will-{n}", protocol)
             hostile.mqtt.will_set(topic, b"a forged will", qos=1, retain=True)
             async with hostile.connected():
                 cut = hostile.mqtt.socket()
                 assert isinstance(cut, socket.socket)
                 cut.shutdown(socket.SHUT_RDWR)  # no DISCONNECT: the broker speaks the will
                 await hostile.until(lambda h=hostile: not h.up, "the line is cut")  # type: ignore[misc]
-        own = Client(broker.port, ME, f"{ME}-will-own", protocol)
+        own = Client(broker, ME, f"{ME}-will-own", protocol)
         status = f"xunlou/v1/t/{ME}/status"
         own.mqtt.will_set(status, b"my own will", qos=1)
         async with own.connected():
@@ -161,16 +181,20 @@ async def test_its_last_will_is_its_own(broker: Broker, protocol: int) -> None:
 
 async def test_what_is_too_large_and_what_floods_delays_nobody(broker: Broker) -> None:
     """Messages over the bound are dropped; while ten thousand others come as fast as the line
-    takes them, a neighbour's press is through within five seconds."""
-    async with watched(broker) as tap, Client(broker.port, ME).connected() as hostile:
+    takes them, a neighbour's press is through to the gateway's SOS lane within five seconds."""
+    async with (
+        watched(broker) as tap,
+        Client(broker, "gateway").connected("xunlou/v1/t/+/evt/sos") as lane,
+        Client(broker, ME).connected() as hostile,
+    ):
         mine = f"xunlou/v1/t/{ME}/evt/checkin"
         hostile.mqtt.publish(mine, b"x" * (MESSAGE_SIZE_LIMIT + 1), qos=1)
         for _ in range(10_000):
             hostile.mqtt.publish(mine, b"y" * 200, qos=1)
-        async with Client(broker.port, OTHER).connected() as neighbour:
+        async with Client(broker, OTHER).connected() as neighbour:
             topic = f"xunlou/v1/t/{OTHER}/evt/sos"
             neighbour.mqtt.publish(topic, b"help", qos=1)
-            await tap.heard_of(topic, b"help", timeout_s=5.0)
+            await lane.heard_of(topic, b"help", timeout_s=5.0)
         assert all(len(p) <= MESSAGE_SIZE_LIMIT for _, p, _ in tap.heard)
 
 
@@ -179,8 +203,8 @@ async def test_an_account_that_is_taken_away_ends_at_once(broker: Broker) -> Non
     no more; a neighbour stays connected all the while; one newly enrolled gets in."""
     users = dict(BROKER_USERS)
     async with (
-        Client(broker.port, ME).connected() as revoked,
-        Client(broker.port, OTHER).connected() as stays,
+        Client(broker, ME).connected() as revoked,
+        Client(broker, OTHER).connected() as stays,
     ):
         before = (broker.data_dir / "passwords").stat().st_ino
         del users[ME]

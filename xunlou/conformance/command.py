@@ -37,6 +37,7 @@ def run(args: argparse.Namespace) -> int:
         os.environ.get("XUNLOU_MQTT_PASSWORD", ""),
         lambda: time.time_ns() // 1_000_000,
         patience_s=args.patience,
+        ca=os.environ.get("XUNLOU_MQTT_CA", ""),
     )
     print(f"巡楼 {args.terminal}: {bench.host}:{bench.port}", flush=True)
     try:

@@ -41,6 +41,8 @@ class Bench:
     now_ms: Callable[[], int]
     speed: float = 1.0
     patience_s: float = 120.0
+    ca: str = ""
+    """The authority's certificate, where the broker wants TLS."""
 
 
 class Examiner:
@@ -135,6 +137,8 @@ class Examiner:
         up = asyncio.Event()
         client = mqtt.Client(CallbackAPIVersion.VERSION2, f"exam-{self.record.terminal}")
         client.username_pw_set(bench.username, bench.password)
+        if bench.ca:
+            client.tls_set(bench.ca)
 
         def heard(_client: object, _user: object, message: mqtt.MQTTMessage) -> None:
             known = message.topic.removeprefix(self._prefix).startswith(("/cmd", "/cfg"))
