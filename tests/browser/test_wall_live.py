@@ -278,6 +278,7 @@ async def test_a_reset_loads_the_snapshot(browser: Browser) -> None:
     """After `reset` whatever is not in the snapshot is over, and what is in it is shown."""
     async with wall(browser, busy=True) as (served, page):
         await expect(page.locator(".card")).to_have_count(5)
+        await served.script.streams(1)  # what is sent before it listens, nobody hears
         served.reader.data = FakeReader().data | {"seq": 300}
         await served.script.send("reset", {})
         await expect(page.locator(".card")).to_have_count(0)
