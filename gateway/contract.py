@@ -11,6 +11,7 @@ passes here: about 10 µs each instead of several tens.
 import json
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, Literal
 
 PREFIX: Final = "xunlou/v1/"
@@ -208,6 +209,7 @@ def is_sos_lane(topic: str) -> bool:
 _SOS_TAILS: Final = [["evt", event_type] for event_type in SOS_LANE_TYPES]
 
 
+@lru_cache(maxsize=16_384)
 def _split(topic: str) -> tuple[str, str, str]:
     """`(terminal, kind, event type)`; kind is empty when the topic is not one of ours."""
     if not topic.startswith(TERMINAL_PREFIX):

@@ -30,7 +30,6 @@ from gateway.settings import GatewaySettings
 logger = logging.getLogger(__name__)
 
 _MISC_EVERY_S = 0.5
-_READS_PER_WAKEUP = 100
 _REFUSED = 0x80  # reason codes from here on are failures
 
 
@@ -64,7 +63,6 @@ class MqttLink:
         self._ended = asyncio.Event()
         self._suback_mid: int | None = None
         self._paused = False
-        self._reads = 0
         self.generation = 0
         self.backlog = 0
         """Publishes that the broker has not confirmed yet."""
@@ -102,6 +100,7 @@ class MqttLink:
         if sock is None:
             return
         self.pause()
+        self._client.flush()
         self._client.disconnect()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(0.3):
@@ -125,7 +124,7 @@ class MqttLink:
         self._sock = sock
         self._client.on_socket_register_write = self._want_write
         self._client.on_socket_unregister_write = self._unwant_write
-        self._paused = False
+        self._paused = self._client.held = False
         self._loop.add_reader(sock, self._read)
         if self._client.want_write():
             self._loop.add_writer(sock, self._write)
@@ -172,25 +171,27 @@ class MqttLink:
     # --- reading --------------------------------------------------------------------------
 
     def _read(self) -> None:
-        for _ in range(_READS_PER_WAKEUP):
-            before = self._reads
-            self._guard(self._client.loop_read)
-            if self._sock is None or self._paused or self._reads == before:
-                return
+        self._guard(self._client.loop_read)
 
     def pause(self) -> bool:
         """Stop reading: the broker keeps what comes. (Its own receive maximum mostly spares us.)"""
         if self._sock is None or self._paused or self._sock.fileno() < 0:
             return False
-        self._paused = True
+        self._paused = self._client.held = True
         self._loop.remove_reader(self._sock)
         return True
 
     def resume(self) -> None:
         """Read again after `pause()`."""
         if self._sock is not None and self._paused and self._sock.fileno() >= 0:
-            self._paused = False
+            self._paused = self._client.held = False
             self._loop.add_reader(self._sock, self._read)
+            # What has been read or decrypted already makes no socket readable.
+            self._loop.call_soon(self._read_on)
+
+    def _read_on(self) -> None:
+        if self._sock is not None and not self._paused:
+            self._read()
 
     def bounce(self) -> None:
         """End this connection; the next one brings back everything un-acked."""
@@ -210,11 +211,15 @@ class MqttLink:
 
         For receipts: a lost one is asked for again by the terminal.
         """
-        info = self._client.publish(topic, payload, qos=1, retain=retain)
-        if info.rc == MQTTErrorCode.MQTT_ERR_QUEUE_SIZE:
-            say(logger, logging.WARNING, "mqtt_out_queue_full", lane=self._lane)
+        if retain:
+            info = self._client.publish(topic, payload, qos=1, retain=True)
+            taken = info.rc != MQTTErrorCode.MQTT_ERR_QUEUE_SIZE
         else:
+            taken = self._client.publish_quick(topic.encode(), payload)
+        if taken:
             self.backlog += 1
+        else:
+            say(logger, logging.WARNING, "mqtt_out_queue_full", lane=self._lane)
 
     async def publish_confirmed(self, topic: str, payload: bytes, *, timeout_s: float) -> None:
         """QoS 1, returns after the broker's PUBACK. Raises NotSent when that doesn't come."""
@@ -240,7 +245,7 @@ class MqttLink:
             return True
         if message.generation != self.generation or self._sock is None:
             return False
-        self._client.ack(message.mid, message.qos)
+        self._client.ack_quick(message.mid)
         self._counters.pubacks += 1
         return True
 
@@ -260,7 +265,10 @@ class MqttLink:
         client = self._client
         client.on_connect = self._connected
         client.on_subscribe = self._suback
-        client.on_message = self._message
+        client.on_message = self._slow_message
+        client.on_quick_message = self._message
+        client.on_quick_puback = self._quick_pubacks
+        client.on_lump = self._flush_soon
         client.on_publish = self._puback
         client.on_disconnect = self._disconnected
         client.on_socket_close = self._socket_close
@@ -268,7 +276,6 @@ class MqttLink:
     def _connected(
         self, client: paho.Client, _ud: Any, flags: Any, reason: ReasonCode, _props: Any
     ) -> None:
-        self._reads += 1
         if reason.is_failure:
             say(logger, logging.ERROR, "mqtt_refused", lane=self._lane, reason=reason)
             self.bounce()
@@ -283,11 +290,11 @@ class MqttLink:
             subscriptions(self._settings, self._topics, shares=self._shares)
         )
         self._suback_mid = mid
+        self._client.again()
 
     def _suback(
         self, _client: paho.Client, _ud: Any, mid: int, reasons: list[ReasonCode], _props: Any
     ) -> None:
-        self._reads += 1
         if mid != self._suback_mid:
             return
         if any(reason.value >= _REFUSED for reason in reasons):
@@ -298,31 +305,33 @@ class MqttLink:
         self.subscribed.set()
         self._on_up()
 
-    def _message(self, _client: paho.Client, _ud: Any, message: paho.MQTTMessage) -> None:
-        self._reads += 1
+    def _slow_message(self, _client: paho.Client, _ud: Any, message: paho.MQTTMessage) -> None:
+        """One that the quick way leaves to paho, as one with properties."""
+        payload = bytes(message.payload)
+        self._message(message._topic, payload, message.retain, message.qos, message.mid)
+
+    def _message(self, raw_topic: bytes, payload: bytes, retain: bool, qos: int, mid: int) -> None:
         try:
             try:
-                topic = message.topic
+                topic = raw_topic.decode()
             except UnicodeDecodeError:
                 topic = ""  # the contract has a reason for it
-            received = Received(
-                topic,
-                bytes(message.payload),
-                message.retain,
-                message.qos,
-                message.mid,
-                self.generation,
-            )
-            self._on_message_cb(received)
+            self._on_message_cb(Received(topic, payload, retain, qos, mid, self.generation))
         except Exception:
             # It is neither kept nor acked, and would only come back with a new connection.
             logger.exception("mqtt_handler_failed lane=%s", self._lane)
             self.bounce()
 
+    def _quick_pubacks(self, count: int) -> None:
+        self.backlog -= count
+
+    def _flush_soon(self) -> None:
+        """What is published and acked in one go leaves in one write."""
+        self._loop.call_soon(self._guard, self._client.flush)
+
     def _puback(
         self, _client: paho.Client, _ud: Any, mid: int, reason: ReasonCode, _props: Any
     ) -> None:
-        self._reads += 1
         self.backlog -= 1
         waiter = self._waiting.pop(mid, None)
         if waiter is None or waiter.done():

