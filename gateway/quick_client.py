@@ -3,7 +3,7 @@
 paho reads a packet in three or more system calls, makes a dozen objects of it, and at each PUBACK
 looks through everything under way; that was most of a gateway's time. Here one read takes all that
 has come, and what is written goes out together. Every other packet, and all that is about sessions,
-keepalive and reconnecting, stays paho's. docs/adr/0024 says which of paho's inner names this leans
+keepalive and reconnecting, stays paho's. docs/adr/0019 says which of paho's inner names this leans
 on; tests/unit/gateway/test_quick_client.py fails when a release of paho changes one.
 
 It must never drop or reorder a packet, and never acknowledge by itself.
