@@ -32,6 +32,8 @@ FILE: dict[str, Any] = {
 Lang = Literal["zh", "en"]
 WholeDep = Annotated[Principal, Depends(needs(Right.REGISTER, whole=True))]
 """A file may name any house: it is for those who answer for all of them."""
+WideDep = Annotated[Principal, Depends(needs(Right.REGISTER, wide=True))]
+"""What is given out names the asker's houses alone, and the offices above them."""
 
 
 async def take(
@@ -106,7 +108,8 @@ async def give(
     """The register as a file of that form: one table as CSV, all of them as XLSX."""
     found: list[Table] = await change(
         runtime,
-        lambda tx: exporting.export(tx, lang=lang, secrets=secrets, who=staff.name, why=why),
+        lambda tx: exporting.export(tx, lang=lang, secrets=secrets, who=staff.name, why=why,
+                                    scope=staff.scope),
     )
     if form == "xlsx":
         body, kind, name = await asyncio.to_thread(as_xlsx, found), XLSX, "register.xlsx"
@@ -122,7 +125,7 @@ async def give(
 @router.get("/register/export", response_class=Response)
 async def export_file(
     runtime: RuntimeDep,
-    staff: WholeDep,
+    staff: WideDep,
     form: Annotated[Literal["xlsx", "csv"], Query(alias="format")] = "xlsx",
     sheet: Sheet = Sheet.RESIDENTS,
     lang: Lang = "zh",
@@ -130,7 +133,7 @@ async def export_file(
     = False,
     why: Annotated[str, Query(alias="reason", max_length=200)] = "",
 ) -> Response:
-    """The register, as an import reads it. Every export is in the journal."""
+    """The register of the account's houses, as an import reads it; in the journal."""
     if secrets and Right.ACCESS not in staff.rights:
         raise HTTPException(403, "access and health notes need the right 'access'")
     return await give(

@@ -62,6 +62,9 @@ class Level(StrEnum):
     BUILDING = "building"
 
 
+_WIDEST_FIRST: Final = tuple(Level)
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """The houses somebody answers for. `buildings`: their ids; None: every one, also those that
@@ -76,9 +79,12 @@ class Scope:
         return self.buildings is None or building_id is None or building_id in self.buildings
 
     def covers(self, other: "Scope") -> bool:
-        """Whether the other scope lies within this one: nobody gives away more than they have."""
+        """Whether the other scope lies within this one: nobody gives away more than they have. A
+        wider level never does, though it may have no more houses today: it may have tomorrow."""
         if self.buildings is None:
             return True
+        if _WIDEST_FIRST.index(other.level) < _WIDEST_FIRST.index(self.level):
+            return False
         return other.buildings is not None and other.buildings <= self.buildings
 
     @property

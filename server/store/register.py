@@ -38,6 +38,11 @@ def community(conn: Connection) -> RowMapping | None:
     return conn.execute(select(COMMUNITY).order_by(COMMUNITY.c.id).limit(1)).mappings().first()
 
 
+def communities(conn: Connection) -> Sequence[RowMapping]:
+    """Every community's row."""
+    return conn.execute(select(COMMUNITY).order_by(COMMUNITY.c.id)).mappings().all()
+
+
 def buildings(conn: Connection, numbers: Collection[int]) -> list[RowMapping]:
     """These buildings."""
     return _all(conn, select(BUILDING), BUILDING.c.number, numbers)

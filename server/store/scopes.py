@@ -2,12 +2,23 @@
 
 from collections.abc import Collection
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, func, select
 
 from server import tables as t
 from server.core.access import EVERYWHERE, Level, Scope
 
 COMMUNITY, BUILDING, RESIDENT = t.table(t.Community), t.table(t.Building), t.table(t.Resident)
+_NAMES = {
+    Level.COMMUNITY: COMMUNITY.c.name, Level.STREET: COMMUNITY.c.street,
+    Level.DISTRICT: COMMUNITY.c.district,
+}  # fmt: skip
+_KNOWN_BY = {
+    Level.COMMUNITY: (COMMUNITY.c.id,), Level.DISTRICT: (COMMUNITY.c.district,),
+    Level.STREET: (COMMUNITY.c.district, COMMUNITY.c.street),
+}  # fmt: skip
+"""What makes one place: streets of two districts may have the same name."""
+_WRITTEN = {**_NAMES, Level.STREET: COMMUNITY.c.district + COMMUNITY.c.street}
+"""A street with its district, as on an envelope: clear also where two streets have its name."""
 TERMINAL, ASSIGNMENT, ALERT = t.table(t.Terminal), t.table(t.Assignment), t.table(t.Alert)
 
 
@@ -22,9 +33,25 @@ def scope(conn: Connection, level: str, place_id: int | None) -> Scope:
         case Level.COMMUNITY:
             query = select(BUILDING.c.id).where(BUILDING.c.community_id == place_id)
         case Level.STREET | Level.DISTRICT:
-            # The register has no such places yet: an account for one sees nothing, not everything.
-            return Scope(which, frozenset())
+            query = _together(which, place_id)
     return Scope(which, frozenset(conn.execute(query).scalars()))
+
+
+def _together(level: Level, community_id: int | None) -> Select[tuple[int]]:
+    """The houses of every community that lies in the same street (or district) as this one. The
+    place is kept as one of its communities, not by its name: a new name takes nobody's sight, and
+    a community without one lies in no street, so whoever is left with it sees nothing."""
+    here, there = COMMUNITY.alias("here"), COMMUNITY.alias("there")
+    same = (here.c.district == there.c.district) & (here.c.id == community_id)
+    if level is Level.STREET:
+        same &= (here.c.street == there.c.street) & (here.c.street != "")
+    else:
+        same &= here.c.district != ""
+    return (
+        select(BUILDING.c.id)
+        .join(there, there.c.id == BUILDING.c.community_id)
+        .join(here, same)
+    )
 
 
 def place_name(conn: Connection, level: str, place_id: int | None) -> str:
@@ -32,21 +59,24 @@ def place_name(conn: Connection, level: str, place_id: int | None) -> str:
     if level == Level.BUILDING:
         number = conn.execute(select(BUILDING.c.number).where(BUILDING.c.id == place_id)).scalar()
         return str(number) if number is not None else "?"
-    if level == Level.COMMUNITY:
-        name = conn.execute(select(COMMUNITY.c.name).where(COMMUNITY.c.id == place_id)).scalar()
-        return str(name) if name is not None else "?"
+    if level in _NAMES:
+        name = conn.execute(select(_WRITTEN[level]).where(COMMUNITY.c.id == place_id)).scalar()
+        return str(name) if name else "?"
     return ""
 
 
 def place_id(conn: Connection, level: str, name: str) -> int | None:
-    """The place that people call so: a building by its number, a community by its name (or, when
-    there is only one, by nothing). None when there is no such place, or more than one."""
+    """The place that people call so: a building by its number; a community, street or district by
+    its name (or, when there is only one, by nothing), the latter two as one of their communities.
+    None when there is no such place, or more than one."""
     if level == Level.BUILDING and name.isdecimal():
         query = select(BUILDING.c.id).where(BUILDING.c.number == int(name))
-    elif level == Level.COMMUNITY:
-        query = select(COMMUNITY.c.id)
+    elif level in _NAMES:
+        named = _NAMES[level]
+        query = select(func.min(COMMUNITY.c.id)).where(named != "")
         if name:
-            query = query.where(COMMUNITY.c.name == name)
+            query = query.where((named == name) | (_WRITTEN[level] == "".join(name.split())))
+        query = query.group_by(*_KNOWN_BY[level])
     else:
         return None
     found = list(conn.execute(query.limit(2)).scalars())
@@ -86,7 +116,9 @@ def houses_of(conn: Connection, kind: str, thing: str) -> Collection[int | None]
             # Nobody's building: one of the care centre, who belongs to everybody's community.
             found = [r[0] if r[0] is not None else r[1] for r in rows]
         case "number" | "building":
-            found = _one(conn, select(BUILDING.c.id).where(BUILDING.c.number == int(thing)))
+            # The first of that number, as everything else that is asked for by number.
+            query = select(BUILDING.c.id).where(BUILDING.c.number == int(thing))
+            found = _one(conn, query.order_by(BUILDING.c.id).limit(1))
         case "resident":
             return houses_of(conn, "resident_id" if number else "terminal_id", thing)
         case _:

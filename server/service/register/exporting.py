@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping
 
 from server.core import cells
+from server.core.access import EVERYWHERE, Scope
 from server.core.columns import COLUMNS, TITLES, Column, Sheet, heading
 from server.core.words import Role
 from server.database import Tx
@@ -23,14 +24,16 @@ MOST_CONTACTS = 9
 LEAST_REASON = 3
 
 
-def export(tx: Tx, *, lang: str, secrets: bool, who: str, why: str) -> list[Table]:
-    """All three tables, with headings in `lang`. `secrets`: with access notes, places of keys and
-    health notes, for a reason. Raises Refused without one."""
+def export(
+    tx: Tx, *, lang: str, secrets: bool, who: str, why: str, scope: Scope = EVERYWHERE
+) -> list[Table]:
+    """All three tables of the houses in `scope`, with headings in `lang`. `secrets`: with access
+    notes, places of keys and health notes, for a reason. Raises Refused without one."""
     why = " ".join(why.split())[:200]
     if secrets and len(why) < LEAST_REASON:
         raise Refused("access and health notes leave only for a reason; give one",
                       zh="导出进门办法和健康提示要写明理由。")  # fmt: skip
-    found = [_table(tx.conn, sheet, lang, secrets) for sheet in
+    found = [_table(tx.conn, sheet, lang, secrets, scope) for sheet in
              (Sheet.BUILDINGS, Sheet.OFFICES, Sheet.RESIDENTS)]  # fmt: skip
     journal.note(
         tx, "register_exported", residents=len(found[2].rows), secrets=secrets, by=who, why=why
@@ -38,10 +41,10 @@ def export(tx: Tx, *, lang: str, secrets: bool, who: str, why: str) -> list[Tabl
     return found
 
 
-def _table(conn: Connection, sheet: Sheet, lang: str, secrets: bool) -> Table:
+def _table(conn: Connection, sheet: Sheet, lang: str, secrets: bool, scope: Scope) -> Table:
     lines = {
         Sheet.BUILDINGS: _buildings, Sheet.OFFICES: _offices, Sheet.RESIDENTS: _residents
-    }[sheet](conn, lang)  # fmt: skip
+    }[sheet](conn, lang, scope)  # fmt: skip
     columns: list[tuple[str, Column, int]] = []
     shown = [c for c in COLUMNS[sheet] if secrets or not c.secret]
     for column in shown:
@@ -79,14 +82,15 @@ def _behind(people: Sequence[RowMapping], roles: Mapping[Role, str]) -> dict[str
     return line
 
 
-def _buildings(conn: Connection, _lang: str) -> list[dict[str, str]]:
-    community, found = store.community(conn), store.all_buildings(conn)
+def _buildings(conn: Connection, _lang: str, scope: Scope) -> list[dict[str, str]]:
+    communities = {c["id"]: c for c in store.communities(conn)}
+    found = [b for b in store.all_buildings(conn) if scope.shows(b["id"])]
     behind: defaultdict[int, list[RowMapping]] = defaultdict(list)
     for a in store.behind_buildings(conn, [b["id"] for b in found]):
         behind[a["building_id"]].append(a)
     lines = []
     for b in found:
-        assert community is not None, "a building has a community"
+        community = communities[b["community_id"]]
         line = {"district": community["district"], "street": community["street"],
                 "community": community["name"], "building": str(b["number"])}  # fmt: skip
         for a in behind[b["id"]]:
@@ -98,7 +102,7 @@ def _buildings(conn: Connection, _lang: str) -> list[dict[str, str]]:
     return lines
 
 
-def _offices(conn: Connection, lang: str) -> list[dict[str, str]]:
+def _offices(conn: Connection, lang: str, _scope: Scope) -> list[dict[str, str]]:
     return [
         {"role": cells.word_for(a["role"], cells.OFFICE, lang), "name": a["name"],
          "phone": cells.phone_text(a["phone"]), "lang": cells.word_for(a["lang"], cells.LANG, lang)}
@@ -112,8 +116,8 @@ _OF_RESIDENT = {
 }  # fmt: skip
 
 
-def _residents(conn: Connection, lang: str) -> list[dict[str, str]]:
-    found = store.all_residents(conn)
+def _residents(conn: Connection, lang: str, scope: Scope) -> list[dict[str, str]]:
+    found = [r for r in store.all_residents(conn) if scope.shows(r["building_id"])]
     ids = [r["id"] for r in found]
     behind: defaultdict[int, list[RowMapping]] = defaultdict(list)
     for a in store.behind_residents(conn, ids):

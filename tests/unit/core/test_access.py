@@ -10,6 +10,10 @@ from server.core.access import EVERYWHERE, NOWHERE, RIGHTS, AccountRole, Level, 
 ELEVEN = Scope(Level.BUILDING, frozenset({11}))
 TOWN = Scope(Level.COMMUNITY, frozenset({11, 12}))
 
+STREET = Scope(Level.STREET, frozenset({11, 12}))
+"""Of one community today: whose administrator must not give away what joins it tomorrow."""
+DISTRICT = Scope(Level.DISTRICT, frozenset({11, 12, 13}))
+
 
 @pytest.mark.parametrize(
     ("scope", "building", "shown"),
@@ -26,7 +30,8 @@ def test_a_scope_shows_its_houses_and_what_concerns_all(
 @pytest.mark.parametrize(
     ("mine", "other", "covered"),
     [(EVERYWHERE, EVERYWHERE, True), (EVERYWHERE, ELEVEN, True), (TOWN, ELEVEN, True),
-     (ELEVEN, TOWN, False), (TOWN, EVERYWHERE, False), (ELEVEN, ELEVEN, True)],
+     (ELEVEN, TOWN, False), (TOWN, EVERYWHERE, False), (ELEVEN, ELEVEN, True),
+     (TOWN, STREET, False), (STREET, TOWN, True), (DISTRICT, STREET, True)],
 )  # fmt: skip
 def test_nobody_gives_away_more_than_they_have(mine: Scope, other: Scope, covered: bool) -> None:
     """An administrator of a community makes no account for the whole installation."""
