@@ -1,23 +1,26 @@
 """Which houses a scope means, and to which house a thing belongs."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any, Final
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from server import tables as t
 from server.core.access import EVERYWHERE, Level, Scope
 
 COMMUNITY, BUILDING, RESIDENT = t.table(t.Community), t.table(t.Building), t.table(t.Resident)
-_NAMES = {
+_NAMES: Final[Mapping[str, ColumnElement[str]]] = {
     Level.COMMUNITY: COMMUNITY.c.name, Level.STREET: COMMUNITY.c.street,
     Level.DISTRICT: COMMUNITY.c.district,
 }  # fmt: skip
-_KNOWN_BY = {
+_KNOWN_BY: Final[Mapping[str, tuple[ColumnElement[Any], ...]]] = {
     Level.COMMUNITY: (COMMUNITY.c.id,), Level.DISTRICT: (COMMUNITY.c.district,),
     Level.STREET: (COMMUNITY.c.district, COMMUNITY.c.street),
 }  # fmt: skip
 """What makes one place: streets of two districts may have the same name."""
-_WRITTEN = {**_NAMES, Level.STREET: COMMUNITY.c.district + COMMUNITY.c.street}
+_WRITTEN: Final[Mapping[str, ColumnElement[str]]] = {
+    **_NAMES, Level.STREET: COMMUNITY.c.district + COMMUNITY.c.street
+}  # fmt: skip
 """A street with its district, as on an envelope: clear also where two streets have its name."""
 TERMINAL, ASSIGNMENT, ALERT = t.table(t.Terminal), t.table(t.Assignment), t.table(t.Alert)
 
