@@ -38,9 +38,12 @@ def router(reader: Reader) -> APIRouter:
             plan = skyline(snapshot["buildings"])
             known = {b["id"]: counts(b) for b in snapshot["buildings"]}
             community = snapshot["community"] or {}
+            short = await reader.short_of_stewards()
+            numbers = {b["number"] for b in snapshot["buildings"]}
             facts = {
                 "plan": plan, "counts": known, "now_ms": snapshot["now_ms"],
                 "tz": community.get("tz"), "community": community.get("name"),
+                "short": {n: found for n, found in short.items() if n in numbers},
             }  # fmt: skip
             return staff_page(request, "buildings.html", user, facts)
 
@@ -50,7 +53,8 @@ def router(reader: Reader) -> APIRouter:
     async def one(request: Request, number: str) -> Response:
         async def answer(user: User) -> Response:
             found = await _building(reader, number)
-            facts = {"b": found, "plan": facade(found), "counts": counts(found)}
+            short = (await reader.short_of_stewards()).get(found["number"])
+            facts = {"b": found, "plan": facade(found), "counts": counts(found), "short": short}
             return staff_page(request, "building.html", user, {**facts, **_times(found)})
 
         return await for_staff(reader, request, answer)

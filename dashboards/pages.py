@@ -14,14 +14,18 @@ from dashboards import (
     accounts,
     alert_page,
     buildings,
+    buildings_by_hand,
     errors,
     handover_page,
+    history_page,
     kiosk,
     labels,
     palette,
+    people_by_hand,
     register_files,
     reports,
     residents,
+    residents_by_hand,
     steward,
 )
 from dashboards.facade import skyline
@@ -183,6 +187,9 @@ def mount(app: FastAPI, reader: Reader, wall_times_ms: dict[str, int] | None = N
     app.include_router(alert_page.router(reader, WALL_TIMES_MS | (wall_times_ms or {})))
     app.include_router(handover_page.router(reader))
     app.include_router(steward.router(reader))
+    # The forms first: /residents/new is no resident.
+    for by_hand in (residents_by_hand, buildings_by_hand, people_by_hand, history_page):
+        app.include_router(by_hand.router(reader))
     for register in (buildings, residents, kiosk, labels, register_files, reports, accounts):
         app.include_router(register.router(reader))
     app.mount("/static", _Files(directory=STATIC), name="static")

@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 from starlette.requests import Request
 
 from dashboards.account_reader import AccountReader
+from dashboards.forms_reader import FormReader
 from dashboards.register_reader import RegisterReader
 
 
@@ -59,7 +60,7 @@ class ActionRefused(Exception):
         return self._words if isinstance(self._words, str) else self._words[lang]
 
 
-class Reader(RegisterReader, AccountReader, Protocol):
+class Reader(RegisterReader, AccountReader, FormReader, Protocol):
     """The server's read side, as the pages see it."""
 
     async def snapshot(self, user: User | None) -> Mapping[str, Any]:

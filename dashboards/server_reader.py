@@ -10,6 +10,7 @@ from starlette.requests import Request
 from dashboards.limiter import LoginLimiter
 from dashboards.reader import ActionRefused, Login, LoginError, User
 from dashboards.server_accounts import ServerAccounts
+from dashboards.server_forms import ServerForms
 from dashboards.server_register import ServerRegister
 from server import handover_view
 from server.api.deps import COOKIE, named_in, outside, session_principal
@@ -48,7 +49,7 @@ def _event(action: str, actor: core.Actor, fields: Mapping[str, str]) -> core.Ev
     raise acting.Refused(f"unknown action {action!r}", zh="没有这个操作,请刷新页面。")
 
 
-class ServerReader(ServerRegister, ServerAccounts):
+class ServerReader(ServerRegister, ServerAccounts, ServerForms):
     """Implements dashboards.reader.Reader."""
 
     def __init__(self, runtime: Runtime) -> None:

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from server.core.rounds import instant
 
 DAYS = frozenset(range(1, 8))
+WEEK = timedelta(days=7)
 HORIZON = timedelta(hours=24)
 """A hole in the rota is told so long before it comes: time enough to ring somebody up."""
 AROUND = timedelta(days=8)
@@ -109,8 +110,11 @@ def _merged(turns: Iterable[tuple[datetime, datetime]]) -> list[tuple[datetime, 
 
 
 @lru_cache(maxsize=64)  # asked every second, and the answer holds for a minute
-def gaps_ahead(duty: tuple[Duty, ...], zone: ZoneInfo, minute: datetime) -> tuple[Span, ...]:
-    """When nobody stands on duty within 24 hours of `minute`, as whole spans.
+def gaps_ahead(
+    duty: tuple[Duty, ...], zone: ZoneInfo, minute: datetime, ahead: timedelta = HORIZON
+) -> tuple[Span, ...]:
+    """When nobody stands on duty from `minute` on for so long `ahead` (less than AROUND), as whole
+    spans.
 
     `duty`: those who can be reached at all. An absence counts as from now. A span without a start
     (or end) began (or ends) further away than a week.
@@ -123,7 +127,7 @@ def gaps_ahead(duty: tuple[Duty, ...], zone: ZoneInfo, minute: datetime) -> tupl
         turns += [(max(start, back), end) for start, end in own if end > back]
     found, free_from = [], since
     for start, end in [*_merged(turns), (until, until)]:
-        if free_from < start and free_from < minute + HORIZON and start > minute:
+        if free_from < start and free_from < minute + ahead and start > minute:
             found.append(
                 Span(free_from if free_from > since else None, start if start < until else None)
             )

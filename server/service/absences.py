@@ -10,8 +10,9 @@ from sqlalchemy import RowMapping
 
 from server.core import alerts, delivery, rounds
 from server.database import Tx
-from server.service import receipts
+from server.service import history, receipts
 from server.service.acting import Refused, Unknown
+from server.service.history import Via
 from server.service.house import House
 from server.store import journal, outbox, people
 from server.store.people import CommunityFacts
@@ -35,7 +36,9 @@ def end_of(until: datetime | None, now: datetime) -> datetime:
     return until.astimezone(UTC)
 
 
-def begin(tx: Tx, resident_id: int, until: datetime | None, *, who: str, why: str) -> None:
+def begin(
+    tx: Tx, resident_id: int, until: datetime | None, *, who: str, why: str, via: str = Via.API
+) -> None:
     """Await a resident no more until then. Again: the end is moved.
 
     Raises Unknown, BadEnd, or Refused for somebody whom we no longer watch at all.
@@ -52,12 +55,23 @@ def begin(tx: Tx, resident_id: int, until: datetime | None, *, who: str, why: st
         tx, "resident_away", building_id=row["building_id"], flat_id=row["flat_id"],
         until=end.isoformat(), by=who, why=why,
     )  # fmt: skip
+    was = row["absent_until"] if row["state"] == "paused" else None
+    history.note(
+        tx, f"resident:{resident_id}",
+        {"absent": (history.until(tx, was), history.until(tx, end))}, who=who, why=why, via=via,
+    )  # fmt: skip
 
 
-def end_early(tx: Tx, resident_id: int, *, who: str) -> None:
+def end_early(
+    tx: Tx, resident_id: int, *, who: str, why: str = "", via: str = Via.API
+) -> None:
     """The resident is back before the time. Nothing happens when they were not away."""
     row = _resident(tx, resident_id)
     if row["state"] == "paused":
+        history.note(
+            tx, f"resident:{resident_id}",
+            {"absent": (history.until(tx, row["absent_until"]), None)}, who=who, why=why, via=via,
+        )  # fmt: skip
         _watch_again(tx, _community(tx), row, tx.now, who)
 
 
@@ -86,7 +100,8 @@ def _watch_again(
 
 
 def person_away(
-    tx: Tx, house: House, person_id: int, until: datetime | None, *, who: str, why: str
+    tx: Tx, house: House, person_id: int, until: datetime | None, *, who: str, why: str,
+    via: str = Via.API,
 ) -> None:
     """Pass a steward, key holder … over until then; substitutes stand in. Raises Unknown, BadEnd.
 
@@ -94,21 +109,27 @@ def person_away(
     had not left yet.
     """
     end = end_of(until, tx.now)
-    _set_person(tx, person_id, end)
+    _set_person(tx, person_id, end, who=who, why=why, via=via)
     journal.note(tx, "person_away", person_id=person_id, until=end.isoformat(), by=who, why=why)
     for alert_id in sorted(outbox.fail_queued(tx.conn, person_id, delivery.AWAY, tx.now)):
         receipts.failed(tx, house, alert_id, alerts.DeliveryFailed(person_id))
 
 
-def person_back(tx: Tx, person_id: int, *, who: str) -> None:
+def person_back(
+    tx: Tx, person_id: int, *, who: str, why: str = "", via: str = Via.API
+) -> None:
     """Ask this person again from now on. Raises Unknown."""
-    _set_person(tx, person_id, None)
+    _set_person(tx, person_id, None, who=who, why=why, via=via)
     journal.note(tx, "person_back", person_id=person_id, by=who)
 
 
-def _set_person(tx: Tx, person_id: int, until: datetime | None) -> None:
+def _set_person(tx: Tx, person_id: int, until: datetime | None, **said: str) -> None:
+    ends = [r["absent_until"] for r in people.roles_of(tx.conn, person_id)]
     if people.set_absent(tx.conn, person_id, until) == 0:
         raise Unknown(f"person {person_id} stands on no step of a ladder; check the register")
+    was, name = max((e for e in ends if e), default=None), people.person(tx.conn, person_id)["name"]
+    shown = [f"{name} {at}" if (at := history.until(tx, end)) else None for end in (was, until)]
+    history.of_person(tx, person_id, {"absent": (shown[0], shown[1])}, **said)
 
 
 def _resident(tx: Tx, resident_id: int) -> RowMapping:

@@ -2,12 +2,18 @@
 
 from collections.abc import Mapping
 
+from sqlalchemy import RowMapping
+
 from server.database import Tx
+from server.service import history
+from server.service.history import Via
 from server.service.refusals import Refused, Unknown
 from server.store import addresses, doors, journal
 
 
-def set_community(tx: Tx, address: Mapping[str, str], *, who: str, why: str) -> None:
+def set_community(
+    tx: Tx, address: Mapping[str, str], *, who: str, why: str, via: str = Via.API
+) -> None:
     """The community's address in both languages. Raises Refused without a community, or where
     the Chinese one is empty: 120 is called in Chinese."""
     row = addresses.community(tx.conn)
@@ -18,10 +24,13 @@ def set_community(tx: Tx, address: Mapping[str, str], *, who: str, why: str) -> 
                       zh="请写中文地址:打120时要照着读。")  # fmt: skip
     addresses.save_community(tx.conn, row["id"], address)
     journal.note(tx, "address_set", address=dict(address), by=who, why=why)
+    history.note(
+        tx, f"community:{row['id']}", _changed(row, address), who=who, why=why, via=via
+    )
 
 
 def set_building(
-    tx: Tx, number: int, address: Mapping[str, str], *, who: str, why: str
+    tx: Tx, number: int, address: Mapping[str, str], *, who: str, why: str, via: str = Via.API
 ) -> None:
     """A building's own address, where it stands on another road; empty in both languages: the
     community's again. Raises Unknown."""
@@ -32,3 +41,9 @@ def set_building(
     journal.note(
         tx, "address_set", building_id=row["id"], address=dict(address), by=who, why=why
     )
+    history.note(tx, f"building:{row['id']}", _changed(row, address), who=who, why=why, via=via)
+
+
+def _changed(row: RowMapping, address: Mapping[str, str]) -> dict[str, history.Change]:
+    was = addresses.words(row)
+    return {"address": (was["zh"], address["zh"]), "address_en": (was["en"], address["en"])}

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from server.core.words import Role
 from server.database import Tx
+from server.service import history
+from server.service.history import Via
 from server.service.refusals import Refused, Unknown
 from server.store import assigning, journal, people
 
@@ -37,7 +39,7 @@ class Wanted:
     key_place: str = ""
 
 
-def assign(tx: Tx, wanted: Wanted, *, who: str, why: str) -> int:
+def assign(tx: Tx, wanted: Wanted, *, who: str, why: str, via: str = Via.API) -> int:
     """Put a person behind a target; returns the assignment's id. A steward's place that is taken
     passes to the new one. Raises Unknown or Refused."""
     if wanted.role not in PLACES:
@@ -76,10 +78,15 @@ def assign(tx: Tx, wanted: Wanted, *, who: str, why: str) -> int:
         )  # fmt: skip
     _note(tx, "assigned", wanted.role, place, person_id, who, why,
           was=taken["person_id"] if taken else None)  # fmt: skip
+    before = history.contact(people.person(tx.conn, taken["person_id"])) if taken else None
+    after = history.contact(people.person(tx.conn, person_id))
+    _keep(tx, wanted.role, position, place, (before, after), who=who, why=why, via=via)
     return assignment_id
 
 
-def remove(tx: Tx, assignment_id: int, *, who: str, why: str) -> None:
+def remove(
+    tx: Tx, assignment_id: int, *, who: str, why: str, via: str = Via.API
+) -> None:
     """Take a person off a target. Raises Unknown, or Refused where a place would stay empty that
     must not: one of two stewards, the last on duty."""
     row = assigning.by_id(tx.conn, assignment_id)
@@ -97,6 +104,16 @@ def remove(tx: Tx, assignment_id: int, *, who: str, why: str) -> None:
     if role is Role.DUTY:
         people.set_shifts(tx.conn, row["person_id"], ())
     _note(tx, "unassigned", role, place, row["person_id"], who, why)
+    before = history.contact(people.person(tx.conn, row["person_id"]))
+    _keep(tx, role, row["position"], place, (before, None), who=who, why=why, via=via)
+
+
+def _keep(
+    tx: Tx, role: Role, position: int, place: dict[str, int], change: history.Change, **said: str
+) -> None:
+    ((column, target),) = place.items()
+    subject = f"{column.removesuffix('_id')}:{target}"
+    history.note(tx, subject, {history.role_field(role, position): change}, **said)
 
 
 def _place(tx: Tx, wanted: Wanted) -> dict[str, int]:

@@ -11,6 +11,8 @@ from sqlalchemy import RowMapping
 from server.core import rounds
 from server.core.risk import RiskClass, age_on, reasons, risk_class
 from server.database import Tx
+from server.service import history
+from server.service.history import Via
 from server.service.refusals import Refused, Unknown
 from server.store import journal, people
 from server.tables import to_ms
@@ -45,7 +47,8 @@ def explained(row: RowMapping, day: date) -> dict[str, Any]:
 
 
 def set_class(
-    tx: Tx, resident_id: int, wanted: RiskClass | None, *, who: str, why: str
+    tx: Tx, resident_id: int, wanted: RiskClass | None, *, who: str, why: str,
+    via: str = Via.API,
 ) -> None:
     """Set a resident's class (None: what the rule says), with who and why. Raises Unknown, or
     Refused for somebody whom we no longer watch."""
@@ -59,7 +62,7 @@ def set_class(
     overrule = {"class_by": who, "class_why": why, "class_at": tx.now}
     if wanted is None:
         overrule = {"class_by": None, "class_why": "", "class_at": None}
-    _change(tx, row, wanted or rule, rule, who, why, overrule)
+    _change(tx, row, wanted or rule, rule, who, why, overrule, via)
 
 
 def birthdays(tx: Tx) -> None:
@@ -69,12 +72,12 @@ def birthdays(tx: Tx) -> None:
     for row in people.grown_older(tx.conn, today):
         rule = by_rule(row, today)
         if rule != row["risk_class"]:
-            _change(tx, row, rule, rule, RULE, "birthday", {})
+            _change(tx, row, rule, rule, RULE, "birthday", {}, Via.RULE)
 
 
 def _change(
     tx: Tx, row: RowMapping, new: RiskClass, rule: RiskClass, who: str, why: str,
-    overrule: dict[str, Any],
+    overrule: dict[str, Any], via: str,
 ) -> None:
     was = row["risk_class"]
     due = {} if new == was else {"next_due_at": _due(tx, row, new)}
@@ -83,6 +86,12 @@ def _change(
         journal.note(
             tx, "risk_class_set", building_id=row["building_id"], flat_id=row["flat_id"],
             was=was, now=new, rule=rule, by=who, why=why,
+        )  # fmt: skip
+        by = overrule.get("class_by", row["class_by"])
+        history.note(
+            tx, f"resident:{row['id']}",
+            {"risk_class": (was, new), "class_by": (row["class_by"], by)},
+            who=who, why=why, via=via,
         )  # fmt: skip
 
 

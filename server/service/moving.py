@@ -14,7 +14,8 @@ from server.core import alerts as core
 from server.core import rounds
 from server.core.words import Fault, Outcome, TerminalState
 from server.database import Tx
-from server.service import acting, effects, raising
+from server.service import acting, effects, history, raising
+from server.service.history import Via
 from server.service.house import House
 from server.service.refusals import Refused, Unknown
 from server.store import alerts, journal, people
@@ -22,7 +23,9 @@ from server.store import alerts, journal, people
 How = Literal["died", "moved_away", "other"]
 
 
-def end(tx: Tx, house: House, resident_id: int, how: How, *, who: str, why: str) -> None:
+def end(
+    tx: Tx, house: House, resident_id: int, how: How, *, who: str, why: str, via: str = Via.API
+) -> None:
     """Watch a resident no more, for good. Twice is as good as once.
 
     Their doors on open worklists are settled as `other`; an open SOS stays open until a person
@@ -48,10 +51,15 @@ def end(tx: Tx, house: House, resident_id: int, how: How, *, who: str, why: str)
         resident_id=resident_id, how=how, by=who, why=why,
         terminals=people.terminals_of(tx.conn, resident_id),
     )  # fmt: skip
+    history.note(
+        tx, f"resident:{resident_id}", {"state": (row["state"], how)}, who=who, why=why, via=via,
+        what=history.ENDED,
+    )  # fmt: skip
 
 
 def move(
-    tx: Tx, resident_id: int, building: int, flat: str, *, who: str, why: str
+    tx: Tx, resident_id: int, building: int, flat: str, *, who: str, why: str,
+    via: str = Via.API,
 ) -> dict[str, Any]:
     """A resident lives behind another door of the community now, terminal and all.
 
@@ -75,7 +83,17 @@ def move(
     people.set_resident(
         tx.conn, resident_id, flat_id=door["id"], building_id=door["building_id"], access_notes=""
     )
+    holders = [history.contact(h) for h in people.key_holders(tx.conn, resident_id)]
     removed = people.remove_key_holders(tx.conn, resident_id)
+    fields: dict[str, history.Change] = {
+        "flat": (f"{row['building_number']}-{row['label']}", f"{building}-{door['label']}"),
+        "key_holder": ("; ".join(holders) or None, None),
+    }
+    if row["access_notes"]:
+        fields["access_notes"] = history.HIDDEN
+    if not holders:
+        del fields["key_holder"]
+    history.note(tx, f"resident:{resident_id}", fields, who=who, why=why, via=via)
     for flat_id, building_id, kind in (
         (row["flat_id"], row["building_id"], "resident_moved_out"),
         (door["id"], door["building_id"], "resident_moved_in"),
@@ -88,7 +106,8 @@ def move(
 
 
 def assign_terminal(
-    tx: Tx, house: House, terminal_id: str, resident_id: int | None, *, who: str, why: str
+    tx: Tx, house: House, terminal_id: str, resident_id: int | None, *, who: str, why: str,
+    via: str = Via.API,
 ) -> None:
     """Give a terminal to another resident, or (None) to nobody. Audited: whose it was, whose it
     is, who said so and why. Raises Unknown, or Refused where it would leave somebody unclear."""
@@ -126,8 +145,11 @@ def assign_terminal(
         people.set_resident(tx.conn, row["id"], next_due_at=due)
     raising.fault_over(tx, house, Fault.TERMINAL_LEFT_BEHIND, [terminal_id])
     before = people.resident(tx.conn, was) if was is not None else None
-    for door in (before, row):
+    for door, change in ((before, (terminal_id, None)), (row, (None, terminal_id))):
         if door is not None:
+            history.note(
+                tx, f"resident:{door['id']}", {"terminal": change}, who=who, why=why, via=via
+            )
             journal.note(
                 tx, "terminal_assigned", building_id=door["building_id"], flat_id=door["flat_id"],
                 terminal=terminal_id, was=was, now=resident_id, by=who, why=why,

@@ -1,7 +1,7 @@
 """The care centre's rota as stored: who has which shifts, and where nobody stands on duty."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -10,6 +10,8 @@ from sqlalchemy import Connection
 from server.core import rota
 from server.core.words import Role
 from server.database import Tx
+from server.service import history
+from server.service.history import Via
 from server.service.refusals import Refused, Unknown
 from server.store import journal, people
 from server.tables import to_ms
@@ -18,7 +20,9 @@ Json = dict[str, Any]
 MOST_SHIFTS = 20
 
 
-def set_shifts(tx: Tx, person_id: int, own: Sequence[rota.Shift], *, who: str, why: str) -> None:
+def set_shifts(
+    tx: Tx, person_id: int, own: Sequence[rota.Shift], *, who: str, why: str, via: str = Via.API
+) -> None:
     """Give a person of the care centre these shifts (none: always on duty), with who and why.
 
     Raises Unknown, or Refused for somebody who has no duty.
@@ -29,10 +33,26 @@ def set_shifts(tx: Tx, person_id: int, own: Sequence[rota.Shift], *, who: str, w
     if not any(r["role"] == Role.DUTY for r in roles):
         raise Refused(f"person {person_id} has no duty; give them the role duty first",
                       zh="此人不在值班室,请先登记为值班员。")  # fmt: skip
+    name = people.person(tx.conn, person_id)["name"]
+    was, now = people.shifts(tx.conn).get(person_id, ()), tuple(own)
     people.set_shifts(tx.conn, person_id, own)
+    community = next(r["community_id"] for r in roles if r["role"] == Role.DUTY)
+    if was != now:
+        shown = tuple(f"{name}: {_words(shifts)}" for shifts in (was, now))
+        history.note(
+            tx, f"community:{community}", {"shifts": (shown[0], shown[1])}, who=who, why=why,
+            via=via,
+        )  # fmt: skip
     journal.note(
         tx, "shifts_set", person_id=person_id, shifts=[shift_json(s) for s in own], by=who, why=why
     )
+
+
+def _words(shifts: Sequence[rota.Shift]) -> str:
+    """Shifts in figures, which need no language: "1-5 08:00–20:00". Always on duty: "0–24"."""
+    return ", ".join(
+        f"{''.join(str(d) for d in sorted(s.days))} {s.starts:%H:%M}–{s.ends:%H:%M}" for s in shifts
+    ) or "0–24"
 
 
 def shift_json(shift: rota.Shift) -> Json:
@@ -42,7 +62,9 @@ def shift_json(shift: rota.Shift) -> Json:
     }  # fmt: skip
 
 
-def _gaps(conn: Connection, zone: ZoneInfo, now: datetime) -> tuple[rota.Span, ...]:
+def _gaps(
+    conn: Connection, zone: ZoneInfo, now: datetime, ahead: timedelta = rota.HORIZON
+) -> tuple[rota.Span, ...]:
     own = people.shifts(conn)
     if not own:  # nobody has shifts: everybody always has the duty
         return ()
@@ -51,7 +73,7 @@ def _gaps(conn: Connection, zone: ZoneInfo, now: datetime) -> tuple[rota.Span, .
         for r in people.duty(conn)
         if r["opted_out_at"] is None
     )
-    return rota.gaps_ahead(duty, zone, rota.minute_of(now))
+    return rota.gaps_ahead(duty, zone, rota.minute_of(now), ahead)
 
 
 def first_gap(conn: Connection, zone: ZoneInfo, now: datetime) -> str | None:
@@ -94,5 +116,37 @@ def rota_view(conn: Connection, now: datetime) -> Json:
             {"from_ms": to_ms(g.start) if g.start else None,
              "to_ms": to_ms(g.end) if g.end else None}
             for g in _gaps(conn, zone, now)
+        ],
+    }  # fmt: skip
+
+
+def week(conn: Connection, now: datetime) -> Json:
+    """The rota of the coming seven days as a table: `days` (dates), for each person their turns on
+    each of them as "08:00–20:00" (None: always on duty), and the holes of these days."""
+    community = people.community(conn)
+    if community is None:
+        return {"days": [], "people": [], "gaps": []}
+    zone, own = community.zone, people.shifts(conn)
+    today = now.astimezone(zone).date()
+    days = [today + timedelta(days=n) for n in range(7)]
+    return {
+        "days": [day.isoformat() for day in days],
+        "people": [
+            {
+                "person_id": r["person_id"], "name": r["name"],
+                "absent_until_ms": to_ms(r["absent_until"])
+                if r["absent_until"] and r["absent_until"] > now else None,
+                "opted_out": r["opted_out_at"] is not None,
+                "turns": [
+                    [f"{s.starts:%H:%M}–{s.ends:%H:%M}" for s in own[r["person_id"]]
+                     if day.isoweekday() in s.days] for day in days
+                ] if r["person_id"] in own else None,
+            }
+            for r in people.duty(conn)
+        ],
+        "gaps": [
+            {"from_ms": to_ms(g.start) if g.start else None,
+             "to_ms": to_ms(g.end) if g.end else None}
+            for g in _gaps(conn, zone, now, rota.WEEK)
         ],
     }  # fmt: skip

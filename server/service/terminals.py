@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from server import tables as t
 from server.core.words import Fault, TerminalState
 from server.database import Tx
-from server.service import moving, raising
+from server.service import history, moving, raising
+from server.service.history import Via
 from server.service.house import House
 from server.service.refusals import Refused, Unknown
 from server.store import alerts, journal, people
@@ -44,7 +45,8 @@ def enrol(tx: Tx, ids: Sequence[str], *, who: str, why: str) -> list[str]:
 
 
 def set_state(
-    tx: Tx, house: House, terminal_id: str, state: TerminalState, *, who: str, why: str
+    tx: Tx, house: House, terminal_id: str, state: TerminalState, *, who: str, why: str,
+    via: str = Via.API,
 ) -> None:
     """Revoke a terminal, note that it is lost, or take it back into service (as nobody's).
     Raises Unknown, or Refused while a press of it is open."""
@@ -66,6 +68,10 @@ def set_state(
         tx.conn, terminal_id, state=state.value, resident_id=None, heartbeat_due_at=None,
         mains_due_at=None,
     )  # fmt: skip
+    if whose is not None:
+        history.note(
+            tx, f"resident:{whose}", {"terminal": (terminal_id, None)}, who=who, why=why, via=via
+        )
     door = people.resident(tx.conn, whose) if whose is not None else None
     place = {} if door is None else {k: door[k] for k in ("building_id", "flat_id")}
     journal.note(

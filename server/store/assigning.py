@@ -40,6 +40,27 @@ def all_of(
     return conn.execute(query).mappings().all()
 
 
+def short_of_stewards(conn: Connection, now: datetime) -> dict[int, int]:
+    """Building's number → how many of its two stewards can be told now, where it is not both: one
+    place is empty, or somebody is away or has opted out. No building of a rehearsal is in it."""
+    there = (
+        (ASSIGNMENT.c.building_id == BUILDING.c.id)
+        & (ASSIGNMENT.c.role == Role.STEWARD)
+        & (ASSIGNMENT.c.absent_until.is_(None) | (ASSIGNMENT.c.absent_until <= now))
+        & ASSIGNMENT.c.person_id.in_(select(PERSON.c.id).where(PERSON.c.opted_out_at.is_(None)))
+    )
+    count = func.count(ASSIGNMENT.c.person_id.distinct())
+    query = (
+        select(BUILDING.c.number, count)
+        .outerjoin(ASSIGNMENT, there)
+        .where(BUILDING.c.rehearsal.is_(False))
+        .group_by(BUILDING.c.number, BUILDING.c.id)
+        .having(count < 2)
+        .order_by(BUILDING.c.number)
+    )
+    return {int(row[0]): int(row[1]) for row in conn.execute(query)}
+
+
 def by_id(conn: Connection, assignment_id: int) -> RowMapping | None:
     """One assignment."""
     query = select(ASSIGNMENT).where(ASSIGNMENT.c.id == assignment_id)

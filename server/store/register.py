@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, bindparam, insert, or_, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, func, insert, or_, select, update
 from sqlalchemy import Table as SqlTable
 
 from server import tables as t
@@ -85,6 +85,16 @@ def all_residents(conn: Connection) -> Sequence[RowMapping]:
     )
     found: Sequence[RowMapping] = conn.execute(query).mappings().all()
     return found
+
+
+def newest_resident(conn: Connection, building: int, name: str) -> int:
+    """The id of whoever of this name was registered last in the building of this number."""
+    query = (
+        select(func.max(RESIDENT.c.id))
+        .join(BUILDING, BUILDING.c.id == RESIDENT.c.building_id)
+        .where(BUILDING.c.number == building, RESIDENT.c.name == name)
+    )
+    return int(conn.execute(query).scalar_one())
 
 
 def persons(conn: Connection, phones: Collection[str]) -> list[RowMapping]:

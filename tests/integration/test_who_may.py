@@ -24,6 +24,7 @@ ROLES: dict[str, set[str]] = {
     "kiosk": {"hall", "own"},
 }
 API, ALERT, RESIDENT = "/api/v1", "/api/v1/alerts/{alert_id}", "/api/v1/residents/{resident_id}"
+PERSON = "/people/{person_id}"
 TABLE: dict[str, str] = {
     **dict.fromkeys(
         ["GET /healthz", "GET /readyz", "GET /", "GET /login", "POST /login", "POST /logout",
@@ -37,13 +38,17 @@ TABLE: dict[str, str] = {
            "GET /buildings", "GET /buildings/{number}", "GET /buildings/{number}/sheet",
            "GET /residents", "POST /residents", "GET /residents/{resident_id}",
            "GET /residents/{resident_id}/card", "GET /terminals/labels",
-           "GET /handover", "GET /handover/{handover_id}"],
+           "GET /handover", "GET /handover/{handover_id}", "GET /duty", "GET /duty/history",
+           "GET /residents/{resident_id}/history", "GET /buildings/{number}/history"],
         "look"),
     **dict.fromkeys(
         [f"POST {ALERT}/{verb}" for verb in ("accept", "on-scene", "resolve", "escalate")]
         + [f"{m} {RESIDENT}/absence" for m in ("POST", "DELETE")]
         + [f"{m} {API}/people/{{person_id}}/absence" for m in ("POST", "DELETE")]
-        + [f"POST {API}/rounds/report", "POST /alerts/{alert_id}/{action}", "POST /handover"],
+        + [f"POST {API}/rounds/report", "POST /alerts/{alert_id}/{action}", "POST /handover"]
+        + [f"{m} {p}/away" for m in ("GET", "POST") for p in (PERSON, "/residents/{resident_id}")]
+        + [f"POST {p}/back" for p in (PERSON, "/residents/{resident_id}")]
+        + [f"GET {PERSON}", f"GET {PERSON}/history"],
         "act"),
     **dict.fromkeys(
         [f"GET {RESIDENT}/access", "POST /alerts/{alert_id}/access",
@@ -57,7 +62,12 @@ TABLE: dict[str, str] = {
          f"GET {API}/register/export", "GET /register", "POST /register/import",
          "POST /register/apply", "POST /register/rejected", "POST /register/export",
          f"POST {API}/terminals/enrol", f"POST {API}/terminals/{{terminal_id}}/state",
-         f"POST {API}/terminals/{{terminal_id}}/swap"], "register"),
+         f"POST {API}/terminals/{{terminal_id}}/swap", f"POST {PERSON}"]
+        + [f"{m} {p}" for m in ("GET", "POST") for p in (
+            "/residents/new", "/residents/{resident_id}/edit", "/residents/{resident_id}/move",
+            "/residents/{resident_id}/end", "/buildings/new", "/buildings/{number}/edit",
+            "/duty/add", "/duty/remove", "/duty/community", "/duty/shifts/{person_id}")],
+        "register"),
     **dict.fromkeys(["GET /reports", "GET /reports.csv"], "report"),
     **dict.fromkeys([f"GET {API}/{p}" for p in ("journal", "messages", "quarantine")], "record"),
     **dict.fromkeys(["GET /account", "POST /account/{action}"], "own"),

@@ -6,13 +6,14 @@ from server import tables as t
 from server.core.rounds import BUILT_IN
 from server.core.words import Role
 from server.database import Tx
+from server.service.history import Via
 from server.service.register.picture import Draft, NewAssignment, Picture, Resident
 from server.store import journal, people
 from server.store import register as store
 
 
 def save(tx: Tx, picture: Picture, draft: Draft, *, who: str, why: str, via: str) -> None:
-    """Write all of the draft, with the history of each change. `via`: page, api or command."""
+    """Write all of the draft, with the history of each change. `via`: see `history.Via`."""
     conn = tx.conn
     community_id = _community(tx, picture, draft)
     rows = [{"name": name, "phone": phone, "lang": lang}
@@ -44,8 +45,8 @@ def save(tx: Tx, picture: Picture, draft: Draft, *, who: str, why: str, via: str
     ])  # fmt: skip
     if draft.changes:
         journal.note(
-            tx, "register_imported", changes=len(draft.changes), residents=len(draft.residents),
-            by=who, why=why,
+            tx, "register_changed" if via == Via.FORM else "register_imported",
+            changes=len(draft.changes), residents=len(draft.residents), by=who, why=why,
         )  # fmt: skip
 
 

@@ -1,0 +1,197 @@
+"""What the register's forms begin with, and the history behind them.
+
+Read side; changes nothing. The way in and what concerns health are not here: a form only says
+whether there is something.
+"""
+
+from collections.abc import Sequence
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping
+
+from server.core import cells
+from server.core.words import Role
+from server.service import shifts
+from server.service.answering import masked
+from server.service.register.by_hand import RULE
+from server.store import addresses, changes, doors, people
+from server.store import register as store
+from server.tables import to_ms
+
+Json = dict[str, Any]
+MOST_CHANGES = 200
+OFFICES = (Role.DUTY, Role.STREET, Role.DISTRICT)
+
+
+def _frame(conn: Connection, now: datetime) -> Json:
+    community = people.community(conn)
+    return {
+        "now_ms": to_ms(now), "tz": str(community.zone) if community else None,
+        "community": community.name if community else None,
+    }  # fmt: skip
+
+
+def _contact(row: RowMapping, now: datetime) -> Json:
+    until = row["absent_until"]
+    return {
+        "id": row["id"], "person_id": row["person_id"], "name": row["name"], "role": row["role"],
+        "position": row["position"], "phone": row["phone"], "phone_masked": masked(row["phone"]),
+        "lang": row["lang"], "absent_until_ms": to_ms(until) if until and until > now else None,
+    }  # fmt: skip
+
+
+def blank(conn: Connection, now: datetime) -> Json:
+    """What a form for somebody new, or a new building, begins with."""
+    return _frame(conn, now)
+
+
+def resident(conn: Connection, resident_id: int, now: datetime) -> Json | None:
+    """A resident as their form shows them; None: no such one, or watched no more."""
+    row = people.resident(conn, resident_id)
+    if row is None or row["state"] == "ended":
+        return None
+    terminals = people.terminals_of(conn, resident_id)
+    subjects = [f"resident:{resident_id}", f"flat:{row['flat_id']}"]
+    return {
+        **_frame(conn, now),
+        "id": resident_id, "building": row["building_number"], "flat": row["label"],
+        "state": row["state"], "seen": changes.newest(conn, subjects),
+        "absent_until_ms": to_ms(row["absent_until"])
+        if row["state"] == "paused" and row["absent_until"] else None,
+        "values": {
+            "name": row["name"], "birth_date": row["birth_date"].isoformat(), "sex": row["sex"],
+            "living": row["living"],
+            "phone": cells.phone_text(row["phone"]) if row["phone"] else "",
+            "floor": str(row["floor"]), "stairwell": row["stairwell"],
+            "terminal": terminals[0] if terminals else "",
+            "risk_class": RULE if row["class_by"] is None else row["risk_class"],
+        },
+        "noted": {key: bool(row[key]) for key in ("risks", "access_notes")},
+        "contacts": [_contact(c, now) for c in store.behind_residents(conn, [resident_id])],
+    }  # fmt: skip
+
+
+def building(conn: Connection, number: int, now: datetime) -> Json | None:
+    """A building as its form shows it; None: no such one."""
+    row = doors.building(conn, number)
+    if row is None:
+        return None
+    behind = [_contact(c, now) for c in store.behind_buildings(conn, [row["id"]])]
+    own = addresses.words(row)
+    return {
+        **_frame(conn, now),
+        "id": row["id"], "number": number, "address": own["zh"], "address_en": own["en"],
+        "street": addresses.building(conn, row["id"]),
+        "seen": changes.newest(conn, [f"building:{row['id']}"]),
+        "stewards": {c["position"]: c for c in behind if c["role"] == Role.STEWARD},
+        "substitutes": [c for c in behind if c["role"] == Role.SUBSTITUTE],
+    }  # fmt: skip
+
+
+def person(conn: Connection, person_id: int, now: datetime) -> Json | None:
+    """A contact, and every place behind which they stand; None: no such one."""
+    if not people.has_person(conn, person_id):
+        return None
+    row, roles = people.person(conn, person_id), people.roles_of(conn, person_id)
+    ends = [r["absent_until"] for r in roles if r["absent_until"] and r["absent_until"] > now]
+    listed = []
+    for r in roles:
+        own = people.resident(conn, r["resident_id"]) if r["resident_id"] else None
+        house = (own["building_number"] if own
+                 else people.building_number(conn, r["building_id"]) if r["building_id"]
+                 else None)  # fmt: skip
+        listed.append(
+            {"role": r["role"], "position": r["position"], "building": house,
+             "resident_id": r["resident_id"], "flat": own["label"] if own else None}
+        )  # fmt: skip
+    return {
+        **_frame(conn, now),
+        "id": person_id, "roles": listed, "phone_masked": masked(row["phone"]),
+        "absent_until_ms": to_ms(max(ends)) if ends else None,
+        "opted_out": row["opted_out_at"] is not None,
+        "seen": changes.newest(conn, [f"person:{person_id}"]),
+        "values": {
+            "name": row["name"], "phone": cells.phone_text(row["phone"]), "lang": row["lang"]
+        },
+    }  # fmt: skip
+
+
+def duty(conn: Connection, now: datetime) -> Json:
+    """The community, its care centre with the coming week, and the offices above."""
+    row = store.community(conn)
+    behind = [_contact(c, now) for c in store.offices(conn)]
+    own = addresses.words(row)
+    return {
+        **_frame(conn, now),
+        "named": {
+            "name": row["name"] if row else "", "street": row["street"] if row else "",
+            "district": row["district"] if row else "",
+        },
+        "address": own["zh"], "address_en": own["en"],
+        "seen": changes.newest(conn, [f"community:{row['id']}"]) if row else 0,
+        "offices": {role.value: [c for c in behind if c["role"] == role] for role in OFFICES},
+        "week": shifts.week(conn, now),
+    }  # fmt: skip
+
+
+def turns(conn: Connection, person_id: int, now: datetime) -> Json | None:
+    """The shifts of somebody on duty as a form; None for everybody else."""
+    found = duty(conn, now)
+    own = next((c for c in found["offices"]["duty"] if c["person_id"] == person_id), None)
+    if own is None:
+        return None
+    held = people.shifts(conn).get(person_id, ())
+    return {**found, **own, "shifts": [shifts.shift_json(s) for s in held]}
+
+
+def entries(rows: Sequence[RowMapping]) -> list[Json]:
+    """Rows of the history as a page shows them."""
+    return [
+        {
+            "at_ms": to_ms(r["at"]), "by": r["by"], "why": r["why"], "via": r["via"],
+            "what": r["what"],
+            "fields": [{"key": k, "was": v[0], "now": v[1]} for k, v in r["fields"].items()],
+        }
+        for r in rows
+    ]  # fmt: skip
+
+
+def history(
+    conn: Connection, kind: str, number: int, now: datetime, first: date | None, last: date | None
+) -> Json | None:
+    """What changed of a resident (by id), a building (by number), a person or the community on
+    these local days; None: no such one."""
+    found: Json = {"title": {}}
+    subjects = [f"{kind}:{number}"]
+    if kind == "resident":
+        row = people.resident(conn, number)
+        if row is None:
+            return None
+        subjects.append(f"flat:{row['flat_id']}")
+        found["title"] = {"building": row["building_number"], "label": row["label"],
+                          "name": row["name"]}  # fmt: skip
+    elif kind == "building":
+        house = doors.building(conn, number)
+        if house is None:
+            return None
+        subjects = [f"building:{house['id']}"]
+        found["title"] = {"building": number}
+    elif kind == "duty":
+        row = store.community(conn)
+        subjects = [f"community:{row['id']}"] if row else []
+    elif not people.has_person(conn, number):
+        return None
+    else:
+        found["title"] = {"name": people.person(conn, number)["name"]}
+    community = people.community(conn)
+    zone = community.zone if community else None
+
+    def start(day: date | None, more: int = 0) -> datetime | None:
+        return datetime.combine(day + timedelta(days=more), time(), zone) if day and zone else None
+
+    rows = changes.between(conn, subjects, start(first), start(last, 1), MOST_CHANGES + 1)
+    return {
+        **_frame(conn, now), **found,
+        "entries": entries(rows[:MOST_CHANGES]), "more": len(rows) > MOST_CHANGES,
+    }  # fmt: skip

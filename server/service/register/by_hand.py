@@ -1,0 +1,282 @@
+"""One resident or one building changed by hand: a form is read as one line of a file would be, so
+that both take the same words and refuse the same mistakes."""
+
+import re
+from collections.abc import Collection, Mapping
+
+from server import tables as t
+from server.core import cells
+from server.core.access import EVERYWHERE, Scope
+from server.core.cells import Bad, Why
+from server.core.columns import COLUMNS, Sheet, column_of, heading, number_of
+from server.core.risk import RiskClass
+from server.core.words import Role
+from server.database import Tx
+from server.service import addressing, assigning, classing, history, moving, terminals
+from server.service.house import House
+from server.service.refusals import Refused, Unknown
+from server.service.register import picture as pictures
+from server.service.register.forms import Cells, Form, Misfit, Said, misfit, unchanged_since
+from server.service.register.planning import ADDED, CHANGED, Planner
+from server.service.register.rows import Row, understand
+from server.service.register.saving import save
+from server.service.register.words import reason
+from server.sheets.reading import Table
+from server.store import doors, people
+from server.store import register as store
+
+RULE, PLACE = "rule", "place:"
+CLASSES: Mapping[str, RiskClass] = {"A": "A", "B": "B", "C": "C"}
+KEY = re.compile(r"[a-z_]+(:[2-9])?")
+"""How a column is named in a form; what else stands in it is for others to read."""
+CLEARED = cells.CLEARED[0]
+EMPTIES = ("phone", "stairwell")
+"""Fields that are shown as they are, so that an empty one was emptied. What leads into a home is
+not shown: empty there means that nothing is to change."""
+
+
+def _row(sheet: Sheet, given: Cells) -> tuple[Row, dict[str, str]]:
+    """A form as a line of a file, and the key of each of its headings."""
+    columns = {c.key for c in COLUMNS[sheet]}
+    names = {
+        heading(column_of(sheet, key), "zh", number_of(key)[1]): key
+        for key in given
+        if KEY.fullmatch(key) and key.partition(":")[0] in columns
+    }
+    cells_ = tuple(given[key] for key in names.values())
+    (rows,) = understand([Table("", tuple(names), ((1, cells_),))])
+    return rows.rows[0], names
+
+
+def _plan(tx: Tx, sheet: Sheet, given: Cells, said: Said) -> tuple[Planner, str]:
+    """The draft of a form, and whether it adds, changes or leaves. Raises Misfit."""
+    row, names = _row(sheet, given)
+    planner = Planner(pictures.load(tx.conn, [row], tx.now), said.who, said.why)
+    outcome = planner.plan(row)
+    if row.problems:
+        found: dict[str, Mapping[str, str]] = {}
+        for problem in row.problems:
+            words = {lang: reason(problem, lang) for lang in ("zh", "en")}
+            found.setdefault(names.get(problem.column, ""), words)
+        raise Misfit(found)
+    return planner, outcome
+
+
+def _save(tx: Tx, planner: Planner, said: Said) -> None:
+    save(tx, planner.picture, planner.draft, who=said.who, why=said.why, via=said.via)
+
+
+def _house(tx: Tx, given: Cells, scope: Scope) -> None:
+    """The building that a form names lies in the asker's scope; beyond it there is none."""
+    try:
+        number = cells.value("building", given.get("building", ""))
+    except Bad:
+        return  # said together with the other fields
+    if number is None:
+        return
+    found = doors.building(tx.conn, int(str(number)))
+    if found is not None and not scope.shows(found["id"]):
+        raise misfit("building", Why.NO_BUILDING, str(number))
+
+
+def add_resident(tx: Tx, form: Form, scope: Scope = EVERYWHERE) -> int:
+    """Register somebody new; returns their id. The same form again (a double tap) finds them.
+    Raises Misfit."""
+    said = form.said.checked()
+    _house(tx, form.cells, scope)
+    planner, outcome = _plan(tx, Sheet.RESIDENTS, form.cells, said)
+    if outcome == CHANGED or (outcome == ADDED and not planner.draft.residents):
+        raise Misfit({"name": {"zh": "此人已登记在这一户,请到住户页修改",
+                               "en": "is registered behind this door; change it on their page"}})
+    own = (planner.draft.residents[0][0] if planner.draft.residents
+           else next(r for r in planner.picture.residents.values() if r.row is not None
+                     and (r.door, cells.name(r.name)) == _who(form.cells)))  # fmt: skip
+    _save(tx, planner, said)
+    if own.row is not None:
+        return own.place
+    return store.newest_resident(tx.conn, own.door[0], own.name)
+
+
+def _who(given: Cells) -> tuple[pictures.Door, str]:
+    number, label = cells.value("building", given["building"]), cells.value("flat", given["flat"])
+    name = cells.value("name", given["name"])
+    return pictures.door(int(str(number)), str(label)), str(name)
+
+
+def change_resident(tx: Tx, house: House, resident_id: int, form: Form) -> None:
+    """Change what is registered of a resident. Their door and whether they are watched are other
+    acts (service/moving.py). Raises Unknown, Refused, Misfit or Stale."""
+    said = form.said.checked()
+    row = people.resident(tx.conn, resident_id)
+    if row is None:
+        raise Unknown(f"there is no resident {resident_id}")
+    unchanged_since(tx, "resident", resident_id, form.seen, f"flat:{row['flat_id']}")
+    if row["state"] == "ended":
+        raise Refused(f"resident {resident_id} is ended; nothing is changed any more",
+                      zh="这位住户已停止守护,不再修改。")  # fmt: skip
+    given = {
+        **form.cells, "id": str(resident_id), "building": str(row["building_number"]),
+        "flat": row["label"],
+    }  # fmt: skip
+    wanted_class = given.pop("risk_class", None)
+    for key in EMPTIES:
+        if key in given and not given[key].strip():
+            given[key] = CLEARED
+    _hand_over_terminal(tx, house, resident_id, given, said)
+    _take_off(tx, form.removed, "resident_id", resident_id, said)
+    planner, _ = _plan(tx, Sheet.RESIDENTS, _with_places(tx, resident_id, given), said)
+    _save(tx, planner, said)
+    if wanted_class is not None:
+        _class(tx, resident_id, wanted_class, said)
+
+
+def move_resident(
+    tx: Tx, resident_id: int, form: Form, scope: Scope = EVERYWHERE
+) -> None:
+    """A resident lives behind another door now, which is registered with the move where it is
+    new. Raises Unknown, Refused, Misfit or Stale."""
+    said = form.said.checked()
+    row = people.resident(tx.conn, resident_id)
+    if row is None:
+        raise Unknown(f"there is no resident {resident_id}")
+    unchanged_since(tx, "resident", resident_id, form.seen, f"flat:{row['flat_id']}")
+    _house(tx, form.cells, scope)
+    found = {key: _cell(key, form.cells) for key in ("building", "flat", "floor", "stairwell")}
+    number, label = int(str(found["building"])), str(found["flat"])
+    house = doors.building(tx.conn, number)
+    if house is None:
+        raise misfit("building", Why.NO_BUILDING, str(number))
+    if people.flat_at(tx.conn, number, label) is None:
+        try:
+            floor = found["floor"] if found["floor"] is not None else cells.floor_of(label)
+        except Bad as bad:
+            raise misfit("floor", bad.why, bad.detail) from bad
+        store.add(tx.conn, t.Flat, [
+            {"building_id": house["id"], "label": label, "floor": floor,
+             "stairwell": found["stairwell"] or ""}
+        ])  # fmt: skip
+    moving.move(tx, resident_id, number, label, who=said.who, why=said.why, via=said.via)
+
+
+def _with_places(tx: Tx, resident_id: int, given: Cells) -> dict[str, str]:
+    """A form's `place:<assignment>` as cells of the key holder who stands there already."""
+    found = {k: v for k, v in given.items() if not k.startswith(PLACE)}
+    numbers = list(range(9, 2, -1))
+    for a in store.behind_residents(tx.conn, [resident_id]):
+        place = given.get(f"{PLACE}{a['id']}", "")
+        if place.strip() and a["role"] == Role.KEY_HOLDER and numbers:
+            n = numbers.pop(0)
+            found |= {f"key_holder:{n}": a["name"], f"key_holder_phone:{n}": a["phone"],
+                      f"key_place:{n}": place}  # fmt: skip
+    return found
+
+
+def _cell(key: str, given: Cells) -> object:
+    """A field by itself. Raises Misfit; also where one is empty that must not be."""
+    try:
+        found = cells.value(key, given.get(key, ""))
+    except Bad as bad:
+        raise misfit(key, bad.why, bad.detail) from bad
+    if found is None and key in ("building", "flat"):
+        raise misfit(key, Why.EMPTY)
+    return found
+
+
+def _hand_over_terminal(
+    tx: Tx, house: House, resident_id: int, given: dict[str, str], said: Said
+) -> None:
+    """Take the terminal off that they have, where the form names another or none."""
+    if "terminal" not in given:
+        return
+    try:
+        wanted = cells.value("terminal", given["terminal"])
+    except Bad as bad:
+        raise misfit("terminal", bad.why, bad.detail) from bad
+    own = people.terminals_of(tx.conn, resident_id)
+    if wanted in own:
+        given.pop("terminal")
+        return
+    for terminal in own:
+        moving.assign_terminal(tx, house, terminal, None, who=said.who, why=said.why, via=said.via)
+    if isinstance(wanted, str) and wanted:
+        known = people.terminal(tx.conn, wanted)
+        if known is None:
+            terminals.enrol(tx, [wanted], who=said.who, why=said.why)
+        elif known["resident_id"] is not None:
+            return  # refused with the other fields, with whose it is
+        moving.assign_terminal(
+            tx, house, wanted, resident_id, who=said.who, why=said.why, via=said.via
+        )
+        given.pop("terminal")
+
+
+def _class(tx: Tx, resident_id: int, wanted: str, said: Said) -> None:
+    row = people.resident(tx.conn, resident_id)
+    assert row is not None, "changed a moment ago"
+    if wanted == (RULE if row["class_by"] is None else row["risk_class"]):
+        return
+    chosen = CLASSES.get(wanted)
+    if chosen is None and wanted != RULE:
+        raise misfit("risk_class", Why.NOT_A_WORD, "A、B、C")
+    classing.set_class(tx, resident_id, chosen, who=said.who, why=said.why, via=said.via)
+
+
+def _take_off(tx: Tx, removed: Collection[int], column: str, own: int, said: Said) -> None:
+    behind = (store.behind_residents if column == "resident_id" else store.behind_buildings)(
+        tx.conn, [own]
+    )
+    for assignment_id in sorted({a["id"] for a in behind} & set(removed)):
+        assigning.remove(tx, assignment_id, who=said.who, why=said.why, via=said.via)
+
+
+def add_building(tx: Tx, form: Form) -> int:
+    """Register a building with its two stewards; returns its number. Raises Misfit or Refused."""
+    said = form.said.checked()
+    planner, outcome = _plan(tx, Sheet.BUILDINGS, form.cells, said)
+    number = int(str(cells.value("building", form.cells["building"])))
+    if outcome == CHANGED or (outcome == ADDED and not planner.draft.buildings):
+        raise Misfit({"building": {"zh": f"{number}栋已登记,请到楼栋页修改",
+                                   "en": f"building {number} is registered; change its page"}})
+    _save(tx, planner, said)
+    _of_building(tx, number, form, said)
+    return number
+
+
+def change_building(tx: Tx, number: int, form: Form) -> None:
+    """Change a building's stewards, substitutes and address. A steward is replaced, never just
+    taken off. Raises Unknown, Misfit or Stale."""
+    said = form.said.checked()
+    row = doors.building(tx.conn, number)
+    if row is None:
+        raise Unknown(f"there is no building {number}")
+    unchanged_since(tx, "building", row["id"], form.seen)
+    _take_off(tx, form.removed, "building_id", row["id"], said)
+    planner, _ = _plan(tx, Sheet.BUILDINGS, {**form.cells, "building": str(number)}, said)
+    _save(tx, planner, said)
+    _of_building(tx, number, form, said)
+
+
+def _of_building(tx: Tx, number: int, form: Form, said: Said) -> None:
+    row = doors.building(tx.conn, number)
+    assert row is not None, "registered a moment ago"
+    if form.address is not None and dict(form.address) != {
+        "zh": row["address"], "en": row["address_en"]
+    }:
+        addressing.set_building(
+            tx, number, form.address, who=said.who, why=said.why, via=said.via
+        )
+    for key, lang in form.langs.items():
+        phone = cells.value(f"{number_of(key)[0]}_phone", form.cells.get(_phone_of(key), ""))
+        person = people.person_by_phone(tx.conn, str(phone)) if phone else None
+        if person is not None and lang in ("zh", "en") and lang != person["lang"]:
+            people.set_person(tx.conn, person["id"], lang=lang)
+            history.of_person(
+                tx, person["id"], {"lang": (f"{person['name']}: {person['lang']}",
+                                            f"{person['name']}: {lang}")},
+                who=said.who, why=said.why, via=said.via,
+            )  # fmt: skip
+
+
+def _phone_of(key: str) -> str:
+    base, number = number_of(key)
+    return f"{base}_phone" + (f":{number}" if number > 1 else "")
