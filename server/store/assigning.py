@@ -52,6 +52,7 @@ def short_of_stewards(conn: Connection, now: datetime) -> dict[int, int]:
     count = func.count(ASSIGNMENT.c.person_id.distinct())
     query = (
         select(BUILDING.c.number, count)
+        .select_from(BUILDING)
         .outerjoin(ASSIGNMENT, there)
         .where(BUILDING.c.rehearsal.is_(False))
         .group_by(BUILDING.c.number, BUILDING.c.id)

@@ -106,13 +106,14 @@ async def test_the_login_and_the_stewards_page_have_no_violation(
 
 
 async def test_no_page_is_left_out() -> None:
-    """Whatever answers a GET with a page is looked at by axe-core, here or in test_register.py, in
-    both themes and both languages; a page that is added is missed here."""
-    import test_register  # which imports from here
+    """Whatever answers a GET with a page is looked at by axe-core, here, in test_register.py or
+    test_by_hand.py, in both themes and both languages; a page that is added is missed here."""
+    import test_by_hand
+    import test_register  # which import from here
 
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     mount(app, FakeReader())
-    seen = ["/wall", "/login", f"/s/{TOKEN}", *STAFF, *test_register.SEEN]
+    seen = ["/wall", "/login", f"/s/{TOKEN}", *STAFF, *test_register.SEEN, *test_by_hand.SEEN]
     routes = [r for part in app.routes for r in getattr(part, "original_router", app).routes]
     pages = [
         route

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from account_fake import AccountFake
+from forms_fake import FormsFake
 from register_fake import STREET, RegisterFake
 from starlette.requests import Request
 
@@ -408,7 +409,7 @@ def sheet(*, busy: bool = False) -> dict[str, Any]:
     }
 
 
-class FakeReader(RegisterFake, AccountFake):
+class FakeReader(RegisterFake, AccountFake, FormsFake):
     """Implements `dashboards.reader.Reader`; records what was done through it."""
 
     def __init__(self, *, busy: bool = False, logged_in: bool = True) -> None:
