@@ -5,7 +5,16 @@ import re
 import pages
 from fastapi.routing import APIRoute
 
-from dashboards import buildings, kiosk, reports, residents
+from dashboards import (
+    buildings,
+    buildings_by_hand,
+    history_page,
+    kiosk,
+    people_by_hand,
+    reports,
+    residents,
+    residents_by_hand,
+)
 from dashboards.reader import Reader
 from dashboards.reports_csv import COLUMNS
 from server.core.strip import Mark
@@ -21,12 +30,14 @@ def _codes(heading: str) -> list[str]:
 def test_every_page_of_the_register_is_listed() -> None:
     """By its address; what a form posts to is part of its page."""
     reader: Reader = None  # type: ignore[assignment]  # nothing is read before a request
-    routers = [module.router(reader) for module in (buildings, residents, kiosk, reports)]
+    modules = (buildings, residents, kiosk, reports, buildings_by_hand, residents_by_hand,
+               people_by_hand, history_page)  # fmt: skip
+    routers = [module.router(reader) for module in modules]
     served = {
         route.path for router in routers for route in router.routes
         if isinstance(route, APIRoute) and "GET" in route.methods
     }  # fmt: skip
-    assert len(served) == 10
+    assert len(served) == 28
     listed = {re.sub(r"\{id\}", "{resident_id}", page) for page in _codes("# The pages")}
     assert served <= listed
 

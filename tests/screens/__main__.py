@@ -17,6 +17,8 @@ from pathlib import Path
 from playwright.async_api import Browser, BrowserContext, Page, Route, async_playwright, expect
 from pydantic import SecretStr
 
+from server.database import Tx
+from server.service import account_keeping as keeping
 from tests.screens import morning, png
 from tests.town import PASSWORD, Town, a_town
 
@@ -47,6 +49,8 @@ class Screen:
     theme: str = "dark"
     lang: str = "zh"
     login: bool = True
+    office: bool = False
+    """Logged in as the coordinator, who keeps the register."""
     whole: bool = False
     """The whole length of the page rather than the window."""
     grey: bool = False
@@ -70,6 +74,53 @@ async def _search(page: Page, _town: Town) -> None:
     await page.fill("input[name=words], input[type=search]", "11-301")
     await page.keyboard.press("Enter")
     await page.wait_for_load_state()
+
+
+async def _saved(page: Page, reason: str) -> None:
+    await page.fill("#f-reason", reason)
+    await page.click(".by-hand .act.strong")
+    await page.wait_for_load_state()
+
+
+async def _too_late(page: Page, town: Town) -> None:
+    """Her telephone is changed by somebody else while the form lies open."""
+    other = await page.context.new_page()
+    await other.goto(page.url)
+    await other.fill("#f-phone", "100 1100 0555")
+    await _saved(other, "a new SIM card")
+    await other.close()
+    await page.fill("#f-name", "何桂芬")
+    await _saved(page, "her identity card")
+
+
+async def _a_rota(page: Page, town: Town) -> None:
+    """Two by day, one by night on working days: the nights of the weekend are holes."""
+    people = await page.locator('a[href^="/duty/shifts/"]').evaluate_all("e => e.map(a => a.href)")
+    plan = [("12345", "08:00", "20:00"), ("12345", "20:00", "08:00"), ("67", "08:00", "20:00")]
+    for n, href in enumerate(people):
+        days, starts, ends = plan[n % len(plan)]
+        await page.goto(href)
+        for day in days:
+            await page.check(f'input[name="days:0"][value="{day}"]')
+        await page.fill("#f-starts-0", starts)
+        await page.fill("#f-ends-0", ends)
+        await _saved(page, "三月排班")
+    await page.goto(f"{town.url}/duty")
+
+
+async def _kept(page: Page, town: Town) -> None:
+    """What a morning in the office leaves in the history."""
+    here = page.url
+    await page.goto(here.replace("/history", "/edit"))
+    await page.select_option("#f-risk_class", "B")
+    await page.fill("#f-access_notes", "从天井上二楼平台")
+    await page.fill("#f-family", "何小妹")
+    await page.fill("#f-family_phone", "100 1100 0790")
+    await _saved(page, "上门核对")
+    await page.goto(here.replace("/history", "/away"))
+    await page.fill("#f-until", "2026-03-20T18:00")
+    await _saved(page, "住院")
+    await page.goto(here)
 
 
 async def _table(page: Page, _town: Town) -> None:
@@ -117,6 +168,14 @@ SCREENS = [
     Screen("resident", "/residents/{her}", size=PAPER, whole=True),
     Screen("resident-light-en", "/residents/{her}", size=PAPER, whole=True, theme="light",
            lang="en"),
+    Screen("resident-edit", "/residents/{her}/edit", size=PAPER, whole=True, office=True),
+    Screen("resident-stale-en", "/residents/{her}/edit", size=PAPER, theme="light", lang="en",
+           office=True, step=_too_late),
+    Screen("building-edit", "/buildings/11/edit", size=PAPER, whole=True, office=True,
+           theme="light"),
+    Screen("duty", "/duty", size=(1400, 900), whole=True, office=True, step=_a_rota),
+    Screen("history", "/residents/{her}/history", "resolved", PAPER, "light", whole=True,
+           office=True, step=_kept),
     Screen("card", "/residents/{her}/card", "calm", (760, 1000), "light", whole=True),
     Screen("kiosk", "/kiosk/{hall}", "calm", login=False),
     Screen("kiosk-busy-en", "/kiosk/{hall}", login=False, theme="light", lang="en"),
@@ -152,7 +211,7 @@ async def dressed(browser: Browser, town: Town, screen: Screen) -> BrowserContex
     wishes = {"theme": screen.theme, "lang": screen.lang}
     await context.add_cookies([{"name": n, "value": v, "url": town.url} for n, v in wishes.items()])
     if screen.login:
-        form = {"username": "operator", "password": PASSWORD}
+        form = {"username": "mai" if screen.office else "operator", "password": PASSWORD}
         await context.request.post(f"{town.url}/login", form=form, max_redirects=0)
     return context
 
@@ -204,6 +263,19 @@ async def take(
     sys.stdout.write(f"{screen.name}.png {len(small) // 1024} KB\n")
 
 
+async def _an_office(town: Town) -> None:
+    """The coordinator's account, with its one-time password changed."""
+    locks = town.runtime.locks
+
+    def run(tx: Tx) -> None:
+        number, once = keeping.make(
+            tx, locks, keeping.Keeper("office"), username="mai", name="麦兆棠", role="coordinator"
+        )
+        keeping.set_own_password(tx, locks, number, once, PASSWORD, "")
+
+    await town.runtime.database.write(run)
+
+
 async def story(town: Town, browser: Browser, wanted: list[Screen]) -> None:
     """Lives through the morning and takes each picture at its time."""
     blank = await browser.new_page()
@@ -218,6 +290,7 @@ async def story(town: Town, browser: Browser, wanted: list[Screen]) -> None:
         answer = await town.api.post(f"{links['link']}/{action}")
         assert answer.status_code == 303, answer.text
 
+    await _an_office(town)
     await morning.a_week(town)
     asleep = await morning.a_calm_morning(town)
     await morning.a_battery(town)
