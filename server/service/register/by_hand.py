@@ -84,7 +84,8 @@ def add_resident(tx: Tx, form: Form, scope: Scope = EVERYWHERE) -> int:
     Raises Misfit."""
     said = form.said.checked()
     _house(tx, form.cells, scope)
-    planner, outcome = _plan(tx, Sheet.RESIDENTS, form.cells, said)
+    given = {key: words for key, words in form.cells.items() if key != "id"}
+    planner, outcome = _plan(tx, Sheet.RESIDENTS, given, said)
     if outcome == CHANGED or (outcome == ADDED and not planner.draft.residents):
         raise Misfit({"name": {"zh": "此人已登记在这一户,请到住户页修改",
                                "en": "is registered behind this door; change it on their page"}})

@@ -102,12 +102,14 @@ def _buildings(conn: Connection, _lang: str, scope: Scope) -> list[dict[str, str
     return lines
 
 
-def _offices(conn: Connection, lang: str, _scope: Scope) -> list[dict[str, str]]:
+def _offices(conn: Connection, lang: str, scope: Scope) -> list[dict[str, str]]:
+    theirs = {b["community_id"] for b in store.all_buildings(conn) if scope.shows(b["id"])}
+    everywhere = scope.buildings is None
     return [
         {"role": cells.word_for(a["role"], cells.OFFICE, lang), "name": a["name"],
          "phone": cells.phone_text(a["phone"]), "lang": cells.word_for(a["lang"], cells.LANG, lang)}
         for a in store.offices(conn)
-        if a["role"] != Role.REHEARSAL
+        if a["role"] != Role.REHEARSAL and (everywhere or a["community_id"] in theirs)
     ]  # fmt: skip
 
 
