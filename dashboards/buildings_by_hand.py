@@ -36,7 +36,7 @@ def _substitutes(standing: list[Mapping[str, Any]]) -> Section:
     for n in range(1, NEW_SUBSTITUTES + 1):
         tail = f":{n}" if n > 1 else ""
         fields += [
-            Field(f"substitute{tail}", "substitute_name"),
+            Field(f"substitute{tail}", "substitute_name", first=True),
             Field(f"substitute_phone{tail}", "phone", "tel", most=24),
             Field(f"lang:substitute{tail}", "lang", "select", "zh", LANGS),
         ]

@@ -40,6 +40,8 @@ class Field:
     words: str = ""
     """What stands beside the label: a name, which is in no catalogue."""
     href: str = ""
+    first: bool = False
+    """Begins a line of its own: a person's fields stand side by side."""
 
 
 @dataclass(frozen=True)

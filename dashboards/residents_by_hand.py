@@ -25,7 +25,7 @@ KEY_HOLDERS, FAMILY = 2, 2
 
 def _contact(role: str, n: int) -> list[Field]:
     tail = f":{n}" if n > 1 else ""
-    found = [Field(f"{role}{tail}", f"{role}_name"),
+    found = [Field(f"{role}{tail}", f"{role}_name", first=True),
              Field(f"{role}_phone{tail}", "phone", "tel", most=24)]  # fmt: skip
     if role == "key_holder":
         found.append(Field(f"key_place{tail}", "key_place", most=LONG, hint="secret"))

@@ -146,15 +146,16 @@ def turns(conn: Connection, person_id: int, now: datetime) -> Json | None:
 
 
 def entries(rows: Sequence[RowMapping]) -> list[Json]:
-    """Rows of the history as a page shows them."""
-    return [
-        {
-            "at_ms": to_ms(r["at"]), "by": r["by"], "why": r["why"], "via": r["via"],
-            "what": r["what"],
-            "fields": [{"key": k, "was": v[0], "now": v[1]} for k, v in r["fields"].items()],
-        }
-        for r in rows
-    ]  # fmt: skip
+    """Rows of the history as a page shows them: what one act changed stands together."""
+    found: list[Json] = []
+    for r in rows:
+        said = {"at_ms": to_ms(r["at"]), **{k: r[k] for k in ("by", "why", "via", "what")}}
+        fields = [{"key": k, "was": v[0], "now": v[1]} for k, v in r["fields"].items()]
+        if found and said == {k: found[-1][k] for k in said}:
+            found[-1]["fields"] += fields
+        else:
+            found.append({**said, "fields": fields})
+    return found
 
 
 def history(

@@ -100,8 +100,9 @@ async def _a_rota(page: Page, town: Town) -> None:
     for n, href in enumerate(people):
         days, starts, ends = plan[n % len(plan)]
         await page.goto(href)
-        for day in days:
-            await page.check(f'input[name="days:0"][value="{day}"]')
+        for day in "1234567":
+            box = page.locator(f'input[name="days:0"][value="{day}"]')
+            await box.set_checked(day in days)
         await page.fill("#f-starts-0", starts)
         await page.fill("#f-ends-0", ends)
         await _saved(page, "三月排班")
@@ -169,13 +170,8 @@ SCREENS = [
     Screen("resident-light-en", "/residents/{her}", size=PAPER, whole=True, theme="light",
            lang="en"),
     Screen("resident-edit", "/residents/{her}/edit", size=PAPER, whole=True, office=True),
-    Screen("resident-stale-en", "/residents/{her}/edit", size=PAPER, theme="light", lang="en",
-           office=True, step=_too_late),
     Screen("building-edit", "/buildings/11/edit", size=PAPER, whole=True, office=True,
            theme="light"),
-    Screen("duty", "/duty", size=(1400, 900), whole=True, office=True, step=_a_rota),
-    Screen("history", "/residents/{her}/history", "resolved", PAPER, "light", whole=True,
-           office=True, step=_kept),
     Screen("card", "/residents/{her}/card", "calm", (760, 1000), "light", whole=True),
     Screen("kiosk", "/kiosk/{hall}", "calm", login=False),
     Screen("kiosk-busy-en", "/kiosk/{hall}", login=False, theme="light", lang="en"),
@@ -197,6 +193,12 @@ SCREENS = [
     Screen("steward-3-at-the-door-dark-en", "{link}", "on_scene", PHONE, "dark", "en", False),
     Screen("steward-4-done", "{link}", "resolved", PHONE, "light", login=False),
     Screen("steward-unknown", "/s/" + "x" * 22, size=PHONE, login=False, theme="light"),
+    # Last, because they change what is registered.
+    Screen("resident-stale-en", "/residents/{her}/edit", "resolved", PAPER, "light", "en",
+           office=True, step=_too_late),
+    Screen("history", "/residents/{her}/history", "resolved", PAPER, "light", whole=True,
+           office=True, step=_kept),
+    Screen("duty", "/duty", "resolved", (1400, 900), whole=True, office=True, step=_a_rota),
 ]
 
 
