@@ -7,7 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.core.rota import Duty, Shift, Span, changes_at, gaps_ahead, minute_of, on_shift, turn
+from server.core.rota import (
+    WEEK,
+    Duty,
+    Shift,
+    Span,
+    changes_at,
+    gaps_ahead,
+    minute_of,
+    on_shift,
+    turn,
+)
 
 GZ, BERLIN = ZoneInfo("Asia/Shanghai"), ZoneInfo("Europe/Berlin")
 ALL_DAYS = frozenset(range(1, 8))
@@ -159,3 +169,18 @@ def test_a_shift_on_no_day_is_refused(days: frozenset[int]) -> None:
     """Weekdays are 1 to 7, and there is at least one."""
     with pytest.raises(ValueError, match="weekdays from 1"):
         Shift(days, time(6), time(14))
+
+
+def test_whoever_plans_a_week_sees_the_holes_of_a_week() -> None:
+    """Offices that close on Friday leave the weekend open: seen on Wednesday by the week's table
+    and not by the day's fault. A hole that begins after the week is not shown."""
+    wednesday = at("2026-03-11T09:00")
+    days, nights = Shift(frozenset(range(1, 6)), time(8), time(20)), Shift(
+        frozenset(range(1, 6)), time(20), time(8))  # fmt: skip
+    duty = (Duty((days, nights)),)
+    weekend = Span(at("2026-03-14T08:00"), at("2026-03-16T08:00"))
+    assert gaps_ahead(duty, GZ, wednesday) == ()
+    assert gaps_ahead(duty, GZ, wednesday, WEEK) == (weekend,)
+    assert gaps_ahead(duty, GZ, at("2026-03-06T09:00"), WEEK) == (
+        Span(at("2026-03-07T08:00"), at("2026-03-09T08:00")),
+    )
