@@ -1,9 +1,11 @@
 """The way in for gateways: signals up, commands down."""
 
 import asyncio
+from collections import Counter as Tally
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, HTTPException
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from server import metrics
@@ -121,8 +123,8 @@ class Receipts(Form):
     receipts: list[ReceiptForm]
 
 
-@router.post("/signals")
-async def take_signals(form: BatchForm, runtime: RuntimeDep) -> Receipts:
+@router.post("/signals", response_model=Receipts)
+async def take_signals(form: BatchForm, runtime: RuntimeDep) -> JSONResponse:
     """Store a batch in one transaction and answer with its receipts."""
     try:
         rejects = [
@@ -133,7 +135,7 @@ async def take_signals(form: BatchForm, runtime: RuntimeDep) -> Receipts:
         raise HTTPException(422, f"payload_b64 is not base64: {error}") from error
     batch = ingest.Batch(
         gateway=form.gateway,
-        signals=[ingest.SignalIn(**s.model_dump()) for s in form.signals],
+        signals=[_signal(s) for s in form.signals],
         heartbeats=[presence.Heartbeat(**h.model_dump()) for h in form.heartbeats],
         statuses=[presence.Status(**s.model_dump()) for s in form.statuses],
         cmd_acks=[presence.CommandAck(**a.model_dump()) for a in form.cmd_acks],
@@ -147,18 +149,28 @@ async def take_signals(form: BatchForm, runtime: RuntimeDep) -> Receipts:
             lambda tx: ingest.ingest(tx, runtime.house, batch), urgent=urgent
         )
     _count(batch, receipts, runtime.clock)
-    return Receipts(
-        receipts=[ReceiptForm(t=r.t, boot=r.boot, seq=r.seq, result=r.result) for r in receipts]
-    )
+    # Of what we have just made ourselves nothing has to be checked: by hand, 500 at a time.
+    said = [{"t": r.t, "boot": r.boot, "seq": r.seq, "result": r.result} for r in receipts]
+    return JSONResponse({"receipts": said})
+
+
+def _signal(s: SignalForm) -> ingest.SignalIn:
+    """By hand: `model_dump` and keywords took several times as long, 10,000 times a second."""
+    return ingest.SignalIn(
+        s.t, s.type, s.boot, s.seq, s.ts, s.ts_ok, s.buffered, s.test, s.bat, s.mains, s.rssi,
+        s.attempt, s.held_ms,
+    )  # fmt: skip
 
 
 def _count(batch: ingest.Batch, receipts: list[ingest.Receipt], clock: Clock) -> None:
     """The committed batch in figures. A live press tells how long its way to us took."""
     now = clock.now()
-    for signal, receipt in zip(batch.signals, receipts, strict=True):
-        metrics.SIGNALS.labels(signal.type.value, receipt.result).inc()
-        if receipt.result == "quarantined":
-            metrics.QUARANTINED.labels("unknown_terminal").inc()
+    pairs = list(zip(batch.signals, receipts, strict=True))
+    for (kind, result), n in Tally((s.type.value, r.result) for s, r in pairs).items():
+        metrics.SIGNALS.labels(kind, result).inc(n)
+        if result == "quarantined":
+            metrics.QUARANTINED.labels("unknown_terminal").inc(n)
+    for signal, receipt in pairs:
         live = signal.ts_ok and not signal.buffered and signal.attempt == 1
         if live and signal.ts is not None and receipt.result == "stored":
             transit_s = (now - from_ms(signal.ts)).total_seconds()

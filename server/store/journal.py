@@ -14,6 +14,7 @@ from sqlalchemy import Connection, RowMapping, func, select, text
 from server import tables as t
 from server.database import Tx
 from server.store import audit, bulk
+from server.tables import to_ms
 
 JOURNAL = t.table(t.Journal)
 BULK: bulk.Columns = (
@@ -34,8 +35,9 @@ def append(tx: Tx, entries: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _write(tx: Tx) -> None:
+    now_ms = to_ms(tx.now)
     rows = [
-        (tx.now, e["kind"], e.get("building_id"), e.get("flat_id"), e.get("alert_id"),
+        (now_ms, e["kind"], e.get("building_id"), e.get("flat_id"), e.get("alert_id"),
          e.get("data", {}))
         for e in tx.entries
     ]  # fmt: skip
