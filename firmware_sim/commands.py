@@ -103,6 +103,12 @@ def _obey(state: State, command: Command, now_ms: int) -> Stepped:
             assert command.now is not None
             state = replace(state, clock_ok=True, skew_ms=command.now - now_ms, set_ms=now_ms)
             return _remember(state, command, AckResult.RECEIVED, ())
+        case "key":
+            # Into flash with this step, before the answer leaves: a promise that outlives a cut.
+            assert command.key is not None
+            assert command.key_v is not None
+            keys = replace(state.keys, coming=command.key, coming_version=command.key_v)
+            return _remember(replace(state, keys=keys), command, AckResult.RECEIVED, ())
         case "reboot":
             done = _remember(state, command, AckResult.RECEIVED, ())
             # In flash before the reboot, or a redelivery afterwards would reboot it for ever.
@@ -201,6 +207,7 @@ def status_online(state: State) -> out.Publish:
             "fw": state.traits.fw,
             "hb_s": state.config.hb_s,
             "cfg_v": state.config.cfg_v,
+            **({"key_v": state.keys.version} if state.keys.version else {}),
         }
     )
     return out.Publish(wire.topic(state.t, "status"), payload, qos=1, retain=True)

@@ -71,6 +71,7 @@ def power_on(
         alarm=alarm,
         battery=battery or Battery(since_ms=now_ms),
         seen=image.seen,
+        keys=image.keys,
         drift_ppm=traits.drift_ppm,
         set_ms=now_ms,
         rssi=traits.rssi,
@@ -125,7 +126,9 @@ def _dispatch(state: State, event: out.Input, now_ms: int) -> Stepped:
             return Stepped(replace(state, hung_ms=now_ms), ())
         case out.Tick():
             return _tick(state, now_ms)
-        case out.Connected():
+        case out.Connected(coming):
+            if coming:
+                state = replace(state, keys=state.keys.taken())
             return _connected(state, now_ms)
         case out.Disconnected():
             waiting = tuple(replace(p, next_ms=None, sends=0) for p in state.pending)

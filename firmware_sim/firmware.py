@@ -22,7 +22,7 @@ class Release:
 RELEASES: Final = {
     release.version: release
     for release in (
-        Release("0.9", frozenset({"say", "test"})),
+        Release("0.9", frozenset({"say", "test", "key"})),
         Release("1.0"),
     )
 }

@@ -49,6 +49,21 @@ class DeviceConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class Keys:
+    """Passwords for the broker. Without any, the one from setting up counts. `coming` is kept
+    beside the one in use until the broker has taken it: of the two one always works."""
+
+    key: str = field(default="", repr=False)
+    version: int = 0
+    coming: str = field(default="", repr=False)
+    coming_version: int = 0
+
+    def taken(self) -> Keys:
+        """The coming one is in use now, and the old one is gone."""
+        return Keys(self.coming, self.coming_version)
+
+
+@dataclass(frozen=True, slots=True)
 class FlashImage:
     """Everything that a terminal knows after a power cut."""
 
@@ -57,6 +72,7 @@ class FlashImage:
     events: tuple[StoredEvent, ...] = ()
     alarm: Alarm | None = None
     config: DeviceConfig = field(default_factory=DeviceConfig)
+    keys: Keys = field(default_factory=Keys)
     # Written along with the rest, never a reason to write: flash wears out.
     seen: tuple[tuple[str, str], ...] = field(default=(), compare=False)
 
@@ -185,5 +201,6 @@ def image_from_json(text: str) -> FlashImage:
             }
         ),
         config=DeviceConfig(**raw["config"]),
+        keys=Keys(**raw.get("keys", {})),
         seen=tuple((cmd_id, result) for cmd_id, result in raw["seen"]),
     )

@@ -356,8 +356,9 @@ class Fleet:
         node = self._nodes[terminal]
         assert node.state is not None
         assert node.line is None
+        coming = node.tries_coming
         events = LineEvents(
-            up=lambda: self._line_up(node),
+            up=lambda: self._line_up(node, coming),
             down=lambda reason: self._line_down(node, reason),
             message=lambda topic, payload: self._arrived(node, topic, payload),
             acked=lambda ref: self.ledger.pubacked(node.entry.id, ref, self.clock.now_ms()),
@@ -365,16 +366,18 @@ class Fleet:
         will = device.will(node.state)
         entry = node.entry
         node.line = Line(
-            entry.id, entry.password, self._broker, will=will, events=events, loop=self._loop
+            entry.id, node.password, self._broker, will=will, events=events, loop=self._loop
         )
         return node.line
 
-    def _line_up(self, node: Node) -> None:
+    def _line_up(self, node: Node, coming: bool) -> None:
         self._connector.reached(node.entry.id)
-        self.apply(node, out.Connected())
+        node.refusals = 0
+        self.apply(node, out.Connected(coming))
 
     def _line_down(self, node: Node, reason: str) -> None:
         node.line = None
+        node.refusals += reason.startswith("refused")
         self.faults[f"line: {reason}"[:80]] += 1
         self.apply(node, out.Disconnected())
         self._connector.want_again(node.entry.id)

@@ -45,8 +45,24 @@ class Node:
     """Messages that wait in the network for a modem that sleeps."""
     reset: str = "power"
     """Why it started last, as its chip's reset register tells: power, asked or watchdog."""
+    refusals: int = 0
+    """How often in a row the broker did not want its password."""
     due_ms: int | None = None
     heard: deque[tuple[int, out.Say]] = field(default_factory=lambda: deque(maxlen=HEARD_LINES))
+
+    @property
+    def tries_coming(self) -> bool:
+        """Whether its next line is dialled with the coming password: by turns with the old one."""
+        coming = self.state is not None and bool(self.state.keys.coming)
+        return coming and self.refusals % 2 == 0
+
+    @property
+    def password(self) -> str:
+        """What its next line is dialled with."""
+        if self.state is None:
+            return self.entry.password
+        keys = self.state.keys
+        return keys.coming if self.tries_coming else keys.key or self.entry.password
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,9 @@ from firmware_sim.wire import Kind, Ref
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """The broker took us and our subscriptions stand."""
+    """The broker took us and our subscriptions stand; `coming`: with the coming password."""
+
+    coming: bool = False
 
 
 @dataclass(frozen=True, slots=True)

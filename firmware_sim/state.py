@@ -8,7 +8,7 @@ from typing import Final
 
 from firmware_sim import keys
 from firmware_sim.battery import Battery
-from firmware_sim.flash import Alarm, DeviceConfig, FlashImage, Led
+from firmware_sim.flash import Alarm, DeviceConfig, FlashImage, Keys, Led
 from firmware_sim.outputs import Output, Say
 from firmware_sim.texts import spoken
 from firmware_sim.wire import ALARM_KINDS, NEVER_EXPIRES, Kind, Ref, StoredEvent
@@ -90,6 +90,7 @@ class State:
     rssi: int = -61
     rssi_spread: int = 0
     hung_ms: int | None = None  # since when the firmware loops
+    keys: Keys = field(default_factory=Keys)
 
     @property
     def led(self) -> Led:
@@ -113,6 +114,7 @@ class State:
             events=tuple(pending.event for pending in self.pending),
             alarm=self.alarm,
             config=self.config,
+            keys=self.keys,
             seen=self.seen,
         )
 

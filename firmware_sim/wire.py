@@ -90,6 +90,8 @@ class Command:
     eta_min: int | None = None
     text: str | None = None
     now: int | None = None
+    key: str | None = None
+    key_v: int | None = None
 
 
 def topic(terminal: str, leaf: str) -> str:
@@ -168,6 +170,7 @@ _NEEDS: Final[dict[str, tuple[str, ...]]] = {
     "test": (),
     "time": ("now",),
     "reboot": (),
+    "key": ("key", "key_v"),
 }
 
 
@@ -189,6 +192,8 @@ def parse_command(payload: bytes) -> Command:
         eta_min=_integer(fields.get("eta_min")),
         text=_words(fields.get("text")),
         now=_integer(fields.get("now")),
+        key=_words(fields.get("key")),
+        key_v=_integer(fields.get("key_v")),
     )
     for need in _NEEDS[name]:
         if getattr(command, need) is None:

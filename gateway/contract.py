@@ -77,6 +77,7 @@ _INT_RANGES: Final[dict[str, tuple[int, int]]] = {
     "rssi": (-200, 100),
     "hb_s": (1, 604_800),
     "cfg_v": (0, _MAX_COUNTER),
+    "key_v": (0, _MAX_COUNTER),
     "at_ms": (0, _MAX_MS),
     "back_at_ms": (0, _MAX_MS),
     "rtt_ms": (0, _MAX_MS),
@@ -97,7 +98,7 @@ _EVENT_FIELDS: Final = (
     "test",
 )
 _HEARTBEAT_FIELDS: Final = ("boot", "seq", "bat", "mains", "rssi", "up_ms")
-_STATUS_FIELDS: Final = ("boot", "hb_s", "cfg_v")
+_STATUS_FIELDS: Final = ("boot", "hb_s", "cfg_v", "key_v")
 _CANARY_FIELDS: Final = ("boot", "seq", "at_ms", "back_at_ms", "rtt_ms")
 
 

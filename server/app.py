@@ -158,7 +158,10 @@ def house_of(settings: Settings, link_key: bytes) -> House:
         )
     starts, ends = (time.fromisoformat(t) for t in settings.night.split("-"))
     ladder_file = LadderFile(Path(settings.ladder_file) if settings.ladder_file else None)
-    return House(settings.public_url, link_key, ladder_file, ways, Night(starts, ends))
+    return House(
+        settings.public_url, link_key, ladder_file, ways, Night(starts, ends),
+        _secret(settings.terminal_secret),
+    )  # fmt: skip
 
 
 @contextlib.asynccontextmanager

@@ -56,9 +56,16 @@ def newest() -> str:
     return head
 
 
+def in_order() -> list[str]:
+    """Every revision this code can bring forward, the first one first. Their order is their chain,
+    not their number: two that were written side by side are chained as they came in."""
+    scripts = ScriptDirectory.from_config(_config()).walk_revisions()
+    return [script.revision for script in scripts][::-1]
+
+
 def known() -> set[str]:
     """Every revision this code can bring forward."""
-    return {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    return set(in_order())
 
 
 def current(url: str) -> str | None:

@@ -24,6 +24,11 @@ class Settings(BaseSettings):
     secret: SecretStr | None = Field(
         None, description="Key of the links in stewards' SMS; at least 16 characters. Required"
     )
+    terminal_secret: SecretStr | None = Field(
+        None,
+        description="What terminals' broker passwords are derived from; set by `xunlou up`. "
+        "Without it no password is changed over the air",
+    )
     gateway_token: SecretStr | None = Field(
         None, description="Bearer token of the gateways. Required"
     )
@@ -144,7 +149,8 @@ class Settings(BaseSettings):
     )
 
     @field_validator(
-        "secret", "gateway_token", "api_token", "operator_password", "twilio_auth_token",
+        "secret", "terminal_secret", "gateway_token", "api_token", "operator_password",
+        "twilio_auth_token",
         "twilio_backup_auth_token", "deadman_url", "kiosk_token", "metrics_token",
         mode="before",
     )

@@ -240,6 +240,11 @@ class Terminal(SQLModel, table=True):
     mains_lost_at: datetime | None = _at()
     mains_due_at: datetime | None = _at()
     """When the loss of mains is judged: until then its neighbours may tell of theirs."""
+    key_v: int = Field(default=0, sa_column=Column(Integer, nullable=False, server_default="0"))
+    """Which of its passwords it uses at the broker (core/device_key.py); 0: from setting up."""
+    key_next: int | None = None
+    key_state: str | None = None
+    key_at: datetime | None = _at()
 
 
 class Signal(SQLModel, table=True):

@@ -24,6 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from server import migrate
 from server import tables as t
 from server.clock import Clock
+from server.core import device_key
 from server.core.words import TerminalState
 from server.database import Database
 from xunlou.broker import AmqttBroker, AnyBroker, make_broker
@@ -31,7 +32,6 @@ from xunlou.broker_files import DEVICES_USER, GATEWAY_USER
 from xunlou.broker_tls import Tls, TlsError
 from xunlou.community import Community
 from xunlou.keys import Keys
-from xunlou.sample import terminal_password
 from xunlou.seed import load
 from xunlou.supervise import ChildSpec, Supervisor
 
@@ -90,6 +90,7 @@ class Place:
             "XUNLOU_PORT": str(self.port),
             "XUNLOU_SERVER_URL": self.url,
             "XUNLOU_SECRET": self.keys.link_secret,
+            "XUNLOU_TERMINAL_SECRET": self.keys.terminal_secret,
             "XUNLOU_GATEWAY_TOKEN": self.keys.gateway_token,
             "XUNLOU_API_TOKEN": self.keys.api_token,
             "XUNLOU_MQTT_HOST": "127.0.0.1",
@@ -132,17 +133,31 @@ def prepare(place: Place, community: Community | None) -> None:
 
 
 def terminal_users(place: Place) -> dict[str, str]:
-    """Broker accounts: one a registered terminal that is not revoked, the gateway's, and that of
-    other makers' bridges where a file of devices asks for it."""
-    engine = create_engine(place.database_url)
+    """Broker accounts: one a registered terminal that is not revoked, with the password that is in
+    force now, the gateway's, and that of other makers' bridges where a file of devices asks for it.
+    """
+    engine, now = create_engine(place.database_url), Clock.parse(place.clock).now()
     with engine.connect() as conn:
         terminal = t.table(t.Terminal)
-        listed = select(terminal.c.id).where(terminal.c.state != TerminalState.REVOKED)
-        ids = list(conn.execute(listed.order_by(terminal.c.id)).scalars())
+        listed = select(
+            terminal.c.id, terminal.c.key_v, terminal.c.key_next, terminal.c.key_state,
+            terminal.c.key_at,
+        ).where(terminal.c.state != TerminalState.REVOKED)  # fmt: skip
+        versions = {
+            row.id: device_key.in_force(
+                device_key.Standing(
+                    row.key_v, row.key_next,
+                    device_key.KeyState(row.key_state) if row.key_state else None, row.key_at,
+                ),
+                now,
+            )
+            for row in conn.execute(listed.order_by(terminal.c.id))
+        }  # fmt: skip
     engine.dispose()
     if place.devices_file is not None:
-        ids.append(DEVICES_USER)
-    passwords = {i: terminal_password(place.keys.terminal_secret, i) for i in ids}
+        versions[DEVICES_USER] = 0
+    secret = place.keys.terminal_secret
+    passwords = {i: device_key.password(secret, i, v) for i, v in versions.items()}
     return {**passwords, GATEWAY_USER: place.keys.mqtt_gateway_password}
 
 

@@ -8,13 +8,12 @@ The shape (51 buildings, two stewards each, two rounds a day, the iron door and 
 of 14 March in building 11) follows the community that the product was thought out for.
 """
 
-import hmac
 from dataclasses import replace
 from datetime import date, timedelta
-from hashlib import sha256
 from random import Random
 from typing import Final, Literal
 
+from server.core import device_key
 from xunlou import names
 from xunlou.community import (
     Building,
@@ -78,8 +77,7 @@ def phone_number(building: int, serial: int) -> str:
 
 def terminal_password(secret: str, terminal_id: str) -> str:
     """The broker password of a terminal in the embedded edition; 24 hexadecimal digits."""
-    mac = hmac.new(secret.encode(), f"terminal:{terminal_id}".encode(), sha256)
-    return mac.hexdigest()[:24]
+    return device_key.password(secret, terminal_id)
 
 
 def guangdan(seed: int = 314, buildings: int = 51) -> Community:

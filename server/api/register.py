@@ -192,6 +192,8 @@ async def terminals(runtime: RuntimeDep, staff: StaffDep) -> dict[str, list[Json
                 "status": r["status"], "boot": r["boot"], "firmware": r["firmware"],
                 "battery": r["battery"], "mains": r["mains"], "rssi": r["rssi"],
                 "last_seen_ms": to_ms(r["last_seen_at"]) if r["last_seen_at"] else None,
+                "key": {"version": r["key_v"], "coming": r["key_next"], "state": r["key_state"],
+                        "since_ms": to_ms(r["key_at"]) if r["key_at"] else None},
             }
             for r in rows
             if staff.scope.shows(r["building_id"])

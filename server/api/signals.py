@@ -67,6 +67,7 @@ class StatusForm(Form):
     boot: Counter | None = None
     fw: Annotated[str, Field(max_length=64)] | None = None
     hb_s: Annotated[int, Field(ge=1, le=604_800)] | None = None
+    key_v: Counter | None = None
 
 
 class CommandAckForm(Form):
@@ -207,7 +208,7 @@ async def lease_commands(form: LeaseForm, runtime: RuntimeDep) -> Commands:
     end = loop.time() + form.wait_s
     with runtime.database.bell.listening("commands") as rung:
         leased = await runtime.database.write(
-            lambda tx: commanding.lease(tx, form.gateway, form.max)
+            lambda tx: commanding.lease(tx, runtime.house, form.gateway, form.max)
         )
         while not leased and not runtime.stop.is_set() and (left := end - loop.time()) > 0:
             # Short waits: a stop must not hang on a poll, and another server's commit rings no
@@ -220,7 +221,7 @@ async def lease_commands(form: LeaseForm, runtime: RuntimeDep) -> Commands:
                     continue
             rung.clear()
             leased = await runtime.database.write(
-                lambda tx: commanding.lease(tx, form.gateway, form.max)
+                lambda tx: commanding.lease(tx, runtime.house, form.gateway, form.max)
             )
     return Commands(commands=leased)
 

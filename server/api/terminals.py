@@ -9,7 +9,7 @@ from server.api.changing import Reason, change
 from server.api.deps import CommonDep, RuntimeDep, StaffDep, within
 from server.core.words import TerminalState
 from server.database import Tx
-from server.service import terminals
+from server.service import device_keys, terminals
 
 router = APIRouter(prefix="/api/v1", tags=["register"])
 Json = dict[str, Any]
@@ -76,5 +76,27 @@ async def swap(terminal_id: InPath, wanted: Swap, runtime: RuntimeDep, staff: St
             tx, runtime.house, terminal_id, wanted.new, who=staff.name, why=wanted.reason
         )
         return {"id": wanted.new, "resident_id": whose, "revoked": terminal_id}
+
+    return await change(runtime, run)
+
+
+class Why(BaseModel):
+    """Why its password is changed."""
+
+    model_config = ConfigDict(extra="forbid")
+    reason: Reason
+
+
+@router.post("/terminals/{terminal_id}/key")
+async def change_key(
+    terminal_id: InPath, wanted: Why, runtime: RuntimeDep, staff: StaffDep
+) -> Json:
+    """Give the terminal another password for the broker, over the air."""
+
+    def run(tx: Tx) -> Json:
+        version = device_keys.offer(
+            tx, runtime.house, terminal_id, who=staff.name, why=wanted.reason
+        )
+        return {"id": terminal_id, "version": version}
 
     return await change(runtime, run)

@@ -4,21 +4,23 @@ from datetime import timedelta
 from typing import Any
 
 from server.database import Tx
-from server.service import sight
+from server.service import device_keys, sight
+from server.service.house import House
 from server.store import outbox
 
 LEASE = timedelta(seconds=8)
 """Not confirmed by then: handed out again. A terminal ignores a command it has seen."""
 
 
-def lease(tx: Tx, gateway_id: str, limit: int) -> list[dict[str, Any]]:
+def lease(tx: Tx, house: House, gateway_id: str, limit: int) -> list[dict[str, Any]]:
     """Commands that are due, as the gateway publishes them."""
     sight.heard(tx, gateway_id)
     rows = outbox.lease_commands(tx.conn, tx.now, tx.now + tx.real(LEASE), limit)
     return [
-        {"cmd_id": f"c-{row['id']}", "t": row["terminal_id"], "payload": row["payload"]}
+        {"cmd_id": f"c-{row['id']}", "t": row["terminal_id"],
+         "payload": device_keys.fill(house, row["terminal_id"], row["payload"])}
         for row in rows
-    ]
+    ]  # fmt: skip
 
 
 def done(tx: Tx, cmd_ids: list[str]) -> None:

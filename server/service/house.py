@@ -27,6 +27,8 @@ class House:
     ways: Ways = field(default_factory=lambda: Ways(calls=False))
     """How people can answer here: by SMS, by a call's keys, at the duty telephone."""
     night: Night = field(default_factory=Night)
+    terminal_secret: str = field(default="", repr=False)
+    """What terminals' passwords are derived from; empty where they are not ours to make."""
 
     @property
     def ladders(self) -> Mapping[str, Ladder]:

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from server.core.words import Fault
 from server.database import Tx
-from server.service import raising
+from server.service import device_keys, raising
 from server.service.house import House
 from server.service.sight import HEARTBEATS_MISSED
 from server.store import journal, outbox, signals
@@ -44,6 +44,8 @@ class Status:
     boot: int | None = None
     fw: str | None = None
     hb_s: int | None = None
+    key_v: int | None = None
+    """Version of the broker password that it has connected with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,8 @@ def update(
             row = _alive(s.t, s.boot, s.hb_s)
             row.firmware = row.firmware if s.fw is None else s.fw
             row.heartbeat_s = row.heartbeat_s if s.hb_s is None else s.hb_s
+            if s.key_v:
+                device_keys.in_use(tx, s.t, s.key_v)
         elif s.boot is None or s.boot >= newest:  # a will of an older life is stale
             row = rows.setdefault(s.t, signals.Presence(s.t))
             row.heartbeat_due_ms = now_ms + int(tx.real(WILL_GRACE).total_seconds() * 1000)
@@ -150,3 +154,4 @@ def command_acks(tx: Tx, acks: Sequence[CommandAck]) -> None:
         number = ack.cmd_id.removeprefix("c-")
         if number != ack.cmd_id and number.isdigit() and len(number) < 18:
             outbox.command_answered(tx.conn, ack.t, int(number), ack.result)
+            device_keys.answered(tx, ack.t, int(number), ack.result)

@@ -411,6 +411,15 @@ def command_answered(conn: Connection, terminal_id: str, command_id: int, result
     )
 
 
+def key_offered(conn: Connection, terminal_id: str, command_id: int) -> int | None:
+    """The version of the password that this command offered this terminal; None: it did not."""
+    query = select(COMMAND.c.payload).where(
+        COMMAND.c.id == command_id, COMMAND.c.terminal_id == terminal_id
+    )
+    payload = conn.execute(query).scalar_one_or_none()
+    return payload.get("key_v") if payload and payload.get("cmd") == "key" else None
+
+
 def add_inbound(conn: Connection, row: Mapping[str, Any]) -> bool:
     """Record an SMS to us; False when the provider has delivered it before."""
     statement = (

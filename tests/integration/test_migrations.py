@@ -115,11 +115,13 @@ async def test_a_lived_in_town_goes_back_and_forth(tmp_path: Path) -> None:
     before = counts(url)
     assert before["message"]
     assert before["journal"]
-    for number in range(int(migrate.newest()) - 1, 0, -1):
-        migrate.downgrade(url, f"{number:04}")
-        assert migrate.current(url) == f"{number:04}"
-    for number in range(2, int(migrate.newest()) + 1):
-        migrate.upgrade(url, f"{number:04}")
+    steps = migrate.in_order()
+    assert (steps[0], steps[-1]) == ("0001", migrate.newest())
+    for revision in steps[-2::-1]:
+        migrate.downgrade(url, revision)
+        assert migrate.current(url) == revision
+    for revision in steps[1:]:
+        migrate.upgrade(url, revision)
     assert migrate.drift(url) == []
     assert counts(url) == before
     async with a_town(tmp_path) as town:

@@ -62,7 +62,8 @@ TABLE: dict[str, str] = {
          f"GET {API}/register/export", "GET /register", "POST /register/import",
          "POST /register/apply", "POST /register/rejected", "POST /register/export",
          f"POST {API}/terminals/enrol", f"POST {API}/terminals/{{terminal_id}}/state",
-         f"POST {API}/terminals/{{terminal_id}}/swap", f"POST {PERSON}"]
+         f"POST {API}/terminals/{{terminal_id}}/swap",
+         f"POST {API}/terminals/{{terminal_id}}/key", f"POST {PERSON}"]
         + [f"{m} {p}" for m in ("GET", "POST") for p in (
             "/residents/new", "/residents/{resident_id}/edit", "/residents/{resident_id}/move",
             "/residents/{resident_id}/end", "/buildings/new", "/buildings/{number}/edit",

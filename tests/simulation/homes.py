@@ -156,7 +156,7 @@ class Gateway:
         door = Door(self.servers)
 
         def lease(tx: Any) -> Any:
-            return commanding.lease(tx, "gw-1", 100)
+            return commanding.lease(tx, self.servers.house, "gw-1", 100)
 
         async def request() -> Any:
             leased = await door.write(lease)

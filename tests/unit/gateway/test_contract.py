@@ -85,6 +85,7 @@ def test_the_golden_examples_cover_every_type_command_and_reason() -> None:
     assert {e["reason"] for e in golden("bad")} == set(get_args(Reason)) - {"refused"}
     assert {e["payload"]["cmd"] for e in golden("commands")} == {
         "receipt", "prompt", "help_coming", "resolved", "say", "test", "time", "reboot",
+        "key",
     }  # fmt: skip
     assert [e["payload"]["result"] for e in golden("cmd_acks")] == [
         "received", "shown", "failed", "expired",
