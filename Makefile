@@ -41,11 +41,12 @@ else
 	test -z "$$failed"
 endif
 
-check: setup ## Lint, types, imports, a true documentation, every branch of the core tested
+check: setup ## Lint, types, imports, known weaknesses, true documentation, the core's every branch
 	@failed=; run() { echo "--- $$*"; "$(BIN)/$$@" || failed="$$failed $$1"; }; \
 	run ruff check .; \
 	run mypy; \
 	run lint-imports; \
+	run python .ci/audit.py; \
 	run python -m pytest -q tests/docs; \
 	run python -m pytest -q tests/unit/core -k 'not every_sample_resident' --cov=server.core --cov-branch \
 	  --cov-report=term-missing:skip-covered --cov-fail-under=100; \

@@ -26,7 +26,7 @@ LEAST_REASON: Final = 3
 # What a timeline leaves out: the message table tells the same, complete.
 _MESSAGES: Final = ("message_queued", "message_sent", "message_delivered")
 
-AlertId = Annotated[int, Path(ge=1, le=2**53)]
+AlertId = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
 
 def span(seconds: float) -> str:

@@ -19,7 +19,7 @@ from dashboards.reader import ActionRefused, Reader, User
 from dashboards.render import page, request_lang
 from dashboards.staff import enter
 
-HandoverId = Annotated[int, Path(ge=1, le=2**53)]
+HandoverId = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
 
 def moment(zone: tzinfo, at_ms: int) -> str:

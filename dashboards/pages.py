@@ -15,6 +15,7 @@ from dashboards import (
     alert_page,
     buildings,
     buildings_by_hand,
+    elsewhere,
     errors,
     handover_page,
     history_page,
@@ -28,9 +29,16 @@ from dashboards import (
     residents_by_hand,
     steward,
 )
+from dashboards.cookies import (
+    DEVICE_AGE_S,
+    DEVICE_COOKIE,
+    SESSION_AGE_S,
+    SESSION_COOKIE,
+    set_cookie,
+)
 from dashboards.facade import skyline
 from dashboards.forms import local_path, refuse_foreign
-from dashboards.headers import SafeHeaders, by_https
+from dashboards.headers import SafeHeaders
 from dashboards.i18n import LANGS, live_texts
 from dashboards.reader import ActionRefused, LoginError, Reader, User
 from dashboards.render import STATIC, THEMES, page, request_lang
@@ -38,11 +46,6 @@ from dashboards.staff import enter
 
 __all__ = ["ActionRefused", "LoginError", "Reader", "User", "mount", "router"]
 
-SESSION_COOKIE: Final = "xunlou_session"
-DEVICE_COOKIE: Final = "xunlou_device"
-# The server decides when a session ends. The cookie outlives a browser restart, so that a wall
-# comes back by itself after a power cut instead of showing a login page to an empty room.
-SESSION_COOKIE_AGE_S: Final = 30 * 86_400
 PREFERENCE_AGE_S: Final = 365 * 86_400
 
 # When the feed is late and when it is blind (UX: 12 s amber, 30 s windows lose their fill), and
@@ -56,17 +59,6 @@ WALL_TIMES_MS: Final[dict[str, int]] = {
     "backoff-max-ms": 15_000,
     "post-timeout-ms": 10_000,
 }
-
-
-def _set_cookie(response: Response, name: str, value: str, age_s: int, request: Request) -> None:
-    response.set_cookie(
-        name,
-        value,
-        max_age=age_s,
-        httponly=True,
-        samesite="lax",
-        secure=by_https(request.scope),
-    )
 
 
 def router(reader: Reader, wall_times_ms: dict[str, int] | None = None) -> APIRouter:
@@ -106,7 +98,10 @@ def _add_login(routes: APIRouter, reader: Reader) -> None:
         following = local_path(request.query_params.get("next"))
         if await reader.current_user(request) is not None:
             return RedirectResponse(following, 303)
-        return page(request, "login.html", {"next": following, "error": None, "username": ""})
+        failed = request.query_params.get("failed")
+        facts = {"next": following, "error": failed if failed in elsewhere.REASONS else None,
+                 "username": "", "elsewhere": reader.elsewhere}  # fmt: skip
+        return page(request, "login.html", facts)
 
     @routes.post("/login")
     async def login(
@@ -120,12 +115,13 @@ def _add_login(routes: APIRouter, reader: Reader) -> None:
         following = local_path(next)
         answer = await reader.login(username, password, code, request)
         if isinstance(answer, LoginError):
-            facts = {"next": following, "error": answer.reason, "username": username}
-            status = {"wrong": 401, "over": 401, "locked": 429, "unavailable": 503}[answer.reason]
+            facts = {"next": following, "error": answer.reason, "username": username,
+                     "elsewhere": reader.elsewhere}  # fmt: skip
+            status = {"locked": 429, "unavailable": 503}.get(answer.reason, 401)
             return page(request, "login.html", facts, status=status)
         response = RedirectResponse(following, 303)
-        _set_cookie(response, SESSION_COOKIE, answer.token, SESSION_COOKIE_AGE_S, request)
-        _set_cookie(response, DEVICE_COOKIE, answer.device, PREFERENCE_AGE_S, request)
+        set_cookie(response, SESSION_COOKIE, answer.token, SESSION_AGE_S, request)
+        set_cookie(response, DEVICE_COOKIE, answer.device, DEVICE_AGE_S, request)
         return response
 
     @routes.post("/logout")
@@ -162,7 +158,7 @@ def _remember(
 ) -> Response:
     response = RedirectResponse(local_path(following), 303)
     if value in allowed:
-        _set_cookie(response, name, value, PREFERENCE_AGE_S, request)
+        set_cookie(response, name, value, PREFERENCE_AGE_S, request)
     return response
 
 
@@ -190,6 +186,7 @@ def mount(app: FastAPI, reader: Reader, wall_times_ms: dict[str, int] | None = N
     # The forms first: /residents/new is no resident.
     for by_hand in (residents_by_hand, buildings_by_hand, people_by_hand, history_page):
         app.include_router(by_hand.router(reader))
+    app.include_router(elsewhere.router(reader))
     for register in (buildings, residents, kiosk, labels, register_files, reports, accounts):
         app.include_router(register.router(reader))
     app.mount("/static", _Files(directory=STATIC), name="static")

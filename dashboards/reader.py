@@ -44,7 +44,18 @@ class Login:
 class LoginError:
     """Why a login was refused, as a word of the catalogue (`login.error.<reason>`)."""
 
-    reason: Literal["wrong", "locked", "over", "unavailable"]
+    reason: Literal[
+        "wrong", "locked", "over", "unavailable", "stranger", "unproven", "provider_down"
+    ]
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A login elsewhere that began: where the browser goes, and the note it keeps until it is
+    back."""
+
+    address: str
+    note: str
 
 
 class ActionRefused(Exception):
@@ -81,6 +92,21 @@ class Reader(RegisterReader, AccountReader, FormReader, Protocol):
     ) -> Login | LoginError:
         """A fresh session, or why not. `code`: of the second factor, for those who have one.
         Limits the rate of guesses itself."""
+        ...
+
+    @property
+    def elsewhere(self) -> str:
+        """What people call the house's identity provider; empty: there is none."""
+        ...
+
+    async def begin_elsewhere(self, following: str) -> Begun | LoginError:
+        """Where to log in elsewhere; `following`: the page that was wanted."""
+        ...
+
+    async def finish_elsewhere(
+        self, note: str, request: Request
+    ) -> tuple[Login, str] | LoginError:
+        """What became of it: a session and the page that was wanted, or why not."""
         ...
 
     async def logout(self, request: Request) -> None:

@@ -13,6 +13,7 @@ from server import register_forms
 from server.core import rota
 from server.core.access import EVERYWHERE, Scope
 from server.core.cells import Why
+from server.core.numbers import number_in
 from server.database import Tx
 from server.runtime import Runtime
 from server.service import absences, addressing, assigning, moving, shifts
@@ -34,7 +35,7 @@ def _one(fields: Fields, name: str) -> str:
 
 
 def _number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else 0
+    return number_in(text) or 0
 
 
 def _form(fields: Fields, said: Said) -> Form:

@@ -7,28 +7,30 @@ from typing import Any
 from fastapi import HTTPException
 from starlette.requests import Request
 
+from dashboards.cookies import DEVICE_COOKIE
 from dashboards.limiter import LoginLimiter
 from dashboards.reader import ActionRefused, Login, LoginError, User
 from dashboards.server_accounts import ServerAccounts
+from dashboards.server_elsewhere import ServerElsewhere
 from dashboards.server_forms import ServerForms
 from dashboards.server_register import ServerRegister
 from server import handover_view
 from server.api.deps import COOKIE, named_in, outside, session_principal
 from server.core import alerts as core
 from server.core.access import EVERYWHERE, Right
+from server.core.numbers import number_in
 from server.database import Tx
 from server.runtime import Runtime
 from server.service import accounts, acting, handing_over, steward_page
 from server.store import people
 from server.tables import from_ms
 
-DEVICE_COOKIE = "xunlou_device"
 GUESSES_AT_ONCE = 2
 """Argon2 is meant to be slow and large: more guesses at once would starve the desk, not help it."""
 
 
 def _number(text: str | None) -> int | None:
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 16 else None
+    return number_in(text) if text else None
 
 
 def _event(action: str, actor: core.Actor, fields: Mapping[str, str]) -> core.Event:
@@ -49,7 +51,7 @@ def _event(action: str, actor: core.Actor, fields: Mapping[str, str]) -> core.Ev
     raise acting.Refused(f"unknown action {action!r}", zh="没有这个操作,请刷新页面。")
 
 
-class ServerReader(ServerRegister, ServerAccounts, ServerForms):
+class ServerReader(ServerRegister, ServerAccounts, ServerForms, ServerElsewhere):
     """Implements dashboards.reader.Reader."""
 
     def __init__(self, runtime: Runtime) -> None:
@@ -206,7 +208,9 @@ class ServerReader(ServerRegister, ServerAccounts, ServerForms):
         self, token: str, action: str, fields: Mapping[str, Sequence[str]]
     ) -> Mapping[str, Any]:
         """Do what a button says."""
-        ticked: list[int | None] = [int(v) for v in fields.get("resident_id", ()) if v.isdigit()]
+        ticked: list[int | None] = [
+            n for v in fields.get("resident_id", ()) if (n := number_in(v)) is not None
+        ]
         house, database = self._runtime.house, self._runtime.database
         try:
             for resident_id in ticked or [None]:

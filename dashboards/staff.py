@@ -51,7 +51,7 @@ async def for_staff(
 def number_of(text: str) -> int:
     """A building's number or a resident's id from an address. Raises 404: there is no page with
     any other name."""
-    if not (text.isascii() and text.isdigit() and len(text) < 16):
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
         raise HTTPException(404)
     return int(text)
 

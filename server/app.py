@@ -15,6 +15,7 @@ from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse
 from pydantic import SecretStr
 from sqlalchemy.exc import IntegrityError
@@ -23,11 +24,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dashboards.pages import mount
 from dashboards.server_reader import ServerReader
-from server import jobs, migrate, sealing
+from server import jobs, migrate, oidc, sealing
 from server.api import (
     absences,
     addresses,
     alerts,
+    answers,
     feed,
     health,
     ladder,
@@ -98,6 +100,8 @@ def build(settings: Settings, clock: Clock | None = None) -> Runtime:
         raise NotReady(f"set XUNLOU_SECRET to at least {SECRET_LEAST} random characters")
     if settings.gateway_token is None:
         raise NotReady("set XUNLOU_GATEWAY_TOKEN; the gateways send the same token")
+    if (flaw := oidc.flaw_in(settings)) is not None:
+        raise NotReady(flaw)
     clock = clock or Clock.parse(settings.clock)
     have, need = migrate.current(settings.database_url), migrate.newest()
     if have != need:
@@ -227,6 +231,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     )
     app.state.runtime = runtime
     app.add_exception_handler(refusals.Refusal, refusals.answer)
+    app.add_exception_handler(RequestValidationError, answers.not_understood)
     resources = (
         health, measures, signals, sight, alerts, register, register_files, addresses,
         terminals, absences, people, rounds, ladder, feed, inbound, status, voice,

@@ -59,6 +59,22 @@ class Settings(BaseSettings):
         description="Opens the screen of the community hall at `/kiosk/<token>`, which shows no "
         "names; at least 16 letters and digits. Empty = no such screen",
     )
+    oidc_issuer: str = Field(
+        "",
+        description="Address of the house's identity provider (OpenID Connect), as its discovery "
+        "document names it; people with an account here may then log in there. Empty = off",
+    )
+    oidc_client_id: str = Field("", description="Our name with the provider")
+    oidc_client_secret: SecretStr | None = Field(None, description="Our secret with the provider")
+    oidc_claim: str = Field(
+        "preferred_username", pattern=r"^[A-Za-z0-9_:/.-]{1,128}$",
+        description="What the provider says of a person that is the name of their account here; "
+        "`email` counts only when the provider has verified it",
+    )
+    oidc_name: str = Field(
+        "单位账号 organisation account", min_length=1, max_length=60,
+        description="What the login page calls the provider",
+    )
     clock: str = Field(
         "",
         description="Demo time `<real epoch s>,<virtual epoch s>,<speed>`, or `@<file>` with that "
@@ -152,6 +168,7 @@ class Settings(BaseSettings):
         "secret", "terminal_secret", "gateway_token", "api_token", "operator_password",
         "twilio_auth_token",
         "twilio_backup_auth_token", "deadman_url", "kiosk_token", "metrics_token",
+        "oidc_client_secret",
         mode="before",
     )
     @classmethod
@@ -168,7 +185,7 @@ class Settings(BaseSettings):
             raise ValueError("kiosk_token must be 16 to 128 letters, digits, - or _")
         return value
 
-    @field_validator("public_url", "sim_url")
+    @field_validator("public_url", "sim_url", "oidc_issuer")
     @classmethod
     def _no_slash_at_the_end(cls, value: str) -> str:
         return value.rstrip("/")

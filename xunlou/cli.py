@@ -4,12 +4,14 @@ import argparse
 import asyncio
 import os
 import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from xunlou import logs, words
+from xunlou import logs, settings_file, words
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -111,7 +113,9 @@ def _database_parsers(commands: Any) -> None:
     restore = commands.add_parser("restore", help="the database out of such a file")
     restore.add_argument("file", type=Path)
     restore.add_argument("--force", action="store_true", help="also over a database in use before")
-    for command in (backup, restore):
+    upgrade = commands.add_parser("upgrade", help="the database up to this code, backup first")
+    upgrade.add_argument("--backups", type=Path, help="directory (default: backups/ in --data)")
+    for command in (backup, restore, upgrade):
         command.add_argument("--data", type=Path, help="the directory given to `xunlou up`")
 
 
@@ -256,6 +260,19 @@ def _restore(args: argparse.Namespace) -> int:
     return 0
 
 
+def _upgrade(args: argparse.Namespace) -> int:
+    from xunlou import upgrading
+
+    folder = args.backups or (args.data or Path.cwd()) / "backups"
+    done = upgrading.upgrade(_database_url(args), folder, datetime.now(UTC), print)
+    if done.before == done.after:
+        print(f"database: {done.after} already; nothing to do")
+    if done.kept is not None:
+        data = f" --data {args.data}" if args.data is not None else ""
+        print(f"to go back: stop, take the old code, xunlou restore{data} --force {done.kept}")
+    return 0
+
+
 def _register(args: argparse.Namespace) -> int:
     from xunlou import register
 
@@ -296,17 +313,19 @@ COMMANDS = {
     "demo": _demo, "up": _up, "serve": _serve, "gateway": _gateway, "sim": _sim, "db": _db,
     "doctor": _doctor, "rehearse": _rehearse, "ladder": _ladder, "conformance": _conformance,
     "account": _account, "audit": _audit, "backup": _backup, "restore": _restore,
-    "register": _register,
+    "register": _register, "upgrade": _upgrade,
 }  # fmt: skip
 
 
-def _say(error: ValidationError) -> str:
-    """Settings that are missing or wrong, by the names people set."""
+def _say(error: ValidationError, origins: Mapping[str, str]) -> str:
+    """Settings that are missing or wrong, by the names people set and, for those that came from a
+    file, by their place in it."""
     lines = []
     for e in error.errors():
         name = str(e["loc"][0]) if e["loc"] else "?"
         name = name if name.isupper() else f"XUNLOU_{name.upper()}"
-        lines.append(f"{name}: {e['msg']}")
+        place = f" ({origins[name]})" if name in origins else ""
+        lines.append(f"{name}{place}: {e['msg']}")
     return "; ".join(lines) + " (docs/settings.md lists all settings)"
 
 
@@ -314,6 +333,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run a command; returns its exit code. What a person can mend is said in one line."""
     args = _parser().parse_args(argv)
     try:
+        origins = settings_file.take(os.environ)
         logs.set_up(os.environ)
     except ValueError as error:
         print(f"xunlou: {error}", file=sys.stderr)
@@ -328,7 +348,7 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except ValidationError as error:
-        print(f"xunlou: {_say(error)}", file=sys.stderr)
+        print(f"xunlou: {_say(error, origins)}", file=sys.stderr)
     except (NotReady, CannotStart, BrokerError, BackupError, ValueError) as error:
         print(f"xunlou: {error}", file=sys.stderr)
     return 2

@@ -4,7 +4,6 @@ import asyncio
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -23,19 +22,10 @@ from server.settings import Settings
 from server.store import people
 from xunlou import broker_tls
 from xunlou.broker import find_mosquitto, login_works
+from xunlou.checkup import Finding, of_house
 
 BUILT = 1_790_000_000
 """Epoch seconds of autumn 2026: a clock that shows less has never been set."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing looked at. `advice` says what to do when `ok` is false."""
-
-    what: str
-    ok: bool
-    found: str
-    advice: str = ""
 
 
 def check_broker() -> Finding:
@@ -156,6 +146,8 @@ def run(data: Path | None = None) -> int:
         check_zone(settings),
         *([check_certificate(data / "tls")] if data is not None else []),
     ]
+    if data is not None:
+        findings += of_house(data, settings)
     for f in findings:
         print(f"{'ok  ' if f.ok else 'MEND'}  {f.what}: {f.found}")
         if not f.ok:

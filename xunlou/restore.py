@@ -110,7 +110,7 @@ def _place_sqlite(part: Path, target: Path, made: Manifest, *, force: bool) -> P
         copy.close()
     kept = None
     if target.exists():
-        in_use = _alone_with(target)
+        in_use = alone_with(target)
         if in_use and not force:
             raise BackupError(
                 f"{target} holds records; --force replaces it (and keeps it beside the new one)"
@@ -125,7 +125,7 @@ def _place_sqlite(part: Path, target: Path, made: Manifest, *, force: bool) -> P
     return kept
 
 
-def _alone_with(target: Path) -> bool:
+def alone_with(target: Path) -> bool:
     """Whether the database there was in use; its journal is brought home on the way.
 
     Raises BackupError while anybody has it open: only its sole user can leave WAL mode.
@@ -136,6 +136,8 @@ def _alone_with(target: Path) -> bool:
             (mode,) = there.execute("PRAGMA journal_mode=DELETE").fetchone()
             if mode != "delete":
                 raise BackupError(f"{target} is in use: stop the server first")
+            there.execute("BEGIN EXCLUSIVE")  # out of WAL already, it may be written all the same
+            there.rollback()
             return any(_has_rows(there, name) for name in RECORDS)
         finally:
             there.close()

@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from server.app import FIRST_LOGIN
@@ -17,6 +18,7 @@ from xunlou.keys import Keys, write_private
 from xunlou.sample import guangdan
 from xunlou.seed import NotEmpty
 from xunlou.supervise import Supervisor
+from xunlou.upgrading import upgrade
 
 
 def stop_on_signals() -> asyncio.Event:
@@ -43,6 +45,7 @@ async def run(
     public_url = os.environ.get("XUNLOU_PUBLIC_URL", "")
     tls = Tls(directory / "tls", tls_port, tuple(tls_names)) if tls_names else None
     place = Place(directory, port, mqtt_port, keys, public_url=public_url, tls=tls)
+    upgrade(place.database_url, directory / "backups", datetime.now(UTC), print)
     with contextlib.suppress(NotEmpty):
         prepare(place, guangdan() if sample else None)
     first = first_login(Settings(database_url=place.database_url))

@@ -1,24 +1,26 @@
 """Planned absences of residents, and of those who are told. Each has an end."""
 
 from fastapi import APIRouter
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict
 
+from server.api.answers import STAFF
 from server.api.changing import Reason, change
 from server.api.deps import ActDep, RuntimeDep
+from server.api.instants import Instant
 from server.api.register import Id, Json, resident_json
 from server.database import Tx
 from server.service import absences
 from server.store import people
 from server.tables import to_ms
 
-router = APIRouter(prefix="/api/v1", tags=["register"])
+router = APIRouter(prefix="/api/v1", tags=["register"], responses=STAFF)
 
 
 class Absence(BaseModel):
     """Away until an instant with its zone; at most 90 days."""
 
     model_config = ConfigDict(extra="forbid")
-    until: AwareDatetime | None = None
+    until: Instant | None = None
     reason: Reason
 
 

@@ -6,13 +6,14 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy import Connection
 
+from server.api.answers import STAFF
 from server.api.changing import Reason, change
 from server.api.deps import CommonDep, RuntimeDep, StaffDep
 from server.database import Tx
 from server.service import addressing
 from server.store import addresses
 
-router = APIRouter(prefix="/api/v1", tags=["register"])
+router = APIRouter(prefix="/api/v1", tags=["register"], responses=STAFF)
 Json = dict[str, Any]
 Line = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)]
 

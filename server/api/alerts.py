@@ -6,17 +6,19 @@ from fastapi import APIRouter, HTTPException, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from server import views
+from server.api.answers import STAFF
 from server.api.deps import ActDep, Principal, RuntimeDep, StaffDep
 from server.api.refusals import Refusal
 from server.core import alerts as core
+from server.core.numbers import MOST
 from server.database import Tx
 from server.runtime import Runtime
 from server.service import acting
 from server.store import alerts, wall
 
-router = APIRouter(prefix="/api/v1/alerts", tags=["alerts"])
+router = APIRouter(prefix="/api/v1/alerts", tags=["alerts"], responses=STAFF)
 Card = dict[str, Any]
-Id = Annotated[int, Field(ge=1, le=2**53)]
+Id = Annotated[int, Field(ge=1, le=MOST)]
 
 
 class Act(BaseModel):

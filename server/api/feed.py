@@ -6,12 +6,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
+from server.api.answers import STAFF
 from server.api.deps import COOKIE, RecordDep, RuntimeDep, StaffDep, session_principal
 from server.service import auditing
 from server.store import outbox
 from server.tables import to_ms
 
-router = APIRouter(prefix="/api/v1", tags=["feed"])
+router = APIRouter(prefix="/api/v1", tags=["feed"], responses=STAFF)
 Json = dict[str, Any]
 Seq = Annotated[int, Query(ge=0, le=2**53)]
 

@@ -28,7 +28,7 @@ async def healthz() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/readyz")
+@router.get("/readyz", responses={503: {"description": "A press would not be stored"}})
 async def readyz(runtime: RuntimeDep, response: Response) -> dict[str, Any]:
     """Database read and written, register, gateways, SMS, and what is overdue; 503 while a press
     would not be stored."""

@@ -4,14 +4,15 @@ from datetime import UTC
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, HTTPException, Query
-from pydantic import AwareDatetime
 
+from server.api.answers import STAFF
 from server.api.deps import RuntimeDep, StaffDep
+from server.api.instants import Instant
 from server.core.words import Kind
 from server.service.acting import Unknown
 from server.service.explaining import explain
 
-router = APIRouter(prefix="/api/v1/ladder", tags=["ladder"])
+router = APIRouter(prefix="/api/v1/ladder", tags=["ladder"], responses=STAFF)
 
 
 @router.get("/explain")
@@ -19,7 +20,7 @@ async def explain_ladder(
     runtime: RuntimeDep,
     _staff: StaffDep,
     resident: Annotated[str, Query(min_length=1, max_length=32, description="id, or terminal")],
-    at: Annotated[AwareDatetime | None, Query(description="ISO instant; now without it")] = None,
+    at: Annotated[Instant | None, Query(description="ISO instant; now without it")] = None,
     kind: Literal["sos", "missed"] = "sos",
 ) -> dict[str, Any]:
     """Who would be told of this resident at that time, step by step, and who is passed over."""

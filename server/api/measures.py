@@ -14,6 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from server.api.answers import JSON, Told
 from server.api.deps import RuntimeDep
 from server.metrics import REGISTRY
 from server.service import sight
@@ -21,10 +22,20 @@ from server.store import gauges
 
 log = logging.getLogger(__name__)
 router = APIRouter(tags=["health"])
+TOKEN: Told = {
+    401: {"description": "Not the metrics token", "content": JSON},
+    403: {"description": "XUNLOU_METRICS_TOKEN is not set", "content": JSON},
+}
 LANES = {0: "sos", 1: "rounds"}
 
 
-@router.get("/metrics", response_class=Response)
+class Figures(Response):
+    """Prometheus' text."""
+
+    media_type = CONTENT_TYPE_LATEST
+
+
+@router.get("/metrics", response_class=Figures, responses=TOKEN)
 async def metrics(request: Request, runtime: RuntimeDep) -> Response:
     """Figures in Prometheus' text format; needs `Authorization: Bearer <XUNLOU_METRICS_TOKEN>`."""
     wanted = runtime.settings.metrics_token
@@ -46,7 +57,7 @@ async def metrics(request: Request, runtime: RuntimeDep) -> Response:
     registry = CollectorRegistry()
     registry.register(Snapshot(seen, runtime.feed.listening, canary_age_s))
     page = generate_latest(REGISTRY) + generate_latest(registry)
-    return Response(page, media_type=CONTENT_TYPE_LATEST)
+    return Figures(page)
 
 
 class Snapshot(Collector):

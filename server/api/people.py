@@ -7,10 +7,12 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
+from server.api.answers import STAFF
 from server.api.changing import Reason, change
 from server.api.deps import CommonDep, RuntimeDep, StaffDep, within
 from server.api.register import Id
 from server.core.access import Scope
+from server.core.numbers import MOST
 from server.core.rota import Shift
 from server.core.words import Role
 from server.database import Tx
@@ -19,7 +21,7 @@ from server.service.answering import masked
 from server.store import assigning as store
 from server.tables import to_ms
 
-router = APIRouter(prefix="/api/v1", tags=["people"])
+router = APIRouter(prefix="/api/v1", tags=["people"], responses=STAFF)
 Json = dict[str, Any]
 Clock = Annotated[str, Field(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 
@@ -83,7 +85,7 @@ async def assignments(
     runtime: RuntimeDep,
     staff: StaffDep,
     building: Annotated[int | None, Query(ge=1, le=99_999, description="its number")] = None,
-    person_id: Annotated[int | None, Query(ge=1, le=2**53)] = None,
+    person_id: Annotated[int | None, Query(ge=1, le=MOST)] = None,
 ) -> dict[str, list[Json]]:
     """Who stands behind which target. No full phone numbers, and no places of keys."""
     found = await runtime.database.read(lambda c: _listed(c, staff.scope, building, person_id))

@@ -8,16 +8,18 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, RowMapping
 
 from server.api import changing
+from server.api.answers import STAFF
 from server.api.deps import AccessDep, RecordDep, RuntimeDep, StaffDep, within
+from server.core.numbers import MOST
 from server.core.risk import RiskClass, age_on
 from server.database import Tx
 from server.service import acting, auditing, classing, moving
 from server.store import people, signals
 from server.tables import to_ms
 
-router = APIRouter(prefix="/api/v1", tags=["register"])
+router = APIRouter(prefix="/api/v1", tags=["register"], responses=STAFF)
 Json = dict[str, Any]
-Id = Annotated[int, Field(ge=1, le=2**53)]
+Id = Annotated[int, Field(ge=1, le=MOST)]
 
 
 class ResidentChange(BaseModel):

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 
+from server.api.answers import STAFF
 from server.api.changing import change
 from server.api.deps import Principal, RuntimeDep, needs
 from server.core.access import Right
@@ -17,7 +18,7 @@ from server.service.register.words import reason
 from server.sheets.reading import Table, Unreadable
 from server.sheets.writing import as_csv, as_xlsx
 
-router = APIRouter(prefix="/api/v1", tags=["register"])
+router = APIRouter(prefix="/api/v1", tags=["register"], responses=STAFF)
 Json = dict[str, Any]
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 MOST_SHOWN = 1000
@@ -28,6 +29,11 @@ FILE: dict[str, Any] = {
         "content": {"application/octet-stream": {"schema": {"type": "string",
                                                             "format": "binary"}}},
     }
+}  # fmt: skip
+GIVEN: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The file", "content": {
+        kind: {"schema": {"type": "string", "format": "binary"}} for kind in (XLSX, "text/csv")
+    }}
 }  # fmt: skip
 Lang = Literal["zh", "en"]
 WholeDep = Annotated[Principal, Depends(needs(Right.REGISTER, whole=True))]
@@ -122,7 +128,7 @@ async def give(
     return Response(body, media_type=kind, headers=headers)
 
 
-@router.get("/register/export", response_class=Response)
+@router.get("/register/export", response_class=Response, responses=GIVEN)
 async def export_file(
     runtime: RuntimeDep,
     staff: WideDep,

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
 from server import past_rounds
+from server.api.answers import STAFF
 from server.api.changing import Reason, change
 from server.api.deps import ActDep, CommonDep, RuntimeDep, StaffDep, within
 from server.api.register import Id
@@ -18,7 +19,7 @@ from server.service import planning, walks
 from server.service.refusals import Unknown
 from server.store import assigning, people
 
-router = APIRouter(prefix="/api/v1", tags=["rounds"])
+router = APIRouter(prefix="/api/v1", tags=["rounds"], responses=STAFF)
 Json = dict[str, Any]
 Number = Annotated[int, Field(ge=1, le=99_999)]
 Clock = Annotated[str, Field(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")]

@@ -7,13 +7,14 @@ from fastapi import APIRouter, Query
 from sqlalchemy import Connection
 
 from server import views
+from server.api.answers import STAFF
 from server.api.deps import RuntimeDep, StaffDep
 from server.core import sight as core
 from server.service.sight import limits
 from server.store import sight as store
 from server.tables import to_ms
 
-router = APIRouter(prefix="/api/v1", tags=["feed"])
+router = APIRouter(prefix="/api/v1", tags=["feed"], responses=STAFF)
 
 
 @router.get("/sight")

@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from server import metrics
+from server.api.answers import GATEWAY
 from server.api.deps import GatewayDep, RuntimeDep
 from server.clock import Clock
 from server.core.words import ALARMS, SignalType
@@ -16,7 +17,9 @@ from server.service import commanding, ingest, presence, sight
 from server.store import outbox
 from server.tables import from_ms
 
-router = APIRouter(prefix="/api/v1", tags=["gateway"], dependencies=[GatewayDep])
+router = APIRouter(
+    prefix="/api/v1", tags=["gateway"], dependencies=[GatewayDep], responses=GATEWAY
+)
 MOST = 1000
 COUNTER_MAX = 2**53 - 1
 EPOCH_MS_MAX = 253_402_300_799_000  # the end of the year 9999

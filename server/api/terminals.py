@@ -5,13 +5,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 
+from server.api.answers import STAFF
 from server.api.changing import Reason, change
 from server.api.deps import CommonDep, RuntimeDep, StaffDep, within
 from server.core.words import TerminalState
 from server.database import Tx
 from server.service import device_keys, terminals
 
-router = APIRouter(prefix="/api/v1", tags=["register"])
+router = APIRouter(prefix="/api/v1", tags=["register"], responses=STAFF)
 Json = dict[str, Any]
 TerminalId = Annotated[str, Field(pattern="^[a-z0-9-]{1,32}$")]
 InPath = Annotated[str, Path(pattern="^[a-z0-9-]{1,32}$")]

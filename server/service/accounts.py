@@ -35,6 +35,8 @@ class Proof:
     step: int | None = None
     recovery: str | None = None
     better_hash: str | None = None
+    by: str = ""
+    """Who proved it, when it was not a password."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,13 @@ def prove(
     return Proof(account, step, recovery, better)
 
 
+def vouched_for(conn: Connection, username: str) -> RowMapping | None:
+    """The account of somebody whom the house's identity provider knows by this name; None when
+    there is none here, or it is closed: nobody is made, and nobody let in again, from elsewhere."""
+    account = accounts.by_username(conn, username)
+    return account if account is not None and account["disabled_at"] is None else None
+
+
 def start_session(tx: Tx, locks: Locks, proof: Proof, agent: str = "") -> str:
     """A new login's token. Raises WrongLogin when the code has been used meanwhile."""
     account = proof.account
@@ -99,7 +108,7 @@ def start_session(tx: Tx, locks: Locks, proof: Proof, agent: str = "") -> str:
         tx.conn, digest=digest_of(token), account_id=account["id"], created_at=tx.now,
         seen_at=tx.now, expires_at=tx.now + tx.real(locks.life), agent=agent[:LONGEST_AGENT],
     )  # fmt: skip
-    by = "recovery" if proof.recovery else "code" if proof.step else "password"
+    by = proof.by or ("recovery" if proof.recovery else "code" if proof.step else "password")
     journal.note(tx, "logged_in", by=account["username"], proof=by)
     return token
 

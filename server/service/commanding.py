@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+from server.core.numbers import number_in
 from server.database import Tx
 from server.service import device_keys, sight
 from server.service.house import House
@@ -25,5 +26,5 @@ def lease(tx: Tx, house: House, gateway_id: str, limit: int) -> list[dict[str, A
 
 def done(tx: Tx, cmd_ids: list[str]) -> None:
     """The broker has these; ids we never gave out are passed over."""
-    numbers = [int(c[2:]) for c in cmd_ids if c.startswith("c-") and c[2:].isdigit()]
-    outbox.commands_published(tx.conn, numbers)
+    numbers = [number_in(c[2:]) for c in cmd_ids if c.startswith("c-")]
+    outbox.commands_published(tx.conn, [n for n in numbers if n is not None])

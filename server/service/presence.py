@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
+from server.core.numbers import number_in
 from server.core.words import Fault
 from server.database import Tx
 from server.service import device_keys, raising
@@ -151,7 +152,7 @@ def update(
 def command_acks(tx: Tx, acks: Sequence[CommandAck]) -> None:
     """Record what terminals did with their commands; receipts are no rows and are passed over."""
     for ack in acks:
-        number = ack.cmd_id.removeprefix("c-")
-        if number != ack.cmd_id and number.isdigit() and len(number) < 18:
-            outbox.command_answered(tx.conn, ack.t, int(number), ack.result)
-            device_keys.answered(tx, ack.t, int(number), ack.result)
+        number = number_in(ack.cmd_id[2:]) if ack.cmd_id.startswith("c-") else None
+        if number is not None:
+            outbox.command_answered(tx.conn, ack.t, number, ack.result)
+            device_keys.answered(tx, ack.t, number, ack.result)

@@ -26,6 +26,7 @@ from sqlalchemy import (
 
 from server import tables as t
 from server.core import ladder, rota, rounds
+from server.core.numbers import number_in
 from server.core.rounds import CLASSES, Plan
 from server.core.words import Role
 
@@ -339,8 +340,9 @@ def building_number(conn: Connection, building_id: int) -> int:
 
 def resident_id_of(conn: Connection, given: str) -> int | None:
     """The resident with this id, or behind the terminal of this name."""
-    if given.isdecimal() and len(given) < 16:
-        query = select(RESIDENT.c.id).where(RESIDENT.c.id == int(given))
+    number = number_in(given)
+    if number is not None:
+        query = select(RESIDENT.c.id).where(RESIDENT.c.id == number)
     else:
         query = select(TERMINAL.c.resident_id).where(TERMINAL.c.id == given)
     return conn.execute(query).scalar_one_or_none()

@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from server import tables as t
 from server.core.access import EVERYWHERE, Level, Scope
+from server.core.numbers import number_in
 
 COMMUNITY, BUILDING, RESIDENT = t.table(t.Community), t.table(t.Building), t.table(t.Resident)
 _NAMES: Final[Mapping[str, ColumnElement[str]]] = {
@@ -72,8 +73,8 @@ def place_id(conn: Connection, level: str, name: str) -> int | None:
     """The place that people call so: a building by its number; a community, street or district by
     its name (or, when there is only one, by nothing), the latter two as one of their communities.
     None when there is no such place, or more than one."""
-    if level == Level.BUILDING and name.isdecimal():
-        query = select(BUILDING.c.id).where(BUILDING.c.number == int(name))
+    if level == Level.BUILDING and (number := number_in(name)) is not None:
+        query = select(BUILDING.c.id).where(BUILDING.c.number == number)
     elif level in _NAMES:
         named = _NAMES[level]
         query = select(func.min(COMMUNITY.c.id)).where(named != "")
@@ -94,8 +95,8 @@ def houses_of(conn: Connection, kind: str, thing: str) -> Collection[int | None]
     """The buildings to which something belongs: an `alert_id`, `resident_id`, `terminal_id`,
     `person_id`, `assignment_id`, or a building's `number`. None stands for "none of them" within
     the answer; the answer is None when there is no such thing, or no house can be said."""
-    number = thing.isascii() and thing.isdigit() and len(thing) < 16
-    if not number and kind not in ("terminal_id", "resident"):
+    number = number_in(thing)
+    if number is None and kind not in ("terminal_id", "resident"):
         return None
     of_resident = ASSIGNMENT.outerjoin(RESIDENT, RESIDENT.c.id == ASSIGNMENT.c.resident_id)
     own = select(
@@ -103,9 +104,9 @@ def houses_of(conn: Connection, kind: str, thing: str) -> Collection[int | None]
     ).select_from(of_resident)
     match kind:
         case "alert_id":
-            found = _one(conn, select(ALERT.c.building_id).where(ALERT.c.id == int(thing)))
+            found = _one(conn, select(ALERT.c.building_id).where(ALERT.c.id == number))
         case "resident_id":
-            found = _one(conn, select(RESIDENT.c.building_id).where(RESIDENT.c.id == int(thing)))
+            found = _one(conn, select(RESIDENT.c.building_id).where(RESIDENT.c.id == number))
         case "terminal_id":
             query = (
                 select(RESIDENT.c.building_id)
@@ -115,15 +116,15 @@ def houses_of(conn: Connection, kind: str, thing: str) -> Collection[int | None]
             found = _one(conn, query)
         case "person_id" | "assignment_id":
             column = ASSIGNMENT.c.person_id if kind == "person_id" else ASSIGNMENT.c.id
-            rows = conn.execute(own.where(column == int(thing))).all()
+            rows = conn.execute(own.where(column == number)).all()
             # Nobody's building: one of the care centre, who belongs to everybody's community.
             found = [r[0] if r[0] is not None else r[1] for r in rows]
         case "number" | "building":
             # The first of that number, as everything else that is asked for by number.
-            query = select(BUILDING.c.id).where(BUILDING.c.number == int(thing))
+            query = select(BUILDING.c.id).where(BUILDING.c.number == number)
             found = _one(conn, query.order_by(BUILDING.c.id).limit(1))
         case "resident":
-            return houses_of(conn, "resident_id" if number else "terminal_id", thing)
+            return houses_of(conn, "resident_id" if number is not None else "terminal_id", thing)
         case _:
             return None
     return found or None

@@ -5,6 +5,8 @@ import re
 import pages
 import settings_table
 
+from xunlou.settings_file import variables
+
 _VARIABLE = re.compile(r"\b(?:XUNLOU|TWILIO)_[A-Z0-9]+(?:_[A-Z0-9]+)*\b")
 _CODE = {".py", ".yml", ".sh", ""}
 
@@ -54,6 +56,7 @@ def test_the_pages_name_no_variable_that_nobody_reads() -> None:
         for model in settings_table.TABLES.values()
         for name, field in model.model_fields.items()
     }
+    settings |= {f"{name}_FILE" for name, secret in variables().items() if secret}
     known = settings | set(_VARIABLE.findall(code))
     for page in pages.markdown():
         named = set(_VARIABLE.findall(page.read_text(encoding="utf-8")))

@@ -2,15 +2,18 @@
 
 from fastapi import APIRouter, HTTPException, Response
 
+from server.api.answers import PROVIDER, fields
 from server.api.deps import RuntimeDep
-from server.api.webhooks.signed import PREFIX, FormDep
+from server.api.webhooks.signed import PREFIX, FormDep, TwiML
 from server.service import answering
 
-router = APIRouter(prefix=PREFIX, tags=["webhooks"])
+router = APIRouter(prefix=PREFIX, tags=["webhooks"], responses=PROVIDER)
+FORM = fields({"MessageSid": "its id with the provider", "From": "who wrote, E.164"},
+              {"Body": "what they wrote"})  # fmt: skip
 EMPTY_TWIML = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
 
 
-@router.post("/inbound")
+@router.post("/inbound", response_class=TwiML, openapi_extra=FORM)
 async def inbound(runtime: RuntimeDep, form: FormDep) -> Response:
     """An SMS to us."""
     try:
@@ -20,4 +23,4 @@ async def inbound(runtime: RuntimeDep, form: FormDep) -> Response:
     await runtime.database.write(
         lambda tx: answering.take_reply(tx, runtime.house, sms), urgent=True
     )
-    return Response(EMPTY_TWIML, media_type="text/xml")
+    return TwiML(EMPTY_TWIML)

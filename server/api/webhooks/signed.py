@@ -4,7 +4,7 @@ changes nothing and is answered 403."""
 import logging
 from typing import Annotated
 
-from fastapi import Depends, HTTPException, Request
+from fastapi import Depends, HTTPException, Request, Response
 from twilio.request_validator import RequestValidator
 
 from server.api.deps import RuntimeDep
@@ -12,6 +12,12 @@ from server.api.deps import RuntimeDep
 log = logging.getLogger(__name__)
 PREFIX = "/webhooks/twilio"
 MOST_BYTES = 64 * 1024
+
+
+class TwiML(Response):
+    """What we say in answer, in the provider's XML."""
+
+    media_type = "text/xml"
 
 
 async def signed_form(request: Request, runtime: RuntimeDep) -> dict[str, str]:

@@ -4,15 +4,19 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from server.api.answers import PROVIDER, fields
 from server.api.deps import RuntimeDep
 from server.api.webhooks.signed import PREFIX, FormDep
+from server.core.numbers import MOST
 from server.service import receipts
 
-router = APIRouter(prefix=PREFIX, tags=["webhooks"])
-MessageId = Annotated[int, Query(ge=1, le=2**53, description="our id of the message")]
+router = APIRouter(prefix=PREFIX, tags=["webhooks"], responses=PROVIDER)
+FORM = fields({}, {"MessageSid": "its id with the provider", "MessageStatus": "what became of it",
+                   "ErrorCode": "why it failed"})  # fmt: skip
+MessageId = Annotated[int, Query(ge=1, le=MOST, description="our id of the message")]
 
 
-@router.post("/status", status_code=204)
+@router.post("/status", status_code=204, openapi_extra=FORM)
 async def status(runtime: RuntimeDep, form: FormDep, m: MessageId) -> None:
     """What became of an SMS: in any order, repeated, or late."""
     state = receipts.PROVIDER_STATES.get(form.get("MessageStatus", ""))

@@ -8,22 +8,26 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from twilio.twiml.voice_response import VoiceResponse
 
+from server.api.answers import PROVIDER, fields
 from server.api.deps import RuntimeDep
-from server.api.webhooks.signed import PREFIX, FormDep
+from server.api.webhooks.signed import PREFIX, FormDep, TwiML
 from server.api.webhooks.status import MessageId
 from server.core import speech
 from server.core.messages import Subject, language
 from server.service import calls, receipts
 from server.service.calls import Said
 
-router = APIRouter(prefix=f"{PREFIX}/voice", tags=["webhooks"])
+router = APIRouter(prefix=f"{PREFIX}/voice", tags=["webhooks"], responses=PROVIDER)
+FORM = fields({}, {"CallSid": "the call's id with the provider", "AnsweredBy": "who picked up",
+                   "Digits": "the key", "CallStatus": "how the call fares",
+                   "ErrorCode": "why it failed"})  # fmt: skip
 KEY_WITHIN_S = 8
 """So long we wait for a key after the words: spectacles have to be found."""
 SAID_TIMES = 2
 Turn = Annotated[int, Query(ge=1, le=99, description="which question of this call")]
 
 
-@router.post("")
+@router.post("", response_class=TwiML, openapi_extra=FORM)
 async def words(runtime: RuntimeDep, form: FormDep, m: MessageId) -> Response:
     """Somebody, or something, picked up: the words of the call. A machine is hung up on."""
     answered_by = form.get("AnsweredBy", "")
@@ -33,7 +37,7 @@ async def words(runtime: RuntimeDep, form: FormDep, m: MessageId) -> Response:
     return _twiml(runtime.settings.public_url, said, m, 1)
 
 
-@router.post("/key")
+@router.post("/key", response_class=TwiML, openapi_extra=FORM)
 async def key(runtime: RuntimeDep, form: FormDep, m: MessageId, n: Turn) -> Response:
     """A key was pressed. Asked twice, it acts once and says the same."""
     call_id, digits = form.get("CallSid", ""), form.get("Digits", "")
@@ -43,7 +47,7 @@ async def key(runtime: RuntimeDep, form: FormDep, m: MessageId, n: Turn) -> Resp
     return _twiml(runtime.settings.public_url, said, m, n + 1)
 
 
-@router.post("/status", status_code=204)
+@router.post("/status", status_code=204, openapi_extra=FORM)
 async def status(runtime: RuntimeDep, form: FormDep, m: MessageId) -> None:
     """How a call fares: ringing, answered, over; busy, no answer, failed."""
     found = receipts.call_ended(form.get("CallStatus", ""), form.get("AnsweredBy", ""))
@@ -72,4 +76,4 @@ def _twiml(public_url: str, said: Said, message_id: int, turn: int) -> Response:
     elif said.words:
         answer.say(said.words, **voice)
     answer.hangup()
-    return Response(str(answer), media_type="text/xml")
+    return TwiML(str(answer))

@@ -11,7 +11,7 @@ from forms_fake import FormsFake
 from register_fake import STREET, RegisterFake
 from starlette.requests import Request
 
-from dashboards.reader import ActionRefused, Login, LoginError, User
+from dashboards.reader import ActionRefused, Begun, Login, LoginError, User
 
 NOW_MS = 1_773_439_800_000  # 2026-03-14 06:10 in Shanghai
 TOKEN = "k3Jx0pQ-8sVwYb2N_d7LrA"
@@ -463,6 +463,16 @@ class FakeReader(RegisterFake, AccountFake, FormsFake):
         if self.login_error:
             return self.login_error
         return Login(SESSION, "1.a.b") if password == "right" else LoginError("wrong")
+
+    elsewhere = ""
+
+    async def begin_elsewhere(self, following: str) -> Begun | LoginError:  # noqa: ARG002
+        return LoginError("provider_down")
+
+    async def finish_elsewhere(
+        self, note: str, request: Request  # noqa: ARG002
+    ) -> tuple[Login, str] | LoginError:
+        return LoginError("unproven")
 
     async def logout(self, request: Request) -> None:  # noqa: ARG002
         self.logouts += 1
