@@ -49,7 +49,7 @@ def upgrade(url: str, folder: Path, now: datetime, say: Callable[[str], None]) -
         except OSError as error:
             raise BackupError(f"no backup can be made in {folder}: {error.strerror}; name another "
                               "directory with --backups") from None  # fmt: skip
-        kept = folder / f"before-{need}-{now:%Y-%m-%dT%H%M%SZ}.backup"
+        kept = folder / f"before-{need}-{now:%Y-%m-%dT%H%M%S.%fZ}.backup"
         made = backup.make(url, kept)
         say(f"backup: {kept}, schema {made.revision}, {made.size} bytes")
     migrate.upgrade(url)
