@@ -60,6 +60,7 @@ from server.database import Database
 from server.feed import Broadcaster
 from server.ladders.keeping import LadderFile
 from server.outbox import Pace, Worker
+from server.resealing import Resealing
 from server.retention import Retention
 from server.runtime import Runtime
 from server.service import account_keeping, auditing, sweep
@@ -68,6 +69,7 @@ from server.service.house import House
 from server.service.locks import Locks
 from server.settings import Settings
 from server.takeover import Takeover
+from server.vault import Vault
 
 log = logging.getLogger(__name__)
 SECRET_LEAST = 16
@@ -107,9 +109,10 @@ def build(settings: Settings, clock: Clock | None = None) -> Runtime:
     if have != need:
         raise NotReady(f"the database is at revision {have}, this code needs {need}: "
                        "run `xunlou db upgrade`")  # fmt: skip
-    database = Database(settings.database_url, clock)
+    vault = vault_of(settings)
+    database = Database(settings.database_url, clock, vault)
     stop = asyncio.Event()
-    house = house_of(settings, secret.encode())
+    house = house_of(settings, secret.encode(), vault)
     locks = locks_of(settings)
     return Runtime(settings, clock, database, house, locks, stop, Broadcaster(database, stop))
 
@@ -152,7 +155,13 @@ def _secret(value: SecretStr | None) -> str:
     return value.get_secret_value() if value is not None else ""
 
 
-def house_of(settings: Settings, link_key: bytes) -> House:
+def vault_of(settings: Settings) -> Vault:
+    """The keys of notes that the settings name. Having none is a fault, and stops nothing."""
+    path = Path(settings.notes_keys_file) if settings.notes_keys_file else None
+    return Vault(_secret(settings.notes_keys), path, wanted=True)
+
+
+def house_of(settings: Settings, link_key: bytes, vault: Vault | None = None) -> House:
     """What the settings say of this installation. Raises NotReady when nobody could answer."""
     ways = Ways(settings.sms_two_way, settings.has_sms and settings.voice, settings.duty_phone)
     if not (ways.two_way or ways.calls or ways.phone):
@@ -164,7 +173,7 @@ def house_of(settings: Settings, link_key: bytes) -> House:
     ladder_file = LadderFile(Path(settings.ladder_file) if settings.ladder_file else None)
     return House(
         settings.public_url, link_key, ladder_file, ways, Night(starts, ends),
-        _secret(settings.terminal_secret),
+        _secret(settings.terminal_secret), vault or Vault(),
     )  # fmt: skip
 
 
@@ -193,6 +202,7 @@ async def running(runtime: Runtime, channel: Channel | None = None) -> AsyncIter
     tasks = [asyncio.create_task(w.run(runtime.stop)) for w in workers]
     tasks.append(asyncio.create_task(database.listen(runtime.stop)))
     tasks.append(asyncio.create_task(Retention(database, runtime.settings).run(runtime.stop)))
+    tasks.append(asyncio.create_task(Resealing(database).run(runtime.stop)))
     tasks.append(asyncio.create_task(Takeover(database).run(runtime.stop)))
     tasks.append(asyncio.create_task(runtime.feed.run()))
     seal_key = auditing.key_of(runtime.locks.key)

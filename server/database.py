@@ -35,6 +35,7 @@ from sqlalchemy.pool import QueuePool
 
 from server import metrics, wakeups
 from server.clock import Clock
+from server.vault import Vault
 from server.wakeups import Wire
 
 log = logging.getLogger(__name__)
@@ -88,6 +89,8 @@ class Tx:
     """What is still to be done in this transaction, right before its commit."""
     memo: dict[Any, Any] = field(default_factory=dict)
     """Facts read once that this transaction does not change."""
+    vault: Vault = field(default_factory=Vault)
+    """Seals and opens the notes that lead into homes; its keys are not in the database."""
 
     def real(self, span: timedelta) -> timedelta:
         """A span of our machinery's real time as the clock counts it (a demo runs faster)."""
@@ -228,6 +231,7 @@ def _sqlite_engine(url: str, *, writer: bool) -> Engine:
             "busy_timeout=30000",
             "temp_store=MEMORY",
             "cache_size=-32000",
+            "secure_delete=ON",  # what is erased or sealed is not left in the file's free space
             f"query_only={'OFF' if writer else 'ON'}",
         ):
             connection.execute(f"PRAGMA {pragma}")
@@ -281,9 +285,11 @@ def _may_try_again(error: DBAPIError) -> bool:
 class Database:
     """Runs use-cases and queries. One per process; `close()` it."""
 
-    def __init__(self, url: str, clock: Clock) -> None:
-        """`url`: an SQLAlchemy URL, `sqlite:///file` or `postgresql+psycopg://…`."""
+    def __init__(self, url: str, clock: Clock, vault: Vault | None = None) -> None:
+        """`url`: an SQLAlchemy URL, `sqlite:///file` or `postgresql+psycopg://…`. Without a `vault`
+        no note can be written, nor a sealed one read."""
         self.clock = clock
+        self.vault = vault or Vault()
         self.up_since = clock.now()
         self.bell = Bell()
         self.me = f"{secrets.randbits(31):08x}"
@@ -344,7 +350,8 @@ class Database:
         lots: list[Leased] = []
         try:
             with self.writer.begin() as conn:
-                tx = Tx(conn, self.clock.now(), self.clock.speed, up_since=self.up_since)
+                tx = Tx(conn, self.clock.now(), self.clock.speed, up_since=self.up_since,
+                        vault=self.vault)  # fmt: skip
                 try:
                     result = use_case(tx)
                     tx.finish()

@@ -29,6 +29,17 @@ class Settings(BaseSettings):
         description="What terminals' broker passwords are derived from; set by `xunlou up`. "
         "Without it no password is changed over the air",
     )
+    notes_keys: SecretStr | None = Field(
+        None,
+        description="Keys that access notes, health notes and places of keys are sealed under "
+        "([privacy](privacy.md#sealed-notes)), apart by commas; the first seals, all open. "
+        "`xunlou keys new` makes one. Without a key notes can't be written",
+    )
+    notes_keys_file: str = Field(
+        "",
+        description="A file of such keys, one a line, before those of the setting; read again when "
+        "it changes. `xunlou up` keeps its own, `notes.keys`",
+    )
     gateway_token: SecretStr | None = Field(
         None, description="Bearer token of the gateways. Required"
     )
@@ -165,11 +176,9 @@ class Settings(BaseSettings):
     )
 
     @field_validator(
-        "secret", "terminal_secret", "gateway_token", "api_token", "operator_password",
-        "twilio_auth_token",
-        "twilio_backup_auth_token", "deadman_url", "kiosk_token", "metrics_token",
-        "oidc_client_secret",
-        mode="before",
+        "secret", "terminal_secret", "notes_keys", "gateway_token", "api_token",
+        "operator_password", "twilio_auth_token", "twilio_backup_auth_token", "deadman_url",
+        "kiosk_token", "metrics_token", "oidc_client_secret", mode="before",
     )
     @classmethod
     def _empty_is_none(cls, value: object) -> object:

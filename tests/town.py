@@ -33,8 +33,10 @@ from server.channels.base import Channel
 from server.clock import Clock
 from server.database import Database
 from server.outbox import LEASE
+from server.resealing import everything
 from server.runtime import Runtime
 from server.settings import Settings
+from server.vault import Vault
 from xunlou.community import Community
 from xunlou.sample import guangdan
 from xunlou.seed import load
@@ -44,6 +46,7 @@ MARCH_14 = datetime(2026, 3, 14, 6, 10, tzinfo=GZ)
 ACCOUNT, TOKEN, SENDER = "AC" + "0" * 32, "a-token-of-the-tests", "+8610000000001"
 GATEWAY_TOKEN, API_TOKEN, PASSWORD = "gateway-token", "api-token", "a-long-password"
 SECRET = "a-secret-of-the-tests"
+NOTES_KEY = "dGVzdHMgc2VhbCB0aGVpciBub3RlcyB1bmRlciBpdCE="
 SETTLE_S = 10.0
 
 GRANNY = "gd-11-301"
@@ -351,6 +354,7 @@ def settings_for(
         sms_per_s=more.pop("sms_per_s", 0.0),
         session_idle_min=more.pop("session_idle_min", 60 * 24),
         session_hours=more.pop("session_hours", 24 * 7),
+        notes_keys=SecretStr(more.pop("notes_keys", NOTES_KEY)),
         **more,
         database_url=database_url,
         public_url=url,
@@ -380,8 +384,9 @@ def lay_out(folder: Path, hand: Hand, buildings: int = 12) -> tuple[str, Communi
 
     def fill(url: str) -> None:
         migrate.upgrade(url)
-        database = Database(url, Clock(source=hand))
+        database = Database(url, Clock(source=hand), Vault(NOTES_KEY))
         database.transact(lambda tx: load(tx.conn, community, tx.now))
+        everything(database)
         database.close()
 
     if postgres.chosen():

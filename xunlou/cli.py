@@ -77,6 +77,7 @@ def _add_ladder(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 def _with_accounts(parser: argparse.ArgumentParser, commands: Any) -> argparse.ArgumentParser:
     words.account(commands)
     words.audit(commands)
+    words.keys(commands)
     return parser
 
 
@@ -303,6 +304,12 @@ def _audit(args: argparse.Namespace) -> int:
     return audit.run(args, _database_url(args))
 
 
+def _keys(args: argparse.Namespace) -> int:
+    from xunlou import notes_keys
+
+    return notes_keys.run(args, _database_url(args))
+
+
 def _doctor(args: argparse.Namespace) -> int:
     from xunlou.doctor import run
 
@@ -313,7 +320,7 @@ COMMANDS = {
     "demo": _demo, "up": _up, "serve": _serve, "gateway": _gateway, "sim": _sim, "db": _db,
     "doctor": _doctor, "rehearse": _rehearse, "ladder": _ladder, "conformance": _conformance,
     "account": _account, "audit": _audit, "backup": _backup, "restore": _restore,
-    "register": _register, "upgrade": _upgrade,
+    "register": _register, "upgrade": _upgrade, "keys": _keys,
 }  # fmt: skip
 
 

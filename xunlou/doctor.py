@@ -16,6 +16,7 @@ from twilio.rest import Client
 
 from gateway.settings import GatewaySettings
 from server import migrate
+from server.app import vault_of
 from server.clock import Clock
 from server.database import Database
 from server.settings import Settings
@@ -23,6 +24,7 @@ from server.store import people
 from xunlou import broker_tls
 from xunlou.broker import find_mosquitto, login_works
 from xunlou.checkup import Finding, of_house
+from xunlou.notes_keys import counted
 
 BUILT = 1_790_000_000
 """Epoch seconds of autumn 2026: a clock that shows less has never been set."""
@@ -83,6 +85,27 @@ def check_sms(settings: Settings) -> Finding:
     return Finding("sms", True, f"account {settings.twilio_account_sid[:6]}… answers")
 
 
+def check_notes(settings: Settings) -> Finding:
+    """Every note on a way in or on health can be read and written: its key is here."""
+    vault = vault_of(settings)
+    advice = "put the key back (docs/privacy.md); an SOS goes out without it"
+    if vault.problem:
+        return Finding("notes", False, vault.problem, advice)
+    try:
+        if migrate.current(settings.database_url) != migrate.newest():
+            return Finding("notes", False, "not looked at", "mend the database first")
+        under, lost = counted(settings, vault)
+    except (SQLAlchemyError, OSError):
+        return Finding("notes", False, "not looked at", "mend the database first")
+    if lost:
+        return Finding("notes", False, f"{len(lost)} of {under.total()} can't be read: "
+                       "`xunlou keys show` says which", advice)
+    if under[""]:
+        return Finding("notes", False, f"{under['']} of {under.total()} stand in the clear",
+                       "a running server seals them within minutes; or: xunlou keys rotate")
+    return Finding("notes", True, f"{under.total()} sealed, all can be read")
+
+
 def check_clock(settings: Settings, now_s: Callable[[], float] = time.time) -> Finding:
     """The machine's clock has been set, and no demo time is left over."""
     if settings.clock:
@@ -141,6 +164,7 @@ def run(data: Path | None = None) -> int:
     findings = [
         check_broker(),
         check_database(settings),
+        check_notes(settings),
         check_sms(settings),
         check_clock(settings),
         check_zone(settings),

@@ -27,6 +27,9 @@ from server.clock import Clock
 from server.core import device_key
 from server.core.words import TerminalState
 from server.database import Database
+from server.resealing import everything
+from server.vault import Vault
+from xunlou import notes_keys
 from xunlou.broker import AmqttBroker, AnyBroker, make_broker
 from xunlou.broker_files import DEVICES_USER, GATEWAY_USER
 from xunlou.broker_tls import Tls, TlsError
@@ -80,6 +83,11 @@ class Place:
         path = self.directory / "devices.yaml"
         return path if path.exists() else None
 
+    @property
+    def notes_keys(self) -> Path:
+        """The keys that notes are sealed under; not in the database, nor in its backups."""
+        return notes_keys.key_file(self.directory)
+
     def environment(self) -> dict[str, str]:
         """What server and gateway are told."""
         return {
@@ -91,6 +99,7 @@ class Place:
             "XUNLOU_SERVER_URL": self.url,
             "XUNLOU_SECRET": self.keys.link_secret,
             "XUNLOU_TERMINAL_SECRET": self.keys.terminal_secret,
+            "XUNLOU_NOTES_KEYS_FILE": str(self.notes_keys),
             "XUNLOU_GATEWAY_TOKEN": self.keys.gateway_token,
             "XUNLOU_API_TOKEN": self.keys.api_token,
             "XUNLOU_MQTT_HOST": "127.0.0.1",
@@ -123,13 +132,21 @@ def free_port() -> int:
 
 
 def prepare(place: Place, community: Community | None) -> None:
-    """Migrate the database and, given a community, load it into an empty register."""
+    """Migrate the database, load a community into an empty register if one is given, and seal the
+    notes that are not yet. Raises NotEmpty."""
     place.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     migrate.upgrade(place.database_url)
-    if community is not None:
-        database = Database(place.database_url, Clock.parse(place.clock))
-        database.transact(lambda tx: load(tx.conn, community, tx.now))
-        database.close()
+    vault = Vault(path=notes_keys.kept(place.directory), wanted=True)
+    database = Database(place.database_url, Clock.parse(place.clock), vault)
+    try:
+        if community is not None:
+            database.transact(lambda tx: load(tx.conn, community, tx.now))
+    finally:
+        try:
+            if vault.current is not None:  # else staff hear of it, and everything runs
+                everything(database)
+        finally:
+            database.close()
 
 
 def terminal_users(place: Place) -> dict[str, str]:

@@ -19,6 +19,7 @@ from server.service.register.words import explained
 from server.settings import Settings
 from server.sheets.reading import Unreadable
 from server.sheets.writing import as_csv, as_xlsx
+from xunlou.notes_keys import vault_at
 
 ORDER = (Sheet.BUILDINGS, Sheet.OFFICES, Sheet.RESIDENTS)
 MOST_SHOWN = 200
@@ -30,7 +31,7 @@ def run(args: argparse.Namespace, url: str) -> int:
     if have != need:
         raise ValueError(f"the database is at revision {have}, this code needs {need}: "
                          "run `xunlou db upgrade`")  # fmt: skip
-    database = Database(url, Clock.parse(Settings().clock))
+    database = Database(url, Clock.parse(Settings().clock), vault_at(args.data))
     who = args.who or f"command ({getpass.getuser()})"
     try:
         return (_import if args.action == "import" else _export)(database, args, who)
@@ -58,7 +59,7 @@ def _import(database: Database, args: argparse.Namespace, who: str) -> int:
             file.taken(planner)
     else:
         with database.reader.connect() as conn:
-            file.dry_run(conn, database.clock.now())
+            file.dry_run(conn, database.clock.now(), database.vault.open)
     for change in file.changes[:MOST_SHOWN]:
         sign = "+" if change.what == "added" else "~"
         print(f"{sign} {change.line}: {change.title} {_fields(change.fields)}".rstrip())

@@ -1,4 +1,4 @@
-"""The words of `xunlou account …`, `xunlou audit …` and `xunlou rehearse …`.
+"""The words of `xunlou account …`, `audit …`, `rehearse …` and `keys …`.
 
 Apart from what they do: every process of the house reads the command line, and a gateway must not
 load the server for that.
@@ -68,3 +68,15 @@ def rehearse(commands: Any) -> None:
     begin.add_argument("--outcome", choices=sorted(OUTCOMES_OF_PEOPLE),
                        help="how its open alerts ended, as a person says it")
     begin.add_argument("--who", default="", help="your name, for the journal")
+
+
+def keys(commands: Any) -> None:
+    """The words of the command."""
+    parser = commands.add_parser("keys", help="keys that access and health notes are sealed under")
+    parser.add_argument("--data", type=Path, help="the directory given to `xunlou up`")
+    acts = parser.add_subparsers(dest="action", required=True, metavar="action")
+    acts.add_parser("new", help="print a new key, for XUNLOU_NOTES_KEYS")
+    acts.add_parser("show", help="which keys are here, what is sealed under which, what is lost")
+    acts.add_parser("rotate", help="a new key, and every note sealed anew; while everything runs")
+    forget = acts.add_parser("forget", help="take an old key out of the file; backups may need it")
+    forget.add_argument("id", help="as `show` prints it")

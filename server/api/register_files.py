@@ -12,6 +12,7 @@ from server.api.deps import Principal, RuntimeDep, needs
 from server.core.access import Right
 from server.core.columns import Sheet
 from server.runtime import Runtime
+from server.service.refusals import Refused
 from server.service.register import exporting
 from server.service.register.importing import Import
 from server.service.register.words import reason
@@ -48,15 +49,17 @@ async def take(
     """Compare a file with the register or take it, lot by lot. Raises Unreadable."""
     file = await asyncio.to_thread(Import.of, content)
     if dry_run:
-        now = runtime.clock.now()
-        await runtime.database.read(lambda c: file.dry_run(c, now))
+        now, opener = runtime.clock.now(), runtime.database.vault.open
+        await runtime.database.read(lambda c: file.dry_run(c, now, opener))
         return file
     for lot in file.lots():
-        file.taken(
-            await runtime.database.write(
+        try:
+            planner = await runtime.database.write(
                 lambda tx, lot=lot: file.take(tx, lot, who=who, why=why, via=via)  # type: ignore[misc]
             )
-        )
+        except Refused as error:  # there is no key for its notes
+            raise Unreadable(str(error), zh=error.words["zh"]) from error
+        file.taken(planner)
     return file
 
 

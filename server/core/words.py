@@ -178,5 +178,7 @@ class Fault(StrEnum):
     """One of the community's rounds can't be read; the others hold."""
     ROUND_UNREPORTED = "round_unreported"
     """Houses of a round that neither steward has reported; one quiet entry a round."""
+    NOTES_LOCKED = "notes_locked"
+    """Notes on ways in and health can't be read or written: their key is not here."""
     TERMINAL_LEFT_BEHIND = "terminal_left_behind"
     """The terminal of a resident who is no longer watched still speaks."""

@@ -1,5 +1,7 @@
 """What people do to an alert: staff at the desk, stewards by SMS or on their page."""
 
+from typing import Any
+
 from sqlalchemy import RowMapping
 
 from server.core import alerts as core
@@ -7,7 +9,7 @@ from server.core.replies import Action
 from server.core.texts import WORDS
 from server.core.words import OUTCOMES_OF_PEOPLE, Kind, Outcome, Role
 from server.database import Tx
-from server.service import effects, parents, walks
+from server.service import effects, notes, parents, walks
 from server.service.house import House
 from server.service.refusals import Refused, Unknown
 from server.store import alerts, journal, people
@@ -110,8 +112,9 @@ def outcome_of(text: str | None) -> Outcome:
 
 def look_at_access(
     tx: Tx, resident_id: int, *, who: str, why: str, alert_id: int | None = None
-) -> tuple[RowMapping, list[RowMapping]]:
-    """The way into a resident's home, and who holds a key. Every look is journalled: who, why."""
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The way into a resident's home, and who holds a key, with their notes open. Every look is
+    journalled: who, why. A note that can't be read says so in its place."""
     resident = people.resident(tx.conn, resident_id)
     if resident is None:
         raise Unknown(f"there is no resident {resident_id}")
@@ -119,4 +122,8 @@ def look_at_access(
         tx, "access_looked_at", building_id=resident["building_id"], flat_id=resident["flat_id"],
         alert_id=alert_id, by=who, why=why[:200],
     )  # fmt: skip
-    return resident, list(people.key_holders(tx.conn, resident_id))
+    holders = people.key_holders(tx.conn, resident_id)
+    return (
+        notes.of_resident(tx.vault, resident),
+        [notes.of_assignment(tx.vault, holder) for holder in holders],
+    )

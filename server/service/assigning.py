@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from server.core.words import Role
 from server.database import Tx
-from server.service import history
+from server.service import history, notes
 from server.service.history import Via
 from server.service.refusals import Refused, Unknown
 from server.store import assigning, journal, people
@@ -73,9 +73,12 @@ def assign(tx: Tx, wanted: Wanted, *, who: str, why: str, via: str = Via.API) ->
     else:
         assignment_id = assigning.add(
             tx.conn, person_id=person_id, role=wanted.role.value, position=position,
-            key_place=wanted.key_place if wanted.role is Role.KEY_HOLDER else "",
-            absent_until=absent_until, **place,
+            key_place="", absent_until=absent_until, **place,
         )  # fmt: skip
+        if wanted.role is Role.KEY_HOLDER and wanted.key_place:
+            # Sealed for its row, so the row comes first.
+            sealed = notes.seal(tx, "assignment.key_place", assignment_id, wanted.key_place)
+            assigning.set_key_place(tx.conn, assignment_id, sealed)
     _note(tx, "assigned", wanted.role, place, person_id, who, why,
           was=taken["person_id"] if taken else None)  # fmt: skip
     before = history.contact(people.person(tx.conn, taken["person_id"])) if taken else None

@@ -10,6 +10,7 @@ from datetime import datetime, tzinfo
 from server.core.ladder import Ladder, Night, Policy, at_night
 from server.core.messages import Ways
 from server.ladders.keeping import LadderFile
+from server.vault import Vault
 
 TOKEN_CHARACTERS = 22
 """128 bits in URL-safe base64."""
@@ -19,7 +20,8 @@ PLACEHOLDER = "*" * TOKEN_CHARACTERS
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """Public address, link key, ladder file, ways to answer. Built once, in server/app.py."""
+    """Public address, link key, ladder file, ways to answer, keys of notes. Built once, in
+    server/app.py."""
 
     public_url: str
     link_key: bytes = field(repr=False)
@@ -29,6 +31,7 @@ class House:
     night: Night = field(default_factory=Night)
     terminal_secret: str = field(default="", repr=False)
     """What terminals' passwords are derived from; empty where they are not ours to make."""
+    vault: Vault = field(default_factory=Vault)
 
     @property
     def ladders(self) -> Mapping[str, Ladder]:

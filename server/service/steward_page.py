@@ -4,6 +4,7 @@ Before accepting: where, what, since when, who else. After: name, way in, key ho
 changes an alert; each look at the way in is journalled.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -143,7 +144,7 @@ def _way_in(tx: Tx, page: Page) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _holder(row: RowMapping) -> dict[str, str]:
+def _holder(row: Mapping[str, Any]) -> dict[str, str]:
     return {"name": row["name"], "phone": row["phone"], "where": row["key_place"]}
 
 

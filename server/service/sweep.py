@@ -263,6 +263,7 @@ OF_THE_LADDER = {
     "duty": Fault.LADDER_BROKEN,  # nobody at all stands at the ladders' end
     "rota": Fault.ROTA_GAP,
     "rounds": Fault.ROUNDS_BROKEN,
+    "notes": Fault.NOTES_LOCKED,  # no ladder needs them, whoever goes to the door does
 }
 
 
@@ -271,6 +272,8 @@ def _ladder_faults(conn: Connection, house: House, now: datetime) -> dict[str, s
     found = {}
     if problems := house.ladder_file.problems:
         found["file"] = problems[0]
+    if locked := house.vault.problem:
+        found["notes"] = locked
     community = people.community(conn)
     if community is None:
         return found

@@ -89,6 +89,12 @@ def replace(
     conn.execute(statement.values(person_id=person_id, absent_until=absent_until))
 
 
+def set_key_place(conn: Connection, assignment_id: int, sealed: str) -> None:
+    """Where the key is kept, as it is stored."""
+    statement = update(ASSIGNMENT).where(ASSIGNMENT.c.id == assignment_id)
+    conn.execute(statement.values(key_place=sealed))
+
+
 def remove(conn: Connection, assignment_id: int) -> None:
     """Take a person off a target."""
     conn.execute(delete(ASSIGNMENT).where(ASSIGNMENT.c.id == assignment_id))

@@ -499,7 +499,7 @@ def key_holders(conn: Connection, resident_id: int) -> Sequence[RowMapping]:
     """Who holds a key to a resident's door, and where it is."""
     return (
         conn.execute(
-            select(PERSON.c.name, PERSON.c.phone, ASSIGNMENT.c.key_place)
+            select(ASSIGNMENT.c.id, PERSON.c.name, PERSON.c.phone, ASSIGNMENT.c.key_place)
             .join(PERSON, PERSON.c.id == ASSIGNMENT.c.person_id)
             .where(ASSIGNMENT.c.resident_id == resident_id)
             .where(ASSIGNMENT.c.role == Role.KEY_HOLDER)

@@ -65,7 +65,7 @@ def main() -> None:
             begun = time.perf_counter()
             again = Import.of(content)
             with database.reader.connect() as conn:
-                again.dry_run(conn, database.clock.now())
+                again.dry_run(conn, database.clock.now(), database.vault.open)
             compared_s = time.perf_counter() - begun
             database.close()
             assert file.counts == {"added": RESIDENTS}

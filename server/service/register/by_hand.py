@@ -51,7 +51,8 @@ def _row(sheet: Sheet, given: Cells) -> tuple[Row, dict[str, str]]:
 def _plan(tx: Tx, sheet: Sheet, given: Cells, said: Said) -> tuple[Planner, str]:
     """The draft of a form, and whether it adds, changes or leaves. Raises Misfit."""
     row, names = _row(sheet, given)
-    planner = Planner(pictures.load(tx.conn, [row], tx.now), said.who, said.why)
+    picture = pictures.load(tx.conn, [row], tx.now)
+    planner = Planner(picture, tx.vault.open, said.who, said.why)
     outcome = planner.plan(row)
     if row.problems:
         found: dict[str, Mapping[str, str]] = {}

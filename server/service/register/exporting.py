@@ -5,7 +5,7 @@ way the export is in the journal, with who.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping
@@ -33,18 +33,36 @@ def export(
     if secrets and len(why) < LEAST_REASON:
         raise Refused("access and health notes leave only for a reason; give one",
                       zh="导出进门办法和健康提示要写明理由。")  # fmt: skip
-    found = [_table(tx.conn, sheet, lang, secrets, scope) for sheet in
+    lost: list[str] = []
+
+    def opened(what: str, row_id: int, stored: str) -> str:
+        text = tx.vault.open(what, row_id, stored) if secrets else ""
+        if text is None:
+            lost.append(what)
+        return text or ""
+
+    found = [_table(tx.conn, sheet, lang, secrets, scope, opened) for sheet in
              (Sheet.BUILDINGS, Sheet.OFFICES, Sheet.RESIDENTS)]  # fmt: skip
+    if lost:  # an empty cell would say that there is none
+        raise Refused(f"{len(lost)} notes can't be read here: put their key back, or export without"
+                      " access and health notes",
+                      zh=f"有{len(lost)}条进门办法或健康提示读不出来(缺少密钥),"
+                      "请先补回密钥,或不导出这些内容。")  # fmt: skip
     journal.note(
         tx, "register_exported", residents=len(found[2].rows), secrets=secrets, by=who, why=why
     )
     return found
 
 
-def _table(conn: Connection, sheet: Sheet, lang: str, secrets: bool, scope: Scope) -> Table:
+Notes = Callable[[str, int, str], str]
+
+
+def _table(
+    conn: Connection, sheet: Sheet, lang: str, secrets: bool, scope: Scope, opened: Notes
+) -> Table:
     lines = {
         Sheet.BUILDINGS: _buildings, Sheet.OFFICES: _offices, Sheet.RESIDENTS: _residents
-    }[sheet](conn, lang, scope)  # fmt: skip
+    }[sheet](conn, lang, scope, opened)  # fmt: skip
     columns: list[tuple[str, Column, int]] = []
     shown = [c for c in COLUMNS[sheet] if secrets or not c.secret]
     for column in shown:
@@ -65,7 +83,9 @@ def _table(conn: Connection, sheet: Sheet, lang: str, secrets: bool, scope: Scop
     return Table(TITLES[sheet][lang == "en"], headings, rows)
 
 
-def _behind(people: Sequence[RowMapping], roles: Mapping[Role, str]) -> dict[str, str]:
+def _behind(
+    people: Sequence[RowMapping], roles: Mapping[Role, str], opened: Notes
+) -> dict[str, str]:
     """Cells of contacts, the first of a role without a number."""
     line: dict[str, str] = {}
     count: defaultdict[str, int] = defaultdict(int)
@@ -78,11 +98,13 @@ def _behind(people: Sequence[RowMapping], roles: Mapping[Role, str]) -> dict[str
         line[f"{base}{tail}"] = p["name"]
         line[f"{base}_phone{tail}"] = cells.phone_text(p["phone"])
         if p["role"] == Role.KEY_HOLDER:
-            line[f"key_place{tail}"] = p["key_place"]
+            line[f"key_place{tail}"] = opened("assignment.key_place", p["id"], p["key_place"])
     return line
 
 
-def _buildings(conn: Connection, _lang: str, scope: Scope) -> list[dict[str, str]]:
+def _buildings(
+    conn: Connection, _lang: str, scope: Scope, opened: Notes
+) -> list[dict[str, str]]:
     communities = {c["id"]: c for c in store.communities(conn)}
     found = [b for b in store.all_buildings(conn) if scope.shows(b["id"])]
     behind: defaultdict[int, list[RowMapping]] = defaultdict(list)
@@ -98,11 +120,13 @@ def _buildings(conn: Connection, _lang: str, scope: Scope) -> list[dict[str, str
                 place = "head" if a["position"] == 1 else "second"
                 line[place] = a["name"]
                 line[f"{place}_phone"] = cells.phone_text(a["phone"])
-        lines.append(line | _behind(behind[b["id"]], {Role.SUBSTITUTE: "substitute"}))
+        lines.append(line | _behind(behind[b["id"]], {Role.SUBSTITUTE: "substitute"}, opened))
     return lines
 
 
-def _offices(conn: Connection, lang: str, scope: Scope) -> list[dict[str, str]]:
+def _offices(
+    conn: Connection, lang: str, scope: Scope, _opened: Notes
+) -> list[dict[str, str]]:
     theirs = {b["community_id"] for b in store.all_buildings(conn) if scope.shows(b["id"])}
     everywhere = scope.buildings is None
     return [
@@ -118,7 +142,9 @@ _OF_RESIDENT = {
 }  # fmt: skip
 
 
-def _residents(conn: Connection, lang: str, scope: Scope) -> list[dict[str, str]]:
+def _residents(
+    conn: Connection, lang: str, scope: Scope, opened: Notes
+) -> list[dict[str, str]]:
     found = [r for r in store.all_residents(conn) if scope.shows(r["building_id"])]
     ids = [r["id"] for r in found]
     behind: defaultdict[int, list[RowMapping]] = defaultdict(list)
@@ -137,8 +163,10 @@ def _residents(conn: Connection, lang: str, scope: Scope) -> list[dict[str, str]
             "sex": cells.word_for(r["sex"], cells.SEX, lang),
             "living": cells.word_for(r["living"], cells.LIVING, lang),
             "risk_class": r["risk_class"], "phone": _phone(r["phone"]),
-            "terminal": terminals.get(r["id"], ""), "risks": r["risks"],
-            "access_notes": r["access_notes"], **_behind(behind[r["id"]], _OF_RESIDENT),
+            "terminal": terminals.get(r["id"], ""),
+            "risks": opened("resident.risks", r["id"], r["risks"]),
+            "access_notes": opened("resident.access_notes", r["id"], r["access_notes"]),
+            **_behind(behind[r["id"]], _OF_RESIDENT, opened),
         }  # fmt: skip
 
     return [line(r) for r in found]

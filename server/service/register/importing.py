@@ -21,6 +21,7 @@ from server.service.register.saving import save
 from server.service.register.words import explained
 from server.sheets.reading import Table, tables
 from server.sheets.writing import as_xlsx
+from server.vault import Opener
 
 LOT = 100
 REASONS = ("行", "原因 Reason")
@@ -63,13 +64,13 @@ class Import:
             found += [rows[n : n + LOT] for n in range(0, len(rows), LOT)]
         return found
 
-    def dry_run(self, conn: Connection, now: datetime) -> None:
-        """Compare all rows with what is registered; nothing is written."""
-        self.taken(_planned(conn, self.rows, now, "", ""))
+    def dry_run(self, conn: Connection, now: datetime, opener: Opener) -> None:
+        """Compare all rows with what is registered; nothing is written. `opener`: opens notes."""
+        self.taken(_planned(conn, self.rows, now, opener, "", ""))
 
     def take(self, tx: Tx, lot: Sequence[Row], *, who: str, why: str, via: str) -> Planner:
         """Write one lot; `taken` afterwards adds it to the report, once it is committed."""
-        planner = _planned(tx.conn, lot, tx.now, who, why)
+        planner = _planned(tx.conn, lot, tx.now, tx.vault.open, who, why)
         save(tx, planner.picture, planner.draft, who=who, why=why, via=via)
         return planner
 
@@ -101,9 +102,9 @@ class Import:
 
 
 def _planned(
-    conn: Connection, rows: Sequence[Row], now: datetime, who: str, why: str
+    conn: Connection, rows: Sequence[Row], now: datetime, opener: Opener, who: str, why: str
 ) -> Planner:
-    planner = Planner(pictures.load(conn, rows, now), who, why)
+    planner = Planner(pictures.load(conn, rows, now), opener, who, why)
     for row in rows:
         row.problems = list(row.of_file)  # planned anew when another writer was first
         planner.outcomes[planner.plan(row)] += 1

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from datetime import date
 from typing import Any
 
+from sqlalchemy import RowMapping
+
 from server.core import cells, rounds
 from server.core.cells import Bad, Why
 from server.core.columns import COLUMNS, Sheet
@@ -26,6 +28,7 @@ from server.service.register.picture import (
     door,
 )
 from server.service.register.rows import Contact, Problem, Row
+from server.vault import Opener
 
 SECRETS = frozenset(c.key for c in COLUMNS[Sheet.RESIDENTS] if c.secret)
 ADDED, CHANGED, LEFT, REJECTED = "added", "changed", "left", "rejected"
@@ -35,10 +38,12 @@ _PLAIN = ("name", "birth_date", "sex", "living", "phone", "risks", "access_notes
 
 class Planner:
     """Plans rows over one picture into one draft. `who` and `why` stand beside an overruled
-    class."""
+    class. `opener` opens the notes that are registered, to compare them: one that can't be opened
+    differs from whatever a row says."""
 
-    def __init__(self, picture: Picture, who: str, why: str) -> None:
+    def __init__(self, picture: Picture, opener: Opener, who: str, why: str) -> None:
         self.picture = picture
+        self._open = opener
         self.draft = Draft()
         self.notes: list[Problem] = []
         self.outcomes: Counter[str] = Counter()
@@ -277,7 +282,7 @@ class Planner:
         changed = {}
         for key in _PLAIN:
             new = row.get(key)
-            if new is not None and new != _as_read(key, was[key]):
+            if new is not None and new != self._as_read(key, was, f"resident.{key}"):
                 changed[key] = (was[key], new)
         values: dict[str, Any] = {key: new for key, (_, new) in changed.items()}
         if "name" in values:
@@ -337,11 +342,21 @@ class Planner:
                 continue
             held = own.contacts[key]
             place = contact.key_place
-            if held is None or place is None or place == _as_read("key_place", held["key_place"]):
+            if held is None or place is None:
+                continue
+            if place == self._as_read("key_place", held, "assignment.key_place"):
                 continue
             self.draft.key_places[held["id"]] = {"key_place": place}
             secret = {"key_place": (held["key_place"], place)}
             self._note(row, ("resident", own), title, CHANGED, secret)
+
+    def _as_read(self, key: str, was: RowMapping, what: str) -> Any:
+        """What a stored value would be after it went out and came in again."""
+        stored = self._open(what, was["id"], was[key]) if key in SECRETS else was[key]
+        if stored is not None and key in ("name", *cells.PROSE):
+            kept = cells.clean(stored, as_written=True)
+            return cells.name(kept) if key == "name" else kept
+        return stored
 
     def _person(self, phone: str, name: str, lang: str = "zh") -> None:
         if phone not in self.picture.persons:
@@ -365,11 +380,3 @@ def _who_is(contact: Contact) -> str:
 
 def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else value
-
-
-def _as_read(key: str, stored: Any) -> Any:
-    """What a stored value would be after it went out and came in again."""
-    if key in ("name", *cells.PROSE):
-        kept = cells.clean(stored, as_written=True)
-        return cells.name(kept) if key == "name" else kept
-    return stored

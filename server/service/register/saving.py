@@ -7,6 +7,7 @@ from server.core.rounds import BUILT_IN
 from server.core.words import Role
 from server.database import Tx
 from server.service.history import Via
+from server.service.notes import OF_RESIDENT, sealed_values
 from server.service.register.picture import Draft, NewAssignment, Picture, Resident
 from server.store import journal, people
 from server.store import register as store
@@ -76,16 +77,23 @@ def _residents(
     doors: dict[tuple[int, str], int],
 ) -> dict[int, int]:
     """The new residents' ids by their place in the draft."""
-    rows, places = [], {}
+    rows, places, noted = [], {}, {}
     for own, values in draft.residents:
         flat = picture.flats[own.door]
         building_id = houses[own.door[0]]
         flat_id = flat.id if flat.id is not None else doors[building_id, flat.label]
-        rows.append({**values, "building_id": building_id, "flat_id": flat_id})
+        # A note is sealed for its row, so the rows come first.
+        rows.append({**values, **dict.fromkeys(OF_RESIDENT, ""), "building_id": building_id,
+                     "flat_id": flat_id})  # fmt: skip
         places[flat_id, own.name] = own.place  # one name is once behind a door: doubles are refused
+        noted[own.place] = {name: values[name] for name in OF_RESIDENT if values[name]}
     made = store.add(tx.conn, t.Resident, rows, "id", "flat_id", "name")
-    store.change(tx.conn, t.Resident, draft.resident_changes)
-    return {places[r["flat_id"], r["name"]]: r["id"] for r in made}
+    ids = {places[r["flat_id"], r["name"]]: int(r["id"]) for r in made}
+    changes = {**draft.resident_changes, **{ids[place]: kept for place, kept in noted.items()}}
+    store.change(tx.conn, t.Resident, {
+        row_id: sealed_values(tx, "resident", row_id, kept) for row_id, kept in changes.items()
+    })  # fmt: skip
+    return ids
 
 
 def _terminals(tx: Tx, draft: Draft, whose: dict[str, int]) -> None:
@@ -116,11 +124,22 @@ def _assignments(
             "community_id": community_id if office else None,
             "building_id": houses[a.building] if a.building is not None else None,
             "resident_id": id_of(a.resident) if a.resident is not None else None,
-            "key_place": a.key_place, "absent_until": away.get(person_id),
+            "key_place": "", "absent_until": away.get(person_id),
         }  # fmt: skip
 
-    store.add(conn, t.Assignment, [row(a) for a in draft.assignments])
+    made = store.add(conn, t.Assignment, [row(a) for a in draft.assignments],
+                     "id", "person_id", "resident_id", "role")  # fmt: skip
+    kept_at = {
+        (persons[a.phone], id_of(a.resident), a.role.value): a.key_place
+        for a in draft.assignments if a.resident is not None and a.key_place
+    }  # fmt: skip
     changes: dict[int, dict[str, Any]] = dict(draft.key_places)
+    for new in made:
+        if place := kept_at.get((new["person_id"], new["resident_id"], new["role"])):
+            changes[new["id"]] = {"key_place": place}
+    changes = {
+        row_id: sealed_values(tx, "assignment", row_id, kept) for row_id, kept in changes.items()
+    }
     for assignment_id, phone in draft.replaced:
         changes[assignment_id] = {
             "person_id": persons[phone], "absent_until": away.get(persons[phone])
