@@ -49,6 +49,11 @@ class RegisterReader(Protocol):
         is logged with `who` and `reason`."""
         ...
 
+    async def consent(self, who: str, resident_id: int, fields: Mapping[str, str]) -> None:
+        """Write down a consent (`purpose`, `given_by`, `how`), or with `reason` take it back.
+        Raises ActionRefused; LookupError: no such resident."""
+        ...
+
     async def contact_card(self, resident_id: int) -> Mapping[str, Any] | None:
         """What the paper on the door says: {building, floor, label, stewards, duty, rounds …}."""
         ...

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from fastapi import APIRouter, HTTPException, Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from dashboards.alert_page import LEAST_REASON, staff_form
-from dashboards.reader import Reader, User
+from dashboards.reader import ActionRefused, Reader, User
+from dashboards.render import request_lang
 from dashboards.staff import for_staff, number_of, staff_page
 
 MOST_WORDS: Final = 60
@@ -59,6 +60,23 @@ def router(reader: Reader) -> APIRouter:
         found = await reader.resident_access(user.name, number_of(resident_id), reason)
         return await _resident(reader, request, user, resident_id, access=found)
 
+    @routes.post("/residents/{resident_id}/consent")
+    async def consent(request: Request, resident_id: str) -> Response:
+        user, form = await staff_form(
+            reader, request, ("purpose", "given_by", "how"), "register"
+        )
+        return await _consent(reader, request, user, resident_id, form)
+
+    @routes.post("/residents/{resident_id}/withdraw")
+    async def withdraw(request: Request, resident_id: str) -> Response:
+        user, form = await staff_form(reader, request, ("purpose", "reason"), "register")
+        form["reason"] = " ".join(form["reason"].split())[:200]
+        if len(form["reason"]) < LEAST_REASON:
+            return await _resident(
+                reader, request, user, resident_id, status=422, failure="reason"
+            )
+        return await _consent(reader, request, user, resident_id, form)
+
     @routes.get("/residents/{resident_id}/card")
     async def card(request: Request, resident_id: str) -> Response:
         async def answer(user: User) -> Response:
@@ -87,6 +105,18 @@ async def _list(
     return staff_page(request, "residents.html", user, facts)
 
 
+async def _consent(
+    reader: Reader, request: Request, user: User, resident_id: str, form: Mapping[str, str]
+) -> Response:
+    try:
+        await reader.consent(user.name, number_of(resident_id), form)
+    except LookupError as error:
+        raise HTTPException(404) from error
+    except ActionRefused as refused:
+        return await _resident(reader, request, user, resident_id, status=409, refused=refused)
+    return RedirectResponse(f"/residents/{number_of(resident_id)}#consents", 303)
+
+
 async def _resident(
     reader: Reader,
     request: Request,
@@ -95,6 +125,7 @@ async def _resident(
     *,
     status: int = 200,
     failure: str | None = None,
+    refused: ActionRefused | None = None,
     access: Mapping[str, Any] | None = None,
 ) -> Response:
     found = await reader.resident(number_of(resident_id))
@@ -108,6 +139,7 @@ async def _resident(
         "contacts": contacts,
         "most": max((d["n"] for d in found["days"]), default=0) or 1,
         "failure": failure,
+        "refused": refused.message(request_lang(request)) if refused else None,
         "access": access,
         "tz": found["tz"],
         "now_ms": found["now_ms"],

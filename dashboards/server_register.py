@@ -9,15 +9,16 @@ from typing import Any
 
 from fastapi import HTTPException
 
-from dashboards.reader import User
+from dashboards.reader import ActionRefused, User
 from dashboards.register_reader import FileRefused, Kiosk, ReportRefused
 from server import building_detail, report, resident_detail
 from server.api import register_files
 from server.core.access import EVERYWHERE, Right
+from server.core.consent import GivenBy, How, Purpose
 from server.core.reports import BadPeriod
 from server.database import Tx
 from server.runtime import Runtime
-from server.service import acting
+from server.service import acting, consenting
 from server.service.refusals import Refused
 from server.service.register import exporting
 from server.sheets.reading import Unreadable
@@ -79,6 +80,27 @@ class ServerRegister:
             return await self._runtime.database.write(run)
         except acting.Unknown:
             return None
+
+    async def consent(self, who: str, resident_id: int, fields: Mapping[str, str]) -> None:
+        """Write a consent down, or take it back."""
+        house, reason = self._runtime.house, fields.get("reason")
+
+        def run(tx: Tx) -> None:
+            purpose = Purpose(fields["purpose"])
+            if reason is not None:
+                consenting.withdraw(tx, house, resident_id, purpose, who=who, why=reason)
+            else:
+                by, how = GivenBy(fields["given_by"]), How(fields["how"])
+                consenting.give(tx, resident_id, purpose, by, how, who=who)
+
+        try:
+            await self._runtime.database.write(run)
+        except acting.Unknown as error:
+            raise LookupError(resident_id) from error
+        except acting.Refused as error:
+            raise ActionRefused(error.words) from error
+        except ValueError as error:  # no words of our form
+            raise ActionRefused({"zh": "请重新选择。", "en": "Choose again."}) from error
 
     async def contact_card(self, resident_id: int) -> Json | None:
         """What hangs on the door."""

@@ -35,6 +35,7 @@ from server.api import (
     ladder,
     measures,
     people,
+    privacy,
     refusals,
     register,
     register_files,
@@ -244,7 +245,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.add_exception_handler(RequestValidationError, answers.not_understood)
     resources = (
         health, measures, signals, sight, alerts, register, register_files, addresses,
-        terminals, absences, people, rounds, ladder, feed, inbound, status, voice,
+        terminals, absences, people, privacy, rounds, ladder, feed, inbound, status, voice,
     )  # fmt: skip
     for resource in resources:
         app.include_router(resource.router)

@@ -18,7 +18,7 @@ from server.core.access import EVERYWHERE, Scope
 from server.core.risk import age_on, risk_class
 from server.core.windows import Window
 from server.core.words import Role
-from server.store import addresses, batteries, doors, history, people
+from server.store import addresses, batteries, consents, doors, history, people
 from server.store.people import CommunityFacts
 from server.tables import EPOCH, to_ms
 
@@ -61,6 +61,15 @@ def _alert(row: RowMapping) -> Json:
         "test": row["test"], "fault": row["fault"], "opened_ms": to_ms(row["opened_at"]),
         # On a worklist the resident's own outcome counts, not that of the walk.
         "outcome": row["item_outcome"] if row["kind"] == "missed" else row["outcome"],
+    }  # fmt: skip
+
+
+def _consent(row: RowMapping) -> Json:
+    return {
+        "purpose": row["purpose"], "given_by": row["given_by"], "how": row["how"],
+        "given_ms": to_ms(row["given_at"]), "recorded_by": row["recorded_by"],
+        "withdrawn_ms": to_ms(row["withdrawn_at"]) if row["withdrawn_at"] else None,
+        "withdrawn_by": row["withdrawn_by"],
     }  # fmt: skip
 
 
@@ -138,6 +147,7 @@ def detail(conn: Connection, resident_id: int, now: datetime) -> Json | None:
         "marks": past.of(resident_id),
         "days": _active_days(conn, community, row, now),
         "absences": [e for e in entries if e["kind"] in ABSENCE],
+        "consents": [_consent(c) for c in consents.of(conn, resident_id)],
         "looks": [e for e in entries if e["kind"] == LOOKED],
         "open": [a for a in about if a["state"] != "resolved"],
         "past": [a for a in about if a["state"] == "resolved"],

@@ -173,7 +173,8 @@ class Resident(SQLModel, table=True):
               postgresql_where=text("state = 'paused'")),
     )
     id: int | None = _id()
-    flat_id: int = Field(foreign_key="flat.id", index=True)
+    flat_id: int | None = Field(default=None, foreign_key="flat.id", index=True)
+    """None: erased. Only what figures count is left (server/service/erasing.py)."""
     building_id: int = Field(foreign_key="building.id", index=True)
     name: str
     birth_date: date
@@ -194,6 +195,27 @@ class Resident(SQLModel, table=True):
     ended_how: str | None = None
     sounds: str = ""
     """The name in pinyin, whole and by initials, for the search (server/pinyin.py)."""
+
+
+class Consent(SQLModel, table=True):
+    """What a resident has agreed to (`purpose`: core/consent.py), who said so (`given_by`) and in
+    which form (`how`), who wrote it down, and when it was withdrawn. Kept as proof."""
+
+    __table_args__ = (
+        # One standing consent a resident and purpose.
+        Index("ux_consent_standing", "resident_id", "purpose", unique=True,
+              sqlite_where=text("withdrawn_at IS NULL"),
+              postgresql_where=text("withdrawn_at IS NULL")),
+    )
+    id: int | None = _id()
+    resident_id: int = Field(foreign_key="resident.id")
+    purpose: str
+    given_by: str
+    how: str
+    given_at: datetime = _at(nullable=False)
+    recorded_by: str
+    withdrawn_at: datetime | None = _at()
+    withdrawn_by: str | None = None
 
 
 class RegisterChange(SQLModel, table=True):
@@ -428,7 +450,7 @@ class AlertItem(SQLModel, table=True):
     __tablename__ = "alert_item"
     alert_id: int = Field(foreign_key="alert.id", primary_key=True)
     resident_id: int = Field(foreign_key="resident.id", primary_key=True, index=True)
-    flat_id: int = Field(foreign_key="flat.id")
+    flat_id: int | None = Field(default=None, foreign_key="flat.id")
     label: str
     outcome: str | None = None
     after_absence: datetime | None = _at()

@@ -78,6 +78,7 @@ def _with_accounts(parser: argparse.ArgumentParser, commands: Any) -> argparse.A
     words.account(commands)
     words.audit(commands)
     words.keys(commands)
+    words.person(commands)
     return parser
 
 
@@ -310,6 +311,12 @@ def _keys(args: argparse.Namespace) -> int:
     return notes_keys.run(args, _database_url(args))
 
 
+def _person(args: argparse.Namespace) -> int:
+    from xunlou import person
+
+    return person.run(args, _database_url(args))
+
+
 def _doctor(args: argparse.Namespace) -> int:
     from xunlou.doctor import run
 
@@ -320,7 +327,7 @@ COMMANDS = {
     "demo": _demo, "up": _up, "serve": _serve, "gateway": _gateway, "sim": _sim, "db": _db,
     "doctor": _doctor, "rehearse": _rehearse, "ladder": _ladder, "conformance": _conformance,
     "account": _account, "audit": _audit, "backup": _backup, "restore": _restore,
-    "register": _register, "upgrade": _upgrade, "keys": _keys,
+    "register": _register, "upgrade": _upgrade, "keys": _keys, "person": _person,
 }  # fmt: skip
 
 

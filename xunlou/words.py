@@ -1,4 +1,4 @@
-"""The words of `xunlou account …`, `audit …`, `rehearse …` and `keys …`.
+"""The words of `xunlou account …`, `audit …`, `rehearse …`, `keys …` and `person …`.
 
 Apart from what they do: every process of the house reads the command line, and a gateway must not
 load the server for that.
@@ -80,3 +80,19 @@ def keys(commands: Any) -> None:
     acts.add_parser("rotate", help="a new key, and every note sealed anew; while everything runs")
     forget = acts.add_parser("forget", help="take an old key out of the file; backups may need it")
     forget.add_argument("id", help="as `show` prints it")
+
+
+def person(commands: Any) -> None:
+    """The words of the command."""
+    parser = commands.add_parser("person", help="one person's data: all of it, or its end")
+    parser.add_argument("--data", type=Path, help="the directory given to `xunlou up`")
+    acts = parser.add_subparsers(dest="action", required=True, metavar="action")
+    giving = acts.add_parser("export", help="everything that is held of them, as JSON")
+    ending = acts.add_parser("erase", help="all but what figures count; for good")
+    for act in (giving, ending):
+        whom = act.add_mutually_exclusive_group(required=True)
+        whom.add_argument("--resident", type=int, help="a resident, by id")
+        whom.add_argument("--contact", type=int, help="a steward, key holder …, by person id")
+        act.add_argument("--reason", required=True, help="stands in journal and audit")
+        act.add_argument("--who", default="", help="your name, for the journal")
+    giving.add_argument("file", type=Path, help="a new file")

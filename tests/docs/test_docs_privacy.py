@@ -26,6 +26,7 @@ PLAIN = {
     "chore": "name day after",
     "command": "id alert_id created_at expires_at due_at result",
     "community": "id name tz rounds address address_en district street",
+    "consent": "id",
     "duty_shift": "id",
     "flat": "id building_id stairwell floor label",
     "gateway": "id last_heard_at resumed_at canary_every_s canary_sos_at canary_bulk_at "

@@ -35,7 +35,8 @@ TABLE: dict[str, str] = {
         [f"GET {API}/{p}" for p in (
             "snapshot", "stream", "sight", "alerts", "residents", "assignments", "rounds",
             "rounds/plan", "rota", "ladder/explain", "terminals", "addresses")]
-        + [f"GET {ALERT}", f"GET {RESIDENT}/rounds", "GET /wall", "GET /alerts/{alert_id}",
+        + [f"GET {ALERT}", f"GET {RESIDENT}/rounds", f"GET {RESIDENT}/consents",
+           "GET /wall", "GET /alerts/{alert_id}",
            "GET /buildings", "GET /buildings/{number}", "GET /buildings/{number}/sheet",
            "GET /residents", "POST /residents", "GET /residents/{resident_id}",
            "GET /residents/{resident_id}/card", "GET /terminals/labels",
@@ -52,16 +53,21 @@ TABLE: dict[str, str] = {
         + [f"GET {PERSON}", f"GET {PERSON}/history"],
         "act"),
     **dict.fromkeys(
-        [f"GET {RESIDENT}/access", "POST /alerts/{alert_id}/access",
+        [f"GET {RESIDENT}/access", f"POST {RESIDENT}/export",
+         f"POST {API}/people/{{person_id}}/export", "POST /alerts/{alert_id}/access",
          "POST /residents/{resident_id}/access"], "access"),
     **dict.fromkeys(
-        [f"PATCH {RESIDENT}", f"POST {RESIDENT}/end", f"POST {RESIDENT}/move",
+        [f"POST {RESIDENT}/consents", f"POST {RESIDENT}/consents/{{purpose}}/withdraw",
+         f"POST {RESIDENT}/erase", f"POST {API}/people/{{person_id}}/erase",
+         f"PATCH {RESIDENT}", f"POST {RESIDENT}/end", f"POST {RESIDENT}/move",
          f"POST {API}/assignments", f"POST {API}/assignments/{{assignment_id}}/remove",
          f"PUT {API}/people/{{person_id}}/shifts", f"PUT {API}/rounds/plan",
          f"PUT {API}/addresses", f"PUT {API}/addresses/{{building}}",
          f"POST {API}/terminals/{{terminal_id}}/assign", f"POST {API}/register/import",
          f"GET {API}/register/export", "GET /register", "POST /register/import",
-         "POST /register/apply", "POST /register/rejected", "POST /register/export",
+         "POST /residents/{resident_id}/consent",
+         "POST /residents/{resident_id}/withdraw", "POST /register/apply", "POST /register/rejected",
+         "POST /register/export",
          f"POST {API}/terminals/enrol", f"POST {API}/terminals/{{terminal_id}}/state",
          f"POST {API}/terminals/{{terminal_id}}/swap",
          f"POST {API}/terminals/{{terminal_id}}/key", f"POST {PERSON}"]
@@ -88,7 +94,7 @@ TABLE: dict[str, str] = {
 VALUES = {
     "alert_id": "1", "building": "11", "resident_id": "1", "person_id": "1", "assignment_id": "1",
     "number": "11", "terminal_id": "gd-11-301", "handover_id": "1",
-    "account_id": "999", "token_id": "999", "token": "no-such-token-anywhere",
+    "purpose": "health", "account_id": "999", "token_id": "999", "token": "no-such-token-anywhere",
 }  # fmt: skip
 ASKED = {f"GET {RESIDENT}/access": "?reason=checking", f"GET {API}/ladder/explain": "?resident=1"}
 

@@ -121,6 +121,13 @@ def resident(resident_id: int, flat: Mapping[str, Any]) -> dict[str, Any]:
                                      contact(304, "吴秀兰", "befriender")],
         "days": [{"day": f"2026-03-{n:02}", "n": 0 if bare else n % 4} for n in range(1, 15)],
         "absences": [] if bare else [back, away], "looks": [] if bare else [look],
+        "consents": [] if bare else [
+            {"purpose": "access", "given_by": "guardian", "how": "written",
+             "given_ms": NOW_MS - 9 * DAY_MS, "recorded_by": "李文静",
+             "withdrawn_ms": NOW_MS - DAY_MS, "withdrawn_by": "李文静"},
+            {"purpose": "watched", "given_by": "resident", "how": "spoken",
+             "given_ms": NOW_MS - 9 * DAY_MS, "recorded_by": "李文静", "withdrawn_ms": None,
+             "withdrawn_by": None}],
         "open": [] if bare else [alert],
         "past": [] if bare else [
             {**alert, "id": 4, "state": "resolved", "fall": True, "outcome": "helped"},
