@@ -4,11 +4,14 @@ import re
 
 from xunlou.community import Community
 
+HEALTH = "易跌倒"
+"""The one health note of the sample (xunlou/seed.py)."""
+
 
 def personal(community: Community) -> set[str]:
     """Names, numbers and ways in of everybody in the register. Numbers without the plus, which is
     written in several ways."""
-    people = list(community.duty)
+    people = [*community.duty, *community.street, *community.district]
     found: set[str] = set()
     for building in community.buildings:
         people += [steward.person for steward in building.stewards] + [building.substitute]
@@ -17,6 +20,9 @@ def personal(community: Community) -> set[str]:
             if resident is None:
                 continue
             found |= {resident.name, resident.access_notes}
+            if resident.health_flag:
+                found.add(HEALTH)
+            people += [p for p in (resident.befriender, resident.family) if p is not None]
             if resident.key_holder is not None:
                 people.append(resident.key_holder.person)
                 found.add(resident.key_holder.key_where)

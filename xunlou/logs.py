@@ -47,7 +47,7 @@ def set_up(environment: Mapping[str, str]) -> None:
     root.handlers = [handler]
     root.setLevel(level)
     # These write addresses and numbers of people into their lines.
-    for quiet in ("httpx", "httpcore", "urllib3", "twilio", "alembic"):
+    for quiet in ("httpx", "httpcore", "urllib3", "twilio", "alembic", "sqlalchemy"):
         logging.getLogger(quiet).setLevel(logging.WARNING)
     # A ring that comes while the last one still works is skipped by design, every day.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)

@@ -66,8 +66,8 @@ TABLE: dict[str, str] = {
          f"POST {API}/terminals/{{terminal_id}}/assign", f"POST {API}/register/import",
          f"GET {API}/register/export", "GET /register", "POST /register/import",
          "POST /residents/{resident_id}/consent",
-         "POST /residents/{resident_id}/withdraw", "POST /register/apply", "POST /register/rejected",
-         "POST /register/export",
+         "POST /residents/{resident_id}/withdraw", "POST /register/apply",
+         "POST /register/rejected", "POST /register/export",
          f"POST {API}/terminals/enrol", f"POST {API}/terminals/{{terminal_id}}/state",
          f"POST {API}/terminals/{{terminal_id}}/swap",
          f"POST {API}/terminals/{{terminal_id}}/key", f"POST {PERSON}"]
