@@ -24,7 +24,7 @@ from server.store import people
 from xunlou import broker_tls
 from xunlou.broker import find_mosquitto, login_works
 from xunlou.checkup import Finding, of_house
-from xunlou.notes_keys import counted
+from xunlou.notes_keys import counted, settings_at
 
 BUILT = 1_790_000_000
 """Epoch seconds of autumn 2026: a clock that shows less has never been set."""
@@ -160,7 +160,7 @@ def run(data: Path | None = None) -> int:
     for what lies there."""
     settings = Settings()
     if data is not None:
-        settings = Settings(database_url=f"sqlite:///{data.resolve() / 'xunlou.db'}")
+        settings = settings_at(data, f"sqlite:///{data.resolve() / 'xunlou.db'}")
     findings = [
         check_broker(),
         check_database(settings),

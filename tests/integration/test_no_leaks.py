@@ -110,7 +110,7 @@ async def everything_wrong(day: Day, her: dict[str, Any]) -> None:
     await town.api.post(f"/api/v1/residents/{her['id']}/erase", json={"reason": "too early"})
     for path in ("/nowhere", "/residents/999999", "/s/no-such-token-anywhere"):
         await day.clerk.get(path, headers={"Accept": "text/html"})
-    await day.post("/login", username=name, password=HEAD)
+    await day.post("/login", username="nobody", password=HEAD)
     strange = {"gateway": "gw-1", "signals": [
         {"t": GRANNY, "type": name, "boot": 1, "seq": 99}]}  # fmt: skip
     assert (await town.gateway.post("/api/v1/signals", json=strange)).status_code == 422
