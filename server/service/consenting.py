@@ -1,18 +1,16 @@
 """Consents written down and taken back. What follows from a withdrawal happens with it, in one
 transaction; it never touches an open alert, and a press is answered whatever was withdrawn."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping
 
 from server.core.consent import FOLLOWS, Consequence, GivenBy, How, Purpose
 from server.database import Tx
-from server.service import classing, moving
+from server.service import classing, history, moving
 from server.service.house import House
 from server.service.refusals import Refused, Unknown
 from server.store import consents, journal, people
-from server.store import register as store
 from server.tables import to_ms
 
 Json = dict[str, Any]
@@ -65,11 +63,11 @@ def withdraw(
             people.set_resident(tx.conn, resident_id, risks="")
             if row["state"] != "ended" and row["class_by"] is None:
                 classing.set_class(tx, resident_id, None, who=who, why=why)
-            _changed(tx, resident_id, who, why, {"risks": (None, None)})
+            _changed(tx, resident_id, "risks", who, why)
         case Consequence.ACCESS_NOTES_GO:
             people.set_resident(tx.conn, resident_id, access_notes="")
             consents.forget_key_places(tx.conn, resident_id)
-            _changed(tx, resident_id, who, why, {"access_notes": (None, None)})
+            _changed(tx, resident_id, "access_notes", who, why)
     return follows
 
 
@@ -89,12 +87,9 @@ def _note(
     )  # fmt: skip
 
 
-def _changed(
-    tx: Tx, resident_id: int, who: str, why: str, fields: Mapping[str, tuple[None, None]]
-) -> None:
+def _changed(tx: Tx, resident_id: int, field: str, who: str, why: str) -> None:
     """In the history too: that it changed, never what it said."""
-    store.note_changes(tx.conn, [
-        {"at": tx.now, "by": who, "why": why, "via": "consent",
-         "subject": f"resident:{resident_id}", "what": "changed",
-         "fields": {k: list(v) for k, v in fields.items()}}
-    ])  # fmt: skip
+    history.note(
+        tx, f"resident:{resident_id}", {field: history.HIDDEN}, who=who, why=why,
+        via=history.Via.FORM,
+    )  # fmt: skip

@@ -45,9 +45,9 @@ def of_person(conn: Connection, person_id: int) -> Traces:
     """A contact's traces."""
     if not people.has_person(conn, person_id):
         return Traces()
-    number = _number(people.person(conn, person_id)["phone"])
-    found = store.naming(conn, store.CHANGE.c.fields, number)
-    return Traces(changes=tuple(r["id"] for r in found))
+    row = people.person(conn, person_id)
+    found = store.naming(conn, _number(row["phone"]), f"{row['name']}: ")
+    return Traces(changes=tuple(found))
 
 
 def resident(tx: Tx, resident_id: int, traces: Traces, *, who: str, why: str) -> Json:

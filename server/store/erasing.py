@@ -3,10 +3,11 @@
 What figures count stays: that there was an alert, in which building, of which kind, how it ended.
 """
 
+import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Column, Connection, RowMapping, String, cast, delete, select, update
+from sqlalchemy import Column, Connection, RowMapping, String, cast, delete, or_, select, update
 from sqlalchemy import Table as SqlTable
 
 from server import tables as t
@@ -36,21 +37,22 @@ def rows(conn: Connection, column: Column[Any], values: Collection[Any]) -> list
     return found
 
 
-def naming(conn: Connection, column: Column[Any], number: str) -> Rows:
-    """Rows of a table whose JSON says this telephone number, as people write it. Reads it whole."""
-    query = select(column.table).where(cast(column, String).contains(number, autoescape=True))
-    return conn.execute(query).mappings().all()
+def naming(conn: Connection, *words: str) -> list[int]:
+    """Changes of the register that say one of these. Reads the whole table."""
+    text = cast(CHANGE.c.fields, String)
+    said = (text.contains(json.dumps(word)[1:-1], autoescape=True) for word in words)
+    return list(conn.execute(select(CHANGE.c.id).where(or_(*said))).scalars())
 
 
 def about_resident(conn: Connection, table: SqlTable, resident_id: int) -> list[RowMapping]:
     """Journal or audit entries that name this resident by number. Reads the whole table: for
     readers, never while others wait to write."""
-    json, key = (AUDIT.c.about, AUDIT.c.id) if table is AUDIT else (JOURNAL.c.data, JOURNAL.c.seq)
+    about, key = (AUDIT.c.about, AUDIT.c.id) if table is AUDIT else (JOURNAL.c.data, JOURNAL.c.seq)
     # A first sieve in the database; JSON is asked exactly here, alike on both.
-    text = cast(json, String)
+    text = cast(about, String)
     sieve = text.contains("resident_id") & text.contains(str(resident_id), autoescape=True)
     found = conn.execute(select(table).where(sieve).order_by(key)).mappings()
-    return [r for r in found if _names(r[json.name], resident_id)]
+    return [r for r in found if _names(r[about.name], resident_id)]
 
 
 def behind_door(conn: Connection, flat_id: int) -> list[int]:
@@ -182,7 +184,9 @@ def erase_person(
     _rewrite(conn, JOURNAL, "data", rows(conn, JOURNAL.c.alert_id, alert_ids),
              lambda v: GONE if v == name else v)  # fmt: skip
     _rewrite(conn, CHANGE, "fields", rows(conn, CHANGE.c.id, changes),
-             lambda v: [None, None] if number in str(v) else v)  # fmt: skip
+             lambda v: [None, None] if any(w in str(v) for w in (number, f"{name}: ")) else v)
+    own = update(CHANGE).where(CHANGE.c.subject == f"person:{person_id}")
+    conn.execute(own.values(why="", fields={}))
 
 
 def _rewrite(
