@@ -49,7 +49,7 @@ PLAIN = {
     "signal": "id boot seq type late test",
     "steward_link": "digest alert_id role expires_at",
     "terminal": "id state simulated status boot firmware heartbeat_s battery mains rssi "
-    "heartbeat_due_at lost_at mains_lost_at mains_due_at",
+    "heartbeat_due_at lost_at mains_lost_at mains_due_at key_v key_next key_state key_at",
 }
 """Columns that say nothing of a person by themselves: houses, devices, clockwork, hashes."""
 
