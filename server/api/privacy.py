@@ -10,6 +10,7 @@ from fastapi import APIRouter, HTTPException
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import Connection
 
+from server.api.answers import STAFF
 from server.api.changing import Reason, change
 from server.api.deps import AccessDep, RuntimeDep, StaffDep
 from server.api.refusals import Refusal
@@ -22,7 +23,7 @@ from server.service.refusals import Refused, Unknown
 from server.store import people
 from server.vault import Vault
 
-router = APIRouter(prefix="/api/v1", tags=["privacy"])
+router = APIRouter(prefix="/api/v1", tags=["privacy"], responses=STAFF)
 Json = dict[str, Any]
 
 

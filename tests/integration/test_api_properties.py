@@ -40,7 +40,10 @@ HOLDS = (
     checks.response_schema_conformance,
 )  # fmt: skip
 STREAMS = {"GET /api/v1/stream": "never ends; tests/integration/test_server_stream.py follows it"}
-TAGS = ("alerts", "feed", "gateway", "health", "ladder", "people", "register", "rounds", "webhooks")
+TAGS = (
+    "alerts", "feed", "gateway", "health", "ladder", "people", "privacy", "register", "rounds",
+    "webhooks",
+)  # fmt: skip
 METRICS_TOKEN = "metrics-token"
 KNOWN: dict[str, tuple[Any, ...]] = {
     "alert_id": (1, 2), "resident_id": (1, 2, 3), "item_resident_id": (1,), "person_id": (1, 2, 3),
