@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import os
 import sys
 from collections.abc import Mapping
@@ -352,17 +353,27 @@ def main(argv: list[str] | None = None) -> int:
     except ValueError as error:
         print(f"xunlou: {error}", file=sys.stderr)
         return 2
-    from server.app import NotReady
-    from xunlou.backup import BackupError
-    from xunlou.broker import BrokerError
-    from xunlou.embedded import CannotStart
-
     try:
         return COMMANDS[args.command](args)
     except KeyboardInterrupt:
         return 130
     except ValidationError as error:
         print(f"xunlou: {_say(error, origins)}", file=sys.stderr)
-    except (NotReady, CannotStart, BrokerError, BackupError, ValueError) as error:
+    except Exception as error:
+        if not _can_be_mended(error):
+            raise
         print(f"xunlou: {error}", file=sys.stderr)
+    finally:
+        # What is left needs no collecting: taking hundreds of modules apart was most of a stop.
+        gc.freeze()
     return 2
+
+
+def _can_be_mended(error: Exception) -> bool:
+    """Whether its words say what to do. Asked only then: a gateway must not load the server."""
+    from server.app import NotReady
+    from xunlou.backup import BackupError
+    from xunlou.broker import BrokerError
+    from xunlou.embedded import CannotStart
+
+    return isinstance(error, NotReady | CannotStart | BrokerError | BackupError | ValueError)

@@ -30,7 +30,8 @@ class BadSettings(ValueError):
 
 
 def variables() -> dict[str, bool]:
-    """Every setting by the name people set; whether it is a secret."""
+    """Every setting by the name people set; whether it is a secret that NAME_FILE may hold. Not
+    where NAME_FILE is a setting of its own, as that of the notes' keys: a file of several lines."""
     from gateway.settings import GatewaySettings
     from server.settings import Settings
 
@@ -42,7 +43,7 @@ def variables() -> dict[str, bool]:
             name = field.alias or f"{prefix}{field_name}".upper()
             secret = "SecretStr" in str(field.annotation) or field.annotation is SecretStr
             found[name] = found.get(name, False) or secret or name in ALSO_SECRET
-    return found
+    return {name: secret and f"{name}_FILE" not in found for name, secret in found.items()}
 
 
 def _unquoted(value: str) -> str | None:

@@ -86,6 +86,16 @@ def test_settings_that_name_files_are_no_secrets() -> None:
     assert environment == {"XUNLOU_LADDER_FILE": "/etc/ladder.yaml", "XUNLOU_DEVICES_FILE": "/x"}
 
 
+def test_a_file_of_several_keys_is_a_setting_of_its_own(tmp_path: Path) -> None:
+    """The notes' keys stand one a line in a file that is read again when it changes: it is left
+    to who reads it, and the environment goes on naming it."""
+    keys = tmp_path / "notes.keys"
+    keys.write_text("one\ntwo\n")
+    environment = {"XUNLOU_NOTES_KEYS_FILE": str(keys)}
+    assert take(environment) == {}
+    assert environment == {"XUNLOU_NOTES_KEYS_FILE": str(keys)}
+
+
 def test_without_a_file_nothing_is_read() -> None:
     """The environment alone is as it was."""
     assert take({"XUNLOU_PORT": "1"}) == {}
