@@ -25,7 +25,9 @@ STAFF = (
     "/accounts", "/register", "/terminals/labels",
 )  # fmt: skip
 ABSENT = "/nowhere"
-NO_PAGE = {"/", "/reports.csv", "/static/palette.css"}
+NO_PAGE = {
+    "/", "/reports.csv", "/static/palette.css", "/login/elsewhere", "/login/elsewhere/back",
+}
 """What answers a GET and is no page: a redirect, a table, a style sheet."""
 LOOKS = [(theme, lang) for theme in ("dark", "light") for lang in ("zh", "en")]
 
