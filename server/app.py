@@ -24,14 +24,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dashboards.pages import mount
 from dashboards.server_reader import ServerReader
-from server import jobs, migrate, oidc, sealing
+from server import bookkeeping, jobs, migrate, oidc, sealing
 from server.api import (
     absences,
     addresses,
     alerts,
     answers,
     feed,
+    greetings,
     health,
+    help_requests,
+    hours,
     ladder,
     measures,
     people,
@@ -43,6 +46,7 @@ from server.api import (
     sight,
     signals,
     terminals,
+    visits,
 )
 from server.api.webhooks import inbound, status, voice
 from server.auditor import Auditor
@@ -208,6 +212,7 @@ async def running(runtime: Runtime, channel: Channel | None = None) -> AsyncIter
     tasks.append(asyncio.create_task(runtime.feed.run()))
     seal_key = auditing.key_of(runtime.locks.key)
     tasks.append(asyncio.create_task(sealing.run(database, seal_key, runtime.stop)))
+    tasks.append(asyncio.create_task(bookkeeping.run(database, runtime.stop)))
     sweeper = jobs.Sweeper(database, house)
     deadman = runtime.settings.deadman_url
     auditor = Auditor(
@@ -245,7 +250,8 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.add_exception_handler(RequestValidationError, answers.not_understood)
     resources = (
         health, measures, signals, sight, alerts, register, register_files, addresses,
-        terminals, absences, people, privacy, rounds, ladder, feed, inbound, status, voice,
+        terminals, absences, people, privacy, rounds, ladder, help_requests, visits, greetings,
+        hours, feed, inbound, status, voice,
     )  # fmt: skip
     for resource in resources:
         app.include_router(resource.router)

@@ -647,6 +647,123 @@ class Audit(SQLModel, table=True):
     digest: str | None = None
 
 
+class HelpRequest(SQLModel, table=True):
+    """Help that was asked for and can wait. `resident_id` empty: a steward named no door that we
+    know. `steps`: who took it, handed it on, closed it, and why. `request_key`: what it came by
+    (an SMS, a form), so that the same word twice is one request. `version` fences changes."""
+
+    __tablename__ = "help_request"
+    __table_args__ = (
+        Index("ix_help_request_waiting", "due_at", sqlite_where=text("closed_at IS NULL"),
+              postgresql_where=text("closed_at IS NULL")),
+    )
+    id: int | None = _id()
+    building_id: int = Field(foreign_key="building.id", index=True)
+    resident_id: int | None = Field(default=None, foreign_key="resident.id", index=True)
+    kind: str
+    source: str
+    words: str
+    asked_at: datetime = _at(nullable=False, index=True)
+    asked_by: str
+    due_at: datetime = _at(nullable=False)
+    stage: str = "open"
+    helper: str | None = None
+    helper_id: int | None = Field(default=None, foreign_key="person.id")
+    taken_at: datetime | None = _at()
+    closed_at: datetime | None = _at()
+    closed_by: str | None = None
+    ending: str | None = None
+    why: str = ""
+    minutes: int = 0
+    payer_id: int | None = Field(default=None, foreign_key="person.id")
+    steps: list[dict[str, Any]] = Field(sa_column=Column(JSON, nullable=False))
+    request_key: str | None = Field(default=None, unique=True)
+    version: int = 0
+
+
+class HoursAccount(SQLModel, table=True):
+    """An account of the ledger of hours: a volunteer's savings, what was drawn for a resident, or
+    the community's pool. `balance_min` follows its lines and is never negative."""
+
+    __tablename__ = "hours_account"
+    __table_args__ = (CheckConstraint("balance_min >= 0", name="ck_hours_account_balance"),)
+    id: int | None = _id()
+    name: str = Field(unique=True)
+    kind: str
+    community_id: int | None = Field(default=None, foreign_key="community.id")
+    person_id: int | None = Field(default=None, foreign_key="person.id", index=True)
+    resident_id: int | None = Field(default=None, foreign_key="resident.id", index=True)
+    balance_min: int = 0
+
+
+class HoursEntry(SQLModel, table=True):
+    """One movement of minutes, never changed. `entry_key` is what it is about, once; `counters`
+    names the entry that it undoes. `happened_at`: when the hours were given or drawn."""
+
+    __tablename__ = "hours_entry"
+    id: int | None = _id()
+    entry_key: str = Field(unique=True)
+    kind: str
+    at: datetime = _at(nullable=False)
+    happened_at: datetime = _at(nullable=False)
+    by: str
+    why: str = ""
+    building_id: int | None = Field(default=None, foreign_key="building.id")
+    counters: int | None = Field(default=None, foreign_key="hours_entry.id", unique=True)
+
+
+class HoursLine(SQLModel, table=True):
+    """Minutes of one entry for one account; those of an entry sum to zero."""
+
+    __tablename__ = "hours_line"
+    entry_id: int = Field(foreign_key="hours_entry.id", primary_key=True)
+    account_id: int = Field(foreign_key="hours_account.id", primary_key=True, index=True)
+    minutes: int
+
+
+class Visit(SQLModel, table=True):
+    """A visit that is owed, or was paid by `visitor`. `visit_key`: what made it owed, once."""
+
+    __table_args__ = (
+        Index("ix_visit_owed", "due_at", sqlite_where=text("closed_at IS NULL"),
+              postgresql_where=text("closed_at IS NULL")),
+    )
+    id: int | None = _id()
+    resident_id: int = Field(foreign_key="resident.id", index=True)
+    building_id: int = Field(foreign_key="building.id", index=True)
+    cause: str
+    opened_at: datetime = _at(nullable=False)
+    opened_by: str
+    why: str = ""
+    due_at: datetime = _at(nullable=False)
+    state: str = "owed"
+    closed_at: datetime | None = _at()
+    closed_by: str | None = None
+    visited_on: date | None = None
+    visitor: str | None = None
+    visitor_id: int | None = Field(default=None, foreign_key="person.id")
+    note: str = ""
+    visit_key: str | None = Field(default=None, unique=True)
+    version: int = 0
+
+
+class Greeting(SQLModel, table=True):
+    """One greeting call to a resident who lives alone, and what came of it. `day`: the community's
+    date. No sign of life, and no part of any alert."""
+
+    __table_args__ = (UniqueConstraint("resident_id", "day", "turn"),)
+    id: int | None = _id()
+    resident_id: int = Field(foreign_key="resident.id")
+    building_id: int = Field(foreign_key="building.id", index=True)
+    day: date = Field(index=True)
+    turn: int
+    at: datetime = _at(nullable=False)
+    by: str
+    outcome: str
+    note: str = ""
+    request_id: int | None = None
+
+
 def table(model: type[SQLModel]) -> Table:
     """The Core table of a model: queries are Core, for speed and for RETURNING."""
     return SQLModel.metadata.tables[str(model.__tablename__)]

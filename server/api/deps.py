@@ -231,5 +231,6 @@ CommonDep = Annotated[Principal, Depends(needs(wide=True))]
 """The same, of what is common to a community."""
 ActDep = Annotated[Principal, Depends(needs(Right.ACT))]
 AccessDep = Annotated[Principal, Depends(needs(Right.ACCESS))]
+ReportDep = Annotated[Principal, Depends(needs(Right.REPORT))]
 RecordDep = Annotated[Principal, Depends(needs(Right.RECORD, whole=True))]
 GatewayDep = Depends(gateway)

@@ -12,6 +12,7 @@ from server.core import alerts, delivery, rounds
 from server.database import Tx
 from server.service import history, receipts
 from server.service.acting import Refused, Unknown
+from server.service.help import visits
 from server.service.history import Via
 from server.service.house import House
 from server.store import journal, outbox, people
@@ -93,6 +94,7 @@ def _watch_again(
     people.set_resident(
         tx.conn, row["id"], state="active", absent_until=since, next_due_at=due
     )
+    visits.back(tx, row, since)
     journal.note(
         tx, "resident_back", building_id=row["building_id"], flat_id=row["flat_id"],
         since=since.isoformat(), next_due=due.isoformat(), by=who,

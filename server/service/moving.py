@@ -15,6 +15,7 @@ from server.core import rounds
 from server.core.words import Fault, Outcome, TerminalState
 from server.database import Tx
 from server.service import acting, effects, history, raising
+from server.service.help import visits
 from server.service.history import Via
 from server.service.house import House
 from server.service.refusals import Refused, Unknown
@@ -94,6 +95,7 @@ def move(
     if not holders:
         del fields["key_holder"]
     history.note(tx, f"resident:{resident_id}", fields, who=who, why=why, via=via)
+    visits.moved_house(tx, resident_id, by=who)
     for flat_id, building_id, kind in (
         (row["flat_id"], row["building_id"], "resident_moved_out"),
         (door["id"], door["building_id"], "resident_moved_in"),

@@ -24,6 +24,7 @@ _WRITTEN: Final[Mapping[str, ColumnElement[str]]] = {
 }  # fmt: skip
 """A street with its district, as on an envelope: clear also where two streets have its name."""
 TERMINAL, ASSIGNMENT, ALERT = t.table(t.Terminal), t.table(t.Assignment), t.table(t.Alert)
+REQUEST, VISIT = t.table(t.HelpRequest), t.table(t.Visit)
 
 
 def scope(conn: Connection, level: str, place_id: int | None) -> Scope:
@@ -93,8 +94,9 @@ def _one(conn: Connection, query: object) -> list[int | None]:
 
 def houses_of(conn: Connection, kind: str, thing: str) -> Collection[int | None] | None:
     """The buildings to which something belongs: an `alert_id`, `resident_id`, `terminal_id`,
-    `person_id`, `assignment_id`, or a building's `number`. None stands for "none of them" within
-    the answer; the answer is None when there is no such thing, or no house can be said."""
+    `person_id`, `assignment_id`, `request_id`, `visit_id`, or a building's `number`. None stands
+    for "none of them" within the answer; the answer is None when there is no such thing, or no
+    house can be said."""
     number = number_in(thing)
     if number is None and kind not in ("terminal_id", "resident"):
         return None
@@ -119,6 +121,15 @@ def houses_of(conn: Connection, kind: str, thing: str) -> Collection[int | None]
             rows = conn.execute(own.where(column == number)).all()
             # Nobody's building: one of the care centre, who belongs to everybody's community.
             found = [r[0] if r[0] is not None else r[1] for r in rows]
+        case "request_id":
+            found = _one(conn, select(REQUEST.c.building_id).where(REQUEST.c.id == number))
+        case "visit_id":
+            query = (
+                select(RESIDENT.c.building_id)
+                .join(VISIT, VISIT.c.resident_id == RESIDENT.c.id)
+                .where(VISIT.c.id == number)
+            )
+            found = _one(conn, query)
         case "number" | "building":
             # The first of that number, as everything else that is asked for by number.
             query = select(BUILDING.c.id).where(BUILDING.c.number == number)

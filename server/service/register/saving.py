@@ -6,6 +6,7 @@ from server import tables as t
 from server.core.rounds import BUILT_IN
 from server.core.words import Role
 from server.database import Tx
+from server.service.help import visits
 from server.service.history import Via
 from server.service.notes import OF_RESIDENT, sealed_values
 from server.service.register.picture import Draft, NewAssignment, Picture, Resident
@@ -25,6 +26,7 @@ def save(tx: Tx, picture: Picture, draft: Draft, *, who: str, why: str, via: str
     houses |= {b["number"]: b["id"] for b in store.add(conn, t.Building, new, "id", "number")}
     doors = _flats(tx, draft, houses)
     residents = _residents(tx, picture, draft, houses, doors)
+    visits.moved_in(tx, list(residents.values()), by=who)
 
     def id_of(own: Resident) -> int:
         return own.place if own.row is not None else residents[own.place]

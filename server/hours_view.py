@@ -1,0 +1,78 @@
+"""The ledger of hours as staff read it: one volunteer's statement, and the community's balance.
+
+Read side; changes nothing. There is no list of volunteers by hours here, and must never be one.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection
+
+from server.core.access import EVERYWHERE, Scope
+from server.core.hours import Account, AccountKind, EntryKind, balance_change
+from server.help_view import common
+from server.store import hours, people, scopes
+from server.tables import to_ms
+
+Json = dict[str, Any]
+MOST = 1000
+PERIOD = timedelta(days=30)
+
+
+def balance(conn: Connection, now: datetime) -> Json:
+    """What the community was given, what of it is saved and what was drawn, in minutes; `zero`:
+    the sum of all lines, which is 0 or the book is broken; `kinds`: the last thirty days."""
+    sums = hours.sums(conn)
+    moved = hours.by_kind(conn, now - PERIOD, now)
+
+    def minutes(kind: AccountKind) -> int:
+        return sums.get(kind.value, (0, 0))[1]
+
+    return {
+        **common(conn, now), "given": minutes(AccountKind.GIVEN),
+        "saved": minutes(AccountKind.SAVED), "drawn": minutes(AccountKind.DRAWN),
+        "savers": sums.get(AccountKind.SAVED.value, (0, 0))[0],
+        "households": sums.get(AccountKind.DRAWN.value, (0, 0))[0],
+        "zero": hours.imbalance(conn), "days": PERIOD.days,
+        "kinds": [{"kind": k.value, "entries": moved.get(k.value, (0, 0))[0],
+                   "minutes": moved.get(k.value, (0, 0))[1]} for k in EntryKind],
+    }  # fmt: skip
+
+
+def statement(
+    conn: Connection, person_id: int, now: datetime, scope: Scope = EVERYWHERE
+) -> Json | None:
+    """A volunteer's savings with their last entries, newest first, each with the balance after it;
+    None when there is no such person, or none of this scope's houses (whoever stands by no door
+    any more is for those who answer for all of them)."""
+    if not people.has_person(conn, person_id):
+        return None
+    if scope.buildings is not None:
+        houses = scopes.houses_of(conn, "person_id", str(person_id)) or ()
+        if not any(h in scope.buildings for h in houses):
+            return None
+    account = Account(AccountKind.SAVED, person_id)
+    saved = after = hours.balances(conn, [account]).get(account, 0)
+    entries = []
+    for row in hours.statement(conn, account, MOST):
+        change = balance_change(account, row["minutes"])
+        entries.append({
+            "id": row["id"], "kind": row["kind"], "at_ms": to_ms(row["at"]),
+            "happened_ms": to_ms(row["happened_at"]), "by": row["by"], "why": row["why"],
+            "building": row["building_number"], "minutes": change, "after": after,
+            "counters": row["counters"], "undone_by": row["undone_by"],
+        })  # fmt: skip
+        after -= change
+    return {
+        **common(conn, now), "person_id": person_id, "name": people.person(conn, person_id)["name"],
+        "saved": saved, "entries": entries,
+    }  # fmt: skip
+
+
+def volunteers(conn: Connection) -> list[Json]:
+    """Whose statement can be opened: those with an account, in the order of their names' entry in
+    the register and never by hours, which are not told here at all."""
+    return [
+        {"id": person_id, "name": people.person(conn, person_id)["name"]}
+        for person_id in sorted(hours.savers(conn))
+    ]

@@ -1,0 +1,135 @@
+"""Help requests over the API, on both databases: one procedure, and nothing of it near an alarm."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from staff_kit import login, make_account
+from town import GZ, HEAD, Town
+
+from server.tables import from_ms
+
+
+async def granny(town: Town) -> int:
+    """The woman of 84 in 301."""
+    return int((await town.residents(11))["301"]["id"])
+
+
+async def post(town: Town, path: str, status: int = 200, **body: Any) -> dict[str, Any]:
+    """An act as a program; its answer."""
+    answer = await town.api.post(f"/api/v1/{path}", json=body)
+    assert answer.status_code == status, answer.text
+    return dict(answer.json())
+
+
+async def asked(town: Town, kind: str = "repair", words: str = "厨房的灯坏了", **more: Any) -> int:
+    """A request of hers; its id."""
+    more = {"resident_id": await granny(town), "kind": kind, "words": words, **more}
+    return int((await post(town, "requests", 201, **more))["id"])
+
+
+async def waiting(town: Town, **query: Any) -> list[int]:
+    """Ids of those that wait, in their order."""
+    answer = await town.api.get("/api/v1/requests", params=query)
+    return [r["id"] for r in answer.raise_for_status().json()["requests"]]
+
+
+async def test_from_asking_to_done(town: Town) -> None:
+    """Asked in the morning, due the same day, taken, handed on with a reason, done; each step has
+    its name, and doing one twice is as good as once."""
+    number = await asked(town, key="form-0001")
+    assert await asked(town, key="form-0001") == number, "the same form twice is one request"
+    head = await town.person(HEAD)
+    one = await post(town, f"requests/{number}/take", as_person_id=head)
+    assert (one["stage"], one["helper_id"]) == ("taken", head)
+    assert from_ms(one["due_ms"]) == datetime(2026, 3, 15, tzinfo=GZ)
+    refused = await post(town, f"requests/{number}/take", 409, name="苏伟")
+    assert one["helper"] in refused["words"]["zh"]
+    await post(town, f"requests/{number}/hand-on", name="苏伟", reason="他懂电工")
+    one = await post(town, f"requests/{number}/done", ending="solved", note="换了灯管")
+    assert (one["stage"], one["in_time"], one["why"]) == ("done", True, "换了灯管")
+    assert [s["what"] for s in one["steps"]] == ["taken", "handed_on", "done"]
+    again = await post(town, f"requests/{number}/done", ending="solved")
+    assert len(again["steps"]) == 3
+    await post(town, f"requests/{number}/withdraw", 409, reason="oh no")
+
+
+async def test_what_is_overdue_stands_first(town: Town) -> None:
+    """By due date, whatever was asked for first; the closed ones are another list."""
+    wish = await asked(town, "wish", "想看海")
+    errand = await asked(town, "errand", "买米")
+    repair = await asked(town)
+    gone = await asked(town, words="登记重了")
+    await post(town, f"requests/{gone}/withdraw", reason="登记重了")
+    assert await waiting(town) == [repair, errand, wish]
+    await town.watch(timedelta(days=1).total_seconds())
+    answer = (await town.api.get("/api/v1/requests")).json()
+    assert (answer["waiting"], answer["overdue"]) == (3, 1)
+    assert [r["overdue"] for r in answer["requests"]] == [True, False, False]
+    assert await waiting(town, which="closed") == [gone]
+    assert await waiting(town, building=11) == [repair, errand, wish]
+    assert await waiting(town, building=12) == []
+
+
+async def test_the_figures_of_a_period(town: Town) -> None:
+    """Counted by kind, with how many were done by the day that was named; nobody's name in it."""
+    done = await asked(town)
+    await post(town, f"requests/{done}/take")
+    await post(town, f"requests/{done}/done", ending="solved")
+    await asked(town)
+    answer = (await town.api.get("/api/v1/requests/figures")).raise_for_status().json()
+    kinds = {k["kind"]: k for k in answer["kinds"]}
+    assert answer["last"] == "2026-03-14"
+    assert kinds["repair"] == {"kind": "repair", "asked": 2, "done": 1, "in_time": 1,
+                               "withdrawn": 0, "waiting": 1, "overdue": 0}  # fmt: skip
+    assert kinds["wish"]["asked"] == 0
+    wrong = {"first": "2026-03-14", "last": "2026-03-01"}
+    assert (await town.api.get("/api/v1/requests/figures", params=wrong)).status_code == 422
+
+
+async def test_nothing_of_it_is_an_alarm_or_in_the_feed(town: Town) -> None:
+    """No alert, no message, no entry of the journal (which is the wall's feed); the audit knows it
+    by ids and without a word of what was said."""
+    before = len(await town.journal())
+    number = await asked(town, words="换药,膝盖疼")
+    await post(town, f"requests/{number}/take")
+    assert await town.alerts() == []
+    assert len(await town.journal()) == before
+    await town.no_more_sms()
+    from server.store import audit
+
+    rows = await town.sql(lambda c: list(audit.unsealed(c, 100)))
+    told = [r for r in rows if r["what"].startswith("request_")]
+    assert [r["what"] for r in told] == ["request_asked", "request_taken"]
+    assert "膝盖" not in str([dict(r) for r in told])
+
+
+async def test_a_kind_and_a_door_can_be_put_right_while_it_waits(town: Town) -> None:
+    """The due date follows the kind, counted from when it was asked for."""
+    number = await asked(town, "wish", "灯坏了")
+    answer = await town.api.patch(f"/api/v1/requests/{number}", json={"kind": "repair"})
+    assert from_ms(answer.json()["due_ms"]) == datetime(2026, 3, 15, tzinfo=GZ)
+    other = next(r["id"] for f, r in (await town.residents(11)).items() if f != "301")
+    answer = await town.api.patch(f"/api/v1/requests/{number}", json={"resident_id": other})
+    assert answer.status_code == 409, "whose it is was known: that would be another request"
+
+
+async def test_another_houses_requests_are_not_there(town: Town) -> None:
+    """An account of building 12 finds none of building 11, neither in a list nor by number."""
+    number, her = await asked(town), await granny(town)
+    await make_account(town, "of-twelve", "operator", "building", "12")
+    browser = await login(town, "of-twelve")
+    try:
+        headers = {"X-Requested-With": "xunlou"}
+        assert (await browser.get("/api/v1/requests")).json()["requests"] == []
+        assert (await browser.get(f"/api/v1/requests/{number}")).status_code == 404
+        acts = [
+            (f"requests/{number}/take", {}),
+            ("requests", {"resident_id": her, "kind": "repair", "words": "灯"}),
+            ("visits", {"resident_id": her, "cause": "hardship"}),
+            (f"residents/{her}/greeting", {"outcome": "well"}),
+        ]
+        for path, body in acts:
+            answer = await browser.post(f"/api/v1/{path}", json=body, headers=headers)
+            assert answer.status_code == 404, path
+    finally:
+        await browser.aclose()
