@@ -17,17 +17,21 @@ from dashboards import (
     buildings_by_hand,
     elsewhere,
     errors,
+    greetings_page,
     handover_page,
     history_page,
+    hours_page,
     kiosk,
     labels,
     palette,
     people_by_hand,
     register_files,
     reports,
+    requests_page,
     residents,
     residents_by_hand,
     steward,
+    visits_page,
 )
 from dashboards.cookies import (
     DEVICE_AGE_S,
@@ -189,6 +193,8 @@ def mount(app: FastAPI, reader: Reader, wall_times_ms: dict[str, int] | None = N
     app.include_router(elsewhere.router(reader))
     for register in (buildings, residents, kiosk, labels, register_files, reports, accounts):
         app.include_router(register.router(reader))
+    for service in (requests_page, visits_page, greetings_page, hours_page):
+        app.include_router(service.router(reader))
     app.mount("/static", _Files(directory=STATIC), name="static")
     errors.add_handlers(app)
     app.add_middleware(SafeHeaders)

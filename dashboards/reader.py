@@ -12,6 +12,7 @@ from starlette.requests import Request
 
 from dashboards.account_reader import AccountReader
 from dashboards.forms_reader import FormReader
+from dashboards.help_reader import HelpReader
 from dashboards.register_reader import RegisterReader
 
 
@@ -71,7 +72,7 @@ class ActionRefused(Exception):
         return self._words if isinstance(self._words, str) else self._words[lang]
 
 
-class Reader(RegisterReader, AccountReader, FormReader, Protocol):
+class Reader(RegisterReader, AccountReader, FormReader, HelpReader, Protocol):
     """The server's read side, as the pages see it."""
 
     async def snapshot(self, user: User | None) -> Mapping[str, Any]:

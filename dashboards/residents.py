@@ -13,7 +13,9 @@ from starlette.responses import RedirectResponse, Response
 from dashboards.alert_page import LEAST_REASON, staff_form
 from dashboards.reader import ActionRefused, Reader, User
 from dashboards.render import request_lang
+from dashboards.requests_page import KINDS, new_key
 from dashboards.staff import for_staff, number_of, staff_page
+from dashboards.visits_page import CAUSES
 
 MOST_WORDS: Final = 60
 ROLES: Final = ("steward", "substitute", "key_holder", "befriender", "family")
@@ -136,6 +138,10 @@ async def _resident(
     )
     facts = {
         "r": found,
+        "help": await reader.help_of(found["id"]),
+        "help_key": new_key(),
+        "kinds": KINDS,
+        "causes": CAUSES,
         "contacts": contacts,
         "most": max((d["n"] for d in found["days"]), default=0) or 1,
         "failure": failure,

@@ -13,6 +13,7 @@ from dashboards.reader import ActionRefused, Login, LoginError, User
 from dashboards.server_accounts import ServerAccounts
 from dashboards.server_elsewhere import ServerElsewhere
 from dashboards.server_forms import ServerForms
+from dashboards.server_help import ServerHelp
 from dashboards.server_register import ServerRegister
 from server import handover_view
 from server.api.deps import COOKIE, named_in, outside, session_principal
@@ -51,7 +52,9 @@ def _event(action: str, actor: core.Actor, fields: Mapping[str, str]) -> core.Ev
     raise acting.Refused(f"unknown action {action!r}", zh="没有这个操作,请刷新页面。")
 
 
-class ServerReader(ServerRegister, ServerAccounts, ServerForms, ServerElsewhere):
+class ServerReader(
+    ServerRegister, ServerAccounts, ServerForms, ServerElsewhere, ServerHelp
+):
     """Implements dashboards.reader.Reader."""
 
     def __init__(self, runtime: Runtime) -> None:

@@ -41,7 +41,12 @@ TABLE: dict[str, str] = {
            "GET /residents", "POST /residents", "GET /residents/{resident_id}",
            "GET /residents/{resident_id}/card", "GET /terminals/labels",
            "GET /handover", "GET /handover/{handover_id}", "GET /duty", "GET /duty/history",
-           "GET /residents/{resident_id}/history", "GET /buildings/{number}/history"],
+           "GET /residents/{resident_id}/history", "GET /buildings/{number}/history"]
+        + [f"GET {API}/{p}" for p in (
+            "requests", "requests/{request_id}", "visits", "greetings", "hours",
+            "hours/{person_id}")]
+        + ["GET /requests", "GET /requests/{request_id}", "GET /visits", "GET /greetings",
+           "GET /greetings/sheet", "GET /hours", "GET /hours/{person_id}"],
         "look"),
     **dict.fromkeys(
         [f"POST {ALERT}/{verb}" for verb in ("accept", "on-scene", "resolve", "escalate")]
@@ -50,7 +55,13 @@ TABLE: dict[str, str] = {
         + [f"POST {API}/rounds/report", "POST /alerts/{alert_id}/{action}", "POST /handover"]
         + [f"{m} {p}/away" for m in ("GET", "POST") for p in (PERSON, "/residents/{resident_id}")]
         + [f"POST {p}/back" for p in (PERSON, "/residents/{resident_id}")]
-        + [f"GET {PERSON}", f"GET {PERSON}/history"],
+        + [f"GET {PERSON}", f"GET {PERSON}/history"]
+        + [f"POST {API}/requests", f"PATCH {API}/requests/{{request_id}}", f"POST {API}/visits",
+           f"POST {RESIDENT}/greeting", "POST /requests", "POST /requests/{request_id}/{action}",
+           "POST /visits", "POST /visits/{visit_id}/{action}", "POST /greetings/{resident_id}"]
+        + [f"POST {API}/requests/{{request_id}}/{verb}"
+           for verb in ("take", "hand-on", "done", "withdraw")]
+        + [f"POST {API}/visits/{{visit_id}}/{verb}" for verb in ("done", "drop")],
         "act"),
     **dict.fromkeys(
         [f"GET {RESIDENT}/access", f"POST {RESIDENT}/export",
@@ -70,13 +81,15 @@ TABLE: dict[str, str] = {
          "POST /register/rejected", "POST /register/export",
          f"POST {API}/terminals/enrol", f"POST {API}/terminals/{{terminal_id}}/state",
          f"POST {API}/terminals/{{terminal_id}}/swap",
-         f"POST {API}/terminals/{{terminal_id}}/key", f"POST {PERSON}"]
+         f"POST {API}/terminals/{{terminal_id}}/key", f"POST {PERSON}",
+         f"POST {API}/hours/entries/{{entry_id}}/counter", "POST /hours/{person_id}/counter"]
         + [f"{m} {p}" for m in ("GET", "POST") for p in (
             "/residents/new", "/residents/{resident_id}/edit", "/residents/{resident_id}/move",
             "/residents/{resident_id}/end", "/buildings/new", "/buildings/{number}/edit",
             "/duty/add", "/duty/remove", "/duty/community", "/duty/shifts/{person_id}")],
         "register"),
-    **dict.fromkeys(["GET /reports", "GET /reports.csv"], "report"),
+    **dict.fromkeys(["GET /reports", "GET /reports.csv", f"GET {API}/requests/figures",
+                     "GET /hours/{person_id}/statement.csv"], "report"),
     **dict.fromkeys([f"GET {API}/{p}" for p in ("journal", "messages", "quarantine")], "record"),
     **dict.fromkeys(["GET /account", "POST /account/{action}"], "own"),
     **dict.fromkeys(
@@ -94,7 +107,8 @@ TABLE: dict[str, str] = {
 VALUES = {
     "alert_id": "1", "building": "11", "resident_id": "1", "person_id": "1", "assignment_id": "1",
     "number": "11", "terminal_id": "gd-11-301", "handover_id": "1",
-    "purpose": "health", "account_id": "999", "token_id": "999", "token": "no-such-token-anywhere",
+    "purpose": "health", "request_id": "1", "visit_id": "1", "entry_id": "1",
+    "account_id": "999", "token_id": "999", "token": "no-such-token-anywhere",
 }  # fmt: skip
 ASKED = {f"GET {RESIDENT}/access": "?reason=checking", f"GET {API}/ladder/explain": "?resident=1"}
 

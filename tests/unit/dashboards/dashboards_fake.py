@@ -8,6 +8,7 @@ from typing import Any
 
 from account_fake import AccountFake
 from forms_fake import FormsFake
+from help_fake import HelpFake
 from register_fake import STREET, RegisterFake
 from starlette.requests import Request
 
@@ -409,11 +410,12 @@ def sheet(*, busy: bool = False) -> dict[str, Any]:
     }
 
 
-class FakeReader(RegisterFake, AccountFake, FormsFake):
+class FakeReader(RegisterFake, AccountFake, FormsFake, HelpFake):
     """Implements `dashboards.reader.Reader`; records what was done through it."""
 
     def __init__(self, *, busy: bool = False, logged_in: bool = True) -> None:
         super().__init__()
+        HelpFake.__init__(self)
         self.data = snapshot(busy=busy)
         self.user: User | None = User("李文静", "operator") if logged_in else None
         self.views: dict[str, dict[str, Any]] = {TOKEN: steward_view()}
