@@ -30,6 +30,7 @@ class Retention:
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
         signals, messages = settings.keep_signals_days, settings.keep_messages_days
+        services = timedelta(days=settings.keep_services_days)
         self._kept: tuple[tuple[retention.Kept, timedelta], ...] = (
             (retention.SIGNALS, timedelta(days=signals)),
             (retention.COMMANDS, timedelta(days=signals)),
@@ -37,6 +38,9 @@ class Retention:
             (retention.MESSAGES, timedelta(days=messages)),
             (retention.REPLIES, timedelta(days=messages)),
             (retention.QUARANTINED, timedelta(days=settings.keep_quarantine_days)),
+            (retention.GREETINGS, services),
+            (retention.VISITS, services),
+            (retention.REQUESTS, services),
             (retention.SESSIONS, ENDED),
             (retention.LINKS, ENDED),
         )

@@ -114,6 +114,10 @@ class Settings(BaseSettings):
     keep_quarantine_days: int = Field(
         30, ge=1, description="Days after its last copy that a quarantined message is kept"
     )
+    keep_services_days: int = Field(
+        730, ge=90, description="Days that help requests, visits and greeting calls are kept after "
+        "their end; the ledger of hours stays"
+    )
     deadman_url: SecretStr | None = Field(
         None,
         description="Address outside the house, pinged every 20 s while all is well; its owner "

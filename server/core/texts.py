@@ -56,6 +56,7 @@ ZH: Mapping[Template, Wordings] = {
     Template.NOT_UNDERSTOOD: ("没看懂。1=我去 2=到门口 3=平安 0=去不了。急事请打120。",),
     Template.NOTHING_OPEN: ("现在没有等您处理的事。谢谢您!",),
     Template.ROUND_REPORTED: ("{labels}巡楼已记下。辛苦了,谢谢您!", "巡楼已记下。辛苦了,谢谢您!"),
+    Template.REQUEST_NOTED: ("{building}的事已登记,值班室会安排。急事请按报警键或打120。",),
     Template.BLIND: (
         "【巡楼】全社区:{min}分钟收不到终端信号({about})。求助可能到不了,请按名单打电话并看值班屏。",
         "【巡楼】全社区:{min}分钟收不到终端信号。求助可能到不了,请打电话核实。",
@@ -119,6 +120,9 @@ EN: Mapping[Template, Wordings] = {
     Template.ROUND_REPORTED: (
         "Noted: your round of building {labels} is done. Thank you!",
         "Noted: your round is done. Thank you!",
+    ),
+    Template.REQUEST_NOTED: (
+        "Noted for {building}: the desk sees to it. In an emergency press the button or call 120.",
     ),
     Template.BLIND: (
         "Xunlou: whole community: no signals for {min} min ({about}). An SOS may not arrive. "

@@ -133,6 +133,8 @@ class Template(StrEnum):
     NOT_UNDERSTOOD = "not_understood"
     NOTHING_OPEN = "nothing_open"
     ROUND_REPORTED = "round_reported"
+    REQUEST_NOTED = "request_noted"
+    """To a steward who asked for help that can wait (server/core/request_sms.py)."""
     BLIND = "blind"
     PARTNER_UNREACHABLE = "partner_unreachable"
     """To a steward whose fellow steward's number has died, so that each knows who else can come."""

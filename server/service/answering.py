@@ -11,6 +11,7 @@ from server.core.messages import Subject
 from server.core.words import Fault, Template
 from server.database import Tx
 from server.service import acting, effects, raising, receipts, walks
+from server.service.help import by_sms
 from server.service.house import House
 from server.store import alerts, journal, outbox, people
 
@@ -67,6 +68,10 @@ def _act_on(tx: Tx, house: House, person: RowMapping, sms: Sms) -> str:
     nothing = Subject(building=0)
     reply = replies.understand(sms.body)
     if reply is None:
+        # Help that can wait is heard only of those whom no alert waits for: while one does, what
+        # is not understood is answered with the four digits, whatever it says.
+        if not open_alerts and by_sms.ask(tx, house, person, sms.body, sms.provider_id):
+            return "request"
         return _not_understood(tx, house, person)
     theirs = [replies.OpenAlert(a["id"], a["code"]) for a in open_alerts]
     reply = replies.unglue(reply, theirs)

@@ -211,10 +211,11 @@ def _body(
 
 def answer(
     tx: Tx, house: House, person: RowMapping, template: Template, subject: Subject,
-    alert_id: int | None = None, about: str = "",
+    alert_id: int | None = None, about: str = "", lane: int = SOS_LANE,
 ) -> None:
     """Queue a plain answer to a person's SMS (which code? too late, not understood …), unless
-    they have asked us not to write."""
+    they have asked us not to write. `lane`: another one where it has nothing to do with an alert.
+    """
     if person["opted_out_at"] is not None:
         return
     outbox.enqueue(
@@ -225,7 +226,7 @@ def answer(
         step=-1,
         attempt=to_ms(tx.now),
         template=template.value,
-        lane=SOS_LANE,
+        lane=lane,
         phone=person["phone"],
         body=compose(template, subject, person["lang"], about, house.ways),
         due_at=tx.now,

@@ -13,6 +13,7 @@ from server.core.words import State
 
 ALERT, JOURNAL, MESSAGE = t.table(t.Alert), t.table(t.Journal), t.table(t.Message)
 SIGNAL, QUARANTINE, COMMAND = t.table(t.Signal), t.table(t.Quarantine), t.table(t.Command)
+REQUEST, VISIT, GREETING = t.table(t.HelpRequest), t.table(t.Visit), t.table(t.Greeting)
 INBOUND, SESSION, LINK = t.table(t.Inbound), t.table(t.Session), t.table(t.StewardLink)
 
 
@@ -53,6 +54,12 @@ MESSAGES = Kept(
 )
 REPLIES = Kept(INBOUND.c.provider_id, INBOUND.c.received_at, true(), by_age=False)
 QUARANTINED = Kept(QUARANTINE.c.id, QUARANTINE.c.last_at, true(), by_age=False)
+GREETINGS = Kept(GREETING.c.id, GREETING.c.at, true())
+# Whatever waits stays, however old. Closed in another order than asked for.
+VISITS = Kept(VISIT.c.id, VISIT.c.closed_at, VISIT.c.closed_at.is_not(None), by_age=False)
+REQUESTS = Kept(
+    REQUEST.c.id, REQUEST.c.closed_at, REQUEST.c.closed_at.is_not(None), by_age=False
+)
 SESSIONS = Kept(SESSION.c.digest, SESSION.c.expires_at, true(), by_age=False)
 LINKS = Kept(LINK.c.digest, LINK.c.expires_at, true(), by_age=False)
 
@@ -66,7 +73,7 @@ def look(
     if after is not None:
         query = query.where(kept.key > after)
     rows = conn.execute(query).all()
-    old = [row[0] for row in rows if row[1] < before and row[2]]
+    old = [row[0] for row in rows if row[2] and row[1] < before]
     end = len(rows) < limit or (kept.by_age and rows[-1][1] >= before)
     return old, None if end else rows[-1][0]
 

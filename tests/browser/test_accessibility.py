@@ -26,7 +26,8 @@ STAFF = (
 )  # fmt: skip
 ABSENT = "/nowhere"
 NO_PAGE = {
-    "/", "/reports.csv", "/static/palette.css", "/login/elsewhere", "/login/elsewhere/back",
+    "/", "/reports.csv", "/hours/{person_id}/statement.csv", "/static/palette.css",
+    "/login/elsewhere", "/login/elsewhere/back",
 }
 """What answers a GET and is no page: a redirect, a table, a style sheet."""
 LOOKS = [(theme, lang) for theme in ("dark", "light") for lang in ("zh", "en")]
@@ -108,14 +109,17 @@ async def test_the_login_and_the_stewards_page_have_no_violation(
 
 
 async def test_no_page_is_left_out() -> None:
-    """Whatever answers a GET with a page is looked at by axe-core, here, in test_register.py or
-    test_by_hand.py, in both themes and both languages; a page that is added is missed here."""
+    """Whatever answers a GET with a page is looked at by axe-core, here, in test_register.py,
+    test_by_hand.py or test_services.py, in both themes and both languages; a page that is added is
+    missed here."""
     import test_by_hand
     import test_register  # which import from here
+    import test_services
 
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     mount(app, FakeReader())
-    seen = ["/wall", "/login", f"/s/{TOKEN}", *STAFF, *test_register.SEEN, *test_by_hand.SEEN]
+    seen = ["/wall", "/login", f"/s/{TOKEN}", *STAFF, *test_register.SEEN, *test_by_hand.SEEN,
+            *test_services.SEEN]  # fmt: skip
     routes = [r for part in app.routes for r in getattr(part, "original_router", app).routes]
     pages = [
         route

@@ -8,12 +8,16 @@ from fastapi.routing import APIRoute
 from dashboards import (
     buildings,
     buildings_by_hand,
+    greetings_page,
     history_page,
+    hours_page,
     kiosk,
     people_by_hand,
     reports,
+    requests_page,
     residents,
     residents_by_hand,
+    visits_page,
 )
 from dashboards.reader import Reader
 from dashboards.reports_csv import COLUMNS
@@ -31,13 +35,14 @@ def test_every_page_of_the_register_is_listed() -> None:
     """By its address; what a form posts to is part of its page."""
     reader: Reader = None  # type: ignore[assignment]  # nothing is read before a request
     modules = (buildings, residents, kiosk, reports, buildings_by_hand, residents_by_hand,
-               people_by_hand, history_page)  # fmt: skip
+               people_by_hand, history_page, requests_page, visits_page, greetings_page,
+               hours_page)  # fmt: skip
     routers = [module.router(reader) for module in modules]
     served = {
         route.path for router in routers for route in router.routes
         if isinstance(route, APIRoute) and "GET" in route.methods
     }  # fmt: skip
-    assert len(served) == 28
+    assert len(served) == 36
     listed = {re.sub(r"\{id\}", "{resident_id}", page) for page in _codes("# The pages")}
     assert served <= listed
 

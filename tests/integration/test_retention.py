@@ -81,3 +81,34 @@ async def test_many_rows_go_in_chunks_and_a_press_goes_first(tmp_path: Path) -> 
         assert not clearing.done(), "the press did not wait for the end"
         assert (await clearing)["signal"] == len(rows)
         assert await count(town, SIGNAL) == 1
+
+
+async def test_services_go_after_their_end_and_the_hours_stay(tmp_path: Path) -> None:
+    """What waits stays, however old; what is closed goes; no line of the ledger ever does."""
+    async with a_town(tmp_path) as town:
+        her = (await town.residents(11))["301"]["id"]
+
+        async def post(path: str, **body: Any) -> dict[str, Any]:
+            answer = await town.api.post(f"/api/v1/{path}", json=body)
+            return dict(answer.raise_for_status().json())
+
+        asked = {"resident_id": her, "kind": "repair", "words": "灯坏了"}
+        waiting, done = await post("requests", **asked), await post("requests", **asked)
+        helper = await town.person(HEAD)
+        await post(f"requests/{done['id']}/take", as_person_id=helper)
+        await post(f"requests/{done['id']}/done", ending="solved", minutes=30)
+        owed = await post("visits", resident_id=her, cause="hardship")
+        paid = await post("visits", resident_id=her, cause="illness")
+        await post(f"visits/{paid['id']}/done")
+        await post(f"residents/{her}/greeting", outcome="well")
+        town.hand.at_s += 3 * 365 * DAY_S
+        gone = await cleared(town)
+        assert {k: gone[k] for k in ("help_request", "visit", "greeting")} == {
+            "help_request": 1, "visit": 1, "greeting": 1,
+        }  # fmt: skip
+        left = (await town.api.get("/api/v1/requests?which=all")).json()["requests"]
+        assert [r["id"] for r in left] == [waiting["id"]]
+        assert [v["id"] for v in (await town.api.get("/api/v1/visits")).json()["owed"]] == [
+            owed["id"]
+        ]
+        assert (await town.api.get("/api/v1/hours")).json()["given"] == 30

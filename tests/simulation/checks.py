@@ -29,7 +29,7 @@ SLACK_S = 4.0
 LONGEST_WAIT_S = 60 * 60 + 5
 STALE_CALL_S = 60.0
 ANSWERS = (Template.WHICH, Template.OLD_CODE, Template.NOT_UNDERSTOOD, Template.NOTHING_OPEN,
-           Template.ROUND_REPORTED)  # fmt: skip
+           Template.ROUND_REPORTED, Template.REQUEST_NOTED)  # fmt: skip
 """Answers to who has just written to us, away or not."""
 CODE_REST_MS = 30 * 86_400_000
 RANK = {"queued": 0, "sending": 1, "sent": 2, "delivered": 3, "undelivered": 3, "failed": 3,

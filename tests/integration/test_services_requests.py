@@ -133,3 +133,44 @@ async def test_another_houses_requests_are_not_there(town: Town) -> None:
             assert answer.status_code == 404, path
     finally:
         await browser.aclose()
+
+
+async def test_a_steward_asks_by_sms_and_is_thanked_once(town: Town) -> None:
+    """For a household of their own house; the provider's repetition is one request. A door nobody
+    knows, or of another's house, is left to the desk with the words as they came."""
+    await town.reply(HEAD, "帮办 301 厨房的灯坏了")
+    await town.expect_sms(HEAD, "已登记", "120")
+    (one,) = (await town.api.get("/api/v1/requests")).json()["requests"]
+    assert (one["kind"], one["source"], one["flat"]) == ("repair", "steward", "301")
+    assert (one["words"], one["resident_id"]) == ("厨房的灯坏了", await granny(town))
+    await town.reply(HEAD, "帮办 999 想理发")
+    await town.reply(HEAD, "帮办 7-101 想理发")
+    await town.forget_sms()
+    found = (await town.api.get("/api/v1/requests")).json()["requests"]
+    unknown = sorted(r["words"] for r in found if r["resident_id"] is None)
+    assert unknown == ["7-101 想理发", "999 想理发"]
+    assert {r["building"] for r in found} == {11}
+    number = next(r["id"] for r in found if r["words"] == "999 想理发")
+    body = {"resident_id": await granny(town)}
+    answer = await town.api.patch(f"/api/v1/requests/{number}", json=body)
+    assert answer.json()["flat"] == "301"
+
+
+async def test_with_an_open_alert_an_answer_to_it_always_wins(town: Town) -> None:
+    """While somebody waits for help, the same words are no request: they are answered with the
+    four digits, and the alert is as open as before; a digit is an answer, as ever."""
+    await town.press()
+    await town.forget_sms()
+    await town.reply(HEAD, "帮办 301 老人摔倒了")
+    await town.expect_sms(HEAD, "1=我去")
+    assert (await town.api.get("/api/v1/requests")).json()["requests"] == []
+    assert (await town.sos())["state"] == "open"
+    await town.reply(HEAD, "1")
+    assert (await town.sos())["state"] == "accepted"
+
+
+async def test_who_is_no_steward_asks_nothing_by_sms(town: Town) -> None:
+    """The desk's own telephone is none: what it writes is read by a person."""
+    duty = town.community.duty[0].phone
+    await town.reply(duty, "帮办 11-301 灯坏了")
+    assert (await town.api.get("/api/v1/requests")).json()["requests"] == []

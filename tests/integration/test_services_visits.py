@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import update
 from staff_kit import login, make_account
-from test_help_requests import granny, post
+from test_services_requests import granny, post
 from town import GZ, Town
 
 from server import tables as t
