@@ -45,7 +45,7 @@ def owe(
         due_at=core.due_at(cause, opened_at, community.zone), state=VisitState.OWED.value,
         note="", visit_key=key, version=0,
     )  # fmt: skip
-    if made is not None:
+    if made is not None and by != SYSTEM:  # what a clock does is no act of a person
         auditing.saw(tx, by, "visit_owed", visit_id=made, resident_id=resident_id,
                      cause=cause.value)  # fmt: skip
     return made
