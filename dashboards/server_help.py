@@ -55,7 +55,7 @@ class ServerHelp:
 
     _runtime: Runtime
 
-    async def _change(self, run: Callable[[Tx], T]) -> T:
+    async def _of_help(self, run: Callable[[Tx], T]) -> T:
         try:
             return await self._runtime.database.write(run)
         except Unknown as error:
@@ -63,7 +63,7 @@ class ServerHelp:
         except Refused as error:
             raise ActionRefused(error.words) from error
 
-    def _resident(self, conn: Connection, user: User, fields: Fields) -> int:
+    def _meant(self, conn: Connection, user: User, fields: Fields) -> int:
         """Who is meant: by id, or by the door. Raises ActionRefused."""
         scope = user.scope or EVERYWHERE
         if (resident_id := _id(fields.get("resident_id", ""))) is not None:
@@ -81,7 +81,7 @@ class ServerHelp:
         raise _refuse("Nobody is registered there; write the door like 11-301.",
                       "没有这一户。门牌请写成 11-301。")  # fmt: skip
 
-    def _person(self, conn: Connection, user: User, text: str) -> int | None:
+    def _named(self, conn: Connection, user: User, text: str) -> int | None:
         """A contact of the user's houses. Raises ActionRefused."""
         person_id, scope = _id(text), user.scope or EVERYWHERE
         if person_id is None or scope.buildings is None:
@@ -120,17 +120,17 @@ class ServerHelp:
             return requests.ask(
                 tx, want=_one_of(Want, fields.get("kind", "")), words=fields.get("words", ""),
                 source=_one_of(Source, fields.get("source", "")), by=user.name,
-                resident_id=self._resident(tx.conn, user, fields),
+                resident_id=self._meant(tx.conn, user, fields),
                 key=f"page:{key}" if key else None,
             )  # fmt: skip
 
-        return await self._change(run)
+        return await self._of_help(run)
 
     async def request_act(self, user: User, request_id: int, action: str, fields: Fields) -> None:
         """A step of the procedure."""
 
         def helper(tx: Tx) -> Any:
-            person_id = self._person(tx.conn, user, fields.get("person", ""))
+            person_id = self._named(tx.conn, user, fields.get("person", ""))
             return requests.helper_of(tx, person_id, fields.get("name", ""), user.name)
 
         def run(tx: Tx) -> None:
@@ -145,20 +145,20 @@ class ServerHelp:
                     requests.finish(
                         tx, request_id, _one_of(Ending, fields.get("ending", "")), why, by=by,
                         minutes=min(minutes, requests.MOST_MINUTES),
-                        payer_id=self._person(tx.conn, user, fields.get("payer", "")),
+                        payer_id=self._named(tx.conn, user, fields.get("payer", "")),
                     )  # fmt: skip
                 case "withdraw":
                     requests.withdraw(tx, request_id, why, by=by)
                 case "correct":
                     resident = None
                     if fields.get("place"):
-                        resident = self._resident(tx.conn, user, fields)
+                        resident = self._meant(tx.conn, user, fields)
                     requests.correct(
                         tx, request_id, by=by, want=_one_of(Want, fields.get("kind", "")),
                         resident_id=resident,
                     )  # fmt: skip
 
-        await self._change(run)
+        await self._of_help(run)
 
     async def visits(self, user: User) -> Json:
         """Visits of the user's houses."""
@@ -171,11 +171,11 @@ class ServerHelp:
         """Write down that one is owed."""
 
         def run(tx: Tx) -> None:
-            resident_id = self._resident(tx.conn, user, fields)
+            resident_id = self._meant(tx.conn, user, fields)
             cause = _one_of(Cause, fields.get("cause", ""))
             visits.owe(tx, resident_id, cause, by=user.name, why=fields.get("why", ""))
 
-        await self._change(run)
+        await self._of_help(run)
 
     async def visit_act(self, user: User, visit_id: int, action: str, fields: Fields) -> None:
         """Somebody went, or nobody will."""
@@ -189,7 +189,7 @@ class ServerHelp:
                 on=_day(fields.get("on", "")), note=fields.get("note", ""),
             )
 
-        await self._change(run)
+        await self._of_help(run)
 
     async def greetings(self, user: User) -> Json:
         """Today's list."""
@@ -203,7 +203,7 @@ class ServerHelp:
         """Tick one off."""
         outcome = _one_of(GreetingOutcome, fields.get("outcome", ""))
         want = _one_of(Want, fields.get("kind", "") or Want.OTHER)
-        await self._change(lambda tx: greetings.greet(
+        await self._of_help(lambda tx: greetings.greet(
             tx, resident_id, outcome, by=user.name, note=fields.get("note", ""), want=want,
             turn=_id(fields.get("turn", "")),
         ))  # fmt: skip
@@ -231,4 +231,4 @@ class ServerHelp:
 
     async def hours_counter(self, user: User, entry_id: int, why: str) -> None:
         """Put an entry right."""
-        await self._change(lambda tx: hours.counter(tx, entry_id, why, by=user.name))
+        await self._of_help(lambda tx: hours.counter(tx, entry_id, why, by=user.name))
