@@ -12,6 +12,7 @@ from server import help_view, hours_view, resident_detail
 from server.core.access import EVERYWHERE, Right
 from server.core.greetings import GreetingOutcome
 from server.core.help_requests import Ending, Source, Want
+from server.core.numbers import number_in
 from server.core.visits import Cause
 from server.database import Tx
 from server.runtime import Runtime
@@ -29,10 +30,6 @@ GONE = {"zh": "登记里没有,请刷新页面。", "en": "That is not in the re
 
 def _refuse(en: str, zh: str) -> ActionRefused:
     return ActionRefused({"zh": zh, "en": en})
-
-
-def _id(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None
 
 
 def _one_of(kind: type[E], text: str) -> E:
@@ -66,7 +63,7 @@ class ServerHelp:
     def _meant(self, conn: Connection, user: User, fields: Fields) -> int:
         """Who is meant: by id, or by the door. Raises ActionRefused."""
         scope = user.scope or EVERYWHERE
-        if (resident_id := _id(fields.get("resident_id", ""))) is not None:
+        if (resident_id := number_in(fields.get("resident_id", ""))) is not None:
             houses = scopes.houses_of(conn, "resident_id", str(resident_id)) or ()
             if not any(scope.shows(h) for h in houses):
                 raise ActionRefused(GONE)
@@ -83,7 +80,7 @@ class ServerHelp:
 
     def _named(self, conn: Connection, user: User, text: str) -> int | None:
         """A contact of the user's houses. Raises ActionRefused."""
-        person_id, scope = _id(text), user.scope or EVERYWHERE
+        person_id, scope = number_in(text), user.scope or EVERYWHERE
         if person_id is None or scope.buildings is None:
             return person_id
         houses = scopes.houses_of(conn, "person_id", str(person_id)) or ()
@@ -141,7 +138,7 @@ class ServerHelp:
                 case "hand-on":
                     requests.hand_on(tx, request_id, helper(tx), why, by=by)
                 case "done":
-                    minutes = _id(fields.get("minutes", "")) or 0
+                    minutes = number_in(fields.get("minutes", "")) or 0
                     requests.finish(
                         tx, request_id, _one_of(Ending, fields.get("ending", "")), why, by=by,
                         minutes=min(minutes, requests.MOST_MINUTES),
@@ -205,7 +202,7 @@ class ServerHelp:
         want = _one_of(Want, fields.get("kind", "") or Want.OTHER)
         await self._of_help(lambda tx: greetings.greet(
             tx, resident_id, outcome, by=user.name, note=fields.get("note", ""), want=want,
-            turn=_id(fields.get("turn", "")),
+            turn=number_in(fields.get("turn", "")),
         ))  # fmt: skip
 
     async def help_of(self, resident_id: int) -> Json:

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from server import help_view
+from server.api.answers import STAFF
 from server.api.changing import change
 from server.api.deps import ActDep, RuntimeDep, StaffDep
 from server.api.register import Id, Json
@@ -15,7 +16,7 @@ from server.core.help_requests import Want
 from server.service import auditing
 from server.service.help import greetings
 
-router = APIRouter(prefix="/api/v1", tags=["services"])
+router = APIRouter(prefix="/api/v1", tags=["services"], responses=STAFF)
 
 
 class Greeted(BaseModel):

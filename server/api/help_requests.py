@@ -1,6 +1,6 @@
 """Help that was asked for and can wait. Never an alarm: see `server/core/help_requests.py`."""
 
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query
@@ -8,17 +8,20 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
 from server import help_view
+from server.api.answers import STAFF
 from server.api.changing import Reason, change
 from server.api.deps import ActDep, Principal, ReportDep, RuntimeDep, StaffDep, within
+from server.api.instants import Day
 from server.api.register import Id, Json
 from server.core.help_requests import Ending, Source, Want
+from server.core.numbers import MOST
 from server.database import Tx
 from server.runtime import Runtime
 from server.service.help import requests
 from server.store import people, scopes
 from server.store.help_requests import Which
 
-router = APIRouter(prefix="/api/v1/requests", tags=["services"])
+router = APIRouter(prefix="/api/v1/requests", tags=["services"], responses=STAFF)
 Words = Annotated[str, Field(min_length=1, max_length=requests.MOST_WORDS)]
 Why = Annotated[str, Field(max_length=requests.MOST_WHY)]
 Name = Annotated[str, Field(max_length=requests.MOST_NAME)]
@@ -82,7 +85,7 @@ async def listed(
     staff: StaffDep,
     which: Which = "waiting",
     building: Annotated[int | None, Query(ge=1, le=99_999, description="its number")] = None,
-    before: Annotated[int | None, Query(ge=1, le=2**53)] = None,
+    before: Annotated[int | None, Query(ge=1, le=MOST)] = None,
     limit: Annotated[int, Query(ge=1, le=help_view.MOST)] = help_view.MOST,
 ) -> Json:
     """Those that wait, the longest overdue first; or closed ones, newest first."""
@@ -101,7 +104,7 @@ async def listed(
 
 @router.get("/figures")
 async def figures(
-    runtime: RuntimeDep, staff: ReportDep, first: date | None = None, last: date | None = None
+    runtime: RuntimeDep, staff: ReportDep, first: Day | None = None, last: Day | None = None
 ) -> Json:
     """By kind: how many were asked for on these local days (the last 30), and done in time."""
     now = runtime.clock.now()

@@ -4,13 +4,14 @@ from fastapi import APIRouter, HTTPException
 from pydantic import BaseModel, ConfigDict
 
 from server import hours_view
+from server.api.answers import STAFF
 from server.api.changing import Reason, change
 from server.api.deps import CommonDep, RuntimeDep, StaffDep
 from server.api.register import Id, Json
 from server.service import auditing
 from server.service.help import hours
 
-router = APIRouter(prefix="/api/v1/hours", tags=["services"])
+router = APIRouter(prefix="/api/v1/hours", tags=["services"], responses=STAFF)
 
 
 class Counter(BaseModel):

@@ -1,6 +1,5 @@
 """Visits that are owed, and who paid them."""
 
-from datetime import date
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query
@@ -8,17 +7,20 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
 from server import help_view
+from server.api.answers import STAFF
 from server.api.changing import Reason, change
 from server.api.deps import ActDep, RuntimeDep, StaffDep, within
+from server.api.instants import Day
 from server.api.register import Id, Json
 from server.core.access import EVERYWHERE
+from server.core.numbers import MOST
 from server.core.visits import Cause
 from server.database import Tx
 from server.runtime import Runtime
 from server.service.help import visits
 from server.store import visits as store
 
-router = APIRouter(prefix="/api/v1/visits", tags=["services"])
+router = APIRouter(prefix="/api/v1/visits", tags=["services"], responses=STAFF)
 Note = Annotated[str, Field(max_length=visits.MOST_NOTE)]
 
 
@@ -37,7 +39,7 @@ class Paid(BaseModel):
     model_config = ConfigDict(extra="forbid")
     as_person_id: Id | None = None
     name: Annotated[str, Field(max_length=40)] = ""
-    on: date | None = None
+    on: Day | None = None
     note: Note = ""
 
 
@@ -65,7 +67,7 @@ async def _told(runtime: Runtime, visit_id: int) -> Json:
 async def listed(
     runtime: RuntimeDep,
     staff: StaffDep,
-    resident: Annotated[int | None, Query(ge=1, le=2**53)] = None,
+    resident: Annotated[int | None, Query(ge=1, le=MOST)] = None,
     limit: Annotated[int, Query(ge=1, le=help_view.MOST)] = help_view.MOST,
 ) -> Json:
     """`owed`, the longest overdue first, with whose visit it is; `closed`, newest first."""

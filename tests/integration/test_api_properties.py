@@ -42,14 +42,15 @@ HOLDS = (
 STREAMS = {"GET /api/v1/stream": "never ends; tests/integration/test_server_stream.py follows it"}
 TAGS = (
     "alerts", "feed", "gateway", "health", "ladder", "people", "privacy", "register", "rounds",
-    "webhooks",
+    "services", "webhooks",
 )  # fmt: skip
 METRICS_TOKEN = "metrics-token"
 KNOWN: dict[str, tuple[Any, ...]] = {
     "alert_id": (1, 2), "resident_id": (1, 2, 3), "item_resident_id": (1,), "person_id": (1, 2, 3),
     "as_person_id": (1,), "assignment_id": (1, 2), "building": (11, 12), "flat": ("301", "303"),
     "terminal_id": (GRANNY, "gd-11-303"), "resident": ("1", GRANNY), "t": (GRANNY,), "m": (1, 2),
-    "new": ("gd-11-304",),
+    "new": ("gd-11-304",), "request_id": (1, 2), "visit_id": (1, 2), "entry_id": (1, 2),
+    "payer_id": (1, 2),
 }  # fmt: skip
 """What there is in the town, by the name that a parameter or a field has."""
 
