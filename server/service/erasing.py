@@ -23,11 +23,12 @@ Json = dict[str, Any]
 @dataclass(frozen=True, slots=True)
 class Traces:
     """Where somebody stands in long tables: entries of the journal, entries about a door that was
-    nobody else's, changes of the register."""
+    nobody else's, changes of the register, help requests."""
 
     entries: tuple[int, ...] = ()
     door: tuple[int, ...] = ()
     changes: tuple[int, ...] = ()
+    requests: tuple[int, ...] = ()
 
 
 def of_resident(conn: Connection, resident_id: int) -> Traces:
@@ -47,7 +48,8 @@ def of_person(conn: Connection, person_id: int) -> Traces:
         return Traces()
     row = people.person(conn, person_id)
     found = store.naming(conn, _number(row["phone"]), f"{row['name']}: ")
-    return Traces(changes=tuple(found))
+    requests = store.requests_naming(conn, person_id, row["name"])
+    return Traces(changes=tuple(found), requests=tuple(requests))
 
 
 def resident(tx: Tx, resident_id: int, traces: Traces, *, who: str, why: str) -> Json:
@@ -97,7 +99,8 @@ def person(tx: Tx, person_id: int, traces: Traces, *, who: str, why: str) -> Jso
         raise Refused(f"person {person_id} was told of alert {listed}, which is open: resolve it "
                       "first", zh=f"此人接到过警报{listed},尚未了结,请先了结。")  # fmt: skip
     store.erase_person(
-        tx.conn, person_id, row["name"], _number(row["phone"]), traces.changes
+        tx.conn, person_id, row["name"], _number(row["phone"]), traces.changes,
+        traces.requests,
     )
     journal.note(tx, "person_erased", person_id=person_id, by=who, why=why)
     return {"id": person_id}

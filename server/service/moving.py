@@ -15,7 +15,7 @@ from server.core import rounds
 from server.core.words import Fault, Outcome, TerminalState
 from server.database import Tx
 from server.service import acting, effects, history, raising
-from server.service.help import visits
+from server.service.help import leaving, visits
 from server.service.history import Via
 from server.service.house import House
 from server.service.refusals import Refused, Unknown
@@ -47,6 +47,7 @@ def end(
         event = core.SettleItem(resident_id, Outcome.OTHER, acting.operator(who))
         decision = core.decide(effects.situation(tx, stored), event, tx.now)
         effects.commit(tx, house, stored, decision, by=who, resident_id=resident_id)
+    leaving.left(tx, resident_id, by=who)
     journal.note(
         tx, "resident_ended", building_id=row["building_id"], flat_id=row["flat_id"],
         resident_id=resident_id, how=how, by=who, why=why,

@@ -10,11 +10,12 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping
 
+from server.core.hours import Account, AccountKind
 from server.database import Tx
 from server.service import consenting
 from server.service.answering import masked
 from server.service.refusals import Unknown
-from server.store import assigning, journal, notes, people
+from server.store import assigning, hours, journal, notes, people
 from server.store import erasing as store
 from server.vault import Vault
 
@@ -48,6 +49,10 @@ def resident(conn: Connection, vault: Vault, resident_id: int) -> Json:
         },
         "contacts": behind,
         "consents": consenting.listed(conn, resident_id),
+        "requests": _all(store.rows(conn, store.REQUEST.c.resident_id, [resident_id])),
+        "visits": _all(store.rows(conn, store.VISIT.c.resident_id, [resident_id])),
+        "greetings": _all(store.rows(conn, store.GREETING.c.resident_id, [resident_id])),
+        "hours_drawn": _all(hours.of(conn, Account(AccountKind.DRAWN, resident_id))),
         "terminals": _all(terminals),
         "signals": _all(store.rows(conn, store.SIGNAL.c.terminal_id, theirs)),
         "battery": _all(store.rows(conn, store.BATTERY.c.terminal_id, theirs)),
@@ -85,6 +90,9 @@ def person(conn: Connection, vault: Vault, person_id: int) -> Json:
         "replies": _all(store.rows(conn, store.INBOUND.c.person_id, [person_id])),
         "rounds_reported": _all(store.rows(conn, store.REPORT.c.person_id, [person_id])),
         "went_to": went,
+        "requests": _all(store.rows(conn, store.REQUEST.c.helper_id, [person_id])),
+        "visits": _all(store.rows(conn, store.VISIT.c.visitor_id, [person_id])),
+        "hours": _all(hours.of(conn, Account(AccountKind.SAVED, person_id))),
         "changes": _all(store.rows(conn, store.CHANGE.c.subject, [f"person:{person_id}"])),
     }  # fmt: skip
 

@@ -20,6 +20,7 @@ PERSON, SHIFT, INBOUND = t.table(t.Person), t.table(t.DutyShift), t.table(t.Inbo
 JOURNAL, CHANGE, REPORT = t.table(t.Journal), t.table(t.RegisterChange), t.table(t.RoundReport)
 LINK, SIGNAL, BATTERY = t.table(t.StewardLink), t.table(t.Signal), t.table(t.BatteryDay)
 CONSENT, AUDIT = t.table(t.Consent), t.table(t.Audit)
+REQUEST, VISIT, GREETING = t.table(t.HelpRequest), t.table(t.Visit), t.table(t.Greeting)
 GONE = "已删除"
 """Stands where a name stood."""
 LOT = 500
@@ -42,6 +43,16 @@ def naming(conn: Connection, *words: str) -> list[int]:
     text = cast(CHANGE.c.fields, String)
     said = (text.contains(json.dumps(word)[1:-1], autoescape=True) for word in words)
     return list(conn.execute(select(CHANGE.c.id).where(or_(*said))).scalars())
+
+
+def requests_naming(conn: Connection, person_id: int, name: str) -> list[int]:
+    """Help requests that a contact helped in, asked for or paid. Reads the whole table."""
+    said = cast(REQUEST.c.steps, String).contains(json.dumps(name)[1:-1], autoescape=True)
+    of_them = or_(
+        REQUEST.c.helper_id == person_id, REQUEST.c.payer_id == person_id,
+        REQUEST.c.asked_by == name, said,
+    )  # fmt: skip
+    return list(conn.execute(select(REQUEST.c.id).where(of_them)).scalars())
 
 
 def about_resident(conn: Connection, table: SqlTable, resident_id: int) -> list[RowMapping]:
@@ -134,6 +145,10 @@ def erase_resident(
         conn.execute(update(JOURNAL).where(JOURNAL.c.seq.in_(lot)).values(flat_id=None))
     blanked = update(CHANGE).where(CHANGE.c.subject == f"resident:{resident_id}")
     conn.execute(blanked.values(why="", fields={}))
+    for table in (VISIT, GREETING):
+        conn.execute(delete(table).where(table.c.resident_id == resident_id))
+    asked = REQUEST.c.resident_id == resident_id
+    conn.execute(update(REQUEST).where(asked).values(words=GONE, why="", steps=[]))
     return contacts
 
 
@@ -154,10 +169,12 @@ WORDS = frozenset({
 
 
 def erase_person(
-    conn: Connection, person_id: int, name: str, number: str, changes: Collection[int]
+    conn: Connection, person_id: int, name: str, number: str, changes: Collection[int],
+    requests: Collection[int],
 ) -> None:
     """Leave of a contact what figures count. `changes`: ids of the register's history that say
-    their `number`, as it is written there."""
+    their `number`, as it is written there; `requests`: of help requests that name them."""
+    _unname(conn, person_id, name, requests)
     conn.execute(update(PERSON).where(PERSON.c.id == person_id).values(
         name=GONE, phone=f"erased:{person_id}", opted_out_at=None, failing_since=None
     ))  # fmt: skip
@@ -187,6 +204,18 @@ def erase_person(
              lambda v: [None, None] if any(w in str(v) for w in (number, f"{name}: ")) else v)
     own = update(CHANGE).where(CHANGE.c.subject == f"person:{person_id}")
     conn.execute(own.values(why="", fields={}))
+
+
+def _unname(conn: Connection, person_id: int, name: str, requests: Collection[int]) -> None:
+    """Help requests and visits without the name of whoever helped."""
+    for row in rows(conn, REQUEST.c.id, requests):
+        steps = [{k: GONE if v == name else v for k, v in s.items()} for s in row["steps"]]
+        conn.execute(update(REQUEST).where(REQUEST.c.id == row["id"]).values(
+            asked_by=GONE if row["asked_by"] == name else row["asked_by"],
+            helper=GONE if row["helper"] == name else row["helper"], steps=steps,
+        ))  # fmt: skip
+    went = update(VISIT).where(VISIT.c.visitor_id == person_id)
+    conn.execute(went.values(visitor=GONE))
 
 
 def _rewrite(

@@ -109,6 +109,18 @@ def statement(conn: Connection, account: Account, limit: int) -> Sequence[RowMap
     return conn.execute(query).mappings().all()
 
 
+def of(conn: Connection, account: Account) -> list[RowMapping]:
+    """Every entry of an account with its minutes, the first one first."""
+    query = (
+        select(ENTRY, LINE.c.minutes)
+        .join(LINE, LINE.c.entry_id == ENTRY.c.id)
+        .join(ACCOUNT, ACCOUNT.c.id == LINE.c.account_id)
+        .where(ACCOUNT.c.name == account.name)
+        .order_by(ENTRY.c.id)
+    )
+    return list(conn.execute(query).mappings())
+
+
 def sums(conn: Connection) -> Mapping[str, tuple[int, int]]:
     """Kind of account → (accounts, minutes together)."""
     query = select(ACCOUNT.c.kind, func.count(), func.coalesce(func.sum(ACCOUNT.c.balance_min), 0))

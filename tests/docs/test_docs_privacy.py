@@ -31,7 +31,13 @@ PLAIN = {
     "flat": "id building_id stairwell floor label",
     "gateway": "id last_heard_at resumed_at canary_every_s canary_sos_at canary_bulk_at "
     "canary_returned_at canary_rtt_ms",
+    "greeting": "id building_id day turn request_id",
     "handover": "id at since",
+    "help_request": "id building_id kind source asked_at due_at stage taken_at closed_at ending "
+    "minutes request_key version",
+    "hours_account": "id kind community_id",
+    "hours_entry": "id entry_key kind at happened_at building_id counters",
+    "hours_line": "entry_id account_id minutes",
     "inbound": "provider_id received_at alert_id meaning",
     "journal": "seq at kind building_id flat_id alert_id",
     "message": "id alert_id role step attempt channel template lane state sender tries due_at "
@@ -48,6 +54,7 @@ PLAIN = {
     "session": "digest expires_at created_at seen_at",
     "signal": "id boot seq type late test",
     "steward_link": "digest alert_id role expires_at",
+    "visit": "id building_id opened_at due_at state closed_at visit_key version",
     "terminal": "id state simulated status boot firmware heartbeat_s battery mains rssi "
     "heartbeat_due_at lost_at mains_lost_at mains_due_at key_v key_next key_state key_at",
 }

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import update
 from staff_kit import login, make_account
 from test_services_requests import granny, post
-from town import GZ, Town
+from town import GRANNY, GZ, Town
 
 from server import tables as t
 from server.tables import from_ms
@@ -142,3 +142,30 @@ async def test_telephones_are_for_those_who_may_see_the_way_in(town: Town) -> No
         assert "+8610000110301" not in answer.raise_for_status().text
     finally:
         await browser.aclose()
+
+
+async def test_nothing_is_left_to_do_for_who_is_watched_no_more(town: Town) -> None:
+    """Requests are withdrawn and visits dropped with the end; erasing takes the words away, of the
+    resident and of a helper who is erased too, and leaves what the figures count."""
+    her = await granny(town)
+    asked = {"resident_id": her, "kind": "repair", "words": "厨房的灯坏了"}
+    first = await post(town, "requests", 201, **asked)
+    waiting = await post(town, "requests", 201, **asked)
+    await post(town, f"requests/{first['id']}/take", name="苏伟")
+    await post(town, f"requests/{first['id']}/done", ending="solved", note="换了灯管")
+    await post(town, "visits", 201, resident_id=her, cause="hardship", why="低保停了")
+    await post(town, f"residents/{her}/greeting", 201, outcome="well")
+    await post(town, f"residents/{her}/end", how="moved_away", reason="住到儿子家")
+    assert await owed(town) == []
+    one = (await town.api.get(f"/api/v1/requests/{waiting['id']}")).json()
+    assert one["stage"] == "withdrawn"
+    given = await post(town, f"residents/{her}/export", reason="她要看")
+    assert len(given["requests"]) == 2
+    assert [len(given[k]) for k in ("visits", "greetings", "hours_drawn")] == [1, 1, 0]
+    await post(town, f"terminals/{GRANNY}/assign", resident_id=None, reason="收回")
+    await post(town, f"residents/{her}/erase", reason="她要求")
+    listed = (await town.api.get("/api/v1/requests?which=closed")).text
+    for word in ("厨房", "灯管", "低保"):
+        assert word not in listed
+    figures = (await town.api.get("/api/v1/requests/figures")).json()["kinds"]
+    assert next(k for k in figures if k["kind"] == "repair")["asked"] == 2

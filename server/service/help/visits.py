@@ -9,7 +9,7 @@ from server.core.visits import Cause, Reason, VisitState
 from server.database import Tx
 from server.service import auditing
 from server.service.refusals import Refused, Unknown
-from server.store import history, people
+from server.store import doors, history, people
 from server.store import visits as store
 
 SYSTEM = "system"
@@ -69,6 +69,9 @@ def pay(
             raise Unknown(f"there is no person {visitor_id}; look in /api/v1/assignments")
         visitor = people.person(tx.conn, visitor_id)["name"]
     name = " ".join(visitor.split())[:40] or by
+    if visitor_id is None:  # a name that the list itself proposed is that contact, not a word
+        near = doors.behind(tx.conn, row["building_id"], [row["resident_id"]])
+        visitor_id = next((c["id"] for c in near if c["name"] == name), None)
     decision = core.pay(store.core_of(row), _short(note), tx.now)
     _settle(tx, row, decision, by, visited_on=day, visitor=name, visitor_id=visitor_id)
 
