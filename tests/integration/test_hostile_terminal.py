@@ -91,7 +91,7 @@ class Client(Watch):
         await self.until(lambda: self.up, "the login")
         if topics:
             self.mqtt.subscribe([(topic, 1) for topic in topics])
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(15):
                 await subscribed.wait()
         try:
             yield self
@@ -99,7 +99,7 @@ class Client(Watch):
             self.mqtt.disconnect()
             await asyncio.to_thread(self.mqtt.loop_stop)
 
-    async def heard_of(self, topic: str, payload: bytes, timeout_s: float = 10.0) -> None:
+    async def heard_of(self, topic: str, payload: bytes, timeout_s: float = 30.0) -> None:
         """Wait until this came."""
         await self.until(
             lambda: any(t == topic and p == payload for t, p, _ in self.heard), topic, timeout_s
@@ -235,7 +235,7 @@ async def test_the_broker_follows_the_register(
     database = Database(place.database_url, Clock.parse(""))
 
     async def logs_in(terminal: str, *, may: bool) -> None:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(40):
             password = terminal_password(keys.terminal_secret, terminal)
             while await login_works(broker.port, terminal, password) is not may:
                 await asyncio.sleep(0.02)
