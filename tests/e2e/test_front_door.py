@@ -96,7 +96,7 @@ def test_the_doctor_says_what_to_do_about_each(tmp_path: Path) -> None:
 
 
 def test_the_doctor_finds_a_watched_house_healthy(tmp_path: Path) -> None:
-    """Broker, database, SMS account, clock and zone of a running edition are all in order."""
+    """Broker, database, notes, SMS account, clock and zone of a running edition are in order."""
     require("mosquitto")
     with running(tmp_path, "demo", "--port", "0", "--sos-per-hour", "0", "--start", "now",
                  "--speed", "1") as demo:  # fmt: skip
@@ -110,7 +110,7 @@ def test_the_doctor_finds_a_watched_house_healthy(tmp_path: Path) -> None:
         wanted = {k: v for k, v in settings.items() if k.startswith(("XUNLOU_", "TWILIO_"))}
         run = once(tmp_path, "doctor", **{**wanted, "XUNLOU_CLOCK": ""})
         assert run.returncode == 0, run.stdout
-        assert run.stdout.count("ok  ") == 5
+        assert run.stdout.count("ok  ") == 6
         wrong = once(tmp_path, "doctor", **{**wanted, "TWILIO_AUTH_TOKEN": "wrong",
                                             "XUNLOU_MQTT_PASSWORD": "wrong"})  # fmt: skip
         assert "does not let gateway in" in wrong.stdout
