@@ -68,6 +68,8 @@ async def test_everything_to_be_touched_is_large_enough(browser: Browser, width:
         for path in (*STAFF, *PAPERS):
             page = await opened(browser, served, path, "light", "zh", width)
             assert await page.evaluate(SMALL, 24) == [], path
+            # What is folded away is touched as well, once it is open.
+            await page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
             for wanted in ("a.window .w", "a.call", ".act", ".button", ".nav a"):
                 for box in [await e.bounding_box() for e in await page.locator(wanted).all()]:
                     assert box is None or min(box["width"], box["height"]) >= 47.9, (path, wanted)
