@@ -39,7 +39,7 @@ class Watch:
         """Something a waiter may look at is different now."""
         self._changed.set()
 
-    async def until(self, true: Callable[[], bool], what: str, timeout_s: float = 30.0) -> None:
+    async def until(self, true: Callable[[], bool], what: str, timeout_s: float = 10.0) -> None:
         """Return when `true()` holds; AssertionError naming `what` after the time."""
         try:
             async with asyncio.timeout(timeout_s):
@@ -201,7 +201,7 @@ class Terminal(Watch):
         assert isinstance(sock, socket.socket)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._client.loop_start()
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(5):
             await self._up.wait()
         return self
 

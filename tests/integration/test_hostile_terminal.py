@@ -91,7 +91,7 @@ class Client(Watch):
         await self.until(lambda: self.up, "the login")
         if topics:
             self.mqtt.subscribe([(topic, 1) for topic in topics])
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(5):
                 await subscribed.wait()
         try:
             yield self
@@ -99,7 +99,7 @@ class Client(Watch):
             self.mqtt.disconnect()
             await asyncio.to_thread(self.mqtt.loop_stop)
 
-    async def heard_of(self, topic: str, payload: bytes, timeout_s: float = 30.0) -> None:
+    async def heard_of(self, topic: str, payload: bytes, timeout_s: float = 10.0) -> None:
         """Wait until this came."""
         await self.until(
             lambda: any(t == topic and p == payload for t, p, _ in self.heard), topic, timeout_s
@@ -181,7 +181,7 @@ async def test_its_last_will_is_its_own(broker: Broker, protocol: int) -> None:
 
 async def test_what_is_too_large_and_what_floods_delays_nobody(broker: Broker) -> None:
     """Messages over the bound are dropped; while ten thousand others come as fast as the line
-    takes them, a neighbour's press is through to the gateway's SOS lane before the last of them."""
+    takes them, a neighbour's press is through to the gateway's SOS lane within five seconds."""
     async with (
         watched(broker) as tap,
         Client(broker, "gateway").connected("xunlou/v1/t/+/evt/sos") as lane,
@@ -194,7 +194,7 @@ async def test_what_is_too_large_and_what_floods_delays_nobody(broker: Broker) -
         async with Client(broker, OTHER).connected() as neighbour:
             topic = f"xunlou/v1/t/{OTHER}/evt/sos"
             neighbour.mqtt.publish(topic, b"help", qos=1)
-            await lane.heard_of(topic, b"help", timeout_s=60.0)
+            await lane.heard_of(topic, b"help", timeout_s=5.0)
             assert [t for t, _, _ in tap.heard].count(mine) < 10_000
         assert all(len(p) <= MESSAGE_SIZE_LIMIT for _, p, _ in tap.heard)
 
@@ -235,7 +235,7 @@ async def test_the_broker_follows_the_register(
     database = Database(place.database_url, Clock.parse(""))
 
     async def logs_in(terminal: str, *, may: bool) -> None:
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(15):
             password = terminal_password(keys.terminal_secret, terminal)
             while await login_works(broker.port, terminal, password) is not may:
                 await asyncio.sleep(0.02)
