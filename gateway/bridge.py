@@ -35,6 +35,8 @@ BULK_TOPICS: Final = (
     f"{TERMINAL_PREFIX}+/status",
     f"{TERMINAL_PREFIX}+/cmd_ack",
 )
+OLDER_WITHIN_S: Final = 60.0
+"""How long after the SOS session's beginning the bulk lane may still hear older presses."""
 
 
 class Bridge:
@@ -135,9 +137,7 @@ class Bridge:
             self.sos_link.ack(received)
 
     def _on_bulk(self, received: Received) -> None:
-        if is_sos_lane(received.topic) and self.sos_link.subscribed.is_set():
-            # The SOS lane has its own copy in its own session. While that lane has no connection
-            # this copy is sent from here: twice is better than late.
+        if is_sos_lane(received.topic) and self._sos_has_its_own():
             self.bulk_link.ack(received)
         elif received.topic == STATE_TOPIC:
             self.bulk_link.ack(received)  # amqtt again: this lane never asked for it
@@ -148,6 +148,17 @@ class Bridge:
             if self._discovery is not None:
                 self._discovery.heard(received)
 
+    def _sos_has_its_own(self) -> bool:
+        """Whether the SOS lane surely has its own copy of what comes in here, and can send it now.
+
+        Else this one is sent: twice is better than late. So while that lane has no connection, and
+        when the broker began to keep presses for it after it did for us: older ones have no copy.
+        """
+        sos = self.sos_link
+        if not sos.subscribed.is_set():
+            return False
+        return sos.began_at <= self.bulk_link.began_at or sos.age_s() > OLDER_WITHIN_S
+
     def start(self) -> list[asyncio.Task[None]]:
         """Start everything. A task that ends before `stop()` has failed."""
         self._lanes = [
@@ -157,7 +168,8 @@ class Bridge:
         every_s = self._settings.probe_every_s
         self._others = [
             asyncio.create_task(self.sos_link.run(), name="sos-mqtt"),
-            asyncio.create_task(self.bulk_link.run(), name="bulk-mqtt"),
+            # Second, so that whatever press the broker keeps for it, it keeps for the SOS lane too.
+            asyncio.create_task(self.bulk_link.run(self.sos_link.subscribed), name="bulk-mqtt"),
             asyncio.create_task(self._commands.run(), name="commands"),
             asyncio.create_task(self._state.probe(self._sos_server, every_s), name="probe"),
         ]

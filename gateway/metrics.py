@@ -33,7 +33,7 @@ MEANINGS: Final = {
     "retries": "POSTs that have to be made again",
     "coalesced": "Heartbeats replaced by a newer one before they were sent",
     "readopted": "Messages redelivered while their first copy still waited here",
-    "reconnects": "Broker connections made, the first of each lane among them",
+    "reconnects": "Broker connections that came to carry messages, each lane's first among them",
     "pauses": "Times a lane stopped reading because it held its bound",
     "commands": "Commands the broker has acknowledged",
     "commands_unsendable": "Commands that name no terminal or carry no object",

@@ -12,6 +12,7 @@ late answer is kept from acking a packet id that means something else by then.
 import asyncio
 import contextlib
 import logging
+import math
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -29,6 +30,8 @@ from gateway.settings import GatewaySettings
 
 logger = logging.getLogger(__name__)
 
+FIRST_WITHIN_S = 2.0
+"""How long a link lets another one go first: one that can't connect must not keep it down."""
 _MISC_EVERY_S = 0.5
 _REFUSED = 0x80  # reason codes from here on are failures
 
@@ -68,6 +71,10 @@ class MqttLink:
         """Publishes that the broker has not confirmed yet."""
         self.subscribed = asyncio.Event()
         """Set while connected with every subscription confirmed."""
+        self._resumed = False
+        self.began_at = -math.inf
+        """When (monotonic s) the broker began to keep messages for this lane, as far as we know:
+        -inf for a session from before this process."""
         self._shares = shares
         name = f"gateway-{settings.gateway_id}-{lane}"
         self._client = make_client(settings, name, shares=shares)
@@ -75,9 +82,15 @@ class MqttLink:
 
     # --- life -----------------------------------------------------------------------------
 
-    async def run(self) -> None:
-        """Keep a connection until cancelled. Connection errors are retried with full jitter."""
+    async def run(self, after: asyncio.Event | None = None) -> None:
+        """Keep a connection until cancelled. Connection errors are retried with full jitter.
+
+        `after`: another link's `subscribed`, which goes first, if it comes up in FIRST_WITHIN_S.
+        """
         self._loop = asyncio.get_running_loop()
+        if after is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(after.wait(), FIRST_WITHIN_S)
         try:
             while True:
                 try:
@@ -193,6 +206,10 @@ class MqttLink:
         if self._sock is not None and not self._paused:
             self._read()
 
+    def age_s(self) -> float:
+        """Seconds since `began_at`."""
+        return self._loop.time() - self.began_at
+
     def bounce(self) -> None:
         """End this connection; the next one brings back everything un-acked."""
         self._ended.set()
@@ -280,8 +297,7 @@ class MqttLink:
             say(logger, logging.ERROR, "mqtt_refused", lane=self._lane, reason=reason)
             self.bounce()
             return
-        self._counters.reconnects += 1
-        resumed = bool(flags.session_present)
+        resumed = self._resumed = bool(flags.session_present)
         say(logger, logging.INFO, "mqtt_connected", lane=self._lane, session_resumed=resumed)
         if self._shares and resumed:
             # A session from before it shared would go on hearing everything as well.
@@ -302,6 +318,9 @@ class MqttLink:
             self.bounce()
             return
         self._backoff.reset()
+        self._counters.reconnects += 1
+        if not self._resumed:
+            self.began_at = self._loop.time()
         self.subscribed.set()
         self._on_up()
 

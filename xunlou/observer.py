@@ -52,20 +52,27 @@ class Observer:
         (await self._phones.post("/sim/quiet")).raise_for_status()
 
     async def books(self) -> Books:
-        """All three books, the journal up to now."""
-        await self.new_entries()
+        """All three books, the journal up to now. Read while the ladders climb: a message that goes
+        out between two of the readings is in one book only, and `moved` says so."""
+        before = await self._messages()
         sim = (await self._phones.get("/sim/summary")).raise_for_status().json()
         # Ours alone: the provider answers STOP and START in its own words.
         provider = [m for m in await self._listed("Messages") if m["direction"] == "outbound-api"]
         provider += await self._listed("Calls")
+        alerts = await _pages(self._server, "/api/v1/alerts", "alerts", "id", 0)
+        messages = await self._messages()
+        await self.new_entries()  # last: what a terminal has a receipt for is in it by now
         return Books(
             sim=sim,
             journal=self._journal,
-            alerts=await _pages(self._server, "/api/v1/alerts", "alerts", "id", 0),
-            messages=await _pages(self._server, "/api/v1/messages", "messages", "id", 0),
+            alerts=alerts,
+            messages=messages,
             provider=provider,
+            moved=messages != before,
         )
 
+    async def _messages(self) -> list[dict[str, Any]]:
+        return await _pages(self._server, "/api/v1/messages", "messages", "id", 0)
 
     async def _listed(self, what: str) -> list[dict[str, Any]]:
         """All that the provider lists of `what`, page by page."""

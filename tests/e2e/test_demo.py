@@ -32,7 +32,7 @@ def test_a_headless_run_loses_and_doubles_nothing(tmp_path: Path) -> None:
         tmp_path, "demo", "--headless", "--speed", "60", "--for", "45", "--port", "0",
         "--sos-per-hour", "30", "--start", "05:30",
     )  # fmt: skip
-    assert run.returncode == 0, run.stderr
+    assert run.returncode == 0, run.stdout[-2000:] + run.stderr
     lines = json_lines(run.stdout)
     summary = lines[-1]["summary"]
     assert summary["presses"] == summary["receipts"] >= 1

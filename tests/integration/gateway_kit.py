@@ -320,7 +320,7 @@ def make_settings(server_url: str, mqtt_port: int, **more: Any) -> GatewaySettin
 async def gateway_running(
     settings: GatewaySettings, *, connections: int = 2
 ) -> AsyncIterator[Counters]:
-    """A gateway in this process, both lanes connected, cleanly stopped at the end."""
+    """A gateway in this process, both lanes subscribed, cleanly stopped at the end."""
     counters, stop, watch = Counters(), asyncio.Event(), Watch()
     task = asyncio.create_task(run(settings, stop, counters))
     try:

@@ -124,7 +124,8 @@ class Cell:
     async def start(self) -> Server:
         """One more server; it answers when this returns."""
         port = self._ports.pop() if self._ports else free_port()
-        with (self._folder / f"server-{port}.log").open("wb") as log:
+        said = self._folder / f"server-{port}.log"
+        with said.open("wb") as log:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "xunlou", "serve", stderr=log,
                 env=self._env | {"XUNLOU_PORT": str(port)},
@@ -142,7 +143,7 @@ class Cell:
         self.servers.append(server)
         async with asyncio.timeout(60):
             while True:
-                assert process.returncode is None, "the server ended before it answered"
+                assert process.returncode is None, f"the server ended: {said.read_text()[-2000:]}"
                 with contextlib.suppress(httpx.TransportError):
                     if (await server.api.get("/readyz")).status_code == 200:
                         return server

@@ -8,8 +8,18 @@ import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
+import paho.mqtt.client as paho
 import pytest
-from gateway_kit import TOKEN, ServerDouble, Tap, Terminal, gateway_running, make_settings
+from gateway_kit import (
+    BROKER_USERS,
+    TOKEN,
+    ServerDouble,
+    Tap,
+    Terminal,
+    gateway_running,
+    make_settings,
+)
+from paho.mqtt.enums import CallbackAPIVersion
 
 from xunlou.broker import Broker
 
@@ -161,6 +171,32 @@ async def test_kill_9_of_the_broker_loses_nothing_it_saved(
         await broker.wait_ready()
         async with gateway_running(settings):
             await double.until(lambda: len(double.stored) == 20, "all twenty")
+
+
+async def test_a_press_that_only_the_routine_session_kept_is_carried(broker: Broker) -> None:
+    """The broker forgot the SOS session alone: the other one has the only copy."""
+    double = ServerDouble()
+    settings = make_settings(double.url, broker.port)
+    async with gateway_running(settings):
+        pass
+    forgotten = paho.Client(
+        CallbackAPIVersion.VERSION2,
+        client_id=f"gateway-{settings.gateway_id}-sos",
+        protocol=paho.MQTTv5,
+    )
+    forgotten.username_pw_set("gateway", BROKER_USERS["gateway"])
+    await asyncio.to_thread(forgotten.connect, "127.0.0.1", broker.port, clean_start=True)
+    while not forgotten.is_connected():
+        await asyncio.to_thread(forgotten.loop, 0.1)
+    forgotten.disconnect()
+    async with double.serving(), Terminal(T, broker.port) as terminal:
+        await terminal.press(17)
+        async with gateway_running(settings):
+            await terminal.until(lambda: terminal.receipts() == [(3, 17)], "the receipt")
+            # From now on the SOS lane has each press, and this one's copy goes nowhere.
+            await terminal.press(18)
+            await terminal.until(lambda: (3, 18) in terminal.receipts(), "the receipt")
+    assert set(double.stored) == {(T, 3, 17), (T, 3, 18)}
 
 
 async def test_a_running_gateway_survives_kill_9_of_the_broker(broker: Broker) -> None:
