@@ -29,12 +29,11 @@ from xunlou.embedded import (
     Place,
     answers,
     command,
-    free_port,
-    port_is_free,
     prepare,
 )
 from xunlou.keys import Keys, write_private
 from xunlou.observer import Observer
+from xunlou.ports import free_port, port_is_free
 from xunlou.sample import AS_OF, STORY_BUILDING, STORY_FLAT, guangdan, manifest, terminal_password
 from xunlou.sim import scenario_files
 from xunlou.summary import reckon, settled

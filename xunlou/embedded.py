@@ -7,7 +7,6 @@ import asyncio
 import json
 import logging
 import os
-import socket
 import ssl
 import sys
 import threading
@@ -35,6 +34,7 @@ from xunlou.broker_files import DEVICES_USER, GATEWAY_USER
 from xunlou.broker_tls import Tls, TlsError
 from xunlou.community import Community
 from xunlou.keys import Keys
+from xunlou.ports import free_port, port_is_free
 from xunlou.seed import load
 from xunlou.supervise import ChildSpec, Supervisor
 
@@ -111,24 +111,6 @@ class Place:
             **({"XUNLOU_DEVICES_FILE": str(self.devices_file)} if self.devices_file else {}),
             **self.sms,
         }
-
-
-def port_is_free(port: int) -> bool:
-    """Whether we could listen on this loopback port."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
-
-
-def free_port() -> int:
-    """A loopback port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def prepare(place: Place, community: Community | None) -> None:

@@ -32,8 +32,9 @@ from server.database import Database
 from server.service import sweep
 from server.service.house import House
 from tests.bench.kit import Sink, emit, percentile
-from xunlou.embedded import Place, command, free_port
+from xunlou.embedded import Place, command
 from xunlou.keys import Keys
+from xunlou.ports import free_port
 from xunlou.supervise import ChildSpec, Supervisor
 
 CITY = 1_600_000

@@ -23,8 +23,9 @@ from urllib.parse import parse_qs
 import paho.mqtt.client as paho
 
 from xunlou.broker import make_broker
-from xunlou.embedded import Embedded, Place, free_port, prepare, terminal_users
+from xunlou.embedded import Embedded, Place, prepare, terminal_users
 from xunlou.keys import Keys
+from xunlou.ports import free_port
 from xunlou.sample import guangdan, terminal_password
 from xunlou.supervise import Supervisor
 

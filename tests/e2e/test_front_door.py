@@ -10,7 +10,7 @@ import pytest
 
 from tests.e2e.running import once, running
 from tests.parts import require
-from xunlou.embedded import free_port
+from xunlou.ports import free_port
 
 
 def test_up_keeps_its_data_and_its_secrets(tmp_path: Path) -> None:

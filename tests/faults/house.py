@@ -38,8 +38,9 @@ from tests.faults.line import Line
 from tests.town import bound, phone_book, serving
 from xunlou import supervise
 from xunlou.community import Community
-from xunlou.embedded import Embedded, Place, free_port, prepare
+from xunlou.embedded import Embedded, Place, prepare
 from xunlou.keys import Keys
+from xunlou.ports import free_port
 from xunlou.sample import guangdan, terminal_password
 from xunlou.supervise import Supervisor
 

@@ -10,7 +10,7 @@ from gateway_kit import BROKER_USERS
 from parts import require
 
 from xunlou.broker import Broker
-from xunlou.embedded import free_port
+from xunlou.ports import free_port
 
 if TYPE_CHECKING:
     from town import Town

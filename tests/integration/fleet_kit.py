@@ -17,6 +17,8 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
+from xunlou.ports import free_port
+
 
 def mosquitto_path() -> str:
     """Where Mosquitto is; skip without it, except in CI, which must not pass without it."""
@@ -33,9 +35,7 @@ class RealBroker:
 
     def __init__(self, folder: Path) -> None:
         self.program = mosquitto_path()
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self.port = free_port()
         self.conf = folder / "mosquitto.conf"
         self.conf.write_text(
             f"listener {self.port} 127.0.0.1\nallow_anonymous true\nuser root\n"

@@ -17,7 +17,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from gateway.app import run
 from gateway.counters import Counters
 from gateway.settings import GatewaySettings
-from xunlou.embedded import free_port
+from xunlou.ports import free_port
 
 TOKEN = "test-token"
 BROKER_USERS = {

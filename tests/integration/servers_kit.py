@@ -5,7 +5,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import sys
 import time
 from collections import Counter
@@ -36,16 +35,10 @@ from firmware_sim.phones import PhonesConfig
 from firmware_sim.phones import create_app as create_phones
 from firmware_sim.phones.ledger import Ledger
 from xunlou.community import Community
+from xunlou.ports import free_port
 
 MORNING = datetime(2026, 3, 14, 10, 0, tzinfo=GZ)
 """Between two rounds: only what the test does happens."""
-
-
-def free_port() -> int:
-    """A TCP port on the loopback address that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def until(

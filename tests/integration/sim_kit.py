@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import httpx
 from firmware_sim import app
 from firmware_sim.clock import SharedClock
 from tests.integration.fleet_kit import GatewayDouble, RealBroker
+from xunlou.ports import free_port
 
 MARCH_14_0450 = 1_773_435_000.0
 SPEED = 10.0
@@ -72,20 +72,18 @@ async def running_sim(folder: Path, *, tester: bool = True) -> AsyncIterator[Sim
     switches.mkdir()
     (switches / "clock").write_text(f"{time.time():.3f},{MARCH_14_0450},{SPEED}")
     clock = SharedClock(switches / "clock")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    phones_port = free_port()
     config = app.SimConfig(
         fleet_file=small_town(folder),
         mqtt_port=broker.port,
         connects_per_s=1000,
-        phones_port=port,
+        phones_port=phones_port,
         twilio=app.TwilioSettings("AC1", "secret", "+8610000000000", "http://127.0.0.1:9"),
         switches=switches if tester else None,
     )
     stop = asyncio.Event()
     running = asyncio.create_task(app.run(config, stop, clock=clock))
-    url = f"http://127.0.0.1:{port}"
+    url = f"http://127.0.0.1:{phones_port}"
     try:
         async with httpx.AsyncClient(base_url=url) as http:
             async with asyncio.timeout(20):

@@ -21,7 +21,7 @@ from xunlou.broker import Broker, login_works
 from xunlou.broker_tls import Tls, TlsError, ends_in_days, ensure
 from xunlou.conformance.exam import Bench, Examiner
 from xunlou.doctor import check_certificate
-from xunlou.embedded import free_port
+from xunlou.ports import free_port
 
 ME = "gd-11-301"
 

@@ -19,7 +19,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.parts import require
 from xunlou.broker_files import hash_password
-from xunlou.embedded import free_port
+from xunlou.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "xunlou" / "deploy"

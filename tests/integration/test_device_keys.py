@@ -33,8 +33,8 @@ from server.store import journal, people
 from xunlou import embedded
 from xunlou.broker import Broker, login_works
 from xunlou.broker_tls import Tls
-from xunlou.embedded import free_port
 from xunlou.keys import Keys
+from xunlou.ports import free_port
 
 ME = "gd-a"
 

@@ -22,7 +22,7 @@ from xunlou.broker import (
     make_broker,
 )
 from xunlou.broker_files import hash_password, write_broker_files
-from xunlou.embedded import free_port
+from xunlou.ports import free_port
 
 T = "gd-11-301"
 
