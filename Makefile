@@ -33,9 +33,9 @@ WORKERS = $(shell expr $$(nproc) + 1)
 test: ## Run the tests (as root on Debian this installs Mosquitto and Chromium)
 	@.ci/setup test
 ifdef ARGS
-	@$(BIN)/python -m pytest $(ARGS)
+	@TMPDIR=$$(.ci/scratch) $(BIN)/python -m pytest $(ARGS)
 else
-	@failed=; \
+	@failed=; TMPDIR=$$(.ci/scratch); export TMPDIR; \
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(SHARED) || failed=1; \
 	$(BIN)/python -m pytest $(WHOLE) || failed=1; \
 	test -z "$$failed"

@@ -48,7 +48,7 @@ class Cluster:
     def __init__(self) -> None:
         self._account = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
         # A short path: the name of a socket may have 107 characters at most.
-        self._folder = Path(tempfile.mkdtemp(prefix="xl-pg-", dir="/tmp"))
+        self._folder = Path(tempfile.mkdtemp(prefix="xl-pg-"))
         self._folder.chmod(0o755)
         self._process: subprocess.Popen[bytes] | None = None
         self._data = self._folder / "data"

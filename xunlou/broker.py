@@ -108,6 +108,11 @@ class AnyBroker(ABC):
         log = self.supervisor.children[self.name].log_path
         raise BrokerError(f"the broker did not answer within {timeout_s:.0f} s; see {log}")
 
+    @property
+    def users(self) -> Mapping[str, str]:
+        """The accounts it has now."""
+        return self._users
+
     def set_users(self, users: Mapping[str, str]) -> None:
         """Other accounts from now on; clients whose account is gone are disconnected. The stand-in
         can't do it: its accounts are those of its start."""

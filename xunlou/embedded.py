@@ -219,7 +219,7 @@ class Embedded:
         a terminal that was enrolled can speak within seconds, a revoked one no more. `tell` hears
         of each change."""
         assert self.broker is not None, "started before"
-        known = await asyncio.to_thread(terminal_users, self._place)
+        known = self.broker.users  # not what the register has by now: it may have gone on since
         while True:
             await asyncio.sleep(ACCOUNTS_EVERY_S)
             try:

@@ -230,9 +230,12 @@ async def test_the_broker_follows_the_register(
     embedded.prepare(place, None)
     edition = embedded.Embedded(place, broker.supervisor)
     edition.broker = broker
+    broker.set_users(embedded.terminal_users(place))
     told: list[set[str]] = []
-    keeping = asyncio.create_task(edition.keep_accounts(lambda users: told.append(set(users))))
     database = Database(place.database_url, Clock.parse(""))
+    # Before the first look: what the register has by then, the broker does not know yet.
+    await database.write(lambda tx: terminals.enrol(tx, ["gd-a", "gd-b"], who="w", why="carton"))
+    keeping = asyncio.create_task(edition.keep_accounts(lambda users: told.append(set(users))))
 
     async def logs_in(terminal: str, *, may: bool) -> None:
         async with asyncio.timeout(15):
@@ -245,9 +248,6 @@ async def test_the_broker_follows_the_register(
         terminals.set_state(tx, house, terminal, wanted, who="w", why="why")
 
     try:
-        await database.write(
-            lambda tx: terminals.enrol(tx, ["gd-a", "gd-b"], who="w", why="carton")
-        )
         await logs_in("gd-a", may=True)
         await database.write(lambda tx: state(tx, "gd-b", TerminalState.LOST))
         await database.write(lambda tx: state(tx, "gd-a", TerminalState.REVOKED))
