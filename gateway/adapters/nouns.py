@@ -7,10 +7,25 @@ replay, a level that has not changed) and never drop one for want of an identity
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from gateway.contract import EVENT_TYPES
+
 WINDOW_MS: Final = 3_000
 """Devices without an identity repeat one press within this time (zigbee2mqtt: the same action from
 several routers; a finger that bounces)."""
 DAY_MS: Final = 86_400_000
+_ROOM: Final = 16
+"""Kinds of event that one millisecond has numbers for; 16 of each day's fit into 31 bits."""
+_KINDS: Final = tuple(sorted(EVENT_TYPES))
+
+
+def identity(event_type: str, stamp_ms: int) -> tuple[int, int]:
+    """(boot, seq) of a foreign event: the day, and the millisecond in it with the kind.
+
+    The kind belongs to it: one report may say two things (`sos` and `battery_low`), and the server
+    takes two events of one identity for one, whatever they say.
+    """
+    day, ms = divmod(stamp_ms, DAY_MS)
+    return day, ms * _ROOM + _KINDS.index(event_type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +44,8 @@ class Press:
 
     @property
     def identity(self) -> tuple[int, int]:
-        """(boot, seq) as the contract wants them: the day, and the millisecond in it."""
-        return divmod(self.stamp_ms, DAY_MS)
+        """(boot, seq) as the contract wants them; see `identity`."""
+        return identity(self.type, self.stamp_ms)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,16 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from gateway.adapters.nouns import DAY_MS, Adapter, Alive, Presence, Press, Reading, Unknown
+from gateway.adapters.nouns import (
+    DAY_MS,
+    Adapter,
+    Alive,
+    Presence,
+    Press,
+    Reading,
+    Unknown,
+    identity,
+)
 from gateway.contract import TERMINAL_PREFIX
 from gateway.counters import Counters
 from gateway.delivery import NotSent, Received
@@ -44,9 +53,10 @@ def in_our_words(reading: Reading, now_ms: int) -> tuple[str, bytes]:
             topic = f"{terminal}/status"
         case Unknown(name, alarm, stamp_ms):
             # The server quarantines what it does not know, and raises an alarm among it to staff.
-            boot, seq = divmod(stamp_ms, DAY_MS)
+            what = "sos" if alarm else "test"
+            boot, seq = identity(what, stamp_ms)
             body = {"boot": boot, "seq": seq}
-            topic = f"{slug(name)}/evt/{'sos' if alarm else 'test'}"
+            topic = f"{slug(name)}/evt/{what}"
     kept = {key: value for key, value in body.items() if value is not None}
     return f"{TERMINAL_PREFIX}{topic}", json.dumps(kept, separators=(",", ":")).encode()
 
@@ -68,7 +78,7 @@ class Translator:
     ) -> None:
         self._adapters = tuple(adapters)
         self._now_ms = now_ms
-        self._waiting: asyncio.Queue[Received] = asyncio.Queue()
+        self._waiting: asyncio.Queue[tuple[Received, int]] = asyncio.Queue()
         topics = tuple(dict.fromkeys(topic for a in self._adapters for topic in a.topics))
         self.link = MqttLink(
             settings, lane="devices", topics=topics, counters=counters, on_message=self._heard
@@ -79,7 +89,7 @@ class Translator:
         connection = asyncio.create_task(self.link.run(), name="devices-mqtt")
         try:
             while True:
-                await self._carry(await self._waiting.get())
+                await self._carry(*await self._waiting.get())
                 if self._waiting.qsize() < HOLD_MAX // 2:
                     self.link.resume()
         finally:
@@ -89,12 +99,12 @@ class Translator:
                 await connection
 
     def _heard(self, received: Received) -> None:
-        self._waiting.put_nowait(received)
+        # Its time is when it was heard: presses that waited here were no less apart for it.
+        self._waiting.put_nowait((received, self._now_ms()))
         if self._waiting.qsize() >= HOLD_MAX:
             self.link.pause()
 
-    async def _carry(self, received: Received) -> None:
-        now_ms = self._now_ms()
+    async def _carry(self, received: Received, now_ms: int) -> None:
         for adapter in self._adapters:
             for reading in adapter.read(
                 received.topic, received.payload, received.retain, now_ms

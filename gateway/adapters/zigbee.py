@@ -42,12 +42,18 @@ class Zigbee2Mqtt:
     """Terminal id of the bridge itself; empty: it is not watched."""
     window: Window = field(default_factory=Window)
     edges: Edges = field(default_factory=Edges)
-    bridge_online: bool = True
+    bridge_online: bool = False
+    """Its retained word comes first, and until then nobody's absence means anything."""
 
     @property
     def topics(self) -> tuple[str, ...]:
-        """Devices, their availability, and the bridge."""
-        return (f"{self.base}/+", f"{self.base}/+/availability", f"{self.base}/bridge/state")
+        """The bridge, then devices and their availability; brokers send what they retain in this
+        order. A device whose name has levels (`flat/301`) is asked for by its name."""
+        deep = [name for name in self.devices if "/" in name]
+        return (
+            f"{self.base}/bridge/state", f"{self.base}/+", f"{self.base}/+/availability",
+            *(f"{self.base}/{name}{tail}" for name in deep for tail in ("", "/availability")),
+        )  # fmt: skip
 
     def read(self, topic: str, payload: bytes, retained: bool, now_ms: int) -> list[Reading]:
         """See `Adapter.read`. A retained state is a memory, not a press."""
@@ -56,7 +62,7 @@ class Zigbee2Mqtt:
             return self._bridge(payload)
         if rest.endswith("/availability"):
             return self._availability(rest.removesuffix("/availability"), payload)
-        if retained or "/" in rest or rest == "bridge":
+        if retained or rest == "bridge" or ("/" in rest and rest not in self.devices):
             return []
         return self._state(rest, payload, now_ms)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gateway.adapters import config
-from gateway.adapters.nouns import Alive, Presence, Press, Unknown
+from gateway.adapters.nouns import Alive, Presence, Press, Unknown, identity
 from gateway.adapters.translator import in_our_words, slug
 from gateway.contract import Event, Heartbeat, Status, parse
 
@@ -69,7 +69,7 @@ def test_our_words_for_a_foreign_press_keep_the_contract() -> None:
     press = parse(*in_our_words(Press("gd-11-301", "sos", now, 80, -60), now), False)
     assert isinstance(press, Event)
     assert (press.t, press.type) == ("gd-11-301", "sos")
-    assert (press.boot, press.seq) == divmod(now, 86_400_000)
+    assert (press.boot, press.seq) == identity("sos", now)
     assert press.fields["bat"] == 80
     alive = parse(*in_our_words(Alive("gd-11-301", None, -70), now), False)
     assert alive == Heartbeat("gd-11-301", {"rssi": -70})

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.adapters import homemade, lorawan, nouns, shelly, zigbee
+from gateway.contract import EVENT_TYPES
 
 PAYLOADS = Path(__file__).parents[2] / "golden" / "devices" / "payloads.json"
 GOLDEN = json.loads(PAYLOADS.read_text("utf-8"))
@@ -22,8 +23,9 @@ def adapters() -> dict[str, nouns.Adapter]:
             {
                 "sos-301": ("gd-11-301", "TS0215A_sos"), "aqara-302": ("gd-11-302", "WXKG11LM"),
                 "heiman-303": ("gd-11-303", "HS1EB"), "pull-304": ("gd-11-304", "SEB01ZB"),
+                "floor3/flat-305": ("gd-11-305", "TS0215A_sos"),
             },
-            bridge="z2m-11",
+            bridge="z2m-11", bridge_online=True,
         ),
         "shelly": shelly.ShellyGen2({"shelly-401": "gd-11-401"}),
         "shelly1": shelly.ShellyButton1({"shellybutton1-402": "gd-11-402"}),
@@ -163,8 +165,41 @@ def test_while_the_bridge_is_away_its_devices_are_not_called_lost() -> None:
     assert [in_words(r) for r in gone] == ["lost gd-11-301"]
 
 
-def test_identities_fit_the_contract_and_grow() -> None:
-    """Day and millisecond: both far inside 31 bits, in order of time."""
-    early, late = (nouns.Press("t", "sos", NOW + ms).identity for ms in (0, nouns.DAY_MS))
-    assert early < late
-    assert all(0 <= n < 2**31 for n in (*early, *late))
+def test_two_things_said_in_one_report_are_two_events() -> None:
+    """A call for help with a low battery: an identity for each, or the server drops the second."""
+    cord = adapters()["zigbee2mqtt"]
+    said = {"sos": True, "battery_low": True, "tamper": True}
+    found = presses(cord, "zigbee2mqtt/pull-304", said, NOW)
+    assert [p.type for p in found] == ["sos", "tamper", "battery_low"]
+    assert len({p.identity for p in found}) == 3
+
+
+def test_at_the_start_nobody_is_called_lost_before_the_bridge_is_known() -> None:
+    """Retained words come in the order of the subscriptions: the bridge's first."""
+    z2m = zigbee.Zigbee2Mqtt({"sos-301": ("gd-11-301", "TS0215A_sos")})
+    assert z2m.topics[0] == "zigbee2mqtt/bridge/state"
+    gone = z2m.read("zigbee2mqtt/sos-301/availability", b"offline", True, NOW)
+    assert gone == []
+
+
+def test_a_name_with_levels_is_heard() -> None:
+    """zigbee2mqtt lets a friendly name hold slashes: `+` does not match those."""
+    z2m = adapters()["zigbee2mqtt"]
+    topic = "zigbee2mqtt/floor3/flat-305"
+    assert {topic, f"{topic}/availability"} <= set(z2m.topics)
+    assert [p.terminal for p in presses(z2m, topic, {"action": "emergency"}, NOW)] == ["gd-11-305"]
+    z2m.read("zigbee2mqtt/bridge/state", b"online", True, NOW)
+    gone = z2m.read(f"{topic}/availability", b"offline", False, NOW)
+    assert [in_words(r) for r in gone] == ["lost gd-11-305"]
+
+
+@pytest.mark.parametrize("what", sorted(EVENT_TYPES))
+def test_identities_fit_the_contract_and_grow(what: str) -> None:
+    """Day, and millisecond with kind: both inside 31 bits to the day's last, in order of time."""
+    midnight = NOW - NOW % nouns.DAY_MS
+    early, late, tomorrow = (
+        nouns.Press("t", what, midnight + ms).identity
+        for ms in (nouns.DAY_MS - 2, nouns.DAY_MS - 1, nouns.DAY_MS)
+    )
+    assert early < late < tomorrow
+    assert all(0 <= n < 2**31 for n in (*early, *late, *tomorrow))
