@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import time
 from pathlib import Path
 
+import httpx
 import uvicorn
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -328,6 +329,13 @@ class _Server(uvicorn.Server):
         yield
 
 
+async def _made_ready(app: FastAPI) -> None:
+    """FastAPI works out its routes when they are first asked for, which takes half a second: not
+    while somebody's press waits. An address that nobody has makes it ask them all."""
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://own") as own:
+        await own.get("/api/v1/nowhere")
+
+
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Run the server until `stop` is set. Raises NotReady."""
     runtime = build(settings)
@@ -345,6 +353,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         proxy_headers=False,
     )
     server = _Server(config, runtime.stop)
+    await _made_ready(app)
     async with running(runtime):
         try:
             first = await runtime.database.write(

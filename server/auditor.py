@@ -9,7 +9,7 @@ pings stop too.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -37,7 +37,19 @@ KNOWN_FOR = timedelta(minutes=30)
 changed, and everybody of the duty is texted."""
 AUDIT_WITHIN_S = 20.0
 """An audit that takes longer is itself the trouble: a locked database answers nobody."""
-WORDS = "【巡楼】系统可能卡住:{what}。请看值班屏,并用电话核实。Xunlou is stuck, please check."
+WORDS = "【巡楼】系统可能卡住:{what}。请看值班屏,并用电话核实。Xunlou is stuck: check."
+NAMED = {
+    overdue.STEPS: "求助", overdue.ROUNDS: "巡楼", overdue.MESSAGES: "短信",
+    "database": "数据库", "audit": "自检",
+}  # fmt: skip
+"""What is stuck, in the duty's words."""
+SEGMENT = 70
+"""Characters of one SMS that holds Chinese; a second segment may come late or not at all."""
+
+
+def words(stuck: Sequence[str]) -> str:
+    """The SMS to the duty: one segment, whatever is stuck."""
+    return WORDS.format(what="、".join(NAMED[name] for name in stuck))
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,11 +167,12 @@ class Auditor:
         now = clock.now()
         if self._texted_at is not None and now < self._texted_at + AGAIN * clock.speed:
             return
-        self._texted_at = now
-        body = WORDS.format(what="、".join(verdict.stuck))
+        body = words(verdict.stuck)
         known = self._known_at is not None and now < self._known_at + KNOWN_FOR * clock.speed
         for phone in self._duty if known else self._everybody:
-            if not await asyncio.to_thread(self.lines.text, phone, body):
+            if await asyncio.to_thread(self.lines.text, phone, body):
+                self._texted_at = now  # else the next audit, 20 s on, tries again
+            else:
                 log.error("the duty phone could not be texted")
 
     async def _ping(self, client: httpx.AsyncClient) -> None:

@@ -60,6 +60,17 @@ class Listener:
             self.lost = True
 
 
+@contextlib.contextmanager
+def _also_at(event: asyncio.Event, rung: asyncio.Event) -> Iterator[None]:
+    """Sets `rung` when `event` is set, so that one wait sees both."""
+    waits = asyncio.ensure_future(event.wait())
+    waits.add_done_callback(lambda _: rung.set())
+    try:
+        yield
+    finally:
+        waits.cancel()
+
+
 class Broadcaster:
     """Reads changes from the journal and hands them to all listeners."""
 
@@ -79,7 +90,7 @@ class Broadcaster:
         self._seq = await self._database.read(journal.settled)
         loop = asyncio.get_running_loop()
         next_heartbeat = loop.time() + HEARTBEAT_S
-        with self._database.bell.listening("feed") as rung:
+        with self._database.bell.listening("feed") as rung, _also_at(self._stop, rung):
             while not self._stop.is_set():
                 rung.clear()
                 try:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -22,13 +22,25 @@ JUMP = timedelta(seconds=60)
 """A clock that gains or loses so much between two rings has been set, not run."""
 MOST_CHUNKS = 500
 """Bounds one ring's work: the rest is taken at the next ring, a second later."""
+CHUNKS_IN_A_ROW = 10
+"""Of a judgement, before ladders that have become due meanwhile are climbed."""
+
+
+STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""Linux's monotonic clock stands still while the machine is suspended: a laptop that slept over a
+round would take its waking for a clock set forward, and judge nobody. This one counts the sleep."""
+
+
+def steady_s() -> float:
+    """Seconds that never jump and count every pause."""
+    return time.clock_gettime(STEADY)
 
 
 class Sweeper:
     """Asks at each ring what is due. A work that fails stops none of the others."""
 
     def __init__(
-        self, database: Database, house: House, monotonic: Callable[[], float] = time.monotonic
+        self, database: Database, house: House, monotonic: Callable[[], float] = steady_s
     ) -> None:
         """`monotonic`: seconds that never jump, against which the clock is held."""
         self._database = database
@@ -64,6 +76,15 @@ class Sweeper:
                 log.exception("could not tell what is due; nobody is judged now")
                 return
             for work in judged:
+                await self._all_of(work, between=self._always)
+
+    async def _always(self) -> None:
+        """What must not wait for the end of a city's round: somebody calls for help in it."""
+        house, clock = self._house, self._database.clock
+        now, real = clock.now(), timedelta(seconds=1) * clock.speed
+        due = await self._database.read(lambda c: sweep.what_is_due(c, now, real, house))
+        for work in sweep.ALWAYS:
+            if work.__name__ in due:
                 await self._all_of(work)
 
     def _clock_ran_ahead(self, now: datetime) -> timedelta | None:
@@ -76,14 +97,19 @@ class Sweeper:
         ahead = (now - before[0]) - timedelta(seconds=passed_s - before[1]) * speed
         return ahead if abs(ahead) > JUMP * speed else None
 
-    async def _all_of(self, work: sweep.Work) -> None:
+    async def _all_of(
+        self, work: sweep.Work, between: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        """Chunk by chunk; `between`: done after every few of them."""
         house = self._house
         try:
-            for _ in range(MOST_CHUNKS):
+            for chunk in range(1, MOST_CHUNKS + 1):
                 done = await self._database.write(lambda tx: sweep.alone(tx, house, work))
                 if not done:
                     return
                 metrics.SWEPT.labels(work.__name__).inc(done)
+                if between is not None and chunk % CHUNKS_IN_A_ROW == 0:
+                    await between()
         except Exception:
             log.exception("%s failed; trying again at the next ring", work.__name__)
 

@@ -246,7 +246,7 @@ def _on_step_due(s: Situation, now: datetime) -> Decision:
 
 def _attempt(alert: Alert, responder: Responder) -> int:
     """Seconds from opening to acceptance: tells one promise of a person from their next one."""
-    return int((responder.accepted_at - alert.opened_at).total_seconds())
+    return _seconds(alert, responder.accepted_at)
 
 
 def _on_accept(s: Situation, actor: Actor, now: datetime) -> Decision:
@@ -340,12 +340,54 @@ def _on_pressed_again(s: Situation, fall: bool, now: datetime) -> Decision:
     quiet = alert.again_at is not None and now < alert.again_at + AGAIN_EVERY
     if alert.state is State.OPEN or quiet:  # open: the ladder is already calling
         return Decision(Reason.PRESSED_AGAIN, alert)
+    alert = replace(alert, again_at=now)
+    if _left_since(alert, now):
+        return _call_anew(replace(s, alert=alert), now)
     tell = tuple(
         Tell(p, Template.AGAIN, alert.step, alert.presses)
         for r in alert.responders
         if (p := _person(s, r.person_id)) is not None
     )
-    return Decision(Reason.PRESSED_AGAIN, replace(alert, again_at=now), tell)
+    # Taken at the desk, or by somebody without a telephone: the care centre is to hear it.
+    return Decision(Reason.PRESSED_AGAIN, alert, tell or _duty_hears(s, now))
+
+
+def _left_since(alert: Alert, now: datetime) -> bool:
+    """Whether whoever came to the door is probably gone: they have been there for as long as we
+    wait before asking about them, and nobody has said how it ended."""
+    if alert.state is not State.ON_SCENE or alert.ladder is None:
+        return False
+    came = max(r.on_scene_at for r in alert.responders if r.on_scene_at is not None)
+    return now >= came + timedelta(seconds=alert.ladder.on_scene_s)
+
+
+def _call_anew(s: Situation, now: datetime) -> Decision:
+    """A press after the visit is a new call for help: the first step's people and the care centre
+    at once, and from there the ladder goes on. The promise of the earlier visit is spent."""
+    alert = s.alert
+    assert alert.ladder is not None
+    calls = _call(s, 0, _seconds(alert, now))
+    rest = tuple(t for t in _duty_hears(s, now) if t.person.id not in {c.person.id for c in calls})
+    alert = replace(
+        alert,
+        state=State.OPEN,
+        responders=(),
+        step=max(alert.step, 1),
+        next_step_at=now + timedelta(seconds=alert.ladder.steps[0].wait_s),
+    )
+    return Decision(Reason.PRESSED_AGAIN, alert, (*calls, *rest))
+
+
+def _duty_hears(s: Situation, now: datetime) -> tuple[Tell, ...]:
+    """The care centre by SMS, out of the ladder's turn."""
+    attempt = _seconds(s.alert, now)
+    duty = s.roster.people((Target.DUTY,))
+    return tuple(Tell(p, Template.DUTY, s.alert.step, attempt) for p in duty)
+
+
+def _seconds(alert: Alert, now: datetime) -> int:
+    """Since the opening: tells one telling of a person from another."""
+    return int((now - alert.opened_at).total_seconds())
 
 
 def _on_cancelled(s: Situation) -> Decision:

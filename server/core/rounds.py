@@ -202,6 +202,20 @@ def after_sign_of_life(
     return awaited(plans, zone, next_due_at).after_sign_of_life(seen_at) or next_due_at
 
 
+def clears(
+    plans: tuple[Plan, ...], zone: ZoneInfo, deadline: datetime, seen_at: datetime
+) -> bool:
+    """Whether a sign of life from `seen_at` clears the item of the round with this deadline.
+
+    From the opening of its window on, however late. One from before says nothing about the round,
+    also when it comes in after it: a terminal that was off the network all night hands in the
+    evening's check-in in the morning. Of a round that is in no plan any more, only signs from after
+    its deadline count.
+    """
+    found = next((o for o in occurrences(plans, zone, deadline) if o.deadline == deadline), None)
+    return seen_at >= (deadline if found is None else found.opens_at)
+
+
 def due_anew(
     plans: tuple[Plan, ...], zone: ZoneInfo, now: datetime, last_sign_at: datetime | None
 ) -> datetime:

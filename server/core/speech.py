@@ -5,7 +5,7 @@ one, because "three oh one" is a door and "three hundred and one" is a number.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 from server.core.messages import Subject, language
@@ -34,7 +34,7 @@ CALLS: Mapping[str, Mapping[Template, str]] = {
         Template.SOS: "巡楼求助。{place}。{place},有人求助。",
         Template.FALL: "巡楼跌倒报警。{place}。{place},有人跌倒。",
         Template.DUTY: "巡楼值班。{place}。{place},求助{min}分钟,还没有人去。",
-        Template.MISSED: "巡楼。{building}。{building},有{count}户没有报平安,请去看看。",
+        Template.MISSED: "巡楼。{building}。{building},{doors}没有报平安,请去看看。",
         Template.ARE_YOU_WELL: "您好,这里是巡楼报平安。今天还没有收到您的平安。",
     },
     "en": {
@@ -42,8 +42,8 @@ CALLS: Mapping[str, Mapping[Template, str]] = {
         Template.FALL: "Xunlou. A fall at {place}. I repeat: {place}. Somebody has fallen.",
         Template.DUTY: "Xunlou, care centre. {place}. I repeat: {place}. "
         "Open for {min} minutes, and nobody is going.",
-        Template.MISSED: "Xunlou. {building}. I repeat: {building}. {count} flats have not "
-        "checked in. Please go and look.",
+        Template.MISSED: "Xunlou. {building}. I repeat: {building}. {doors}: no check-in. "
+        "Please go and look.",
         Template.ARE_YOU_WELL: "Hello, this is Xunlou. We have not heard from you today.",
     },
 }
@@ -77,6 +77,14 @@ PLACES: Mapping[str, tuple[str, str]] = {
 }
 
 
+DOORS: Mapping[str, tuple[str, str, str]] = {
+    "zh": ("有{count}户", "{doors}", ","), "en": ("{count} flats", "flat {doors}", ", flat "),
+}  # fmt: skip
+"""Of a worklist: when they are many, when they are few, and what stands between two."""
+MOST_DOORS = 4
+"""So many can be kept in mind from a telephone call; of more, the number is said."""
+
+
 def _one_by_one(label: str) -> str:
     return " ".join(re.findall(r"[A-Za-z0-9]|[^A-Za-z0-9\s]+", label))
 
@@ -91,6 +99,14 @@ def place(subject: Subject, lang: str) -> str:
     )
 
 
+def doors(labels: Sequence[str], lang: str) -> str:
+    """The doors of a worklist as they are read aloud: whoever has no SMS learns them here alone."""
+    many, few, mark = DOORS[language(lang)]
+    if not 0 < len(labels) <= MOST_DOORS:
+        return many.format(count=len(labels))
+    return few.format(doors=mark.join(_one_by_one(label) for label in labels))
+
+
 def call(
     template: Template, subject: Subject, lang: str, city: Mapping[str, str] | None = None
 ) -> str:
@@ -102,7 +118,7 @@ def call(
     return CALLS[lang][template].format(
         place=f"{far}{mark}{place(subject, lang)}" if far else place(subject, lang),
         building=PLACES[lang][0].format(number=subject.building),
-        count=len(subject.labels),
+        doors=doors(subject.labels, lang),
         min=subject.waited_min,
     )
 

@@ -1,5 +1,6 @@
 """SMS that come to us: once each, whatever the provider repeats. Keys of a call are calls.py's."""
 
+import unicodedata
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -17,8 +18,9 @@ from server.store import alerts, journal, outbox, people
 
 MOST_WRONG, WRONG_WITHIN = 5, timedelta(hours=1)
 OPT_OUT_WORDS = frozenset({"stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke",
-                           "optout"})  # fmt: skip
-OPT_IN_WORDS = frozenset({"start", "unstop"})
+                           "optout", "退订", "退訂", "td", "拒收"})  # fmt: skip
+"""The provider's own, and what people in China write (退订 or TD; a bare T is too easily typed)."""
+OPT_IN_WORDS = frozenset({"start", "unstop", "恢复", "恢復"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,8 @@ def take_reply(tx: Tx, house: House, sms: Sms) -> None:
         raising.fault(tx, house, Fault.UNKNOWN_NUMBER, sms.phone, detail=masked(sms.phone))
         journal.note(tx, "reply_from_unknown_number")
         return
-    word = sms.body.strip().lower()
+    # Keyboards for Chinese write full-width letters, and a full stop behind them.
+    word = unicodedata.normalize("NFKC", sms.body).strip().rstrip(".。!").lower()
     if word in OPT_OUT_WORDS:
         opted_out(tx, house, person)
         meaning = "opted_out"

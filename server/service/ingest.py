@@ -235,9 +235,9 @@ def _signs_of_life(tx: Tx, house: House, new: Sequence[_New]) -> None:
     for alert_id, resident_id in alerts.open_items(tx.conn, list(signs)):
         stored = alerts.load(tx.conn, alert_id)
         assert stored is not None
-        at = max(signs[resident_id])
-        if at < stored.row["round_due_at"] - timedelta(hours=12):
-            continue  # a very old stored press says nothing about this round
+        deadline = stored.row["round_due_at"]
+        if not rounds.clears(community.plans, community.zone, deadline, max(signs[resident_id])):
+            continue
         event = core.SettleItem(resident_id, Outcome.CHECKED_IN)
         decision = core.decide(effects.situation(tx, stored), event, tx.now)
         effects.commit(tx, house, stored, decision, resident_id=resident_id)

@@ -1,7 +1,7 @@
 """Opening alerts: an SOS, a building's missed round, a fault. One open alert a subject."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -50,7 +50,9 @@ def sos(
     """A press for help (or a fall): a new alert, or one more press on the resident's open one."""
     about = f"sos:{resident_id}" if resident_id is not None else f"sos:terminal:{terminal_id}"
     open_now = alerts.open_by_subject(tx.conn, [about]).get(about)
-    if open_now is not None:
+    if open_now is not None and open_now.row["test"] and not test:
+        _end_drill(tx, house, open_now)
+    elif open_now is not None:
         decision = core.decide(
             effects.situation(tx, open_now), core.PressedAgain(fall), tx.now
         )
@@ -78,6 +80,21 @@ def sos(
     clock = emergency(stored.alert, tx.now, test=test)
     alerts.set_facts(tx.conn, stored.id, emergency_look_at=clock.look_at)
     return stored
+
+
+def _end_drill(tx: Tx, house: House, drill: alerts.Stored) -> None:
+    """A drill is open and a real press comes: it gets an alert of its own, with words, clock and
+    ladder of its own. What of the drill still waits to be sent is not sent; nobody is told that it
+    ended, and the terminal is not: the next thing they hear is the call for help."""
+    actor = core.Actor(None, "system", Role.OPERATOR)
+    decision = core.decide(
+        effects.situation(tx, drill), core.Resolve(actor, Outcome.OTHER), tx.now
+    )
+    quiet = tuple(e for e in decision.effects if isinstance(e, core.CancelQueued))
+    effects.commit(
+        tx, house, drill, replace(decision, effects=quiet), outcome=Outcome.OTHER.value,
+        real_press=True,
+    )  # fmt: skip
 
 
 def mind_emergency(tx: Tx, alert_id: int) -> None:

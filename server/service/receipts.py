@@ -95,8 +95,8 @@ def take_delivery(
         people.set_person(tx.conn, row["person_id"], failing_since=None)
         raising.fault_over(tx, house, Fault.STEWARD_UNREACHABLE, [str(row["person_id"])])
         raising.fault_over(tx, house, Fault.SMS_PROVIDER, [row["channel"]])
-    elif state in UNREACHED and not _tried_again(tx, row, error):
-        _lost(tx, house, row, state, error)
+    elif state in UNREACHED:
+        _once_more_or_lost(tx, house, row, state, error)
 
 
 def _of_a_resident(tx: Tx, row: RowMapping, state: Delivery, error: str | None) -> None:
@@ -106,6 +106,20 @@ def _of_a_resident(tx: Tx, row: RowMapping, state: Delivery, error: str | None) 
         tx, f"resident_call_{state.value}", building_id=resident["building_id"],
         flat_id=resident["flat_id"], **({"error": error} if error else {}),
     )  # fmt: skip
+
+
+def _once_more_or_lost(
+    tx: Tx, house: House, row: RowMapping, state: Delivery, error: str | None
+) -> None:
+    """Send it once more where that is the remedy; but not to whom it is no longer to go."""
+    if delivery.remedy(error) is delivery.Remedy.RETRY:
+        end = outbox.unwanted(tx.conn, row["id"], tx.now)
+        if end is not None and end[0] is Delivery.CANCELLED:
+            return  # help is no longer needed
+        if end is not None:
+            error = end[1]  # they have opted out or gone away since
+    if not _tried_again(tx, row, error):
+        _lost(tx, house, row, state, error)
 
 
 def _tried_again(tx: Tx, row: RowMapping, error: str | None) -> bool:
@@ -146,8 +160,8 @@ def _lost(
 
 
 def unreachable(tx: Tx, house: House, person_id: int, name: str, why: str) -> None:
-    """A fault today, not a surprise in an emergency. The other steward hears of it too, once; not
-    in the middle of an alert of both, which tells them by itself what they have to know."""
+    """A fault today, not a surprise in an emergency. The other steward hears of it too, once; in
+    the middle of an alert as well, behind its texts: who goes alone is to know it."""
     building = next(
         (a["building_id"] for a in people.roles_of(tx.conn, person_id) if a["building_id"]), None
     )
@@ -155,7 +169,7 @@ def unreachable(tx: Tx, house: House, person_id: int, name: str, why: str) -> No
         tx, house, Fault.STEWARD_UNREACHABLE, str(person_id), building_id=building,
         detail=f"{name} ({why})",
     )  # fmt: skip
-    if fresh is None or building is None or alerts.told_open(tx.conn, person_id):
+    if fresh is None or building is None:
         return
     stewards = people.rosters(tx.conn, [(building, None)], tx.now)[building, None].stewards
     subject = Subject(building=people.building_number(tx.conn, building))
@@ -164,7 +178,10 @@ def unreachable(tx: Tx, house: House, person_id: int, name: str, why: str) -> No
     for other in stewards:
         if other.id != person_id and other.reachable:
             row = people.person(tx.conn, other.id)
-            effects.answer(tx, house, row, Template.PARTNER_UNREACHABLE, subject, about=name)
+            effects.answer(
+                tx, house, row, Template.PARTNER_UNREACHABLE, subject, about=name,
+                lane=effects.ROUND_LANE,
+            )  # fmt: skip
 
 
 def failed(tx: Tx, house: House, alert_id: int, event: core.DeliveryFailed) -> None:

@@ -1,6 +1,7 @@
 """The watchman is watched: stuck work is repaired, or people hear of it past the outbox."""
 
 import asyncio
+import itertools
 import sqlite3
 import time
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,7 @@ from sqlalchemy import Connection, update
 
 from server import tables as t
 from server.app import lines_of
-from server.auditor import EVERY_S, Auditor
+from server.auditor import EVERY_S, NAMED, SEGMENT, Auditor, words
 from server.jobs import Sweeper
 from tests.town import HEAD, SECOND, Town, a_town, bound, serving
 
@@ -54,7 +55,7 @@ async def test_a_dead_sweep_is_told_to_those_on_shift_past_the_outbox(tmp_path: 
         town.hand.at_s += 181
         assert (await watch.audit()).stuck == ("steps",)
         for phone in EARLY:
-            await town.expect_sms(phone, "steps", "卡住")
+            await town.expect_sms(phone, "求助", "卡住")
         await town.no_more_sms()
         assert await town.faults() == ["stuck"]
         town.hand.at_s += 300
@@ -63,12 +64,12 @@ async def test_a_dead_sweep_is_told_to_those_on_shift_past_the_outbox(tmp_path: 
         town.hand.at_s += 301
         await watch.audit()
         for phone in EARLY:
-            await town.expect_sms(phone, "steps")
+            await town.expect_sms(phone, "求助")
         await town.sql(leave)
         town.hand.at_s += 601
         await watch.audit()
         for phone in OTHERS:
-            await town.expect_sms(phone, "steps")
+            await town.expect_sms(phone, "求助")
         await town.no_more_sms()
 
 
@@ -131,7 +132,7 @@ async def test_an_auditor_that_can_not_look_says_so(tmp_path: Path) -> None:
         finally:
             del watch.database.read
         assert [len(found) for found in early + late] == [1, 1, 0, 0, 0, 0]
-        assert "audit" in early[0][0]
+        assert "自检" in early[0][0]
         assert [len(await bodies(town, phone)) for phone in DUTY] == [2, 2, 1, 1, 1, 1]
 
 
@@ -171,6 +172,35 @@ async def test_the_outside_is_pinged_only_while_all_is_well(tmp_path: Path) -> N
         await asyncio.wait_for(task, 5)
 
 
+async def test_a_text_to_the_duty_that_did_not_leave_is_tried_at_the_next_audit(
+    tmp_path: Path,
+) -> None:
+    """The ten minutes of quiet begin with a text that left, not with one that failed."""
+    async with a_town(tmp_path) as town:
+        watch = auditor(town)
+        await watch.audit()
+        await town.press()
+        await town.forget_sms()
+        town.hand.at_s += 181
+        text, tries = watch.lines.text, []
+        watch.lines.text = lambda *to: tries.append(to) is not None  # type: ignore[method-assign]
+        await watch.audit()
+        assert len(tries) == 2, "both on duty were tried"
+        watch.lines.text = text  # type: ignore[method-assign]
+        await watch.audit()
+        assert len(await bodies(town, DUTY[0])) == 1
+        await watch.audit()
+        assert len(await bodies(town, DUTY[0])) == 1, "and now it is quiet"
+
+
+def test_the_duty_reads_one_segment_whatever_is_stuck() -> None:
+    """A second segment may come late or never."""
+    names = list(NAMED)
+    for count in range(1, len(names) + 1):
+        for stuck in itertools.combinations(names, count):
+            assert len(words(stuck)) <= SEGMENT, words(stuck)
+
+
 @pytest.mark.sqlite_only(reason="only SQLite has one lock for all that is written")
 async def test_a_locked_database_is_told_past_it(tmp_path: Path) -> None:
     """Somebody holds the database's only write lock while a step is overdue: neither the sweep nor
@@ -193,7 +223,7 @@ async def test_a_locked_database_is_told_past_it(tmp_path: Path) -> None:
         finally:
             holder.execute("ROLLBACK")
             holder.close()
-        assert "steps" in (await bodies(town, DUTY[0]))[-1]
+        assert "求助" in (await bodies(town, DUTY[0]))[-1]
 
 
 async def bodies(town: Town, phone: str) -> list[str]:

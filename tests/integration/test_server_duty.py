@@ -164,6 +164,29 @@ async def test_a_test_press_calls_no_ambulance(town: Town) -> None:
     assert (await town.sos())["emergency"]["prompt"] is False
 
 
+async def test_a_real_press_in_the_middle_of_a_drill_is_a_real_call(town: Town) -> None:
+    """A drill is open when she falls: a new alert with new words, an SOS's clock of 120 and the
+    whole ladder; the drill ends without a word, for the next thing that anybody hears is this."""
+    await town.press(test=True)
+    await town.expect_sms(HEAD, "测试")
+    await town.forget_sms()
+    await town.move(60)
+    await town.press()
+    real, drill = sorted(await town.alerts(kind="sos"), key=lambda a: a["test"])
+    assert (drill["test"], drill["state"]) == (True, "resolved")
+    assert (real["test"], real["state"]) == (False, "open")
+    assert "测试" not in await town.expect_sms(HEAD, "求助")
+    assert [c["cmd"] for c in await town.commands()] == []
+    await town.reply(SECOND, "1")
+    assert [c["cmd"] for c in await town.commands()] == ["help_coming"]
+    await town.press(test=True)
+    again = await town.alerts(kind="sos", state="unresolved")
+    assert [a["id"] for a in again] == [real["id"]], "a test press makes no drill of a real call"
+    await town.move(16 * 60)
+    found = next(a for a in await town.alerts(kind="sos") if a["id"] == real["id"])
+    assert found["emergency"]["prompt"] is True
+
+
 async def test_cannot_go_while_another_goes_sends_nothing_to_the_resident(town: Town) -> None:
     """The head is on the way; the second can't: the terminal is told of the head once, and the
     second's word is on record."""

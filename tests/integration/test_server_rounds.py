@@ -108,6 +108,25 @@ async def test_a_late_check_in_is_told_and_clears_its_door(night: Town) -> None:
     assert set((await windows(night)).values()) == {"checked"}
 
 
+async def test_last_nights_press_handed_in_late_clears_no_door(night: Town) -> None:
+    """The terminal of 303 was off the network all night: its check-in of the evening comes in after
+    the morning was judged. Nobody reads "no need to go"; one of this morning clears the door."""
+    await morning(night)
+    await night.forget_sms()
+    evening = int((JUDGED - timedelta(hours=11, minutes=15)).timestamp() * 1000)
+    await night.press(
+        "checkin", "gd-11-303", ts=evening, ts_ok=True, buffered=True, attempt=9
+    )
+    await night.no_more_sms()
+    (worklist,) = await night.alerts(kind="missed")
+    assert labels(worklist) == list(SILENT)
+    today = int((JUDGED - timedelta(minutes=20)).timestamp() * 1000)
+    await night.press("checkin", "gd-11-303", ts=today, ts_ok=True, buffered=True, attempt=4)
+    await night.expect_sms(HEAD, "303", "已报平安")
+    (worklist,) = await night.alerts(kind="missed")
+    assert labels(worklist) == ["602"]
+
+
 async def test_a_steward_walks_the_list(night: Town) -> None:
     """A steward takes the list, the other one knows; `3` says that all of it is well, and the
     twenty minutes of silence that would have called others never come."""

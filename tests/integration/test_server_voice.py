@@ -5,8 +5,13 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select, update
 from town import GZ, HEAD, SECOND, TOKEN, Town, a_town
 from twilio.request_validator import RequestValidator
+
+from server import tables as t
+from server.core.words import Delivery
+from server.service import receipts
 
 SUBSTITUTE, KEY_HOLDER, DUTY = "+8610012000101", "+8610011000200", "+8610000000101"
 NIGHT_DUTY = "+8610000000105"
@@ -96,8 +101,13 @@ async def test_nobody_else_reached_and_the_ladder_moves_at_once(tmp_path: Path, 
         await town.press()
         for number in (HEAD, SECOND):
             await town.rings(number)
+        # Each is told of the other, behind the call for help; those texts get through.
+        await town.expect_sms(HEAD, "到不了")
+        await town.expect_sms(SECOND, "can't reach")
         await town.no_more_sms()
         await town.on_call(HEAD, end)
+        if end == "failed":  # the number's fault once more, after a text that got through
+            await town.expect_sms(SECOND, "can't reach")
         await town.no_more_sms()
         await town.on_call(SECOND, end)
         await town.expect_sms(SUBSTITUTE, "求助")
@@ -183,6 +193,29 @@ async def test_a_call_placed_in_doubt_is_looked_up(
         await town.move(10)
         assert first == 1
         assert len(await town.calls(SUBSTITUTE)) == 1
+
+
+async def test_a_lost_text_is_not_sent_again_for_an_alert_that_is_over(town: Town) -> None:
+    """The loss of 30001 is told after somebody has said how it ended: "SOS, reply 1" of a closed
+    alert would send a neighbour up the stairs for nothing."""
+    await town.press()
+    await town.forget_sms()
+    alert = await town.sos()
+    await town.act(alert["id"], "resolve", outcome="safe")
+    await town.forget_sms()
+    message = t.table(t.Message)
+    first = message.c.template == "sos"
+    await town.sql(lambda c: c.execute(update(message).where(first).values(state="sent")))
+    ids = select(message.c.id).where(first)
+    lost = await town.sql(lambda c: c.execute(ids).scalars().all())
+    for message_id in lost:
+        await town.runtime.database.write(
+            lambda tx, m=message_id: receipts.take_delivery(
+                tx, town.runtime.house, m, Delivery.UNDELIVERED, "30001"
+            )
+        )
+    await town.move(6)
+    await town.no_more_sms()
 
 
 async def test_a_lost_text_that_may_pass_is_sent_once_more(town: Town) -> None:

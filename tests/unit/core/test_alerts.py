@@ -128,6 +128,31 @@ NIGHTS = {
         (35, PressedAgain(), Reason.PRESSED_AGAIN, State.ACCEPTED, []),
         (90, PressedAgain(fall=True), Reason.PRESSED_AGAIN, State.ACCEPTED, ["林桂芳"]),
     ],
+    "pressed again with the helper at the door: the helper hears of it": [
+        (20, Accept(actor(LIN)), Reason.ACCEPTED, State.ACCEPTED, ["林桂芳", "何国强"]),
+        (300, Arrive(actor(LIN)), Reason.ARRIVED, State.ON_SCENE, []),
+        (600, PressedAgain(), Reason.PRESSED_AGAIN, State.ON_SCENE, ["林桂芳"]),
+    ],
+    "pressed again long after the visit, which nobody has closed: both stewards and the centre": [
+        (20, Accept(actor(LIN)), Reason.ACCEPTED, State.ACCEPTED, ["林桂芳", "何国强"]),
+        (300, Arrive(actor(LIN)), Reason.ARRIVED, State.ON_SCENE, []),
+        (1500, PressedAgain(), Reason.PRESSED_AGAIN, State.OPEN, ["林桂芳", "何国强", "黎瑞芳"]),
+        (1530, PressedAgain(), Reason.PRESSED_AGAIN, State.OPEN, []),
+        (1540, Accept(actor(HE)), Reason.ACCEPTED, State.ACCEPTED, ["何国强", "林桂芳", "黎瑞芳"]),
+        (1550, PressedAgain(), Reason.PRESSED_AGAIN, State.ACCEPTED, []),
+        (1600, PressedAgain(), Reason.PRESSED_AGAIN, State.ACCEPTED, ["何国强"]),
+    ],
+    "pressed again long after the visit, and nobody answers: the ladder goes on": [
+        (20, Accept(actor(LIN)), Reason.ACCEPTED, State.ACCEPTED, ["林桂芳", "何国强"]),
+        (300, Arrive(actor(LIN)), Reason.ARRIVED, State.ON_SCENE, []),
+        (1500, PressedAgain(), Reason.PRESSED_AGAIN, State.OPEN, ["林桂芳", "何国强", "黎瑞芳"]),
+        (1620, StepDue(), Reason.CLIMBED, State.OPEN, ["苏佩琼", "麦少芬", "林桂芳", "何国强"]),
+    ],
+    "pressed again when the desk itself took it: the care centre hears of it by SMS": [
+        (20, Accept(OPERATOR), Reason.ACCEPTED, State.ACCEPTED, ["林桂芳", "何国强"]),
+        (30, PressedAgain(), Reason.PRESSED_AGAIN, State.ACCEPTED, ["黎瑞芳"]),
+        (35, PressedAgain(), Reason.PRESSED_AGAIN, State.ACCEPTED, []),
+    ],
     "the resident cancels: those told hear it, and it stays open": [
         (20, ResidentCancelled(), Reason.CANCELLED_BY_RESIDENT, State.OPEN, ["林桂芳", "何国强"]),
         (25, ResidentCancelled(), Reason.ALREADY_DONE, State.OPEN, []),
@@ -289,7 +314,7 @@ def test_someone_who_opted_out_is_told_no_more() -> None:
     names = [name for name, _ in told(story.after(600, StepDue()))]
     assert LIN.name not in names
     story.after(610, Accept(actor(LIN)))
-    assert [n for n, _ in told(story.after(700, PressedAgain()))] == []
+    assert told(story.after(700, PressedAgain())) == [(DUTY.name, "duty")]
 
 
 def test_a_fault_has_no_ladder() -> None:

@@ -10,7 +10,7 @@ from server.core.keypress import Key, is_machine, key
 from server.core.ladder import SOS_LADDER, Night, at_night
 from server.core.messages import Subject
 from server.core.rounds import Plan
-from server.core.speech import CALLS, LINES, Line, call, line, place
+from server.core.speech import CALLS, LINES, MOST_DOORS, Line, call, doors, line, place
 from server.core.words import Channel, Template
 from tests.unit.core.people import later
 
@@ -138,6 +138,25 @@ def test_a_call_says_where_and_never_who(lang: str) -> None:
         "巡楼值班。广州市榕影路188号,"
     ), "an office of the district knows no building 11"
     assert call(Template.SOS, FLAT, "ja") == call(Template.SOS, FLAT, "zh")
+
+
+@pytest.mark.parametrize(
+    ("labels", "zh", "en"),
+    [
+        (("303",), "3 0 3没有报平安", "flat 3 0 3: no check-in"),
+        (("303", "602"), "3 0 3,6 0 2没有报平安", "flat 3 0 3, flat 6 0 2: no check-in"),
+        (tuple("12345"), "有5户没有报平安", "5 flats: no check-in"),
+        ((), "有0户没有报平安", "0 flats: no check-in"),
+    ],
+)
+def test_a_call_about_a_missed_round_names_the_doors(
+    labels: tuple[str, ...], zh: str, en: str
+) -> None:
+    """A key holder with a landline learns the door from the call alone; many are one walk."""
+    subject = Subject(11, labels=labels)
+    assert zh in call(Template.MISSED, subject, "zh")
+    assert en in call(Template.MISSED, subject, "en")
+    assert doors(["1"] * MOST_DOORS, "en").count("flat") == MOST_DOORS
 
 
 def test_keys_and_machines() -> None:

@@ -15,6 +15,7 @@ from server.core.rounds import (
     Plan,
     after_sign_of_life,
     clash,
+    clears,
     covering,
     current,
     due_anew,
@@ -72,6 +73,29 @@ def test_who_was_heard_in_a_later_round_is_not_missed_there(name: str, at: str, 
     """We were blind over the morning's deadline and nobody was judged. Whoever checks in for the
     evening meanwhile has met it; nobody walks to them for a morning long past."""
     assert after_sign_of_life(PLANS, GZ, MORNING_DEADLINE, gz(at)) == gz(due)
+
+
+CLEARS = [
+    ("at the deadline", "2026-03-14T06:05", True),
+    ("twenty minutes late", "2026-03-14T06:25", True),
+    ("as the window opened, held back by a bad line", "2026-03-14T04:30", True),
+    ("before the window opened", "2026-03-14T04:29:59", False),
+    ("the evening before, handed in this morning", "2026-03-13T18:50", False),
+]
+
+
+@pytest.mark.parametrize(("name", "at", "true"), CLEARS, ids=[c[0] for c in CLEARS])
+def test_only_a_sign_from_the_round_or_later_clears_its_item(
+    name: str, at: str, true: bool
+) -> None:
+    """A steward who reads "no need to go" must not read it because of last night's press."""
+    assert clears(PLANS, GZ, MORNING_DEADLINE, gz(at)) is true
+
+
+@pytest.mark.parametrize(("at", "true"), [("2026-03-14T06:59", False), ("2026-03-14T07:00", True)])
+def test_a_round_that_is_in_no_plan_is_cleared_by_what_comes_after_it(at: str, true: bool) -> None:
+    """The plan was edited while its worklist was open."""
+    assert clears(PLANS, GZ, gz("2026-03-14T07:00"), gz(at)) is true
 
 
 def test_an_edited_plan_is_judged_by_the_new_one() -> None:
