@@ -43,6 +43,7 @@ def test_two_gateways_have_two_names_and_reach_either_server(compose: Any) -> No
     gateways = [services[name]["environment"] for name in ("gateway", "gateway2")]
     assert len({g["XUNLOU_GATEWAY_ID"] for g in gateways}) == 2
     for gateway in gateways:
+        assert gateway["XUNLOU_MQTT_SHARE"] == "${XUNLOU_MQTT_SHARE:-}", "by themselves: nothing"
         host = re.fullmatch(r"http://(\w+):8000", gateway["XUNLOU_SERVER_URL"])
         assert host is not None
         for server in ("server", "server2"):
