@@ -125,8 +125,8 @@ async def run(
 
     `report` hears each step of a scenario as it ends.
 
-    Raises manifest.ManifestError, scenario.ScenarioError, casting.NoSuchPart and
-    clock.ClockSettingError for settings, and OSError when the phones' port is taken.
+    Raises manifest.ManifestError, scenario.ScenarioError and clock.ClockSettingError for settings,
+    and OSError when the phones' port is taken.
     """
     stop = stop or asyncio.Event()
     clock = clock or clocks.from_env(os.environ)
@@ -143,7 +143,7 @@ async def run(
         seed=config.seed,
         connects_per_s=config.connects_per_s,
     )
-    cast = casting.terminals_of(town, stories)
+    cast = _cast(town, stories)
     residents = Residents(
         town, fleet, config.seed, config.sos_per_hour, config.accidents_per_hour,
         config.blows_per_hour, config.ramp_s, cast=cast,
@@ -173,6 +173,16 @@ async def run(
                 await asyncio.wait_for(stop.wait(), config.duration_s)
         summary = fleet.summary()
     return SimResult(summary, tuple(progress.steps))
+
+
+def _cast(town: manifest.Manifest, stories: tuple[Scenario, ...]) -> frozenset[str]:
+    """Every terminal that plays a part. A story without its people is told so when it is played:
+    the others are played all the same."""
+    found: set[str] = set()
+    for story in stories:
+        with contextlib.suppress(casting.NoSuchPart):
+            found |= casting.terminals_of(town, (story,))
+    return frozenset(found)
 
 
 def allow_files(count: int) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from string import Formatter
 from typing import Any, Final, assert_never
 
 import yaml
@@ -330,8 +331,9 @@ def _measure(part: Reader) -> st.Measure:
 
 
 def _check(scenario: st.Scenario, file: str) -> None:
-    """Names must refer to somebody, steps to earlier steps, and times never go back."""
+    """Names must refer to somebody, steps and {places} to earlier steps; times never go back."""
     known: set[str] = set()
+    captured: set[str] = set()
     last_s = 0.0
     for step in scenario.steps:
         where = f"{file}:{step.line}"
@@ -347,7 +349,37 @@ def _check(scenario: st.Scenario, file: str) -> None:
         for name, kind in _names(step.action):
             if not isinstance(scenario.cast.get(name), kind):
                 raise ScenarioError(f"{where}: {name!r} is no {kind.__name__} of the cast")
+        for text in _texts(step.action):
+            _check_places(text, captured, where)
+        if isinstance(step.action, st.ExpectSms):
+            captured |= set(step.action.capture)
         known.add(step.id)
+
+
+def _texts(action: st.Action) -> tuple[str, ...]:
+    """The texts of an action in which {name} stands for what was captured."""
+    match action:
+        case st.Reply(body=text) | st.ExpectPage(path=text):
+            return (text,)
+        case st.ExpectSms(contains=groups) | st.ExpectSilence(contains=groups):
+            return tuple(one for group in groups for one in group)
+        case st.ExpectTerminal(says=texts):
+            return texts
+        case st.ExpectAlert(code=str(code)):
+            return (code,)
+        case _:
+            return ()
+
+
+def _check_places(text: str, captured: set[str], where: str) -> None:
+    """Each {name} must be of an earlier step's capture. A brace of its own is written twice."""
+    try:
+        places = [(name, spec, how) for _, name, spec, how in Formatter().parse(text)]
+    except ValueError as error:
+        raise ScenarioError(f"{where}: {text!r}: {error}; a brace is written {{{{}}}}") from None
+    for name, spec, how in places:
+        if name is not None and (name not in captured or spec or how):
+            raise ScenarioError(f"{where}: {text!r}: no earlier step captures {name!r}")
 
 
 def _names(action: st.Action) -> list[tuple[str, type]]:
