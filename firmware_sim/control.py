@@ -54,8 +54,13 @@ def terminal_view(fleet: Fleet, terminal: str) -> dict[str, Any]:
             {"at_ms": at_ms, "text": say.text, "key": say.key}
             for at_ms, say in fleet.heard(terminal)
         ],
-        "pending": [],
-    }
+        # In the flash of a dark one, until it starts again.
+        "pending": [
+            {"boot": event.ref.boot, "seq": event.ref.seq, "type": str(event.kind),
+             "attempt": 0, "buffered": True, "next_ms": None}
+            for event in fleet.kept(terminal)
+        ],
+    }  # fmt: skip
     if state is not None:
         view |= {
             "boot": state.boot,
@@ -100,7 +105,7 @@ def brief_view(fleet: Fleet, terminal: str) -> dict[str, Any]:
         "led": "dark" if state is None else str(state.led),
         "buzzing": state is not None and state.buzzing,
         "mains": state is not None and state.battery.mains,
-        "waiting": 0 if state is None else len(state.pending),
+        "waiting": len(fleet.kept(terminal)),
     }
 
 

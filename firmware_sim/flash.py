@@ -73,6 +73,9 @@ class FlashImage:
     alarm: Alarm | None = None
     config: DeviceConfig = field(default_factory=DeviceConfig)
     keys: Keys = field(default_factory=Keys)
+    mains_told: bool = True
+    """Whether the centre knows the plug as having power: a change that came while nobody looked
+    is told at the next start."""
     # Written along with the rest, never a reason to write: flash wears out.
     seen: tuple[tuple[str, str], ...] = field(default=(), compare=False)
 
@@ -202,5 +205,6 @@ def image_from_json(text: str) -> FlashImage:
         ),
         config=DeviceConfig(**raw["config"]),
         keys=Keys(**raw.get("keys", {})),
+        mains_told=raw.get("mains_told", True),
         seen=tuple((cmd_id, result) for cmd_id, result in raw["seen"]),
     )

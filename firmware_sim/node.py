@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from firmware_sim import outputs as out
-from firmware_sim.battery import Battery
 from firmware_sim.flash import Flash
+from firmware_sim.hardware import Hardware
 from firmware_sim.ledger import Figures
 from firmware_sim.line import Line
 from firmware_sim.manifest import TerminalEntry
@@ -34,7 +34,10 @@ class Node:
     traits: Traits
     flash: Flash
     state: State | None = None
-    battery: Battery | None = None
+    hardware: Hardware | None = None
+    """Its parts while it is dark; None before it was first switched on. Else `state` has them."""
+    restart_ms: int | None = None
+    """When it is up again by itself, between a restart and its end."""
     line: Line | None = None
     network_up: bool = True
     weather: Weather = CLEAR
