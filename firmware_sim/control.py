@@ -138,11 +138,12 @@ def exposition(fleet: Fleet) -> str:
     figures = now.figures
     lines: list[str] = []
 
-    def add(name: str, kind: str, value: float, labels: str = "") -> None:
+    def add(name: str, kind: str, value: int | float, labels: str = "") -> None:
         full = f"xunlou_sim_{name}"
         if f"# TYPE {full} {kind}" not in lines:
             lines.append(f"# TYPE {full} {kind}")
-        lines.append(f"{full}{labels} {value:g}")
+        # Six digits of `:g` would make a counter above a million stand still, and then leap.
+        lines.append(f"{full}{labels} {value if isinstance(value, int) else repr(value)}")
 
     for name, gauge in (
         ("terminals", now.terminals), ("connected", now.connected), ("dark", now.dark),
