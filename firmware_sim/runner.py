@@ -321,8 +321,12 @@ async def _at_terminal(run: _Play, want: sc.ExpectTerminal) -> str | None:
     if want.waiting is not None and len(view["pending"]) != want.waiting:
         return f"{len(view['pending'])} events wait for a receipt, not {want.waiting}"
     for key, value in want.fields.items():
-        if view.get(key) != value:
-            return f"{key} is {view.get(key)!r}, not {value!r}"
+        found = view.get(key)
+        if isinstance(value, sc.Between):
+            if found not in value:
+                return f"{key} is {found!r}, not {value}"
+        elif found != value:
+            return f"{key} is {found!r}, not {value!r}"
     said = [str(line["text"]) for line in view["said"] if line["at_ms"] >= run.start_ms]
     for words in want.says:
         if not any(_filled(run, words) in line for line in said):

@@ -17,6 +17,7 @@ import yaml
 
 from firmware_sim import story as st
 from firmware_sim import weather
+from firmware_sim.flash import Led
 from firmware_sim.keys import Button
 from firmware_sim.manifest import Profile
 from firmware_sim.wire import Kind
@@ -31,6 +32,7 @@ PROVIDER_FAULTS: Final = (
     "timeout_after_accept",
 )  # fmt: skip
 RESETS: Final = ("power", "asked", "watchdog")
+LAMPS: Final = (*Led, "dark")
 MOST_FLAPS: Final = 100
 
 
@@ -177,13 +179,24 @@ def _silence(reader: Reader) -> st.ExpectSilence:
     return st.ExpectSilence(_somebody(reader, "no_sms"), reader.groups("contains"), for_s)
 
 
+def _reading(reader: Reader, key: str) -> float | st.Between | None:
+    """A number to the digit, or two: [from, to]."""
+    if not isinstance(reader.raw[key], list):
+        return reader.number(key)
+    ends = reader.raw.pop(key)
+    numbers = [n for n in ends if isinstance(n, int | float) and not isinstance(n, bool)]
+    if len(ends) != 2 or numbers != ends or numbers[0] > numbers[1]:
+        raise reader.fail(f"{key!r} is a number, or [from, to] in this order, not {ends!r}")
+    return st.Between(*numbers)
+
+
 def _terminal(reader: Reader) -> st.ExpectTerminal:
-    led = reader.text("led") if "led" in reader.raw else None
+    led = reader.one_of("led", LAMPS) if "led" in reader.raw else None
     others: dict[str, Any] = {
         key: reader.flag(key)
         for key in ("mains", "powered", "connected", "buzzing", "hung")
         if key in reader.raw
-    } | {key: reader.number(key) for key in ("battery", "rssi") if key in reader.raw}
+    } | {key: _reading(reader, key) for key in ("battery", "rssi") if key in reader.raw}
     if "reset" in reader.raw:
         others["reset"] = reader.one_of("reset", RESETS)
     return st.ExpectTerminal(

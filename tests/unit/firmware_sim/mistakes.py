@@ -111,6 +111,10 @@ STEPS = [
     _step("expect: {no_sms: [one], for_s: 5}, within_s: 5", "'expect' needs one of"),
     _step("expect: {window: one, shows: [sos]}, within_s: 5", "'one' is no CastTerminal", SENSE),
     _step("expect: {window: her}, within_s: 5", "'shows' needs at least one"),
+    _step("expect: {terminal: her, led: purple}, within_s: 5", "'led' is one of idle, sending"),
+    _step("expect: {terminal: her, battery: [60]}, within_s: 5", "'battery' is a number, or [from"),
+    _step("expect: {terminal: her, rssi: [-90, low]}, within_s: 5", "'rssi' is a number, or [from"),
+    _step("expect: {terminal: her, battery: [60, 50]}, within_s: 5", "in this order", SENSE),
     _step("expect: {terminal: her, buzzing: loudly}, within_s: 5", "'buzzing' must be on or off"),
 ]  # fmt: skip
 """Their refusal names the line of the step and holds these words."""

@@ -175,3 +175,28 @@ async def test_a_place_that_cannot_be_filled_is_a_failed_step() -> None:
         step = replace(story.steps[0], action=Reply("first", body))
         results = await runner.play(replace(story, steps=(step,)), ToyWorld())
         assert [r.ok for r in results] == [False]
+
+
+@pytest.mark.parametrize(
+    ("battery", "detail"),
+    [(54, "battery is 54, not from 55 to 65"), (55, None), (65, None), (66, "from 55 to 65"),
+     (None, "battery is None")],
+)  # fmt: skip
+async def test_a_battery_may_be_expected_within_a_range(
+    battery: int | None, detail: str | None
+) -> None:
+    """Both ends count; a dark terminal tells no level, and fails."""
+
+    class Battery(ToyWorld):
+        async def terminal(self, terminal: str) -> dict[str, Any]:
+            return {"led": "idle", "said": [], "pending": [], "battery": battery}
+
+    story = scenario.parse("""\
+name: x
+cast: {her: {terminal: {}}}
+steps:
+  - {at: 0, expect: {terminal: her, battery: [55, 65]}, within_s: 1}
+""")
+    (result,) = await runner.play(story, Battery())
+    assert result.ok == (detail is None)
+    assert (detail or "seen after") in result.detail
