@@ -47,6 +47,8 @@ def terminal_view(fleet: Fleet, terminal: str) -> dict[str, Any]:
         "simulated": True,
         "link": node.link,
         "network": node.network_up,
+        "flash_stores": node.stores,
+        "flash_wear": round(node.flash_wear, 6),
         "powered": state is not None,
         "connected": state is not None and state.connected,
         "led": "dark" if state is None else str(state.led),

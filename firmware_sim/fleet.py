@@ -31,7 +31,7 @@ from firmware_sim.manifest import TerminalEntry
 from firmware_sim.node import Node, Summary, UnknownTerminalError
 from firmware_sim.state import State, Stepped, Traits, made
 from firmware_sim.timers import Timers
-from firmware_sim.weather import CLEAR
+from firmware_sim.weather import CLEAR, PROFILES
 from firmware_sim.wire import Kind, Ref, StoredEvent
 
 REBOOT_MS: Final = 3_000
@@ -59,14 +59,7 @@ class Fleet:
         self.ledger = ledger or Ledger()
         self.faults: Counter[str] = Counter()
         self._bank = bank or MemoryBank()
-        self._nodes = {
-            entry.id: Node(
-                entry,
-                Traits(fw=entry.fw, seed=seed, hb_jitter=hb_jitter, drift_ppm=entry.drift_ppm),
-                self._bank.of(entry.id),
-            )
-            for entry in terminals
-        }
+        self._nodes = {e.id: self._set_up(e, seed, hb_jitter) for e in terminals}
         self._broker = broker
         self._random = random.Random(seed)
         self._connects_per_s = connects_per_s
@@ -75,6 +68,24 @@ class Fleet:
         self._connected = 0
         self._running = False
         self._slice = 0
+
+    def _set_up(self, entry: TerminalEntry, seed: int, hb_jitter: float) -> Node:
+        """A terminal in its flat, not switched on yet."""
+        weather, now_ms = PROFILES[entry.link], self.clock.now_ms()
+        traits = Traits(
+            fw=entry.fw, seed=seed, hb_jitter=hb_jitter, drift_ppm=entry.drift_ppm,
+            clock_ok=entry.clock_ok, clock_cell=entry.clock_cell,
+        )  # fmt: skip
+        heard = out.RadioRead(weather.rssi, weather.rssi_spread)
+        return Node(
+            entry,
+            traits,
+            self._bank.of(entry.id),
+            hardware=made(traits, now_ms).after(heard, now_ms),
+            # The same object where nothing happens to messages: then nobody rolls dice.
+            weather=CLEAR if weather == CLEAR else weather,
+            link=entry.link,
+        )
 
     # ---- life ----
 
@@ -284,6 +295,7 @@ class Fleet:
         match output:
             case out.Persist(image):
                 try:
+                    node.stores += 1
                     node.flash.save(image)
                 except OSError:
                     # A worn-out flash must not silence an alarm: send it all the same.

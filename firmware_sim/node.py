@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from firmware_sim import outputs as out
+from firmware_sim.chip import ENDURANCE, SECTORS, SectorFlash
 from firmware_sim.flash import Flash
 from firmware_sim.hardware import Hardware
 from firmware_sim.ledger import Figures
@@ -43,6 +44,8 @@ class Node:
     weather: Weather = CLEAR
     link: str = ""
     """The name of the weather, where it has one."""
+    stores: int = 0
+    """How often it wrote its flash in this run."""
     awake_until_ms: int = 0
     asleep: deque[tuple[str, bytes]] = field(default_factory=lambda: deque(maxlen=ASLEEP_MOST))
     """Messages that wait in the network for a modem that sleeps."""
@@ -66,6 +69,15 @@ class Node:
             return self.entry.password
         keys = self.state.keys
         return keys.coming if self.tries_coming else keys.key or self.entry.password
+
+
+    @property
+    def flash_wear(self) -> float:
+        """How much of its flash's life is behind it, 1.0 being the maker's promise: of its chip, or
+        in a store without one, what its writes of this run would have cost a chip."""
+        if isinstance(self.flash, SectorFlash):
+            return self.flash.wear
+        return self.stores / (SECTORS * ENDURANCE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ PROVIDER_FAULTS: Final = (
 )  # fmt: skip
 RESETS: Final = ("power", "asked", "watchdog")
 LAMPS: Final = (*Led, "dark")
+READINGS: Final = ("battery", "rssi", "temp_c", "clock_off_s", "flash_wear")
 MOST_FLAPS: Final = 100
 
 
@@ -194,9 +195,11 @@ def _terminal(reader: Reader) -> st.ExpectTerminal:
     led = reader.one_of("led", LAMPS) if "led" in reader.raw else None
     others: dict[str, Any] = {
         key: reader.flag(key)
-        for key in ("mains", "powered", "connected", "buzzing", "hung")
+        for key in ("mains", "powered", "connected", "buzzing", "hung", "clock_ok")
         if key in reader.raw
-    } | {key: _reading(reader, key) for key in ("battery", "rssi") if key in reader.raw}
+    } | {key: _reading(reader, key) for key in READINGS if key in reader.raw}
+    if "link" in reader.raw:
+        others["link"] = reader.one_of("link", tuple(weather.PROFILES))
     if "reset" in reader.raw:
         others["reset"] = reader.one_of("reset", RESETS)
     return st.ExpectTerminal(

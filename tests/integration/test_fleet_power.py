@@ -9,6 +9,7 @@ import pytest_asyncio
 
 from firmware_sim import control
 from firmware_sim import outputs as out
+from firmware_sim.chip import SECTORS, Chip, SectorFlash
 from firmware_sim.clock import ScaledClock
 from firmware_sim.fleet import REBOOT_MS, Fleet
 from firmware_sim.line import Broker
@@ -113,3 +114,36 @@ async def test_a_press_waits_in_a_dark_terminal_too(fleet: Fleet) -> None:
     (kept,) = control.terminal_view(fleet, ID)["pending"]
     assert (kept["boot"], kept["seq"], kept["type"]) == (ref.boot, ref.seq, "sos")
     assert list(fleet.waiting()) == [(ID, ref)]
+
+
+async def test_a_fleet_stands_on_the_links_and_clocks_of_its_manifest() -> None:
+    """From the first start on, without anybody changing the weather; a board without a coin cell
+    forgets in a power cut what `time` had told it."""
+    entry = TerminalEntry(ID, "x", 11, "301", 3, link="nb_iot", clock_ok=False, clock_cell=False)
+    made = Fleet([entry], Broker("127.0.0.1", free_port()), ScaledClock())
+    await made.start()
+    try:
+        assert made.node(ID).weather is PROFILES["nb_iot"]
+        view = control.terminal_view(made, ID)
+        assert (view["link"], view["clock_ok"]) == ("nb_iot", False)
+        assert -102 <= view["rssi"] <= -92
+        told = b'{"cmd_id":"c-1","cmd":"time","now":1773435000000}'
+        made.apply(made.node(ID), out.CommandArrived(told))
+        assert state_of(made).clock_ok
+        made.set_power(ID, False)
+        made.set_power(ID, True)
+        assert not state_of(made).clock_ok
+    finally:
+        await made.stop()
+
+
+async def test_the_wear_of_a_terminals_flash_is_shown(fleet: Fleet) -> None:
+    """Each press costs a store; a chip tells of itself, and for another store it is reckoned."""
+    before = control.terminal_view(fleet, ID)
+    fleet.press(ID, Kind.SOS)
+    after = control.terminal_view(fleet, ID)
+    assert after["flash_stores"] == before["flash_stores"] + 1
+    assert after["flash_wear"] == round(after["flash_stores"] / 800_000, 6)
+    chip = Chip(erases=[99_000] * SECTORS)
+    node_of(fleet).flash = SectorFlash(chip, node_of(fleet).flash.load())
+    assert control.terminal_view(fleet, ID)["flash_wear"] == 0.99

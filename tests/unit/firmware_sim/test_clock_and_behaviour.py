@@ -18,6 +18,9 @@ MORNING = Round("morning", time(4, 30), time(5, 45), time(6, 0))
 EVENING = Round("evening", time(17, 30), time(18, 45), time(19, 0))
 
 
+FLAT = {"id": "a", "password": "x", "building": 1, "flat": "1", "floor": 1}
+
+
 def at(text: str) -> int:
     return int(datetime.fromisoformat(text).replace(tzinfo=TZ).timestamp() * 1000)
 
@@ -193,9 +196,21 @@ class ToyFleet:
             r"rounds\[0\]",
         ),
         ({"phones": [{"number": 1}]}, r"phones\[0\].number"),
+        ({"terminals": [FLAT | {"link": "fibre"}]}, r"terminals\[0\].link: 'fibre' is none of"),
+        ({"terminals": [FLAT | {"clock_ok": 1}]}, r"terminals\[0\].clock_ok"),
     ],
 )
 def test_a_bad_manifest_is_told_by_its_place(raw: dict[str, object], where: str) -> None:
     """The error names entry and field."""
     with pytest.raises(ManifestError, match=where):
         parse(raw)
+
+
+def test_a_manifest_says_how_a_terminal_is_connected_and_whether_it_knows_the_time() -> None:
+    """A whole fleet may stand on narrowband, or come out of the box with its clock unset."""
+    plain, other = parse(
+        {"terminals": [FLAT, FLAT | {"id": "b", "link": "nb_iot", "clock_ok": False,
+                                     "clock_cell": False}]}
+    ).terminals  # fmt: skip
+    assert (plain.link, plain.clock_ok, plain.clock_cell) == ("clear", True, True)
+    assert (other.link, other.clock_ok, other.clock_cell) == ("nb_iot", False, False)

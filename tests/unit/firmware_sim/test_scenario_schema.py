@@ -65,6 +65,10 @@ def test_words_and_choices_are_the_loaders() -> None:
     assert chosen("do_key", "key") == [b.value for b in Button]
     assert chosen("do_flap", "flap") == list(scenario.SWITCHES)
     assert chosen("expect_terminal", "led") == [str(lamp) for lamp in scenario.LAMPS]
+    assert chosen("expect_terminal", "link") == list(weather.PROFILES)
+    seen = DEFINED["expect_terminal"]["properties"].items()
+    readings = {word for word, form in seen if form == {"$ref": "#/definitions/reading"}}
+    assert readings == set(scenario.READINGS)
     assert chosen("expect_terminal", "reset") == list(scenario.RESETS)
     assert {str(f) for f in chosen("do_provider", "provider")} == set(scenario.PROVIDER_FAULTS)
     either = DEFINED["do_weather"]["properties"]["weather"]["anyOf"]
