@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import logging
 import os
 import resource
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 BOOT_EPOCH_S: Final = 1_700_000_000
 FILES_BESIDE_LINES: Final = 256
 STOP_S: Final = 1
+NEAR_PER_S: Final = 4_000.0
+AFAR_PER_S: Final = 200.0
 SIDE_BY_SIDE: Final = 8
 """Scenarios at once. Each looks many times a second, from the process that also runs the fleet."""
 log = logging.getLogger(__name__)
@@ -77,11 +80,13 @@ class SimConfig:
     accidents_per_hour: float = 0.0
     blows_per_hour: float = 0.0
     ramp_s: float = 0.0  # virtual; over it the three rates rise from nothing
-    connects_per_s: float = 200.0
+    connects_per_s: float | None = None
+    """None: what the way to the broker bears (`pace`)."""
     flash_file: Path | None = None
     phones_host: str = "127.0.0.1"
     phones_port: int = 8001
-    twilio: TwilioSettings | None = None  # None: no page of phones, no control
+    twilio: TwilioSettings | None = None
+    """None: no page of phones. The control under /sim is there in either case."""
     scenarios: tuple[Path, ...] = ()
     stay: bool = False
     server_url: str = "http://127.0.0.1:8000"
@@ -90,6 +95,7 @@ class SimConfig:
     connected_within_s: float = 60.0  # scenarios begin when the fleet is connected
     switches: Path | None = None
     """Where the clock and the broker are switched; None: no page for testers, no such switches."""
+    tell_every_s: float = 5.0  # real; how often `progress` hears
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +126,15 @@ async def run(
     *,
     clock: Clock | None = None,
     report: runner.Reporter | None = None,
+    progress: Callable[[Summary], None] | None = None,
 ) -> SimResult:
     """Run until `stop` is set, `duration_s` is over, or the scenarios have been played.
 
-    `report` hears each step of a scenario as it ends.
+    `report` hears each step of a scenario as it ends, `progress` how far things are, every
+    `tell_every_s` and once more at the end.
 
-    Raises manifest.ManifestError, scenario.ScenarioError, casting.NoSuchPart and
-    clock.ClockSettingError for settings, and OSError when the phones' port is taken.
+    Raises manifest.ManifestError, scenario.ScenarioError and clock.ClockSettingError for settings,
+    and OSError when the phones' port is taken.
     """
     stop = stop or asyncio.Event()
     clock = clock or clocks.from_env(os.environ)
@@ -141,17 +149,17 @@ async def run(
         clock,
         bank=_bank(config),
         seed=config.seed,
-        connects_per_s=config.connects_per_s,
+        connects_per_s=config.connects_per_s or pace(config.mqtt_host),
     )
-    cast = casting.terminals_of(town, stories)
+    cast = _cast(town, stories)
     residents = Residents(
         town, fleet, config.seed, config.sos_per_hour, config.accidents_per_hour,
         config.blows_per_hour, config.ramp_s, cast=cast,
     )  # fmt: skip
-    progress = control.Progress(playing=bool(stories))
+    played = control.Progress(playing=bool(stories))
 
     def heard(story: Scenario, step: Step, result: runner.Result) -> None:
-        progress.report(story, step, result)
+        played.report(story, step, result)
         if report is not None:
             report(story, step, result)
 
@@ -159,20 +167,62 @@ async def run(
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(fleet.stop)
         residents.start()
-        if config.twilio is not None:
-            app = _phones_app(config, config.twilio, town, clock)
-            app.include_router(control.router(fleet, residents, progress))
-            if config.switches is not None:
-                tester.add(app, fleet, Switches(clock, config.switches))
-            await stack.enter_async_context(_serving(app, config))
+        app = _phones_app(config, config.twilio, town, clock)
+        app.include_router(control.router(fleet, residents, played))
+        if config.switches is not None:
+            tester.add(app, fleet, Switches(clock, config.switches))
+        await stack.enter_async_context(_serving(app, config))
+        if progress is not None:
+            await stack.enter_async_context(_telling(fleet, progress, config.tell_every_s))
         if stories:
             await _play(config, town, clock, fleet, stories, stop, heard)
-            progress.playing = False
+            played.playing = False
         if not stories or config.stay:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), config.duration_s)
         summary = fleet.summary()
-    return SimResult(summary, tuple(progress.steps))
+    return SimResult(summary, tuple(played.steps))
+
+
+def pace(host: str) -> float:
+    """How many connections a second to begin, where nobody says. A broker on this machine takes
+    ten thousand within seconds (`tests.bench.sim_fleet`); one elsewhere is shared with others, and
+    a storm of ours must not be what they notice."""
+    try:
+        near = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        near = False
+    return NEAR_PER_S if near else AFAR_PER_S
+
+
+@contextlib.asynccontextmanager
+async def _telling(
+    fleet: Fleet, progress: Callable[[Summary], None], every_s: float
+) -> AsyncIterator[None]:
+    """Tell how far things are while entered, and at the end."""
+
+    async def tell() -> None:
+        while True:
+            await asyncio.sleep(every_s)
+            progress(fleet.summary())
+
+    telling = asyncio.create_task(tell(), name="progress")
+    try:
+        yield
+    finally:
+        telling.cancel()
+        await asyncio.wait({telling})
+        progress(fleet.summary())
+
+
+def _cast(town: manifest.Manifest, stories: tuple[Scenario, ...]) -> frozenset[str]:
+    """Every terminal that plays a part. A story without its people is told so when it is played:
+    the others are played all the same."""
+    found: set[str] = set()
+    for story in stories:
+        with contextlib.suppress(casting.NoSuchPart):
+            found |= casting.terminals_of(town, (story,))
+    return frozenset(found)
 
 
 def allow_files(count: int) -> None:
@@ -186,15 +236,19 @@ def allow_files(count: int) -> None:
 
 
 def _bank(config: SimConfig) -> FlashBank:
-    if config.flash_file is not None:
-        return FileBank(config.flash_file)
     # Real seconds, not virtual ones: a demo may begin at the same virtual minute every time.
-    return MemoryBank(first_boot=int(clocks.ScaledClock().now_ms() // 1000) - BOOT_EPOCH_S)
+    first_boot = int(clocks.ScaledClock().now_ms() // 1000) - BOOT_EPOCH_S
+    if config.flash_file is not None:
+        return FileBank(config.flash_file, first_boot)
+    return MemoryBank(first_boot)
 
 
 def _phones_app(
-    config: SimConfig, twilio: TwilioSettings, town: manifest.Manifest, clock: Clock
+    config: SimConfig, twilio: TwilioSettings | None, town: manifest.Manifest, clock: Clock
 ) -> FastAPI:
+    """The phones; without an account to play, only what carries the control."""
+    if twilio is None:
+        return _bare_app()
     from firmware_sim.phones.app import create_app
     from firmware_sim.phones.config import PhoneEntry, PhonesConfig
 
@@ -214,6 +268,18 @@ def _phones_app(
             tz=town.tz.key,
         )
     )
+
+
+def _bare_app() -> FastAPI:
+    from fastapi import FastAPI
+
+    app = FastAPI(title="Xunlou fleet (simulation)", docs_url=None, redoc_url=None)
+
+    @app.get("/healthz")
+    async def healthz() -> dict[str, bool]:
+        return {"ok": True}
+
+    return app
 
 
 @contextlib.asynccontextmanager

@@ -53,7 +53,7 @@ def _epoch_ms(day: date, at: time, tz: ZoneInfo) -> int:
 
 def windows(rounds: tuple[Round, ...], tz: ZoneInfo, now_ms: int) -> list[Window]:
     """The windows of yesterday's to tomorrow's date that are not over, by their opening."""
-    today = datetime.fromtimestamp(now_ms / 1000, tz).date()
+    today = day_of(now_ms, tz)
     found = [
         Window(
             name=each.name,
@@ -78,16 +78,14 @@ def checkin_ms(seed: int, terminal: str, profile: Profile, window: Window) -> in
     Early risers press in the first third, regulars before the chime; the forgetful skip some
     rounds and leave others to the chime; nobody is at home when away.
     """
-    if profile is Profile.HOSPITAL and in_hospital(seed, terminal, window.day):
+    if not at_home(seed, terminal, profile, window.day):
         return None
     rng = _rng(seed, terminal, window.day, window.name, "checkin")
     to_prompt_ms = window.prompt_ms - window.opens_ms
     match profile:
-        case Profile.AWAY:
-            return None
         case Profile.EARLY:
             share = rng.betavariate(2, 4) * 0.45
-        case Profile.REGULAR | Profile.HOSPITAL:
+        case Profile.REGULAR | Profile.HOSPITAL | Profile.AWAY:
             share = rng.betavariate(5, 3)
         case Profile.FORGETFUL:
             draw = rng.random()
@@ -95,6 +93,19 @@ def checkin_ms(seed: int, terminal: str, profile: Profile, window: Window) -> in
                 return None
             share = rng.betavariate(4, 2)
     return window.opens_ms + int(share * to_prompt_ms)
+
+
+def at_home(seed: int, terminal: str, profile: Profile, day: date) -> bool:
+    """Whether anybody is there to press on this day. Whatever presses asks this first: nobody
+    answers a chime, tries a key or falls in an empty flat."""
+    if profile is Profile.HOSPITAL:
+        return not in_hospital(seed, terminal, day)
+    return profile is not Profile.AWAY
+
+
+def day_of(now_ms: int, tz: ZoneInfo) -> date:
+    """The community's date at an instant, epoch milliseconds."""
+    return datetime.fromtimestamp(now_ms / 1000, tz).date()
 
 
 def in_hospital(seed: int, terminal: str, day: date) -> bool:
@@ -114,9 +125,13 @@ def takes_back_ms(seed: int, number: int) -> int:
     return int(_rng(seed, "oops", number).triangular(4_000, 40_000, 9_000))
 
 
-def answer_delay_ms(seed: int, terminal: str, profile: Profile, asked_ms: int) -> int | None:
+def answer_delay_ms(
+    seed: int, terminal: str, profile: Profile, asked_ms: int, tz: ZoneInfo
+) -> int | None:
     """How long after a chime this resident presses; None: does not."""
     rng = _rng(seed, terminal, asked_ms // 60_000, "answer")
+    if not at_home(seed, terminal, profile, day_of(asked_ms, tz)):
+        return None
     if rng.random() >= ANSWERS[profile]:
         return None
     return int(rng.triangular(8_000, 300_000, 45_000))
@@ -127,7 +142,7 @@ def trial_press_ms(
 ) -> int | None:
     """When this resident tries the terminal on this day, between 09:00 and 17:00; mostly None."""
     rng = _rng(seed, terminal, day, "test")
-    if profile is Profile.AWAY or rng.random() >= TEST_CHANCE_PER_DAY:
+    if not at_home(seed, terminal, profile, day) or rng.random() >= TEST_CHANCE_PER_DAY:
         return None
     start = datetime(day.year, day.month, day.day, 9, tzinfo=tz)
     return int(start.timestamp() * 1000) + int(rng.random() * 8 * 3_600_000)

@@ -47,6 +47,8 @@ def terminal_view(fleet: Fleet, terminal: str) -> dict[str, Any]:
         "simulated": True,
         "link": node.link,
         "network": node.network_up,
+        "flash_stores": node.stores,
+        "flash_wear": round(node.flash_wear, 6),
         "powered": state is not None,
         "connected": state is not None and state.connected,
         "led": "dark" if state is None else str(state.led),
@@ -54,8 +56,13 @@ def terminal_view(fleet: Fleet, terminal: str) -> dict[str, Any]:
             {"at_ms": at_ms, "text": say.text, "key": say.key}
             for at_ms, say in fleet.heard(terminal)
         ],
-        "pending": [],
-    }
+        # In the flash of a dark one, until it starts again.
+        "pending": [
+            {"boot": event.ref.boot, "seq": event.ref.seq, "type": str(event.kind),
+             "attempt": 0, "buffered": True, "next_ms": None}
+            for event in fleet.kept(terminal)
+        ],
+    }  # fmt: skip
     if state is not None:
         view |= {
             "boot": state.boot,
@@ -100,7 +107,7 @@ def brief_view(fleet: Fleet, terminal: str) -> dict[str, Any]:
         "led": "dark" if state is None else str(state.led),
         "buzzing": state is not None and state.buzzing,
         "mains": state is not None and state.battery.mains,
-        "waiting": 0 if state is None else len(state.pending),
+        "waiting": len(fleet.kept(terminal)),
     }
 
 
@@ -133,11 +140,12 @@ def exposition(fleet: Fleet) -> str:
     figures = now.figures
     lines: list[str] = []
 
-    def add(name: str, kind: str, value: float, labels: str = "") -> None:
+    def add(name: str, kind: str, value: int | float, labels: str = "") -> None:
         full = f"xunlou_sim_{name}"
         if f"# TYPE {full} {kind}" not in lines:
             lines.append(f"# TYPE {full} {kind}")
-        lines.append(f"{full}{labels} {value:g}")
+        # Six digits of `:g` would make a counter above a million stand still, and then leap.
+        lines.append(f"{full}{labels} {value if isinstance(value, int) else repr(value)}")
 
     for name, gauge in (
         ("terminals", now.terminals), ("connected", now.connected), ("dark", now.dark),

@@ -16,9 +16,10 @@ from typing import Final, assert_never
 
 from firmware_sim import outputs as out
 from firmware_sim import wire
-from firmware_sim.battery import LOW_AT, LOW_CLEARED_AT, Battery
+from firmware_sim.battery import LOW_AT
 from firmware_sim.commands import heartbeat, on_command, on_config, status_online
 from firmware_sim.flash import FlashImage, Led
+from firmware_sim.hardware import BEFALLS, Hardware
 from firmware_sim.presses import (
     impact,
     key_moved,
@@ -26,6 +27,7 @@ from firmware_sim.presses import (
     mains_changed,
     pressed,
     send,
+    tell_mains,
 )
 from firmware_sim.state import (
     BUZZ_AFTER_MS,
@@ -33,7 +35,7 @@ from firmware_sim.state import (
     State,
     Stepped,
     Traits,
-    own_time_ms,
+    made,
     resend_at_ms,
     say,
 )
@@ -53,12 +55,14 @@ def power_on(
     traits: Traits,
     image: FlashImage,
     now_ms: int,
-    battery: Battery | None = None,
+    hardware: Hardware | None = None,
 ) -> Stepped:
-    """A terminal just switched on, from what its flash holds. The new boot is persisted first."""
+    """A terminal just switched on, from what its flash holds and its parts show (None: as new). The
+    new boot is persisted first."""
     alarm = image.alarm
     if alarm is not None and alarm.stage is Led.SENDING:
         alarm = replace(alarm, buzz_at_ms=now_ms + BUZZ_AFTER_MS)
+    facts = hardware or made(traits, now_ms)
     state = State(
         t=t,
         traits=traits,
@@ -66,17 +70,16 @@ def power_on(
         boot=image.boot + 1,
         seq=image.seq,
         booted_ms=now_ms,
-        clock_ok=traits.clock_ok,
+        clock_ok=facts.clock_ok,
         pending=tuple(Pending(event, buffered=True) for event in image.events),
         alarm=alarm,
-        battery=battery or Battery(since_ms=now_ms),
         seen=image.seen,
         keys=image.keys,
-        drift_ppm=traits.drift_ppm,
-        set_ms=now_ms,
-        rssi=traits.rssi,
-    )
-    outputs: tuple[out.Output, ...] = (out.Persist(state.image),)
+        mains_told=image.mains_told,
+    ).on(facts)
+    # The plug lost or got its power while no program ran: nobody has been told yet.
+    told = tell_mains(state, now_ms)
+    state, outputs = told.state, (out.Persist(told.state.image), *told.outputs)
     if state.led is not Led.IDLE:
         outputs += (out.SetLed(state.led),)
     return Stepped(state, outputs)
@@ -113,15 +116,13 @@ def _dispatch(state: State, event: out.Input, now_ms: int) -> Stepped:
             return key_moved(state, event, now_ms)
         case out.Impact():
             return impact(state, event, now_ms)
-        case out.RadioRead(rssi, spread):
-            return Stepped(replace(state, rssi=rssi, rssi_spread=spread), ())
-        case out.TemperatureRead(temp_c):
-            battery = state.battery.at_temperature(temp_c, now_ms)
-            return Stepped(replace(state, battery=battery), ())
-        case out.ClockDrifts(ppm):
-            skew_ms = own_time_ms(state, now_ms) - now_ms
-            state = replace(state, skew_ms=skew_ms, drift_ppm=ppm, set_ms=now_ms)
-            return Stepped(state, ())
+        case out.MainsChanged(present):
+            return mains_changed(state, present, now_ms)
+        case (
+            out.RadioRead() | out.TemperatureRead() | out.BatterySet() | out.ClockMoved()
+            | out.ClockDrifts()
+        ):  # fmt: skip
+            return Stepped(state.on(state.hardware.after(event, now_ms)), ())
         case out.Hang():
             return Stepped(replace(state, hung_ms=now_ms), ())
         case out.Tick():
@@ -137,18 +138,6 @@ def _dispatch(state: State, event: out.Input, now_ms: int) -> Stepped:
             return on_command(state, payload, now_ms)
         case out.ConfigArrived(payload):
             return on_config(state, payload)
-        case out.MainsChanged(present):
-            return mains_changed(state, present, now_ms)
-        case out.ClockMoved(by_ms):
-            if by_ms is None:
-                return Stepped(replace(state, clock_ok=False), ())
-            return Stepped(replace(state, skew_ms=state.skew_ms + by_ms), ())
-        case out.BatterySet(level_pct):
-            low_told = state.battery.low_told and level_pct <= LOW_CLEARED_AT
-            battery = replace(
-                state.battery, level_pct=level_pct, since_ms=now_ms, low_told=low_told
-            )
-            return Stepped(replace(state, battery=battery), ())
         case out.ServerStateArrived(payload):
             return _server_state(state, payload, now_ms)
         case _:
@@ -156,8 +145,11 @@ def _dispatch(state: State, event: out.Input, now_ms: int) -> Stepped:
 
 
 def _hung(state: State, event: out.Input, now_ms: int) -> Stepped:
-    """The firmware loops: it hears nothing. The watchdog is a chip of its own, and bites."""
+    """The firmware loops: it hears nothing. The watchdog is a chip of its own, and bites; plug,
+    battery, clock and radio are what they are."""
     assert state.hung_ms is not None
+    if isinstance(event, BEFALLS):
+        return Stepped(state.on(state.hardware.after(event, now_ms)), ())
     if isinstance(event, out.Tick) and now_ms >= state.hung_ms + WATCHDOG_MS:
         return Stepped(state, (out.Reboot("watchdog"),))
     if isinstance(event, out.Disconnected):

@@ -73,6 +73,9 @@ class FlashImage:
     alarm: Alarm | None = None
     config: DeviceConfig = field(default_factory=DeviceConfig)
     keys: Keys = field(default_factory=Keys)
+    mains_told: bool = True
+    """Whether the centre knows the plug as having power: a change that came while nobody looked
+    is told at the next start."""
     # Written along with the rest, never a reason to write: flash wears out.
     seen: tuple[tuple[str, str], ...] = field(default=(), compare=False)
 
@@ -141,7 +144,9 @@ class FileBank:
     a simulator can afford (`synchronous=OFF`) and a real terminal could not.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, first_boot: int = 0) -> None:
+        """`first_boot`: where terminals begin that are not in the file yet, as in `MemoryBank`."""
+        self._blank = FlashImage(boot=first_boot)
         path.parent.mkdir(parents=True, exist_ok=True)
         self._db = sqlite3.connect(path, isolation_level=None)
         self._db.execute("PRAGMA journal_mode=WAL")
@@ -150,7 +155,7 @@ class FileBank:
 
     def of(self, terminal: str) -> FileFlash:
         """The store of one terminal."""
-        return FileFlash(self._db, terminal)
+        return FileFlash(self._db, terminal, self._blank)
 
     def close(self) -> None:
         """Close the file."""
@@ -163,11 +168,12 @@ class FileFlash:
 
     db: sqlite3.Connection
     terminal: str
+    blank: FlashImage
 
     def load(self) -> FlashImage:
-        """The newest image; an empty one for a new terminal."""
+        """The newest image; the blank one for a new terminal."""
         row = self.db.execute("SELECT image FROM flash WHERE t = ?", (self.terminal,)).fetchone()
-        return FlashImage() if row is None else image_from_json(row[0])
+        return self.blank if row is None else image_from_json(row[0])
 
     def save(self, image: FlashImage) -> None:
         """Replace the image. Raises OSError when the file can't be written."""
@@ -202,5 +208,6 @@ def image_from_json(text: str) -> FlashImage:
         ),
         config=DeviceConfig(**raw["config"]),
         keys=Keys(**raw.get("keys", {})),
+        mains_told=raw.get("mains_told", True),
         seen=tuple((cmd_id, result) for cmd_id, result in raw["seen"]),
     )

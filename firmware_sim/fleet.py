@@ -20,19 +20,19 @@ from typing import Final
 
 from firmware_sim import device, wire
 from firmware_sim import outputs as out
-from firmware_sim.battery import Battery
 from firmware_sim.chip import PowerCut
 from firmware_sim.clock import Clock
 from firmware_sim.connector import Connector
 from firmware_sim.flash import FlashBank, FlashImage, MemoryBank
+from firmware_sim.hardware import BEFALLS, Hardware
 from firmware_sim.ledger import Identity, Ledger
 from firmware_sim.line import Broker, Line, LineEvents
 from firmware_sim.manifest import TerminalEntry
 from firmware_sim.node import Node, Summary, UnknownTerminalError
-from firmware_sim.state import State, Stepped, Traits
+from firmware_sim.state import State, Stepped, Traits, made
 from firmware_sim.timers import Timers
-from firmware_sim.weather import CLEAR
-from firmware_sim.wire import Kind, Ref
+from firmware_sim.weather import CLEAR, PROFILES
+from firmware_sim.wire import Kind, Ref, StoredEvent
 
 REBOOT_MS: Final = 3_000
 KEEP_ALIVE_SLICES: Final = 10
@@ -59,14 +59,7 @@ class Fleet:
         self.ledger = ledger or Ledger()
         self.faults: Counter[str] = Counter()
         self._bank = bank or MemoryBank()
-        self._nodes = {
-            entry.id: Node(
-                entry,
-                Traits(fw=entry.fw, seed=seed, hb_jitter=hb_jitter, drift_ppm=entry.drift_ppm),
-                self._bank.of(entry.id),
-            )
-            for entry in terminals
-        }
+        self._nodes = {e.id: self._set_up(e, seed, hb_jitter) for e in terminals}
         self._broker = broker
         self._random = random.Random(seed)
         self._connects_per_s = connects_per_s
@@ -75,6 +68,24 @@ class Fleet:
         self._connected = 0
         self._running = False
         self._slice = 0
+
+    def _set_up(self, entry: TerminalEntry, seed: int, hb_jitter: float) -> Node:
+        """A terminal in its flat, not switched on yet."""
+        weather, now_ms = PROFILES[entry.link], self.clock.now_ms()
+        traits = Traits(
+            fw=entry.fw, seed=seed, hb_jitter=hb_jitter, drift_ppm=entry.drift_ppm,
+            clock_ok=entry.clock_ok, clock_cell=entry.clock_cell,
+        )  # fmt: skip
+        heard = out.RadioRead(weather.rssi, weather.rssi_spread)
+        return Node(
+            entry,
+            traits,
+            self._bank.of(entry.id),
+            hardware=made(traits, now_ms).after(heard, now_ms),
+            # The same object where nothing happens to messages: then nobody rolls dice.
+            weather=CLEAR if weather == CLEAR else weather,
+            link=entry.link,
+        )
 
     # ---- life ----
 
@@ -124,20 +135,17 @@ class Fleet:
     def set_mains(self, terminal: str, present: bool) -> None:
         """The plug's power comes or goes; a dark terminal starts when it comes."""
         node = self.node(terminal)
-        if node.state is not None:
-            self.apply(node, out.MainsChanged(present))
-        elif present:
-            battery = node.battery or Battery()
-            node.battery = battery.switched(True, self.clock.now_ms())
+        self.apply(node, out.MainsChanged(present))
+        if present and node.state is None and node.restart_ms is None:
             self._power_on(node)
 
     def set_power(self, terminal: str, on: bool) -> None:
         """Everything off at once, battery too, or on again: RAM is lost, flash is not."""
         node = self.node(terminal)
-        if on and node.state is None:
+        if not on:
+            self._lose_power(node)
+        elif node.state is None and node.restart_ms is None:
             self._power_on(node)
-        elif not on and node.state is not None:
-            self._power_off(node)
 
     def set_network(self, terminal: str, up: bool) -> None:
         """Cut the terminal's line without a word, or let it connect again."""
@@ -176,11 +184,15 @@ class Fleet:
 
     def waiting(self) -> Iterator[Identity]:
         """Identities in flash that have no receipt yet, also of dark terminals."""
-        for terminal, node in self._nodes.items():
-            if node.state is None:
-                yield from ((terminal, event.ref) for event in node.flash.load().events)
-            else:
-                yield from ((terminal, pending.event.ref) for pending in node.state.pending)
+        for terminal in self._nodes:
+            yield from ((terminal, event.ref) for event in self.kept(terminal))
+
+    def kept(self, terminal: str) -> tuple[StoredEvent, ...]:
+        """What lies in one terminal's flash without a receipt, also while it is dark."""
+        node = self.node(terminal)
+        if node.state is None:
+            return node.flash.load().events
+        return tuple(pending.event for pending in node.state.pending)
 
     def summary(self) -> Summary:
         """Figures of now."""
@@ -220,21 +232,43 @@ class Fleet:
             self.faults["flash damaged"] += 1
             # Past any boot counter that the damaged image can have held.
             image = FlashImage(boot=now_ms // 1000)
-        battery = node.battery or Battery(since_ms=now_ms)
-        self._carry_out(node, device.power_on(node.entry.id, node.traits, image, now_ms, battery))
+        started = device.power_on(node.entry.id, node.traits, image, now_ms, node.hardware)
+        self._carry_out(node, started)
         self._connector.want(node.entry.id)
 
-    def _power_off(self, node: Node) -> None:
-        assert node.state is not None
-        node.battery = node.state.battery
+    def _lose_power(self, node: Node) -> None:
+        """Plug and battery are gone; a restart that was under way does not happen."""
+        node.restart_ms = None
+        self._stop(node)
+        node.hardware = self._parts(node).without_power(node.traits.clock_cell)
+        node.reset = "power"
+
+    def _stop(self, node: Node) -> None:
+        """The program runs no more; what it ran on stays as it is."""
+        if node.state is None:
+            return
+        node.hardware = node.state.hardware
         self._hang_up(node)
         node.state = None
-        node.reset = "power"
         self._changed.set()
 
+    def _restart(self, node: Node, due_ms: int) -> None:
+        if node.restart_ms == due_ms:  # else its power went meanwhile
+            node.restart_ms = None
+            self._power_on(node)
+
+    def _parts(self, node: Node) -> Hardware:
+        """A dark terminal's parts."""
+        return node.hardware or made(node.traits, self.clock.now_ms())
+
     def apply(self, node: Node, event: out.Input) -> tuple[out.Output, ...]:
-        """One input to one terminal; the outputs that were carried out."""
-        if node.state is None or not self._running:
+        """One input to one terminal; the outputs that were carried out. What befalls the parts of
+        a dark one is found when it starts."""
+        if not self._running:
+            return ()
+        if node.state is None:
+            if isinstance(event, BEFALLS):
+                node.hardware = self._parts(node).after(event, self.clock.now_ms())
             return ()
         before = node.state.connected
         stepped = device.step(node.state, event, self.clock.now_ms())
@@ -248,7 +282,7 @@ class Fleet:
                 self._carry_out_one(node, output)
             except PowerCut:
                 self.faults["power cut in a store"] += 1
-                self._power_off(node)
+                self._lose_power(node)
                 return stepped.outputs[:number]
             for watcher in self._watchers:
                 watcher(node.entry.id, output)
@@ -261,6 +295,7 @@ class Fleet:
         match output:
             case out.Persist(image):
                 try:
+                    node.stores += 1
                     node.flash.save(image)
                 except OSError:
                     # A worn-out flash must not silence an alarm: send it all the same.
@@ -281,11 +316,12 @@ class Fleet:
                 self.faults[f"ignored {reason}"[:80]] += 1
             case out.Reboot(reason):
                 self.faults["watchdog reset"] += reason == "watchdog"
-                self._power_off(node)
+                self._stop(node)
                 node.reset = reason
-                self.timers.at_ms(now_ms + REBOOT_MS, lambda: self.set_power(t, True))
+                due_ms = node.restart_ms = now_ms + REBOOT_MS
+                self.timers.at_ms(due_ms, lambda: self._restart(node, due_ms))
             case out.PowerOff():
-                self._power_off(node)
+                self._lose_power(node)
             case out.SetLed() | out.Chime() | out.Buzz():
                 pass  # to be seen in the state; a watcher may want the moment
 

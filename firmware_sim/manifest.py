@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from firmware_sim.firmware import NEWEST
+from firmware_sim.weather import PROFILES
 
 _T = TypeVar("_T")
 _ID = re.compile(r"[a-z0-9-]{1,32}\Z")
@@ -40,7 +41,8 @@ class Profile(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TerminalEntry:
-    """One terminal and the flat it stands in. `story` marks the cast of a scenario."""
+    """One terminal and the flat it stands in. `story` marks the cast of a scenario. `link`: a name
+    of `weather.PROFILES`; `clock_ok`: its clock was set once; `clock_cell`: and outlives a cut."""
 
     id: str
     password: str
@@ -52,6 +54,9 @@ class TerminalEntry:
     story: str | None = None
     fw: str = NEWEST
     drift_ppm: int = 0
+    link: str = "clear"
+    clock_ok: bool = True
+    clock_cell: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +145,13 @@ def _need(entry: dict[str, Any], key: str, kind: type[_T], where: str) -> _T:
     return value
 
 
+def _flag(entry: dict[str, Any], key: str, where: str) -> bool:
+    value = entry.get(key, True)
+    if not isinstance(value, bool):
+        raise ManifestError(f"{where}.{key}: expected true or false, not {value!r}")
+    return value
+
+
 def _terminal(entry: dict[str, Any], where: str) -> TerminalEntry:
     terminal_id = _need(entry, "id", str, where)
     if not _ID.match(terminal_id):
@@ -149,6 +161,9 @@ def _terminal(entry: dict[str, Any], where: str) -> TerminalEntry:
         profile = Profile(profile)
     except ValueError as error:
         raise ManifestError(f"{where}.profile: {profile!r} is none of {[*Profile]}") from error
+    link = entry.get("link", "clear")
+    if link not in PROFILES:
+        raise ManifestError(f"{where}.link: {link!r} is none of {[*PROFILES]}")
     return TerminalEntry(
         id=terminal_id,
         password=_need(entry, "password", str, where),
@@ -160,6 +175,9 @@ def _terminal(entry: dict[str, Any], where: str) -> TerminalEntry:
         story=None if entry.get("story") is None else str(entry["story"]),
         fw=str(entry.get("fw", NEWEST)),
         drift_ppm=_need(entry, "drift_ppm", int, where) if "drift_ppm" in entry else 0,
+        link=link,
+        clock_ok=_flag(entry, "clock_ok", where),
+        clock_cell=_flag(entry, "clock_cell", where),
     )
 
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from firmware_sim import outputs as out
-from firmware_sim.battery import Battery
+from firmware_sim.chip import ENDURANCE, SECTORS, SectorFlash
 from firmware_sim.flash import Flash
+from firmware_sim.hardware import Hardware
 from firmware_sim.ledger import Figures
 from firmware_sim.line import Line
 from firmware_sim.manifest import TerminalEntry
@@ -34,12 +35,17 @@ class Node:
     traits: Traits
     flash: Flash
     state: State | None = None
-    battery: Battery | None = None
+    hardware: Hardware | None = None
+    """Its parts while it is dark; None before it was first switched on. Else `state` has them."""
+    restart_ms: int | None = None
+    """When it is up again by itself, between a restart and its end."""
     line: Line | None = None
     network_up: bool = True
     weather: Weather = CLEAR
     link: str = ""
     """The name of the weather, where it has one."""
+    stores: int = 0
+    """How often it wrote its flash in this run."""
     awake_until_ms: int = 0
     asleep: deque[tuple[str, bytes]] = field(default_factory=lambda: deque(maxlen=ASLEEP_MOST))
     """Messages that wait in the network for a modem that sleeps."""
@@ -63,6 +69,15 @@ class Node:
             return self.entry.password
         keys = self.state.keys
         return keys.coming if self.tries_coming else keys.key or self.entry.password
+
+
+    @property
+    def flash_wear(self) -> float:
+        """How much of its flash's life is behind it, 1.0 being the maker's promise: of its chip, or
+        in a store without one, what its writes of this run would have cost a chip."""
+        if isinstance(self.flash, SectorFlash):
+            return self.flash.wear
+        return self.stores / (SECTORS * ENDURANCE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ from typing import Final
 
 from firmware_sim import keys, wire
 from firmware_sim import outputs as out
-from firmware_sim.battery import LOW_CLEARED_AT
 from firmware_sim.flash import Alarm, Led
 from firmware_sim.state import (
     BUZZ_AFTER_MS,
@@ -176,11 +175,18 @@ def _raised(state: State, ref: Ref, now_ms: int) -> Alarm:
 
 
 def mains_changed(state: State, present: bool, now_ms: int) -> Stepped:
-    """The plug's power came or went: an event, and the battery turns round."""
+    """The plug's power came or went: the battery turns round, and the centre is told."""
     if present == state.battery.mains:
         return Stepped(state, (out.Ignored("mains: unchanged"),))
-    battery = state.battery.switched(present, now_ms)
-    if battery.level_pct > LOW_CLEARED_AT:
-        battery = replace(battery, low_told=False)
-    state = replace(state, battery=battery)
-    return pressed(state, Kind.MAINS_RESTORED if present else Kind.MAINS_LOST, False, now_ms)
+    changed = state.hardware.after(out.MainsChanged(present), now_ms)
+    return tell_mains(state.on(changed), now_ms)
+
+
+def tell_mains(state: State, now_ms: int) -> Stepped:
+    """An event, where the centre was told something else of the plug before."""
+    present = state.battery.mains
+    if present == state.mains_told:
+        return Stepped(state, ())
+    kind = Kind.MAINS_RESTORED if present else Kind.MAINS_LOST
+    return pressed(replace(state, mains_told=present), kind, False, now_ms)
+

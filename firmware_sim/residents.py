@@ -15,7 +15,7 @@ from firmware_sim import behaviour
 from firmware_sim import outputs as out
 from firmware_sim.behaviour import SosPlan, Window
 from firmware_sim.fleet import Fleet
-from firmware_sim.manifest import Manifest, Profile, TerminalEntry
+from firmware_sim.manifest import Manifest, TerminalEntry
 from firmware_sim.wire import Kind
 
 # A run that begins inside a window: those who "have pressed already" do so over this time.
@@ -102,15 +102,21 @@ class Residents:
             entry.id
             for entry in self.manifest.terminals
             if entry.story is None
-            and entry.profile is not Profile.AWAY
             and entry.id not in self.cast
+            and self._at_home(entry, after_ms)
         )
         plan = behaviour.next_sos(self.seed, number, callers, per_hour, after_ms, purpose)
         if plan is not None:
             self.fleet.timers.at_ms(plan.at_ms, lambda: self._call(purpose, per_hour, plan))
 
+    def _at_home(self, entry: TerminalEntry, now_ms: int) -> bool:
+        day = behaviour.day_of(now_ms, self.manifest.tz)
+        return behaviour.at_home(self.seed, entry.id, entry.profile, day)
+
     def _call(self, purpose: str, per_hour: float, plan: SosPlan) -> None:
-        if not self.quiet and self._ramped_up(purpose, plan):
+        # Chosen while at home, and perhaps taken in since: then it happens there, unheard.
+        there = self._at_home(self.fleet.entry(plan.terminal), plan.at_ms)
+        if there and not self.quiet and self._ramped_up(purpose, plan):
             match purpose:
                 case "sos":
                     self.fleet.press(plan.terminal, Kind.SOS)
@@ -146,6 +152,8 @@ class Residents:
             return
         entry: TerminalEntry = self.fleet.entry(terminal)
         now_ms = self.fleet.clock.now_ms()
-        delay_ms = behaviour.answer_delay_ms(self.seed, terminal, entry.profile, now_ms)
+        delay_ms = behaviour.answer_delay_ms(
+            self.seed, terminal, entry.profile, now_ms, self.manifest.tz
+        )
         if delay_ms is not None:
             self._press_at(now_ms + delay_ms, terminal, Kind.CHECKIN)

@@ -7,19 +7,23 @@ Expectations are looked at every 100 ms (real) until they hold or their deadline
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final, Protocol, assert_never
+from functools import partial
+from typing import Any, Final, Protocol, TypeVar, assert_never
 
 from firmware_sim import story as sc
 from firmware_sim.clock import Clock
 from firmware_sim.story import Scenario, Step
 from firmware_sim.wire import Kind
 
+_T = TypeVar("_T")
 POLL_S: Final = 0.1
 LOOK_AGAIN_S: Final = 1.0
+log = logging.getLogger(__name__)
 
 
 class WorldError(RuntimeError):
@@ -95,27 +99,53 @@ Reporter = Callable[[Scenario, Step, Result], None]
 
 
 async def play(scenario: Scenario, world: World, report: Reporter | None = None) -> list[Result]:
-    """Play all steps; one result each, in order. A failed step does not end the story."""
+    """Play all steps; one result each, in order. A failed step does not end the story.
+
+    A story that nobody can be cast for ends with its first step, failed. Whatever goes wrong in
+    one story stays in it: others are played beside it, and the report must be written.
+    """
     run = _Play(scenario, world, world.clock.now_ms())
-    for part in scenario.cast.values():
-        if isinstance(part, sc.CastPhone):
-            number = world.find_phone(part)
-            run.seen[number] = {str(m["sid"]) for m in await world.messages(number)}
-        else:
-            world.find_terminal(part)
-    run.start_ms = world.clock.now_ms()
     results: list[Result] = []
-    for step in scenario.steps:
-        await _until_ms(world.clock, run.start_ms + int(step.at_s * 1000))
-        try:
-            result = await _take(run, step)
-        except WorldError as error:
-            result = Result(step.id, False, 0.0, str(error))
-        run.done_ms[step.id] = world.clock.now_ms()
+
+    def note(step: Step, result: Result) -> None:
         results.append(result)
         if report is not None:
             report(scenario, step, result)
+
+    first = scenario.steps[0]
+    unable = await _in_story(_cast(run), lambda why: f"cast: {why}")
+    if unable is not None:
+        note(first, Result(first.id, False, 0.0, unable))
+        return results
+    run.start_ms = world.clock.now_ms()
+    for step in scenario.steps:
+        await _until_ms(world.clock, run.start_ms + int(step.at_s * 1000))
+        result = await _in_story(_take(run, step), partial(Result, step.id, False, 0.0))
+        run.done_ms[step.id] = world.clock.now_ms()
+        note(step, result)
     return results
+
+
+async def _cast(run: _Play) -> str | None:
+    """Find everybody, and know the texts that are on their phones already. Raises WorldError."""
+    for part in run.scenario.cast.values():
+        if isinstance(part, sc.CastPhone):
+            number = run.world.find_phone(part)
+            run.seen[number] = {str(m["sid"]) for m in await run.world.messages(number)}
+        else:
+            run.world.find_terminal(part)
+    return None
+
+
+async def _in_story(going: Awaitable[_T], failed: Callable[[str], _T]) -> _T:
+    """What comes of it, or what failed: for the report, never for the other stories."""
+    try:
+        return await going
+    except WorldError as error:
+        return failed(str(error))
+    except Exception as error:
+        log.exception("a step failed in a way that nobody foresaw")
+        return failed(f"{type(error).__name__}: {error}")
 
 
 async def _until_ms(clock: Clock, at_ms: int) -> None:
@@ -228,6 +258,8 @@ def _filled(run: _Play, text: str) -> str:
         return text.format(**run.captured)
     except KeyError as error:
         raise WorldError(f"nothing was captured as {error}") from None
+    except (IndexError, ValueError) as error:
+        raise WorldError(f"{text!r}: {error}") from None
 
 
 def _lacks(text: str, groups: tuple[tuple[str, ...], ...]) -> str | None:
@@ -289,8 +321,12 @@ async def _at_terminal(run: _Play, want: sc.ExpectTerminal) -> str | None:
     if want.waiting is not None and len(view["pending"]) != want.waiting:
         return f"{len(view['pending'])} events wait for a receipt, not {want.waiting}"
     for key, value in want.fields.items():
-        if view.get(key) != value:
-            return f"{key} is {view.get(key)!r}, not {value!r}"
+        found = view.get(key)
+        if isinstance(value, sc.Between):
+            if found not in value:
+                return f"{key} is {found!r}, not {value}"
+        elif found != value:
+            return f"{key} is {found!r}, not {value!r}"
     said = [str(line["text"]) for line in view["said"] if line["at_ms"] >= run.start_ms]
     for words in want.says:
         if not any(_filled(run, words) in line for line in said):

@@ -10,12 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from string import Formatter
 from typing import Any, Final, assert_never
 
 import yaml
 
 from firmware_sim import story as st
 from firmware_sim import weather
+from firmware_sim.flash import Led
 from firmware_sim.keys import Button
 from firmware_sim.manifest import Profile
 from firmware_sim.wire import Kind
@@ -30,6 +32,8 @@ PROVIDER_FAULTS: Final = (
     "timeout_after_accept",
 )  # fmt: skip
 RESETS: Final = ("power", "asked", "watchdog")
+LAMPS: Final = (*Led, "dark")
+READINGS: Final = ("battery", "rssi", "temp_c", "clock_off_s", "flash_wear")
 MOST_FLAPS: Final = 100
 
 
@@ -176,13 +180,26 @@ def _silence(reader: Reader) -> st.ExpectSilence:
     return st.ExpectSilence(_somebody(reader, "no_sms"), reader.groups("contains"), for_s)
 
 
+def _reading(reader: Reader, key: str) -> float | st.Between | None:
+    """A number to the digit, or two: [from, to]."""
+    if not isinstance(reader.raw[key], list):
+        return reader.number(key)
+    ends = reader.raw.pop(key)
+    numbers = [n for n in ends if isinstance(n, int | float) and not isinstance(n, bool)]
+    if len(ends) != 2 or numbers != ends or numbers[0] > numbers[1]:
+        raise reader.fail(f"{key!r} is a number, or [from, to] in this order, not {ends!r}")
+    return st.Between(*numbers)
+
+
 def _terminal(reader: Reader) -> st.ExpectTerminal:
-    led = reader.text("led") if "led" in reader.raw else None
+    led = reader.one_of("led", LAMPS) if "led" in reader.raw else None
     others: dict[str, Any] = {
         key: reader.flag(key)
-        for key in ("mains", "powered", "connected", "buzzing", "hung")
+        for key in ("mains", "powered", "connected", "buzzing", "hung", "clock_ok")
         if key in reader.raw
-    } | {key: reader.number(key) for key in ("battery", "rssi") if key in reader.raw}
+    } | {key: _reading(reader, key) for key in READINGS if key in reader.raw}
+    if "link" in reader.raw:
+        others["link"] = reader.one_of("link", tuple(weather.PROFILES))
     if "reset" in reader.raw:
         others["reset"] = reader.one_of("reset", RESETS)
     return st.ExpectTerminal(
@@ -330,8 +347,9 @@ def _measure(part: Reader) -> st.Measure:
 
 
 def _check(scenario: st.Scenario, file: str) -> None:
-    """Names must refer to somebody, steps to earlier steps, and times never go back."""
+    """Names must refer to somebody, steps and {places} to earlier steps; times never go back."""
     known: set[str] = set()
+    captured: set[str] = set()
     last_s = 0.0
     for step in scenario.steps:
         where = f"{file}:{step.line}"
@@ -347,7 +365,37 @@ def _check(scenario: st.Scenario, file: str) -> None:
         for name, kind in _names(step.action):
             if not isinstance(scenario.cast.get(name), kind):
                 raise ScenarioError(f"{where}: {name!r} is no {kind.__name__} of the cast")
+        for text in _texts(step.action):
+            _check_places(text, captured, where)
+        if isinstance(step.action, st.ExpectSms):
+            captured |= set(step.action.capture)
         known.add(step.id)
+
+
+def _texts(action: st.Action) -> tuple[str, ...]:
+    """The texts of an action in which {name} stands for what was captured."""
+    match action:
+        case st.Reply(body=text) | st.ExpectPage(path=text):
+            return (text,)
+        case st.ExpectSms(contains=groups) | st.ExpectSilence(contains=groups):
+            return tuple(one for group in groups for one in group)
+        case st.ExpectTerminal(says=texts):
+            return texts
+        case st.ExpectAlert(code=str(code)):
+            return (code,)
+        case _:
+            return ()
+
+
+def _check_places(text: str, captured: set[str], where: str) -> None:
+    """Each {name} must be of an earlier step's capture. A brace of its own is written twice."""
+    try:
+        places = [(name, spec, how) for _, name, spec, how in Formatter().parse(text)]
+    except ValueError as error:
+        raise ScenarioError(f"{where}: {text!r}: {error}; a brace is written {{{{}}}}") from None
+    for name, spec, how in places:
+        if name is not None and (name not in captured or spec or how):
+            raise ScenarioError(f"{where}: {text!r}: no earlier step captures {name!r}")
 
 
 def _names(action: st.Action) -> list[tuple[str, type]]:

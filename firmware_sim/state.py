@@ -9,6 +9,7 @@ from typing import Final
 from firmware_sim import keys
 from firmware_sim.battery import Battery
 from firmware_sim.flash import Alarm, DeviceConfig, FlashImage, Keys, Led
+from firmware_sim.hardware import Hardware
 from firmware_sim.outputs import Output, Say
 from firmware_sim.texts import spoken
 from firmware_sim.wire import ALARM_KINDS, NEVER_EXPIRES, Kind, Ref, StoredEvent
@@ -37,7 +38,19 @@ class Traits:
     hb_jitter: float = 0.1  # share of hb_s
     rssi: int = -61
     clock_ok: bool = True  # False: a clock that was never set until a `time` command
+    clock_cell: bool = True  # the clock has a coin cell of its own and outlives a power cut
     drift_ppm: int = 0  # of the crystal; cheap ones stay within 100
+
+
+def made(traits: Traits, now_ms: int) -> Hardware:
+    """The facts as they leave the factory: a full battery on the mains, and its own clock."""
+    return Hardware(
+        battery=Battery(since_ms=now_ms),
+        clock_ok=traits.clock_ok,
+        drift_ppm=traits.drift_ppm,
+        set_ms=now_ms,
+        rssi=traits.rssi,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +104,33 @@ class State:
     rssi_spread: int = 0
     hung_ms: int | None = None  # since when the firmware loops
     keys: Keys = field(default_factory=Keys)
+    mains_told: bool = True  # what the centre was told last of the plug
+
+    @property
+    def hardware(self) -> Hardware:
+        """The facts that outlive the program."""
+        return Hardware(
+            battery=self.battery,
+            clock_ok=self.clock_ok,
+            skew_ms=self.skew_ms,
+            drift_ppm=self.drift_ppm,
+            set_ms=self.set_ms,
+            rssi=self.rssi,
+            rssi_spread=self.rssi_spread,
+        )
+
+    def on(self, hardware: Hardware) -> State:
+        """The same program on other facts."""
+        return replace(
+            self,
+            battery=hardware.battery,
+            clock_ok=hardware.clock_ok,
+            skew_ms=hardware.skew_ms,
+            drift_ppm=hardware.drift_ppm,
+            set_ms=hardware.set_ms,
+            rssi=hardware.rssi,
+            rssi_spread=hardware.rssi_spread,
+        )
 
     @property
     def led(self) -> Led:
@@ -115,6 +155,7 @@ class State:
             alarm=self.alarm,
             config=self.config,
             keys=self.keys,
+            mains_told=self.mains_told,
             seen=self.seen,
         )
 
@@ -129,8 +170,7 @@ class Stepped:
 
 def own_time_ms(state: State, now_ms: int) -> int:
     """What the terminal's own clock shows: jumped, and drifted since it was set."""
-    drifted_ms = (now_ms - state.set_ms) * state.drift_ppm // 1_000_000
-    return now_ms + state.skew_ms + drifted_ms
+    return state.hardware.clock_ms(now_ms)
 
 
 def rssi_now(state: State, now_ms: int) -> int:

@@ -194,6 +194,21 @@ class ExpectSilence:
 
 
 @dataclass(frozen=True, slots=True)
+class Between:
+    """A reading that wanders: both ends count. Nobody can expect a battery, or a radio, to the
+    digit."""
+
+    least: float
+    most: float
+
+    def __contains__(self, reading: object) -> bool:
+        return isinstance(reading, int | float) and self.least <= reading <= self.most
+
+    def __str__(self) -> str:
+        return f"from {self.least:g} to {self.most:g}"
+
+
+@dataclass(frozen=True, slots=True)
 class ExpectTerminal:
     """A terminal's lamp, a sentence it has spoken since the start, how many events have no receipt
     yet, and other fields of its view."""

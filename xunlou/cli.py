@@ -136,7 +136,12 @@ def _sim_parser(commands: Any) -> None:
                      help="falls, hard chairs and dropped pendants, a third each")
     sim.add_argument("--ramp", dest="ramp_s", type=float, default=0.0, metavar="S",
                      help="virtual seconds over which these rates rise from nothing")
-    sim.add_argument("--connects-per-s", type=float, default=200.0)
+    sim.add_argument("--connects-per-s", type=float, metavar="N",
+                     help="default: 4000 to a broker on this machine, 200 to one elsewhere")
+    sim.add_argument("--progress-s", type=float, default=5.0, metavar="S",
+                     help="a line of figures every S seconds; 0: none")
+    sim.add_argument("--flash", type=Path, metavar="FILE",
+                     help="keep the terminals' flash in FILE, and go on from it the next time")
     sim.add_argument("--scenario", action="append", default=[], metavar="NAME",
                      help="of the library, a YAML file, or all; may be repeated")
     sim.add_argument("--junit", type=Path, help="write the scenarios' report here (JUnit XML)")

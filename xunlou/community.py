@@ -14,7 +14,7 @@ from server.core.risk import Living, RiskClass, age_on, risk_class
 __all__ = ["Living", "RiskClass", "age_on", "risk_class"]  # the server's, for those who import us
 
 Lang = Literal["zh", "en"]
-Profile = Literal["early", "regular", "forgetful", "away"]
+Profile = Literal["early", "regular", "forgetful", "away", "hospital"]
 Sex = Literal["f", "m"]
 
 

@@ -183,6 +183,8 @@ class Demo:
             "--seed", str(self.options.seed), "--phones-port", str(self.phones_port),
             "--sos-per-hour", str(self.options.sos_per_hour),
             "--switches", str(self.place.directory / SWITCHES),
+            # Its own figures are printed, and its parts share two cores while the fleet comes.
+            "--progress-s", "0", "--connects-per-s", "200",
         ]  # fmt: skip
         for path in scenario_files(self.options.scenarios):
             words += ["--scenario", str(path)]

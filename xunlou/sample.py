@@ -64,7 +64,7 @@ _SHAPES: Final = (
 )  # fmt: skip
 _SHAPE_WEIGHTS: Final = (6, 6, 5, 5, 4, 3, 3, 2, 2, 2, 1, 1)
 _STORY_SHAPE: Final = (7, 1, 4)
-_PROFILES: Final[tuple[Profile, ...]] = ("early", "regular", "forgetful", "away")
+_PROFILES: Final[tuple[Profile, ...]] = ("early", "regular", "forgetful", "away", "hospital")
 #: How often a resident of a class has access notes, and a key holder.
 _NOTES_SHARE: Final[dict[RiskClass, float]] = {"A": 1.0, "B": 0.65, "C": 0.12}
 _KEY_SHARE: Final[dict[RiskClass, float]] = {"A": 0.85, "B": 0.5, "C": 0.2}
@@ -210,7 +210,7 @@ class _Maker:
         holder = None
         if rng.random() < _KEY_SHARE[risk]:
             holder = self._key_holder(number, label, labels)
-        profile = rng.choices(_PROFILES, weights=(28, 50, 17, 5))[0]
+        profile = rng.choices(_PROFILES, weights=(28, 50, 17, 4, 1))[0]
         return Resident(
             name=self.name(sex),
             sex=sex,

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from firmware_sim import app, junit, runner, scenario
+from firmware_sim.node import Summary
 from firmware_sim.story import Scenario, Step
 from xunlou.up import stop_on_signals
 
@@ -38,8 +39,21 @@ def _say(story: Scenario, step: Step, result: runner.Result) -> None:
     print(f"{mark} {story.name}: {step.title or step.id}: {result.detail}", flush=True)
 
 
+def _tell(now: Summary) -> None:
+    """One line of how far a fleet is."""
+    of = now.figures
+    print(
+        f"在线 connected {now.connected:,}/{now.terminals:,} · 断电 dark {now.dark:,} · "
+        f"发出 sent {of.sent:,} · 回执 receipts {of.receipts:,} · 重发 resent {of.resent:,} · "
+        f"等待 waiting {of.waiting:,} · 丢失 lost {of.lost:,}",
+        flush=True,
+    )
+
+
 async def run(args: argparse.Namespace) -> int:
     """Run until Ctrl-C, or until the scenarios are played. Returns 1 when a step failed."""
+    if args.connects_per_s is not None and args.connects_per_s <= 0:
+        raise ValueError(f"--connects-per-s {args.connects_per_s:g}: give a number above 0")
     environment = os.environ
     account = environment.get("TWILIO_ACCOUNT_SID", "")
     config = app.SimConfig(
@@ -56,6 +70,8 @@ async def run(args: argparse.Namespace) -> int:
         blows_per_hour=args.blows_per_hour,
         ramp_s=args.ramp_s,
         connects_per_s=args.connects_per_s,
+        flash_file=args.flash,
+        tell_every_s=args.progress_s,
         phones_port=args.phones_port,
         twilio=app.TwilioSettings(
             account_sid=account or "AC-of-nobody",
@@ -65,13 +81,15 @@ async def run(args: argparse.Namespace) -> int:
             auto_answer=not args.manual,
         )
         if account or args.switches is not None  # a rehearsal has a page, and no texts of its own
-        else None,
+        else None,  # and a fleet alone its figures
         scenarios=scenario_files(args.scenario),
         switches=args.switches,
         server_url=environment.get("XUNLOU_SERVER_URL", "http://127.0.0.1:8000"),
         api_token=environment.get("XUNLOU_API_TOKEN", ""),
     )
-    result = await app.run(config, stop_on_signals(), report=_say)
+    result = await app.run(
+        config, stop_on_signals(), report=_say, progress=_tell if args.progress_s else None
+    )
     if args.junit:
         junit.write(args.junit, result.steps)
     summary = result.summary

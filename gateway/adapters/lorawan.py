@@ -12,8 +12,9 @@ from typing import Any, Final
 from gateway.adapters.nouns import Alive, Press, Reading, Unknown
 from gateway.adapters.reading import at, instant_ms, parsed, percent, signal_strength
 
-BUTTON: Final = {"short press": "checkin", "double press": "test", "long press": "sos"}
-"""`button_event.status` as Milesight's decoder for the WS101 writes it."""
+BUTTON: Final = {"short": "checkin", "double": "test", "long": "sos"}
+"""`button_event.status` as Milesight's decoder for the WS101 writes it, there with " press" behind
+it; its older one wrote the bare word as `press`."""
 PRESS_CHANNEL: Final = b"\xff\x2e"
 PRESS_CODES: Final = {1: "checkin", 2: "sos", 3: "test"}
 """The WS101's own bytes: channel ff, type 2e, then short, long, double."""
@@ -70,7 +71,7 @@ class TheThingsStack:
 
 def _button(decoded: Any) -> str | None:
     status = at(decoded, "button_event", "status") or at(decoded, "press")
-    return BUTTON.get(status.lower()) if isinstance(status, str) else None
+    return BUTTON.get(status.lower().removesuffix(" press")) if isinstance(status, str) else None
 
 
 def _raw(encoded: Any) -> str | None:

@@ -13,6 +13,8 @@ from firmware_sim.flash import FileBank, FlashBank, Led
 from firmware_sim.fleet import Fleet
 from firmware_sim.line import Broker, MqttVersion
 from firmware_sim.manifest import TerminalEntry
+from firmware_sim.troubles import Troubles
+from firmware_sim.weather import CLEAR, Weather
 from firmware_sim.wire import Kind
 
 FLEET = 200
@@ -132,6 +134,50 @@ async def test_a_command_sent_while_away_reaches_the_terminal_when_it_returns(
         fleet.set_network("gd-11-000", True)
         await fleet.until(lambda: len(fleet.heard("gd-11-000")) > 0, 10)
         assert fleet.heard("gd-11-000")[0][1].text == "明天上午停水。"
+    finally:
+        await fleet.stop()
+
+
+async def test_a_command_during_sleep_arrives_after_the_next_uplink(
+    broker: RealBroker, gateway: GatewayDouble
+) -> None:
+    """A modem that saves power hears only so long after it has spoken. What comes meanwhile waits
+    in the network, and is there after the next press; what comes while it is awake passes."""
+    fleet = fleet_of(1, broker.port)
+    await fleet.start()
+    try:
+        await fleet.until(lambda: fleet.connected == 1, 10)
+        node = fleet.node("gd-11-000")
+        Troubles(fleet).weather(["gd-11-000"], Weather(awake_s=60))
+        gateway.command("gd-11-000", "c-1", "say", text="明天上午停水。")
+        await eventually(lambda: len(node.asleep) == 1)
+        assert fleet.faults["waits for a sleeping modem"] == 1
+        assert fleet.heard("gd-11-000") == ()
+        fleet.press("gd-11-000", Kind.CHECKIN)
+        await fleet.until(lambda: len(fleet.heard("gd-11-000")) == 2, 10)
+        said = [line.text for _, line in fleet.heard("gd-11-000")]
+        assert said[0] == "明天上午停水。"
+        assert not any(fleet.waiting())  # and the receipt came while it was awake
+        gateway.command("gd-11-000", "c-2", "say", text="水来了。")
+        await fleet.until(lambda: len(fleet.heard("gd-11-000")) == 3, 10)
+        assert fleet.faults["waits for a sleeping modem"] == 1
+    finally:
+        await fleet.stop()
+
+
+async def test_a_modem_that_no_longer_sleeps_gets_what_waited(
+    broker: RealBroker, gateway: GatewayDouble
+) -> None:
+    """Its line is changed for one that does not sleep: nothing is left in the network."""
+    fleet = fleet_of(1, broker.port)
+    await fleet.start()
+    try:
+        await fleet.until(lambda: fleet.connected == 1, 10)
+        Troubles(fleet).weather(["gd-11-000"], Weather(awake_s=60))
+        gateway.command("gd-11-000", "c-1", "say", text="明天上午停水。")
+        await eventually(lambda: len(fleet.node("gd-11-000").asleep) == 1)
+        Troubles(fleet).weather(["gd-11-000"], CLEAR)
+        await fleet.until(lambda: len(fleet.heard("gd-11-000")) == 1, 10)
     finally:
         await fleet.stop()
 

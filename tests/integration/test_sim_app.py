@@ -12,8 +12,10 @@ import pytest
 from fleet_kit import GatewayDouble, RealBroker
 from prometheus_client.parser import text_string_to_metric_families
 
-from firmware_sim import app
+from firmware_sim import app, control
 from firmware_sim.clock import ScaledClock
+from firmware_sim.fleet import Fleet
+from firmware_sim.line import Broker
 
 TERMINALS = 400
 MARCH_14_0450 = 1_773_435_000.0  # 2026-03-14 04:50 in Shanghai, inside the morning round
@@ -125,3 +127,13 @@ async def test_a_taken_port_is_an_error_not_an_exit(
     async with held:
         with pytest.raises(OSError, match=str(unused_tcp_port)):
             await asyncio.wait_for(app.run(config, clock=ScaledClock()), 20)
+
+
+async def test_figures_above_a_million_are_told_to_the_last_digit() -> None:
+    """A counter that stands still and then leaps makes every rate of it wrong."""
+    fleet = Fleet([], Broker("127.0.0.1", 1), ScaledClock())
+    fleet.faults["publish refused"] = 1_234_567
+    text = control.exposition(fleet)
+    assert 'xunlou_sim_faults_total{what="publish refused"} 1234567\n' in text
+    for line in text.splitlines():
+        assert line.startswith("#") or "e+" not in line

@@ -53,7 +53,7 @@ def test_about_four_hundred_people_of_65_and_more(seed: int) -> None:
     assert max(ages) <= 105
     assert {r.risk_class for r in people} == {"A", "B", "C"}
     assert {r.living for r in people} == {"alone", "couple", "family"}
-    assert {r.profile for r in people} == {"early", "regular", "forgetful", "away"}
+    assert {r.profile for r in people} == {"early", "regular", "forgetful", "away", "hospital"}
 
 
 def test_the_class_of_each_resident_follows_from_the_rule() -> None:

@@ -15,6 +15,10 @@ ASKS = {
     "power_again": "请断电(电池也取出),再通电联网 · Cut all power (battery too), then power and "
     "network again.",
 }
+LEFT = (
+    "! 终端 {terminal} 还没有确认恢复原设置;它下次连上时会收到 · {terminal} has not confirmed "
+    "its own settings; the broker keeps them for its next connection (retained, …/cfg): {body}"
+)
 MARKS = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.NOT_SEEN: "–"}
 
 
@@ -40,8 +44,9 @@ def run(args: argparse.Namespace) -> int:
         ca=os.environ.get("XUNLOU_MQTT_CA", ""),
     )
     print(f"巡楼 {args.terminal}: {bench.host}:{bench.port}", flush=True)
+    examiner = Examiner(bench, args.terminal, _ask)
     try:
-        findings = asyncio.run(Examiner(bench, args.terminal, _ask).examine())
+        findings = asyncio.run(examiner.examine())
     except NoTerminal as error:
         raise ValueError(f"{error}; is it on, and does it speak to this broker?") from error
     except (OSError, TimeoutError) as error:
@@ -49,6 +54,9 @@ def run(args: argparse.Namespace) -> int:
             f"no broker at {bench.host}:{bench.port} takes us ({str(error) or 'no answer'}); set "
             "XUNLOU_MQTT_HOST, _PORT, _USERNAME, _PASSWORD, and stop the gateway meanwhile"
         ) from error
+    finally:
+        if examiner.unrestored:
+            print(LEFT.format(body=examiner.unrestored, terminal=args.terminal), flush=True)
     for finding in findings:
         print(line(finding))
     return 0 if all(f.verdict is Verdict.PASS for f in findings) else 1

@@ -1,7 +1,8 @@
 """The examination: plays the gateway for one terminal, asks the tester for presses and cuts.
 
 Run it on a broker where no gateway of ours answers that terminal, or the receipts that it
-withholds will come from there. It ends by itself: each wait has a limit.
+withholds will come from there. It ends by itself: each wait has a limit. A real terminal goes home
+to somebody afterwards: what was set for the examination is set back, however it ends.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from typing import Any, Final
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-from xunlou.conformance.points import Did, Finding, Heard, Record, judge
+from xunlou.conformance.points import OBEYED_S, Did, Finding, Heard, Record, judge
 
 Ask = Callable[[str], Awaitable[None]]
 """Tells the tester what to do next: `power_on`, `press`, `cut`, `power_again`."""
@@ -22,7 +23,10 @@ WITHHELD_S: Final = 17.0
 """Long enough for the resends after 2, 4, 8 and 15 s."""
 LISTEN_S: Final = 20.0
 HEARTBEAT_S: Final = 5
+CONFIG_VERSION: Final = 7
 ANSWER_S: Final = 10.0
+OWN_S: Final = {"hb_s": 900, "cfg_v": 0}
+"""What a terminal is given back that never said what it had: the contract's usual figures."""
 
 
 class NoTerminal(Exception):
@@ -54,18 +58,25 @@ class Examiner:
         self._prefix = f"xunlou/v1/t/{terminal}"
         self._changed = asyncio.Event()
         self.record = Record(terminal)
+        self.unrestored = ""
+        """The configuration that could not be seen to be set back, as JSON; empty: all is as it
+        was."""
 
     async def examine(self) -> list[Finding]:
         """The whole course, then the verdicts. Raises NoTerminal, and OSError without a broker."""
         async with self._connected():
             await self._ask("power_on")
-            if not await self._until(lambda: bool(self.record.statuses()), person=True):
+            if not await self._until(lambda: bool(self._online()), person=True):
                 raise NoTerminal(f"nothing was heard of {self.record.terminal}")
-            await self._a_press_without_a_receipt()
-            await self._a_press_with_a_receipt()
-            await self._commands()
-            await self._configuration()
-            await self._cuts()
+            try:
+                await self._a_press_without_a_receipt()
+                await self._a_press_with_a_receipt()
+                await self._commands()
+                await self._configuration()
+                await self._cuts()
+            finally:
+                await self._restore()
+        self._did("looked_again")
         async with self._connected():  # what the broker has kept, it tells a newcomer
             await self._for(2.0)
         return list(judge(self.record))
@@ -94,22 +105,54 @@ class Examiner:
         await self._for(4.0)
 
     async def _commands(self) -> None:
-        soon, past = self._bench.now_ms() + 600_000, self._bench.now_ms() - 600_000
+        now_ms = self._bench.now_ms()
+        soon, past = now_ms + 600_000, now_ms - 600_000
         self._command("command", {"cmd_id": "exam-1", "cmd": "prompt", "exp": soon})
         await self._until(lambda: bool(self.record.acks("exam-1")))
-        self._command(
-            "expired", {"cmd_id": "exam-2", "cmd": "say", "text": "过期的话", "exp": past}
-        )
-        await self._for(3.0)
+        # Who does not know the time can't know what is stale.
+        time = {"cmd_id": "exam-2", "cmd": "time", "exp": soon, "now": self._bench.now_ms()}
+        self._command("time", time)
+        await self._for(OBEYED_S)
+        # What it does for a command in time is what must be missing after one past its time.
+        self._command("fresh", {"cmd_id": "exam-3", "cmd": "test", "exp": soon})
+        await self._until(lambda: bool(self.record.acks("exam-3")))
+        await self._for(OBEYED_S)
+        self._did("idle")
+        await self._for(OBEYED_S)
+        for number, word in enumerate(("test", "test", "prompt"), start=4):
+            self._command("expired", {"cmd_id": f"exam-{number}", "cmd": word, "exp": past})
+            await self._for(OBEYED_S)
 
     async def _configuration(self) -> None:
-        body = {"cfg_v": 7, "hb_s": HEARTBEAT_S, "lang": "zh", "volume": 5}
+        """Only what can be given back: language and volume are told in no status."""
+        body = {"cfg_v": CONFIG_VERSION, "hb_s": HEARTBEAT_S}
+        self._before = self._online()[-1]
         self._did("config", value=HEARTBEAT_S)
         self._publish("cfg", body)
-        await self._until(
-            lambda: any(s.fields.get("hb_s") == HEARTBEAT_S for _, s in self.record.statuses())
-        )
+        await self._until(lambda: self._online()[-1].get("hb_s") == HEARTBEAT_S)
         await self._for(3 * HEARTBEAT_S)
+
+    async def _restore(self) -> None:
+        """Give the terminal the heartbeat and version it came with, and see that it has them."""
+        if not self.record.when("config"):
+            return
+        body = {key: self._before.get(key, usual) for key, usual in OWN_S.items()}
+
+        def as_it_was() -> bool:
+            latest = self._online()[-1]
+            return all(latest.get(key) == self._before.get(key) for key in body)
+
+        self._publish("cfg", body)
+        if not await self._until(as_it_was):
+            # It is dark, or off the line: the broker keeps the word until it is back.
+            self.unrestored = json.dumps(body)
+            sent = self._publish("cfg", body, retain=True)
+            with contextlib.suppress(ValueError, RuntimeError):
+                await asyncio.to_thread(sent.wait_for_publish, ANSWER_S / self._bench.speed)
+
+    def _online(self) -> list[dict[str, Any]]:
+        """What it said of itself each time it was there, the last one last."""
+        return [dict(s.fields) for _, s in self.record.statuses() if s.s == "online"]
 
     async def _cuts(self) -> None:
         """An open press, the line cut without a word, the power, and both back."""
@@ -171,9 +214,11 @@ class Examiner:
     def _did(self, what: str, **more: Any) -> None:
         self.record.did.append(Did(self._bench.now_ms(), what, **more))
 
-    def _publish(self, leaf: str, body: dict[str, Any]) -> None:
+    def _publish(
+        self, leaf: str, body: dict[str, Any], *, retain: bool = False
+    ) -> mqtt.MQTTMessageInfo:
         payload = json.dumps(body, ensure_ascii=False).encode()
-        self._client.publish(f"{self._prefix}/{leaf}", payload, qos=1)
+        return self._client.publish(f"{self._prefix}/{leaf}", payload, qos=1, retain=retain)
 
     def _command(self, what: str, body: dict[str, Any]) -> None:
         self._did(what, cmd_id=body["cmd_id"])

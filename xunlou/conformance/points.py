@@ -5,20 +5,23 @@ milliseconds of the examiner's clock.
 """
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import Any, Final
 
 from gateway.contract import Event, Reject, Status, parse
 
-RESENDS_S: Final = (2, 4, 8, 15)
+RESENDS_S: Final = (2, 4, 8, 15, 30)
 SLACK_S: Final = 1.5
 """A cheap terminal's timer, and the network."""
 QUIET_AFTER_S: Final = 2.0
 """A resend that was on its way when the receipt left is no fault."""
 CLOCK_MS: Final = 60_000
+OBEYED_S: Final = 5.0
+"""Within this a terminal shows that it has obeyed a command, or it has not."""
 
 
 class Verdict(StrEnum):
@@ -42,7 +45,9 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Did:
-    """What the examiner did: `receipt`, `command`, `expired`, `again`, `cut`, `power`, `config`."""
+    """What the examiner did: `asked_press`, `receipt`, `command`, `time`, `fresh`, `idle` (nothing,
+    to hear what comes by itself), `expired`, `config`, `left_open`, `cut`, `power`,
+    `looked_again` (came anew, to hear what the broker has kept)."""
 
     at_ms: int
     what: str
@@ -60,9 +65,9 @@ class Record:
     did: list[Did] = field(default_factory=list)
 
     def events(self, kind: str | None = None) -> list[tuple[Heard, Event]]:
-        """Well-formed events as they came."""
+        """Well-formed events as they came from the terminal, not out of the broker's memory."""
         found = []
-        for each in self.heard:
+        for each in (h for h in self.heard if not h.stored):
             read = parse(each.topic, each.payload, False)
             if isinstance(read, Event) and kind in (None, read.type):
                 found.append((each, read))
@@ -111,6 +116,9 @@ def _attempts(r: Record) -> list[tuple[tuple[int, int], list[tuple[Heard, Event]
     return list(found.items())
 
 
+MIXED: Final = "its presses and their repeats can't be told apart"
+
+
 def _identity(r: Record) -> Judged:
     presses = len(r.when("asked_press"))
     found = _attempts(r)
@@ -127,20 +135,28 @@ def _resend(r: Record) -> Judged:
     if not receipts or not found:
         return Verdict.NOT_SEEN, "no press was left without a receipt"
     first, until_ms = found[0][1], receipts[0].at_ms
-    start_ms = first[0][0].at_ms
+    start_ms, whole_s = first[0][0].at_ms, (until_ms - first[0][0].at_ms) / 1000
     seen_s = [(h.at_ms - start_ms) / 1000 for h, _ in first[1:] if h.at_ms <= until_ms]
-    due = [s for s in RESENDS_S if start_ms + (s + SLACK_S) * 1000 <= until_ms]
+    due = [s for s in RESENDS_S if s + SLACK_S <= whole_s]
     if not due:
         return Verdict.NOT_SEEN, "the receipt came before a resend was due"
-    for wanted in due:
-        if not any(abs(s - wanted) <= SLACK_S for s in seen_s):
+    # In their order, each for one time: the windows overlap, and one resend must not serve two.
+    for wanted, came in zip_longest((s for s in RESENDS_S if s <= whole_s + SLACK_S), seen_s):
+        if wanted is None or (came is not None and abs(came - wanted) > SLACK_S):
+            return Verdict.FAIL, f"sent again at {came:.1f} s, when none is due; seen: {seen_s}"
+        if came is None and wanted in due:
             return Verdict.FAIL, f"no resend {wanted} s after the press; seen: {seen_s}"
     return Verdict.PASS, f"again after {', '.join(f'{s:.1f}' for s in seen_s)} s"
 
 
 def _attempt_rises(r: Record) -> Judged:
-    first = next(iter(_attempts(r)), (None, []))[1]  # later ones may begin anew with the power
-    numbers = [e.fields["attempt"] for _, e in first if "attempt" in e.fields]
+    if _identity(r)[0] is Verdict.FAIL:
+        return Verdict.NOT_SEEN, MIXED
+    first = next(iter(_attempts(r)), (None, []))[1]
+    power = r.when("power")  # with which it may begin anew
+    until_ms = power[0].at_ms if power else math.inf
+    numbers = [e.fields["attempt"] for h, e in first
+               if "attempt" in e.fields and h.at_ms < until_ms]  # fmt: skip
     if len(numbers) < 2:
         return Verdict.NOT_SEEN, "no press was sent twice, or none with `attempt`"
     rises = all(a < b for a, b in pairwise(numbers))
@@ -151,6 +167,8 @@ def _receipt_ends_it(r: Record) -> Judged:
     receipts = r.when("receipt")
     if not receipts:
         return Verdict.NOT_SEEN, "no receipt was given"
+    if _identity(r)[0] is Verdict.FAIL:
+        return Verdict.NOT_SEEN, MIXED
     for given in receipts:
         for heard, event in r.events("sos"):
             late_s = (heard.at_ms - given.at_ms) / 1000
@@ -167,14 +185,21 @@ def _not_retained(r: Record) -> Judged:
 
 
 def _status_retained(r: Record) -> Judged:
-    kept = [s for h, s in r.statuses() if h.stored]
-    if kept:
-        missing = [f for f in ("boot", "fw", "hb_s", "cfg_v") if f not in kept[0].fields]
-        if kept[0].s == "online" and missing:
-            return Verdict.FAIL, f"the status has no {', '.join(missing)}"
-        return Verdict.PASS, f"{kept[0].s}, boot {kept[0].fields.get('boot')}"
-    live = r.statuses()
-    return (Verdict.FAIL, "its status is not retained") if live else (Verdict.NOT_SEEN, "no status")
+    """What a newcomer hears at the end: an older run may have left its status there before."""
+    again = r.when("looked_again")
+    live = [s for h, s in r.statuses() if not h.stored]
+    if not again or not live:
+        return Verdict.NOT_SEEN, "no status"
+    kept = [s for h, s in r.statuses() if h.stored and h.at_ms >= again[0].at_ms]
+    if not kept:
+        return Verdict.FAIL, "its status is not retained"
+    said, last = kept[-1], live[-1]
+    if (said.s, said.fields) != (last.s, last.fields):
+        return Verdict.FAIL, f"the broker keeps {said.s} {said.fields}, it said {last.fields}"
+    missing = [f for f in ("boot", "fw", "hb_s", "cfg_v") if f not in said.fields]
+    if said.s == "online" and missing:
+        return Verdict.FAIL, f"the status has no {', '.join(missing)}"
+    return Verdict.PASS, f"{said.s}, boot {said.fields.get('boot')}"
 
 
 def _will(r: Record) -> Judged:
@@ -229,14 +254,32 @@ def _command(r: Record) -> Judged:
     return (Verdict.PASS, said[0]) if said[0] in ("shown", "received") else (Verdict.FAIL, said[0])
 
 
+def _beats(r: Record, after: Did) -> bool:
+    """Whether a heartbeat followed at once, as an obedient terminal answers `test`."""
+    until_ms = after.at_ms + OBEYED_S * 1000
+    return any(h.topic.endswith("/hb") and after.at_ms <= h.at_ms < until_ms for h in r.heard)
+
+
 def _expiry(r: Record) -> Judged:
-    sent = r.when("expired")
-    if not sent:
+    """By what it says of a stale command, or else by what it does: to say nothing and obey is the
+    worst of all."""
+    sent, fresh = r.when("expired"), r.when("fresh")
+    if not sent or not fresh:
         return Verdict.NOT_SEEN, "no stale command was given"
-    said = r.acks(sent[0].cmd_id)
-    if said and said != ["expired"]:
-        return Verdict.FAIL, f"a command past its `exp` was {said[0]}"
-    return Verdict.PASS, "dropped" if not said else "said to be expired"
+    said = [word for each in sent for word in r.acks(each.cmd_id)]
+    # `failed` is an older release that does not know the word.
+    wrong = [word for word in said if word not in ("expired", "failed")]
+    if wrong:
+        return Verdict.FAIL, f"a command past its `exp` was {wrong[0]}"
+    shows = _beats(r, fresh[0]) and not any(_beats(r, each) for each in r.when("idle"))
+    # One heartbeat may have been due; not one after each of them.
+    if shows and all(_beats(r, each) for each in sent[:2]):
+        return Verdict.FAIL, "a command past its `exp` was obeyed, without a word"
+    if "expired" in said:
+        return Verdict.PASS, "said to be expired"
+    if shows or any(word in ("shown", "received") for word in r.acks(fresh[0].cmd_id)):
+        return Verdict.PASS, "dropped"
+    return Verdict.NOT_SEEN, "it shows no command in time either, so nobody can tell"
 
 
 def _configuration(r: Record) -> Judged:
@@ -254,6 +297,8 @@ def _heartbeat(r: Record) -> Judged:
     if not wanted:
         return Verdict.NOT_SEEN, "no interval was set"
     beats = [h for h in r.heard if h.topic.endswith("/hb") and h.at_ms >= wanted[0].at_ms]
+    if not beats and _configuration(r)[0] is Verdict.FAIL:
+        return Verdict.NOT_SEEN, "none was due: it beats at its own pace still"
     if not beats:
         return Verdict.FAIL, f"no heartbeat although hb_s is {wanted[0].value}"
     return Verdict.PASS, f"{len(beats)} heartbeats"

@@ -1,16 +1,24 @@
 """Virtual time, and residents that keep their habits."""
 
-from datetime import date, datetime, time
+import heapq
+from collections import Counter
+from collections.abc import Callable
+from datetime import date, datetime, time, timedelta
+from itertools import product
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from firmware_sim import behaviour, clock
-from firmware_sim.manifest import ManifestError, Profile, Round, parse
+from firmware_sim.manifest import ManifestError, Profile, Round, TerminalEntry, parse
+from firmware_sim.residents import Residents
 
 TZ = ZoneInfo("Asia/Shanghai")
 MORNING = Round("morning", time(4, 30), time(5, 45), time(6, 0))
 EVENING = Round("evening", time(17, 30), time(18, 45), time(19, 0))
+
+
+FLAT = {"id": "a", "password": "x", "building": 1, "flat": "1", "floor": 1}
 
 
 def at(text: str) -> int:
@@ -94,10 +102,84 @@ def test_most_answer_the_chime_and_the_away_never() -> None:
         (Profile.FORGETFUL, 530, 670),
         (Profile.AWAY, 0, 0),
     ]:
-        delays = [behaviour.answer_delay_ms(7, f"t-{n}", profile, 0) for n in range(1000)]
+        delays = [behaviour.answer_delay_ms(7, f"t-{n}", profile, 0, TZ) for n in range(1000)]
         answered = [delay for delay in delays if delay is not None]
         assert low <= len(answered) <= high
         assert all(0 < delay <= 300_000 for delay in answered)
+
+
+def test_nobody_in_hospital_presses_anything_at_home() -> None:
+    """Over eight weeks of one who is often there: no check-in, no answer to a chime and no trial on
+    the sixteen days of the stays, and some of each on the others."""
+    seen: dict[tuple[bool, str], int] = Counter()
+    for n, day in product(range(40), range(56)):
+        who, today = f"t-{n}", date(2026, 3, 1) + timedelta(days=day)
+        noon_ms = at(f"{today}T12:00")
+        home = behaviour.at_home(7, who, Profile.HOSPITAL, today)
+        assert home != behaviour.in_hospital(7, who, today)
+        (window,) = [w for w in behaviour.windows((MORNING,), TZ, at(f"{today}T05:00"))
+                     if w.day == today]  # fmt: skip
+        seen[home, "days"] += 1
+        for what, pressed in (
+            ("checkin", behaviour.checkin_ms(7, who, Profile.HOSPITAL, window)),
+            ("answer", behaviour.answer_delay_ms(7, who, Profile.HOSPITAL, noon_ms, TZ)),
+            ("trial", behaviour.trial_press_ms(7, who, Profile.HOSPITAL, today, TZ)),
+        ):
+            seen[home, what] += pressed is not None
+    assert seen[False, "days"] == 40 * 16
+    assert [seen[False, what] for what in ("checkin", "answer", "trial")] == [0, 0, 0]
+    assert all(seen[True, what] for what in ("checkin", "answer", "trial"))
+
+
+def test_calls_for_help_come_from_flats_with_somebody_in_them() -> None:
+    """Of a house whose people are all away or often in hospital, over two days at a high rate: the
+    terminals that call are those with somebody at home."""
+    start_ms = at("2026-03-14T00:00")
+    terminals = [
+        {"id": f"t-{n}", "password": "x", "building": 1, "flat": str(n), "floor": 1,
+         "profile": "away" if n % 4 == 0 else "hospital"}
+        for n in range(40)
+    ]  # fmt: skip
+    town = parse({"tz": "Asia/Shanghai", "terminals": terminals})
+    toy = ToyFleet(town.terminals, start_ms)
+    residents = Residents(town, toy, 7, sos_per_hour=60.0)  # type: ignore[arg-type]
+    residents.start()
+    toy.run(start_ms + 2 * behaviour.DAY_MS)
+    assert len(toy.pressed) > 1_000
+    for at_ms, terminal in toy.pressed:
+        day = behaviour.day_of(at_ms, TZ)
+        assert behaviour.at_home(7, terminal, toy.entry(terminal).profile, day)
+
+
+class ToyFleet:
+    """Keeps time and notes who pressed; has no broker."""
+
+    def __init__(self, terminals: tuple[TerminalEntry, ...], now_ms: int) -> None:
+        self.entries = {t.id: t for t in terminals}
+        self.time_ms = now_ms
+        self.heap: list[tuple[int, int, Callable[[], None]]] = []
+        self.pressed: list[tuple[int, str]] = []
+        self.clock = self.timers = self
+
+    def now_ms(self) -> int:
+        return self.time_ms
+
+    def watch(self, _watcher: object) -> None:
+        return
+
+    def entry(self, terminal: str) -> TerminalEntry:
+        return self.entries[terminal]
+
+    def at_ms(self, due_ms: int, call: Callable[[], None]) -> None:
+        heapq.heappush(self.heap, (due_ms, len(self.pressed) + len(self.heap), call))
+
+    def press(self, terminal: str, _kind: object) -> None:
+        self.pressed.append((self.time_ms, terminal))
+
+    def run(self, until_ms: int) -> None:
+        while self.heap and self.heap[0][0] < until_ms:
+            self.time_ms, _, call = heapq.heappop(self.heap)
+            call()
 
 
 @pytest.mark.parametrize(
@@ -114,9 +196,21 @@ def test_most_answer_the_chime_and_the_away_never() -> None:
             r"rounds\[0\]",
         ),
         ({"phones": [{"number": 1}]}, r"phones\[0\].number"),
+        ({"terminals": [FLAT | {"link": "fibre"}]}, r"terminals\[0\].link: 'fibre' is none of"),
+        ({"terminals": [FLAT | {"clock_ok": 1}]}, r"terminals\[0\].clock_ok"),
     ],
 )
 def test_a_bad_manifest_is_told_by_its_place(raw: dict[str, object], where: str) -> None:
     """The error names entry and field."""
     with pytest.raises(ManifestError, match=where):
         parse(raw)
+
+
+def test_a_manifest_says_how_a_terminal_is_connected_and_whether_it_knows_the_time() -> None:
+    """A whole fleet may stand on narrowband, or come out of the box with its clock unset."""
+    plain, other = parse(
+        {"terminals": [FLAT, FLAT | {"id": "b", "link": "nb_iot", "clock_ok": False,
+                                     "clock_cell": False}]}
+    ).terminals  # fmt: skip
+    assert (plain.link, plain.clock_ok, plain.clock_cell) == ("clear", True, True)
+    assert (other.link, other.clock_ok, other.clock_cell) == ("nb_iot", False, False)

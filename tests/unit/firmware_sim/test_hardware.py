@@ -116,6 +116,46 @@ def test_a_watchdog_ends_a_hang_and_nothing_in_flash_is_lost() -> None:
     assert again.boot == 2
 
 
+def test_what_happens_during_a_hang_is_found_after_it() -> None:
+    """The program looped while the plug was pulled, the room grew cold and the clock was lost. It
+    starts anew on these facts, and tells of the plug, which nobody has heard of."""
+    hung = device.step(fresh(), out.Hang(), T0).state
+    for event in (
+        out.MainsChanged(False), out.TemperatureRead(-5), out.BatterySet(60), out.ClockMoved(None),
+        out.RadioRead(-97, 5), out.ClockDrifts(200),
+    ):  # fmt: skip
+        done = device.step(hung, event, T0 + 1_000)
+        assert done.outputs == ()
+        hung = done.state
+    started = device.power_on("t-1", Traits(), hung.image, T0 + 11_000, hung.hardware)
+    state = started.state
+    assert (state.battery.mains, state.battery.temp_c, state.battery.level_pct) == (False, -5, 60)
+    assert (state.clock_ok, state.drift_ppm) == (False, 200)
+    assert (state.rssi, state.rssi_spread) == (-97, 5)
+    assert [p.event.kind for p in state.pending] == [Kind.MAINS_LOST]
+    assert started.outputs[0] == out.Persist(state.image)
+    again = device.power_on("t-1", Traits(), state.image, T0 + 20_000, state.hardware).state
+    assert len(again.pending) == 1  # once
+
+
+def test_a_power_cut_cures_no_clock() -> None:
+    """Its coin cell keeps it as it was, unset or jumped; a board without one forgets the time, and
+    a restart by the watchdog costs nobody the time."""
+    jumped = device.step(fresh(), out.ClockMoved(86_400_000), T0).state.hardware
+    assert jumped.without_power(clock_cell=True) == jumped
+    dark = device.power_on("t-1", Traits(), FlashImage(boot=1), T0 + H, jumped).state
+    assert own_time_ms(dark, T0 + H) == T0 + H + 86_400_000
+    assert not jumped.without_power(clock_cell=False).clock_ok
+
+
+def test_the_first_start_after_a_blackout_says_that_the_mains_are_back() -> None:
+    """Its battery was empty when they came: it could not tell then."""
+    lost = device.step(fresh(), out.MainsChanged(False), T0).state
+    facts = lost.hardware.after(out.MainsChanged(True), T0 + 90 * H)
+    back = device.power_on("t-1", Traits(), lost.image, T0 + 90 * H, facts).state
+    assert [p.event.kind for p in back.pending] == [Kind.MAINS_LOST, Kind.MAINS_RESTORED]
+
+
 def test_a_clock_drifts_until_it_is_set() -> None:
     """A hundred parts a million are 8.6 s a day; `time` sets it right, and it drifts on."""
     state = fresh(drift_ppm=100)

@@ -1,6 +1,7 @@
 """Scenarios: read with clear errors, played as the story says."""
 # ruff: noqa: ARG002 - the toy world takes what the protocol gives it
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from firmware_sim import runner, scenario
 from firmware_sim.clock import ScaledClock
 from firmware_sim.runner import WorldError
 from firmware_sim.scenario import SCENARIOS, ScenarioError
-from firmware_sim.story import CastPhone, CastTerminal, Measure, ProviderFault, Scenario
+from firmware_sim.story import CastPhone, CastTerminal, Measure, ProviderFault, Reply, Scenario
 from firmware_sim.wire import Kind
 from tests.unit.firmware_sim.mistakes import WHOLE, Mistake
 
@@ -115,3 +116,87 @@ async def test_what_is_missing_is_named(broken: str, step: str, detail: str) -> 
     results = {r.step: r for r in await runner.play(short, ToyWorld(broken))}
     assert not results[step].ok
     assert detail in results[step].detail
+
+
+class Fails(ToyWorld):
+    """Somebody is missing, or the world does what nobody foresaw."""
+
+    def find_phone(self, part: CastPhone) -> str:
+        if self.broken == "no phone":
+            raise WorldError("the manifest has no phone like her")
+        return super().find_phone(part)
+
+    async def messages(self, number: str) -> list[dict[str, Any]]:
+        if self.broken == "phones down":
+            raise WorldError("GET /phones: refused")
+        return await super().messages(number)
+
+    async def window(self, terminal: str) -> str:
+        if self.broken == "bug":
+            raise KeyError("buildings")
+        return await super().window(terminal)
+
+
+SMALL = """\
+name: small
+cast: {her: {terminal: {}}, first: {phone: {}}}
+steps:
+  - {at: 0, id: press, do: {press: sos, on_terminal: her}}
+  - {at: 1, id: window, expect: {window: her, shows: [sos]}, within_s: 1}
+  - {at: 2, id: told, expect: {sms: first, contains: [求助]}, within_s: 1}
+"""
+
+
+@pytest.mark.parametrize(
+    ("broken", "went", "detail"),
+    [
+        ("", [("press", True), ("window", True), ("told", True)], ""),
+        ("no phone", [("press", False)], "cast: the manifest has no phone like her"),
+        ("phones down", [("press", False)], "cast: GET /phones: refused"),
+        ("bug", [("press", True), ("window", False), ("told", True)], "KeyError: 'buildings'"),
+    ],
+)
+async def test_a_story_ends_by_itself_whatever_happens_in_it(
+    broken: str, went: list[tuple[str, bool]], detail: str
+) -> None:
+    """Nothing leaves it but results: the stories beside it go on, and the report is written."""
+    told: list[runner.Result] = []
+    story = scenario.parse(SMALL)
+    results = await runner.play(story, Fails(broken), lambda _story, _step, r: told.append(r))
+    assert [(r.step, r.ok) for r in results] == went
+    assert told == results
+    assert [r.detail for r in results if not r.ok] == ([detail] if detail else [])
+
+
+async def test_a_place_that_cannot_be_filled_is_a_failed_step() -> None:
+    """Also in a story that did not come from a file."""
+    story = scenario.parse(SMALL)
+    for body in ("1 {", "1 {0}", "1 {code}"):
+        step = replace(story.steps[0], action=Reply("first", body))
+        results = await runner.play(replace(story, steps=(step,)), ToyWorld())
+        assert [r.ok for r in results] == [False]
+
+
+@pytest.mark.parametrize(
+    ("battery", "detail"),
+    [(54, "battery is 54, not from 55 to 65"), (55, None), (65, None), (66, "from 55 to 65"),
+     (None, "battery is None")],
+)  # fmt: skip
+async def test_a_battery_may_be_expected_within_a_range(
+    battery: int | None, detail: str | None
+) -> None:
+    """Both ends count; a dark terminal tells no level, and fails."""
+
+    class Battery(ToyWorld):
+        async def terminal(self, terminal: str) -> dict[str, Any]:
+            return {"led": "idle", "said": [], "pending": [], "battery": battery}
+
+    story = scenario.parse("""\
+name: x
+cast: {her: {terminal: {}}}
+steps:
+  - {at: 0, expect: {terminal: her, battery: [55, 65]}, within_s: 1}
+""")
+    (result,) = await runner.play(story, Battery())
+    assert result.ok == (detail is None)
+    assert (detail or "seen after") in result.detail

@@ -11,6 +11,7 @@ from firmware_sim import scenario, weather
 from firmware_sim.keys import Button
 from firmware_sim.manifest import Profile
 from firmware_sim.scenario import SCENARIOS
+from firmware_sim.story import Between
 from firmware_sim.wire import Kind
 from tests.unit.firmware_sim.mistakes import HEAD, STEPS, WHOLE, Mistake
 
@@ -63,6 +64,11 @@ def test_words_and_choices_are_the_loaders() -> None:
     assert chosen("do_press", "press") == [k.value for k in Kind]
     assert chosen("do_key", "key") == [b.value for b in Button]
     assert chosen("do_flap", "flap") == list(scenario.SWITCHES)
+    assert chosen("expect_terminal", "led") == [str(lamp) for lamp in scenario.LAMPS]
+    assert chosen("expect_terminal", "link") == list(weather.PROFILES)
+    seen = DEFINED["expect_terminal"]["properties"].items()
+    readings = {word for word, form in seen if form == {"$ref": "#/definitions/reading"}}
+    assert readings == set(scenario.READINGS)
     assert chosen("expect_terminal", "reset") == list(scenario.RESETS)
     assert {str(f) for f in chosen("do_provider", "provider")} == set(scenario.PROVIDER_FAULTS)
     either = DEFINED["do_weather"]["properties"]["weather"]["anyOf"]
@@ -79,3 +85,11 @@ def test_on_and_off_are_the_same_words_in_an_editor() -> None:
         text = f"{HEAD}  - {{at: 0, do: {{mains: {on}, on_terminal: her}}}}\n"
         valid(yaml.safe_load(text))
         assert scenario.parse(text).steps[0].action.to is True  # type: ignore[union-attr]
+
+
+def test_a_reading_is_expected_to_the_digit_or_between_two() -> None:
+    """An editor and the loader take both forms."""
+    for reading, wanted in (("60", 60), ("[55, 65]", Between(55, 65))):
+        text = f"{HEAD}  - {{at: 0, expect: {{terminal: her, battery: {reading}}}, within_s: 5}}\n"
+        valid(yaml.safe_load(text))
+        assert scenario.parse(text).steps[0].action.fields == {"battery": wanted}  # type: ignore[union-attr]

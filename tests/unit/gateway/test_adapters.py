@@ -1,5 +1,6 @@
 """Buttons of other makers say what they say, once: golden payloads and their weak points."""
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ def adapters() -> dict[str, nouns.Adapter]:
                 "sos-301": ("gd-11-301", "TS0215A_sos"), "aqara-302": ("gd-11-302", "WXKG11LM"),
                 "heiman-303": ("gd-11-303", "HS1EB"), "pull-304": ("gd-11-304", "SEB01ZB"),
                 "floor3/flat-305": ("gd-11-305", "TS0215A_sos"),
+                "tuya-306": ("gd-11-306", "TS0601_sos"), "hobeian-307": ("gd-11-307", "ZG-101Z"),
+                "frient-308": ("gd-11-308", "SBTZB-110"),
             },
             bridge="z2m-11", bridge_online=True,
         ),
@@ -65,6 +68,62 @@ def test_a_golden_payload_says_what_it_says(example: dict[str, Any]) -> None:
     if "stamp_ms" in example:
         stamps = [r.stamp_ms for r in found if isinstance(r, nouns.Press)]
         assert stamps == [example["stamp_ms"]]
+
+
+def words_of(example: dict[str, Any], adapter: nouns.Adapter) -> list[tuple[str, str]]:
+    """Which entries of its adapter's tables an example puts to the test."""
+    body = example.get("payload")
+    if not isinstance(body, dict):
+        return []
+    match adapter:
+        case zigbee.Zigbee2Mqtt():
+            name = example["topic"].partition("/")[2]
+            model = adapter.devices[name][1] if name in adapter.devices else ""
+            risen = [("level", level) for level in zigbee.LEVELS if body.get(level) is True]
+            return [(model, str(body.get("action"))), *risen]
+        case shelly.ShellyGen2():
+            return [("gen2", e["event"]) for e in body["params"].get("events", [])]
+        case shelly.ShellyButton1():
+            return [("gen1", body["event"])]
+        case homemade.Tasmota():
+            return [("tasmota", body.get("Button1", {}).get("Action", ""))]
+        case lorawan.ChirpStack():
+            decoded = body["object"]
+            return [("chirpstack", decoded.get("button_event", {}).get("status", "")),
+                    ("older", decoded.get("press", ""))]  # fmt: skip
+        case lorawan.TheThingsStack():
+            message = body["uplink_message"]
+            raw = base64.b64decode(message.get("frm_payload", ""))
+            status = message.get("decoded_payload", {}).get("button_event", {}).get("status", "")
+            return [("tts", status), ("raw", str(raw[-1]) if raw else "")]
+    return []
+
+
+def test_every_entry_of_every_table_has_a_golden_payload() -> None:
+    """A press of each model in each of its ways has been read as its maker sends it: an entry that
+    nothing has ever tried is a button that may be pressed in vain."""
+    wanted = {
+        **{(model, word): what for model, words in zigbee.ACTIONS.items()
+           for word, what in words.items()},
+        **{("level", level): what for level, what in zigbee.LEVELS.items()},
+        **{("gen2", word): what for word, what in shelly.GEN2.items()},
+        **{("gen1", word): what for word, what in shelly.GEN1.items()},
+        **{("tasmota", word): what for word, what in homemade.TASMOTA.items()},
+        **{(by, f"{word} press"): what for by in ("chirpstack", "tts")
+           for word, what in lorawan.BUTTON.items()},
+        **{("older", word): what for word, what in lorawan.BUTTON.items()},
+        **{("raw", str(code)): what for code, what in lorawan.PRESS_CODES.items()},
+    }  # fmt: skip
+    tried: dict[tuple[str, str], set[str]] = {}
+    models: set[str] = set()
+    for example in GOLDEN:
+        adapter = adapters()[example["family"]]
+        if isinstance(adapter, zigbee.Zigbee2Mqtt):
+            models |= {m for n, (_, m) in adapter.devices.items() if n in example["topic"]}
+        for entry in words_of(example, adapter):
+            tried.setdefault(entry, set()).update(line.split()[0] for line in example["says"])
+    assert {e for e, what in wanted.items() if what not in tried.get(e, set())} == set()
+    assert models == set(zigbee.ACTIONS)
 
 
 def _matches(pattern: str, topic: str) -> bool:
