@@ -97,6 +97,11 @@ function who(alert) {
   return alert.state === "on_scene" ? t("live.at_door", person) : t("live.going", person);
 }
 
+// Whose act it is: a contact's, or (no id) the act of whoever is logged in.
+const asPerson = (id) => (id ? { as_person_id: Number(id) } : {});
+
+// Who is at the door is the one who said "I am going", not the one who presses the button for them:
+// else the desk would become a second helper, and the first would read that the other goes.
 function goingChoice(card, settings) {
   const label = slot(card.element, "going");
   const select = label.querySelector("select");
@@ -114,8 +119,10 @@ function goingChoice(card, settings) {
   }
   const accept = card.element.querySelector('[data-act="accept"]');
   if (!offered) put(accept, t("act.accept_as", { user: settings.user }));
-  card.fields = (action) =>
-    action === "accept" && offered && select.value ? { as_person_id: Number(select.value) } : {};
+  card.fields = (action) => {
+    if (action === "on_scene") return asPerson(card.alert.responders?.[0]?.person_id);
+    return asPerson(action === "accept" && offered ? select.value : "");
+  };
 }
 
 // Rewrites a list only when its content changed, so that focus and selection survive an update.

@@ -41,8 +41,9 @@ async def window_of(town: Town) -> str:
 async def test_a_press_is_on_the_wall_within_a_second_and_accepting_reaches_the_terminal(
     browser: Browser, tmp_path: Path
 ) -> None:
-    """Press → red window and card in under a second; accept on the wall → help_coming is queued;
-    at the door and resolved from the wall → the window is calm again."""
+    """Press → red window and card in under a second; accepted on the wall for the steward who phoned
+    → help_coming is queued; at the door is that steward and nobody else; resolved from the wall →
+    the window is calm again."""
     async with a_town(tmp_path) as town:
         page = await logged_in(browser, town)
         window = page.locator(await window_of(town))
@@ -54,6 +55,8 @@ async def test_a_press_is_on_the_wall_within_a_second_and_accepting_reaches_the_
         await expect(card.locator(".pick")).to_have_text("11栋3楼301", timeout=ON_THE_WALL_MS)
         assert (time.monotonic() - pressed) * 1000 < ON_THE_WALL_MS
         await expect(page.locator(f"{BUILDING} .word")).to_have_text("SOS")
+        head = await town.person(HEAD)
+        await card.locator("select").select_option(str(head))
         await card.locator('[data-act="accept"]').click()
         claimed = page.locator('[data-group="claimed"] .card')
         await expect(claimed.locator(".who")).to_contain_text("前往中")
@@ -62,6 +65,8 @@ async def test_a_press_is_on_the_wall_within_a_second_and_accepting_reaches_the_
         assert [c["t"] for c in coming] == [GRANNY]
         await claimed.locator('[data-act="on_scene"]').click()
         await expect(claimed.locator(".who")).to_contain_text("已到门口")
+        at_the_door = [r["person_id"] for r in (await town.sos())["responders"]]
+        assert at_the_door == [head], "the desk that pressed for them goes nowhere"
         await claimed.locator('[data-act="resolve"]').click()
         await page.check('#resolve [value="helped"]')
         await page.click("#resolve button.strong")

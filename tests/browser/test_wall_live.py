@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from browser_house import House, house
-from dashboards_fake import NOW_MS, FakeReader, alert, flat_id, told
+from dashboards_fake import NOW_MS, FakeReader, alert, flat_id, responder, told
 from playwright.async_api import Browser, ConsoleMessage, Page, expect
 
 from xunlou.sample import guangdan
@@ -153,6 +153,24 @@ async def test_staff_accept_on_behalf_of_a_steward_who_phoned(browser: Browser) 
         async with page.expect_response("**/accept"):
             await page.click('[data-alert="5"] [data-act="accept"]')
         assert served.script.posts == [("5/accept", {"as_person_id": 22}, "xunlou")]
+
+
+async def test_at_the_door_is_the_one_who_went_and_not_the_desk(browser: Browser) -> None:
+    """The button says it for the first who goes; for a member of staff it says so itself."""
+    async with wall(browser, busy=True) as (served, page):
+        served.script.post_answer = (200, alert(5, version=2))
+        async with page.expect_response("**/on-scene"):
+            await page.click('[data-alert="6"] [data-act="on_scene"]')
+        desk = responder("李文静", "operator", None)
+        await served.script.send("change", sos_change(
+            101, state="accepted", version=9, responders=[desk], actions=["on_scene", "resolve"],
+            responder={"name": "李文静", "role": "operator"},
+        ))  # fmt: skip
+        async with page.expect_response("**/on-scene"):
+            await page.click('[data-alert="5"] [data-act="on_scene"]')
+        assert served.script.posts == [
+            ("6/on-scene", {"as_person_id": 41}, "xunlou"), ("5/on-scene", {}, "xunlou"),
+        ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

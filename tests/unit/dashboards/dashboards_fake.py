@@ -78,6 +78,19 @@ def told(name: str, role: str, state: str, person_id: int) -> dict[str, Any]:
     }
 
 
+def responder(
+    name: str, role: str, person_id: int | None, on_scene_ms: int | None = None
+) -> dict[str, Any]:
+    """One who goes. `person_id`: None for a member of staff."""
+    return {
+        "name": name,
+        "role": role,
+        "person_id": person_id,
+        "accepted_ms": NOW_MS - 250_000,
+        "on_scene_ms": on_scene_ms,
+    }
+
+
 def alert(number: int, **changes: Any) -> dict[str, Any]:
     """An SOS from building 11, flat 301, open for 74 seconds, unless told otherwise."""
     base: dict[str, Any] = {
@@ -99,6 +112,7 @@ def alert(number: int, **changes: Any) -> dict[str, Any]:
         "late": False,
         "opened_ms": NOW_MS - 74_000,
         "responder": None,
+        "responders": [],
         "accepted_ms": None,
         "on_scene_ms": None,
         "lease_until_ms": None,
@@ -156,6 +170,7 @@ def busy_alerts() -> list[dict[str, Any]]:
             address_en="Bldg 32 floor 5 flat 502",
             opened_ms=NOW_MS - 312_000,
             responder={"name": "吴秀兰", "role": "steward"},
+            responders=[responder("吴秀兰", "steward", 41)],
             accepted_ms=NOW_MS - 250_000,
             lease_until_ms=NOW_MS + 230_000,
             next_step=None,
@@ -227,7 +242,6 @@ def detail(card: dict[str, Any]) -> dict[str, Any]:
         "resolved_by": None,
         "resolved_ms": None,
         "resident_id": 9 if card["kind"] == "sos" else None,
-        "responders": [],
         "detail": "",
         "fall": False,
         "now_ms": NOW_MS,
