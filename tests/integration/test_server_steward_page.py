@@ -144,6 +144,11 @@ async def test_the_other_steward_sees_who_goes(town: Town) -> None:
     await tapped(town, path, "accept")
     assert RESIDENT in await looked(town, path)
     assert (await town.sos())["responder"]["name"] == HEADS_NAME
+    await town.reply(HEAD, "2")
+    assert (await town.sos())["state"] == "on_scene"
+    text = await looked(town, path)
+    assert "you are at the door" not in text, "that is the head, not this one"
+    assert f'first" formaction="{path}/on_scene"' in text
 
 
 @pytest.mark.parametrize(("hours", "status"), [(11.9, 200), (12.1, 410)])

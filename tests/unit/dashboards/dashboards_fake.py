@@ -316,20 +316,23 @@ def snapshot(*, busy: bool = False, count: int = 51) -> dict[str, Any]:
     }
 
 
-def steward_view(state: str = "open", *, mine: bool = False, kind: str = "sos") -> dict[str, Any]:
-    """What the steward's link shows in `state`, as the server gives it."""
+STEWARD_ACTIONS: dict[str | None, list[str]] = {
+    None: ["accept", "decline"],
+    "accepted": ["on_scene", "no_answer", "decline", "resolve:safe"],
+    "on_scene": ["resolve:safe", "resolve:ambulance", "resolve:false_alarm", "no_answer"],
+}
+"""What the server offers, by how far the person has come (a test holds the two equal)."""
+
+
+def steward_view(
+    state: str = "open", *, mine: bool = False, kind: str = "sos", my_state: str | None = None
+) -> dict[str, Any]:
+    """What the steward's link shows while the alert is in `state`, as the server gives it.
+    `my_state`: how far a second helper has come where the alert is further on."""
+    mine = mine or my_state is not None
+    own = (my_state or (state if state != "resolved" else "on_scene")) if mine else None
     told_more = mine and state in {"accepted", "on_scene"}
-    actions = {
-        ("open", False): ["accept", "decline"],
-        ("accepted", False): ["accept", "decline"],
-        ("accepted", True): ["on_scene", "decline"],
-        ("on_scene", True): [
-            "resolve:safe",
-            "resolve:ambulance",
-            "resolve:false_alarm",
-            "no_answer",
-        ],
-    }.get((state, mine), [])
+    actions = STEWARD_ACTIONS[own] if state in {"open", "accepted", "on_scene"} else []
     view: dict[str, Any] = {
         "state": state,
         "kind": kind,
@@ -343,6 +346,7 @@ def steward_view(state: str = "open", *, mine: bool = False, kind: str = "sos") 
         "lives_alone": True,
         "others": [{"name": "陈国栋", "state": "told"}],
         "mine": mine,
+        "my_state": own,
         "resident": "何婉仪" if told_more else None,
         "access": [
             {"label": "大门", "text": "铁门,密码向门卫要。门卫室在小区东门。"},
@@ -355,7 +359,7 @@ def steward_view(state: str = "open", *, mine: bool = False, kind: str = "sos") 
         else None,
         "risks": "用助行器;门后有小凳。" if told_more else None,
         "phone": "+8610000110301" if told_more else None,
-        "actions": actions,
+        "actions": list(actions),
         "code": "4031",
         "items": [],
     }
