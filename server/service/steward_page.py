@@ -168,7 +168,9 @@ def actions(alert: core.Alert, actor: core.Actor) -> list[str]:
 def act(
     tx: Tx, house: House, token: str, action: str, resident_id: int | None = None
 ) -> dict[str, Any]:
-    """Do what a button says; twice is as good as once. Raises acting.Unknown or acting.Refused."""
+    """Do what a button says; twice is as good as once. `resident_id`: the ticked flat of a
+    worklist, which an outcome needs as long as a flat is open. Raises acting.Unknown or
+    acting.Refused."""
     page = open_page(tx, token)
     if page.expired:
         raise acting.Refused(
@@ -189,6 +191,12 @@ def act(
         event = core.Escalate(actor)
     elif action in OUTCOMES and resident_id is not None:
         event = core.SettleItem(resident_id, OUTCOMES[action], actor)
+    elif action in OUTCOMES and any(i.outcome is None for i in page.stored.alert.items):
+        # One tap must not call doors safe at which nobody has been.
+        raise acting.Refused(
+            "tick the flats that this is true of, then tap again; nothing was closed",
+            zh="请先勾选去过的住户,再点一次。还没有了结任何一户。",
+        )
     elif action in OUTCOMES:
         event = core.Resolve(actor, OUTCOMES[action])
     else:

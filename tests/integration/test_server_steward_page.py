@@ -207,7 +207,7 @@ async def test_the_page_is_kept_nowhere(town: Town) -> None:
 
 async def test_ticking_off_a_worklist(town: Town) -> None:
     """On the round's page a steward ticks the doors that are well; the others stay on the list,
-    and a tick twice is one tick."""
+    and a tick twice is one tick. Without a tick nothing is closed, and the page asks for it."""
     await town.gateway_lives()
     await town.watch_until(datetime(2026, 3, 14, 19, 5, tzinfo=GZ) + timedelta(minutes=1))
     (worklist,) = await town.alerts(kind="missed", building=11)
@@ -218,6 +218,12 @@ async def test_ticking_off_a_worklist(town: Town) -> None:
     assert RESIDENT not in text
     assert WAY_IN not in text
     ids = [i["resident_id"] for i in worklist["items"]]
+    for outcome in ("safe", "ambulance", "false_alarm"):
+        refused = await tapped(town, path, f"resolve:{outcome}")
+        assert refused.status_code == 409
+        assert "请先勾选" in refused.text
+    (worklist,) = await town.alerts(kind="missed", building=11)
+    assert {i["state"] for i in worklist["items"]} == {"open"}, "no tick, no flat closed"
     for _ in range(2):
         await tapped(town, path, "resolve:safe", resident_id=[str(i) for i in ids[:2]])
     (worklist,) = await town.alerts(kind="missed", building=11)
