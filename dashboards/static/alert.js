@@ -5,6 +5,7 @@
 // that changed is put in its place; where it isn't, the browser loads the page.
 
 import { ServerClock } from "./clock.js";
+import { backToWall } from "./details.js";
 import { SharedFeed } from "./shared_feed.js";
 import { put, slot, span, t } from "./text.js";
 
@@ -89,6 +90,7 @@ body.addEventListener("htmx:afterSwap", () => {
   tick();
 });
 
+backToWall(document.querySelector("a.back"));
 const print = document.getElementById("print");
 print.hidden = false;
 print.addEventListener("click", () => window.print());

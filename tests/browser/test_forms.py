@@ -118,7 +118,7 @@ async def test_a_choice_is_not_taken_back_by_news(browser: Browser, chosen: str)
         value = await page.locator(chosen).input_value()
         assert value
         await page.locator("body").click(position={"x": 1, "y": 1})
-        changed = [a for a in served.reader.data["alerts"] if a["id"] == number][0]
+        changed = next(a for a in served.reader.data["alerts"] if a["id"] == number)
         told = [t | {"state": "failed"} for t in changed["told"]]
         await served.script.send(
             "change", {"seq": 101, "entries": [], "alerts": [changed | {"told": told}]}

@@ -41,9 +41,9 @@ async def window_of(town: Town) -> str:
 async def test_a_press_is_on_the_wall_within_a_second_and_accepting_reaches_the_terminal(
     browser: Browser, tmp_path: Path
 ) -> None:
-    """Press → red window and card in under a second; accepted on the wall for the steward who phoned
-    → help_coming is queued; at the door is that steward and nobody else; resolved from the wall →
-    the window is calm again."""
+    """Press → red window and card in under a second; accepted on the wall for the steward who
+    phoned → help_coming is queued; at the door is that steward and nobody else; resolved from the
+    wall → the window is calm again."""
     async with a_town(tmp_path) as town:
         page = await logged_in(browser, town)
         window = page.locator(await window_of(town))
@@ -111,10 +111,12 @@ async def test_the_alerts_own_page_acts_and_logs_each_look_at_the_way_in(
     """The detail page shows who was told and what comes next; the way in costs a reason, which
     stands in the journal with the name of who looked."""
     async with a_town(tmp_path) as town:
-        page = await logged_in(browser, town)
+        wall = await logged_in(browser, town)
         await town.press()
         await town.settled()
-        await page.locator(".card a.detail").click()
+        async with wall.expect_popup() as opened:
+            await wall.locator(".card a.detail").click()
+        page = await opened.value
         await expect(page.locator("h1")).to_have_text("11栋3楼301")
         await expect(page.locator("table.told tbody tr")).to_have_count(2)
         await expect(page.locator(".ladder .next")).to_contain_text("01:")
@@ -127,7 +129,10 @@ async def test_the_alerts_own_page_acts_and_logs_each_look_at_the_way_in(
         await page.check('[value="false_alarm"]')
         await page.click(".resolve button.strong")
         await expect(page.locator(".head")).to_contain_text("已结束:误报")
-        await page.close()
+        async with page.expect_event("close"):
+            await page.click("a.back")
+        await expect(wall.locator(".card")).to_have_count(0)
+        await wall.close()
 
 
 async def test_guessing_is_slowed_down_and_the_wall_stays_logged_in(
