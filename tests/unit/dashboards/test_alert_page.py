@@ -22,8 +22,11 @@ def test_it_asks_for_a_login_and_leads_back(client: TestClient, reader: FakeRead
 
 @pytest.mark.parametrize("path", ["/alerts/4711", "/alerts/0", "/alerts/x"])
 def test_an_unknown_alert_is_explained(client: TestClient, path: str) -> None:
-    """No such alert: the page says so instead of a crash."""
-    assert client.get(path).status_code in {404, 422}
+    """No such alert: the page says so in words, instead of a crash or a program's JSON."""
+    answer = client.get(path)
+    assert answer.status_code == 404
+    assert "没有这一页" in answer.text
+    assert "There is no such page" in client.get(f"{path}?lang=en").text
 
 
 @pytest.mark.parametrize("number", [5, 6, 7, 8, 9])
