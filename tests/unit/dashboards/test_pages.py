@@ -2,6 +2,7 @@
 
 import json
 import re
+from html import unescape
 
 import pytest
 from dashboards_fake import SESSION, TOKEN, FakeReader, steward_view
@@ -213,6 +214,47 @@ def test_a_form_that_is_not_understood_is_explained_to_people(
     assert "tel:120" in answer.text
     english = client.post(f"{path}?lang=en", data=form, headers={"origin": "http://wall.test"})
     assert "Something entered is not right" in english.text
+
+
+def nexts(html: str) -> set[str]:
+    """Where the switches of language and theme lead back to."""
+    return {unescape(n) for n in re.findall(r'name="next" value="([^"]*)"', html)}
+
+
+@pytest.mark.parametrize(
+    ("path", "form", "again"),
+    [
+        ("/residents/901/access", {"reason": "漏水进门"}, "/residents/901"),
+        ("/residents", {"words": "何"}, "/residents"),
+        ("/alerts/5/access", {"reason": "邻居来电"}, "/alerts/5"),
+        ("/alerts/5/resolve", {}, "/alerts/5"),
+    ],
+)
+def test_after_a_form_the_page_leads_to_what_can_be_looked_at(
+    client: TestClient, path: str, form: dict[str, str], again: str
+) -> None:
+    """Looking again, language and theme lead to a page that a GET shows, not to the form."""
+    answer = client.post(path, data=form, headers={"origin": "http://wall.test"})
+    assert nexts(answer.text) == {again}
+    assert path == again or f'href="{path}"' not in answer.text
+    assert client.get(again).status_code == 200
+
+
+def test_language_theme_and_login_keep_the_question(
+    client: TestClient, reader: FakeReader
+) -> None:
+    """A report keeps its period and its building; only `lang` goes, which would outvote the choice,
+    and a question that is too long for a form."""
+    asked = "/reports?from=2026-03-01&to=2026-03-07&building=11"
+    assert nexts(client.get(f"{asked}&lang=en").text) == {asked}
+    assert nexts(client.get(f"/reports?from={'x' * 600}").text) == {"/reports"}
+    reader.user = None
+    led = client.get(asked).headers["location"]
+    login = client.get(led)
+    assert asked in nexts(login.text)
+    form = {"username": "x", "password": "right", "next": asked}
+    answer = client.post("/login", data=form, headers={"origin": "http://wall.test"})
+    assert (answer.status_code, answer.headers["location"]) == (303, asked)
 
 
 def test_programs_get_json_errors(client: TestClient) -> None:
