@@ -43,8 +43,9 @@ def clock(at_ms: int, zone: tzinfo) -> str:
 
 
 def people_told(alert: Mapping[str, Any]) -> list[tuple[int, str]]:
-    """Everybody who was told, once, as choices for "who goes"."""
-    known = {m["person_id"]: m["name"] for m in alert["told"] if m.get("person_id") is not None}
+    """Everybody who goes or was told, once, as choices for "who goes" and "who says so"."""
+    people = [*alert["responders"], *alert["told"]]
+    known = {p["person_id"]: p["name"] for p in people if p.get("person_id") is not None}
     return list(known.items())
 
 

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from dashboards import palette
+from dashboards.forms import look_again
 from dashboards.i18n import HTML_LANG, Lang, has, pick_lang, text
 
 FOLDER: Final = Path(__file__).parent
@@ -112,5 +113,6 @@ def page(
         html_lang=HTML_LANG[lang],
         theme=theme if theme in THEMES else default_theme,
         here=request.url.path,
+        again=look_again(request),
     )
     return HTMLResponse(html, status_code=status)

@@ -3,12 +3,14 @@
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, tzinfo
 from typing import Any
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from fastapi import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from dashboards.forms import address
 from dashboards.reader import Reader, User
 from dashboards.render import page
 
@@ -27,7 +29,7 @@ async def enter(
     if user is None:
         if not reads:
             raise HTTPException(401)
-        raise HTTPException(303, headers={"Location": f"/login?next={path}"})
+        raise HTTPException(303, headers={"Location": f"/login?next={quote(address(request))}"})
     if user.must_change and right is not None:
         if not reads:
             raise HTTPException(403)

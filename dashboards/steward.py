@@ -25,8 +25,8 @@ ACTIONS: Final = (
 )
 OUTCOMES: Final = ("resolve:safe", "resolve:ambulance", "resolve:false_alarm")
 
-# The one thing to do next, per state; each is shown only if the view offers it. Several in a row
-# are all primary: at the door there are three ways it can end.
+# The one thing to do next, by how far this person has come; each is shown only if the view offers
+# it. Several in a row are all primary: at the door there are three ways it can end.
 _PRIMARY: Final[dict[str, tuple[str, ...]]] = {
     "open": ("accept",),
     "accepted": ("on_scene",),
@@ -45,13 +45,13 @@ _HEADERS: Final[dict[str, str]] = {
 def buttons(view: Mapping[str, Any]) -> tuple[list[str], list[str]]:
     """The view's actions as (primary, secondary), in the order in which they are shown.
 
-    A steward who has not accepted is offered to go even while somebody else is on the way or at
-    the door: a second pair of hands is welcome, and closing the alert is not theirs.
+    What comes next is this person's own: the alert may say that somebody is at the door while a
+    second helper is still on the stairs. A steward who has not accepted is offered to go even
+    while somebody else is on the way or at the door: a second pair of hands is welcome, and
+    closing the alert is not theirs.
     """
     offered = [action for action in ACTIONS if action in view["actions"]]
-    wanted = _PRIMARY.get(view["state"], ())
-    if not view["mine"] and "accept" in offered:
-        wanted = ("accept",)
+    wanted = _PRIMARY[view["my_state"] or "open"]
     primary = [action for action in wanted if action in offered]
     return primary, [action for action in offered if action not in primary]
 

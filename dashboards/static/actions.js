@@ -1,6 +1,6 @@
 // What staff do to an alert, through the JSON API. A failure always comes back as words to show.
 
-import { t } from "./text.js";
+import { offer, t } from "./text.js";
 
 const PATHS = { accept: "accept", on_scene: "on-scene", resolve: "resolve", escalate: "escalate" };
 
@@ -34,9 +34,11 @@ export async function act(alertId, action, fields, timeoutMs) {
   return { failure: t("live.refused", { detail: await detail(answer) }) };
 }
 
-// The outcome dialog: nothing is resolved without an outcome. `submit(fields)` gives a failure or null.
+// The outcome dialog: nothing is resolved without an outcome and a person who says so: one of `people`
+// (id → name), or whoever is logged in. `submit(fields)` gives a failure or null.
 export class ResolveDialog {
   constructor(user) {
+    this.user = user;
     this.dialog = document.getElementById("resolve");
     this.form = this.dialog.querySelector("form");
     this.failure = this.dialog.querySelector('[data-slot="failure"]');
@@ -49,8 +51,11 @@ export class ResolveDialog {
     return this.dialog.open;
   }
 
-  ask(title, submit) {
+  ask(title, people, submit) {
     this.form.reset();
+    const select = this.form.elements.as_person_id;
+    offer(select, this.user, people);
+    select.value = ""; // the choice was another alert's
     this.failure.hidden = true;
     this.submit = submit;
     document.getElementById("resolve-title").textContent = title;
@@ -64,6 +69,8 @@ export class ResolveDialog {
     const fields = { outcome: this.form.elements.outcome.value };
     const note = this.form.elements.note.value.trim();
     if (note) fields.note = note;
+    const person = this.form.elements.as_person_id.value;
+    if (person) fields.as_person_id = Number(person);
     button.disabled = true;
     const failure = await this.submit(fields);
     button.disabled = false;

@@ -1,10 +1,11 @@
 // Keeps the page of one alert fresh: counts its clocks, fetches it anew when the alert changed, and says
-// so when it can't know. Never takes a half-written note or the shown way in from under a hand.
+// so when it can't know. Never takes a half-written note, a choice or the shown way in from under a hand.
 //
 // The page is plain forms. Where htmx is there, a form is sent without leaving the page, and the part
 // that changed is put in its place; where it isn't, the browser loads the page.
 
 import { ServerClock } from "./clock.js";
+import { backToWall } from "./details.js";
 import { SharedFeed } from "./shared_feed.js";
 import { put, slot, span, t } from "./text.js";
 
@@ -19,7 +20,8 @@ let unsent = "";
 
 function busy() {
   const written = [...document.querySelectorAll("textarea, input:not([type])")].some((f) => f.value);
-  const chosen = document.querySelector("input:checked") !== null;
+  const selected = [...document.querySelectorAll("main select")].some((s) => s.selectedIndex > 0);
+  const chosen = selected || document.querySelector("input:checked") !== null;
   return written || chosen || document.querySelector("#access .way") !== null;
 }
 
@@ -88,6 +90,7 @@ body.addEventListener("htmx:afterSwap", () => {
   tick();
 });
 
+backToWall(document.querySelector("a.back"));
 const print = document.getElementById("print");
 print.hidden = false;
 print.addEventListener("click", () => window.print());

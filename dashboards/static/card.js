@@ -1,6 +1,6 @@
 // One card of the queue: puts an alert's facts into the cloned markup, as text and nothing else.
 
-import { local, put, slot, span, t, word } from "./text.js";
+import { local, offer, put, slot, span, t, word } from "./text.js";
 
 const FAILED = new Set(["failed", "undelivered"]);
 
@@ -97,25 +97,33 @@ function who(alert) {
   return alert.state === "on_scene" ? t("live.at_door", person) : t("live.going", person);
 }
 
+// Everybody who goes or was told, once: id → name. Staff are accounts and have no id here.
+export function contacts(alert) {
+  const people = new Map();
+  for (const one of [...(alert.responders ?? []), ...(alert.told ?? [])]) {
+    if (one.person_id !== undefined && one.person_id !== null) people.set(one.person_id, one.name);
+  }
+  return people;
+}
+
+// Whose act it is: a contact's, or (no id) the act of whoever is logged in.
+const asPerson = (id) => (id ? { as_person_id: Number(id) } : {});
+
+// Who is at the door is the one who said "I am going", not the one who presses the button for them:
+// else the desk would become a second helper, and the first would read that the other goes.
 function goingChoice(card, settings) {
   const label = slot(card.element, "going");
   const select = label.querySelector("select");
-  const people = new Map();
-  for (const entry of card.alert.told ?? []) {
-    if (entry.person_id !== undefined && entry.person_id !== null) people.set(entry.person_id, entry.name);
-  }
+  const people = contacts(card.alert);
   const offered = settings.mayAct && card.alert.actions.includes("accept") && people.size > 0;
   label.hidden = !offered;
-  const wanted = ["", ...people.keys()].join(",");
-  if (offered && select.dataset.people !== wanted) {
-    select.dataset.people = wanted;
-    select.replaceChildren(new Option(settings.user, ""));
-    for (const [id, name] of people) select.append(new Option(name, String(id)));
-  }
+  if (offered) offer(select, settings.user, people);
   const accept = card.element.querySelector('[data-act="accept"]');
   if (!offered) put(accept, t("act.accept_as", { user: settings.user }));
-  card.fields = (action) =>
-    action === "accept" && offered && select.value ? { as_person_id: Number(select.value) } : {};
+  card.fields = (action) => {
+    if (action === "on_scene") return asPerson(card.alert.responders?.[0]?.person_id);
+    return asPerson(action === "accept" && offered ? select.value : "");
+  };
 }
 
 // Rewrites a list only when its content changed, so that focus and selection survive an update.

@@ -1,7 +1,7 @@
 // The queue: one card per alert that is not resolved, in four groups. Cards are updated in place.
 
 import { act } from "./actions.js";
-import { fill, tickCard } from "./card.js";
+import { contacts, fill, tickCard } from "./card.js";
 import { local, slot, t, word } from "./text.js";
 
 export function groupOf(alert) {
@@ -116,7 +116,7 @@ export class Queue {
       return;
     }
     const title = item ? `${local(card.alert, "building")} ${button.dataset.label}` : local(card.alert, "address");
-    this.dialog.ask(title, async (fields) => {
+    this.dialog.ask(title, contacts(card.alert), async (fields) => {
       if (item) fields.item_resident_id = Number(item);
       const { alert, failure } = await act(
         card.alert.id, "resolve", fields, this.settings.postTimeoutMs);

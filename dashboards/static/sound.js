@@ -5,6 +5,23 @@ import { put, slot, span, t } from "./text.js";
 
 const LOOK_MS = 200;
 const VOLUME = 0.5;
+const STORED = "sound-tested"; // in this tab: the shift's test outlives a reload of the page
+
+function tested() {
+  try {
+    return sessionStorage.getItem(STORED) === "yes";
+  } catch {
+    return false; // storage denied: the test is asked for again
+  }
+}
+
+function remember() {
+  try {
+    sessionStorage.setItem(STORED, "yes");
+  } catch {
+    // storage denied: the test is asked for again at the next load
+  }
+}
 
 export class Sound {
   constructor({ clock, alerts, feedLost }) {
@@ -14,7 +31,22 @@ export class Sound {
     this.lamp = document.getElementById("sound");
     this.lamp.addEventListener("click", () => this.press());
     setInterval(() => this.tick(), LOOK_MS);
+    if (tested()) this.wake();
     this.tick();
+  }
+
+  // After a reload. The browser may want a click first, and the lamp says so until then; any key or
+  // click in the page will do.
+  wake() {
+    this.open();
+    const resume = () => this.context.state !== "running" && this.context.resume();
+    for (const touch of ["pointerdown", "keydown"]) document.addEventListener(touch, resume);
+    resume();
+  }
+
+  open() {
+    this.context ??= new AudioContext();
+    this.context.onstatechange = () => this.tick();
   }
 
   // unarmed: nobody has made the shift-start test. blocked: the browser plays nothing.
@@ -32,9 +64,9 @@ export class Sound {
   // The shift-start test: a browser lets a page sound only after a click, and a person has to have
   // heard it. Sounds the highest pattern once.
   async arm() {
-    this.context ??= new AudioContext();
-    this.context.onstatechange = () => this.tick();
+    this.open();
     await this.context.resume();
+    remember();
     this.play([{ at: 0, hz: 880, ms: 150 }, { at: 250, hz: 880, ms: 150 }, { at: 500, hz: 880, ms: 150 }]);
     this.tick();
   }

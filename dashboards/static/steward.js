@@ -2,27 +2,61 @@
 //
 // A tap counts once the server has answered, and until then the page says that it doesn't. Sending one
 // twice is harmless. A tap that waited too long is given up: "I am going" of an hour ago is no help.
+// It is kept in localStorage: a phone that closes the tab in the stairwell must not forget it.
 
 const TOO_OLD_MS = 10 * 60 * 1000;
 const TIMEOUT_MS = 10000;
 const RETRY_MS = [1000, 2000, 4000, 8000, 15000];
-const STORED = `unsent ${location.pathname}`;
+const KEPT = "unsent ";
+const STORED = KEPT + location.pathname;
 
 let tries = 0;
 let timer = 0;
 let sending = false;
 
-function load() {
+function read(key) {
   try {
-    return JSON.parse(sessionStorage.getItem(STORED));
+    return JSON.parse(localStorage.getItem(key));
   } catch {
-    return null;
+    return null; // storage denied, or broken: nothing is kept
   }
 }
 
+const load = () => read(STORED);
+
+function drop(key) {
+  try {
+    localStorage.removeItem(key);
+  } catch {
+    // storage denied: nothing is there either
+  }
+}
+
+// Returns whether the tap is kept. Storage may be denied or full.
+function keep(tap) {
+  drop(STORED); // an older tap must not follow the one that goes now
+  try {
+    localStorage.setItem(STORED, JSON.stringify(tap));
+  } catch {
+    return false;
+  }
+  return load()?.at === tap.at;
+}
+
 function forget() {
-  sessionStorage.removeItem(STORED);
+  drop(STORED);
   stop();
+}
+
+// The link is the key to a home: other links' taps go once they are too old to be sent.
+function sweep() {
+  try {
+    for (const key of Object.keys(localStorage)) {
+      if (key.startsWith(KEPT) && key !== STORED && !(Date.now() - read(key)?.at < TOO_OLD_MS)) drop(key);
+    }
+  } catch {
+    // storage denied
+  }
 }
 
 function stop() {
@@ -30,9 +64,9 @@ function stop() {
   timer = 0;
 }
 
-function say(words) {
+function say(words, tap = load()) {
   const place = document.getElementById("unsent");
-  const tap = load();
+  if (!place) return;
   place.hidden = false;
   place.textContent = tap ? `${tap.words} · ${place.dataset[words]}` : place.dataset[words];
 }
@@ -51,9 +85,11 @@ async function send() {
     const answer = await fetch(tap.path, { method: "POST", body: new URLSearchParams(tap.fields),
       referrerPolicy: "no-referrer", signal: AbortSignal.timeout(TIMEOUT_MS) });
     if (answer.status >= 500) throw new Error(answer.status);
-    const html = await answer.text();
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    // The login page of a café's network answers 200 too: only our own page says that we heard it.
+    if (!page.documentElement.hasAttribute("data-xunlou")) throw new Error("not ours");
     if (load()?.at === tap.at) forget(); // else another button was tapped meanwhile
-    show(html);
+    show(page);
   } catch {
     say("failed");
     timer = setTimeout(send, RETRY_MS[Math.min(tries, RETRY_MS.length - 1)]);
@@ -65,11 +101,17 @@ async function send() {
 }
 
 // The answer is the whole page as it is now, or the words of a refusal.
-function show(html) {
-  const page = new DOMParser().parseFromString(html, "text/html");
+function show(page) {
   document.body.replaceWith(page.body);
   scrollTo(0, 0);
   begin();
+}
+
+// A worklist's outcome is of the flats that are ticked; without a tick it would be of none, and the
+// server refuses it.
+function unticked(button) {
+  const boxes = [...document.querySelectorAll("input[name=resident_id]")];
+  return button.formAction.includes("/resolve:") && boxes.length > 0 && !boxes.some((box) => box.checked);
 }
 
 function begin() {
@@ -77,11 +119,17 @@ function begin() {
   document.getElementById("act")?.addEventListener("submit", (event) => {
     const button = event.submitter;
     if (!button?.hasAttribute("formaction")) return;
-    event.preventDefault();
+    if (unticked(button)) {
+      event.preventDefault();
+      say("tick", null);
+      scrollTo(0, 0);
+      return;
+    }
     const fields = [...new FormData(event.target)];
     const words = button.firstChild.textContent.trim();
     const path = new URL(button.formAction).pathname;
-    sessionStorage.setItem(STORED, JSON.stringify({ path, fields, words, at: Date.now() }));
+    if (!keep({ path, fields, words, at: Date.now() })) return; // then the browser sends the form
+    event.preventDefault();
     for (const each of document.querySelectorAll("button.b")) each.disabled = each === button;
     say("sending");
     tries = 0;
@@ -89,6 +137,7 @@ function begin() {
   });
 }
 
+sweep();
 begin();
 addEventListener("online", send);
 if (load()) {

@@ -41,3 +41,15 @@ export function put(element, words) {
 export function slot(root, name) {
   return root.querySelector(`[data-slot="${name}"]`);
 }
+
+// Puts people into a select, whoever is logged in first. A choice made stays made when somebody else
+// is told meanwhile: else the wrong person would be put down as going.
+export function offer(select, user, people) {
+  const wanted = ["", ...people.keys()].join(",");
+  if (select.dataset.people === wanted) return;
+  const chosen = select.value;
+  select.dataset.people = wanted;
+  select.replaceChildren(new Option(user, ""));
+  for (const [id, name] of people) select.append(new Option(name, String(id)));
+  if (people.has(Number(chosen))) select.value = chosen;
+}

@@ -2,6 +2,7 @@
 
 import { ResolveDialog } from "./actions.js";
 import { ServerClock } from "./clock.js";
+import { keepWall } from "./details.js";
 import { Facades } from "./facades.js";
 import { Header } from "./header.js";
 import { Keyboard } from "./keyboard.js";
@@ -65,6 +66,7 @@ function apply() {
   if (alerts.length) {
     queue.apply(alerts);
     queue.mark(picked, false);
+    sound?.tick(); // a hidden tab's own timers are slow
   }
   header.counts(last("counts"));
   header.roundFacts = changes.findLast((data) => data.round)?.round ?? header.roundFacts;
@@ -145,8 +147,10 @@ const still = toggle(document.getElementById("pulse-toggle"), "aria-pressed", (o
 });
 if (localStorage.getItem("still") === "true") still(true);
 
+let sound = null;
 takeSnapshot(first);
-const sound = new Sound({
+keepWall();
+sound = new Sound({
   clock, alerts: () => queue.alerts(),
   feedLost: () => feed.level() !== "live" || document.body.dataset.deaf === "true",
 });

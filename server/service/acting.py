@@ -20,7 +20,11 @@ __all__ = [  # who acts meets the refusals here
 
 
 def actor_for(tx: Tx, stored: alerts.Stored, person_id: int) -> core.Actor:
-    """A contact as an actor, in the role they hold for this alert's door."""
+    """A contact as an actor: as they are going already, else in the role they hold for this
+    alert's door. The register may change while somebody is on the way; they stay who they are."""
+    for going in stored.alert.responders:
+        if going.person_id == person_id:
+            return core.Actor(person_id, going.name, going.role)
     person = effects.person_of(effects.roster_of(tx, stored.row), person_id)
     if person is None:
         raise Unknown(f"person {person_id} stands on no step for this alert; check the register")

@@ -58,7 +58,8 @@ def view(tx: Tx, token: str) -> dict[str, Any]:
     """The page's content. Raises acting.Unknown."""
     page = open_page(tx, token)
     stored, alert = page.stored, page.stored.alert
-    mine = any(r.is_(page.actor) for r in alert.responders)
+    me = next((r for r in alert.responders if r.is_(page.actor)), None)
+    mine = me is not None
     subject = effects.subject_of(tx, stored)
     shown: dict[str, Any] = {
         "state": "expired" if page.expired else alert.state.value, "lang": page.lang,
@@ -66,7 +67,8 @@ def view(tx: Tx, token: str) -> dict[str, Any]:
         "address": place(subject, "zh"), "address_en": place(subject, "en"),
         "title": place(subject, "zh"), "emergency": None,
         "opened_ms": to_ms(alert.opened_at), "now_ms": to_ms(tx.now), "code": stored.row["code"],
-        "age": subject.age, "lives_alone": subject.lives_alone, "mine": mine,
+        "age": subject.age, "lives_alone": subject.lives_alone,
+        "mine": mine, "my_state": _state_of(me) if me else None,
         "cancelled_by_resident": alert.cancelled_by_resident,
         "others": _others(tx, page),
         "outcome": alert.outcome.value if alert.outcome else None,
@@ -76,7 +78,7 @@ def view(tx: Tx, token: str) -> dict[str, Any]:
              "state": "open" if i.outcome is None else i.outcome.value}
             for i in alert.items
         ],
-        "actions": [] if page.expired else _actions(alert, page.actor),
+        "actions": [] if page.expired else actions(alert, page.actor),
     }  # fmt: skip
     running = not page.expired and alert.state is not State.RESOLVED
     if running and alert.kind is Kind.SOS and subject.label is not None:
@@ -84,6 +86,11 @@ def view(tx: Tx, token: str) -> dict[str, Any]:
     if mine and running and alert.kind is not Kind.FAULT and stored.row["resident_id"] is not None:
         shown.update(_way_in(tx, page))
     return shown
+
+
+def _state_of(responder: core.Responder) -> str:
+    """How far somebody who goes has come, in the words of an alert's state."""
+    return (State.ON_SCENE if responder.on_scene_at else State.ACCEPTED).value
 
 
 def _read_out(tx: Tx, stored: alerts.Stored, subject: Subject) -> dict[str, str]:
@@ -102,9 +109,7 @@ def _others(tx: Tx, page: Page) -> list[dict[str, str]]:
     """
     alert = page.stored.alert
     going = [r for r in alert.responders if not r.is_(page.actor)]
-    others = [
-        {"name": r.name, "state": "on_scene" if r.on_scene_at else "accepted"} for r in going
-    ]
+    others = [{"name": r.name, "state": _state_of(r)} for r in going]
     answered = {page.actor.person_id, *(r.person_id for r in alert.responders)}
     if alert.state is State.RESOLVED:
         return others
@@ -148,7 +153,8 @@ def _holder(row: Mapping[str, Any]) -> dict[str, str]:
     return {"name": row["name"], "phone": row["phone"], "where": row["key_place"]}
 
 
-def _actions(alert: core.Alert, actor: core.Actor) -> list[str]:
+def actions(alert: core.Alert, actor: core.Actor) -> list[str]:
+    """What the page offers this person, by how far they have come themselves."""
     mine = next((r for r in alert.responders if r.is_(actor)), None)
     if alert.state is State.RESOLVED:
         return []
@@ -162,7 +168,9 @@ def _actions(alert: core.Alert, actor: core.Actor) -> list[str]:
 def act(
     tx: Tx, house: House, token: str, action: str, resident_id: int | None = None
 ) -> dict[str, Any]:
-    """Do what a button says; twice is as good as once. Raises acting.Unknown or acting.Refused."""
+    """Do what a button says; twice is as good as once. `resident_id`: the ticked flat of a
+    worklist, which an outcome needs as long as a flat is open. Raises acting.Unknown or
+    acting.Refused."""
     page = open_page(tx, token)
     if page.expired:
         raise acting.Refused(
@@ -183,6 +191,12 @@ def act(
         event = core.Escalate(actor)
     elif action in OUTCOMES and resident_id is not None:
         event = core.SettleItem(resident_id, OUTCOMES[action], actor)
+    elif action in OUTCOMES and any(i.outcome is None for i in page.stored.alert.items):
+        # One tap must not call doors safe at which nobody has been.
+        raise acting.Refused(
+            "tick the flats that this is true of, then tap again; nothing was closed",
+            zh="请先勾选去过的住户,再点一次。还没有了结任何一户。",
+        )
     elif action in OUTCOMES:
         event = core.Resolve(actor, OUTCOMES[action])
     else:

@@ -103,3 +103,26 @@ async def test_a_shift_is_handed_over_by_two_names(browser: Browser, scripts: bo
         wrote = ("李文静", "李文静", "周明", "32栋有人在路上", 1)
         assert served.reader.handovers == [wrote]
         await page.close()
+
+
+@pytest.mark.parametrize("chosen", ["#who", "#says", "#item-901"])
+async def test_a_choice_is_not_taken_back_by_news(browser: Browser, chosen: str) -> None:
+    """Who goes, who says so, how a flat is: chosen and not yet sent, it stays when a message's fate
+    changes, and the page says that there is news."""
+    async with house(FakeReader(busy=True)) as served:
+        page = await browser.new_page()
+        number = 7 if chosen.startswith("#item") else 5
+        await page.goto(f"{served.url}/alerts/{number}")
+        await served.script.streams(1)
+        await page.locator(chosen).select_option(index=1)
+        value = await page.locator(chosen).input_value()
+        assert value
+        await page.locator("body").click(position={"x": 1, "y": 1})
+        changed = next(a for a in served.reader.data["alerts"] if a["id"] == number)
+        told = [t | {"state": "failed"} for t in changed["told"]]
+        await served.script.send(
+            "change", {"seq": 101, "entries": [], "alerts": [changed | {"told": told}]}
+        )
+        await expect(page.locator("#stale")).to_be_visible()
+        await expect(page.locator(chosen)).to_have_value(value)
+        await page.close()

@@ -44,12 +44,16 @@ async def test_the_choice_survives_a_card_that_moves(browser: Browser) -> None:
 
 
 async def test_enter_opens_the_details(browser: Browser) -> None:
-    """From the keyboard to the alert's own page."""
+    """From the keyboard to the alert's own page, in the one second tab; the wall stays."""
     async with wall(browser, busy=True) as (_served, page):
         await page.keyboard.press("j")
-        await page.keyboard.press("Enter")
-        await page.wait_for_url("**/alerts/5")
-        await expect(page.locator("h1")).to_have_text("11栋3楼301")
+        async with page.expect_popup() as opened:
+            await page.keyboard.press("Enter")
+        detail = await opened.value
+        await detail.wait_for_url("**/alerts/5")
+        await expect(detail.locator("h1")).to_have_text("11栋3楼301")
+        assert page.url.endswith("/wall")
+        await detail.close()
 
 
 async def test_the_help_lists_the_keys_and_can_switch_them_off(browser: Browser) -> None:

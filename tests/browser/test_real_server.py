@@ -41,8 +41,9 @@ async def window_of(town: Town) -> str:
 async def test_a_press_is_on_the_wall_within_a_second_and_accepting_reaches_the_terminal(
     browser: Browser, tmp_path: Path
 ) -> None:
-    """Press → red window and card in under a second; accept on the wall → help_coming is queued;
-    at the door and resolved from the wall → the window is calm again."""
+    """Press → red window and card in under a second; accepted on the wall for the steward who
+    phoned → help_coming is queued; at the door is that steward and nobody else; resolved from the
+    wall → the window is calm again."""
     async with a_town(tmp_path) as town:
         page = await logged_in(browser, town)
         window = page.locator(await window_of(town))
@@ -54,6 +55,8 @@ async def test_a_press_is_on_the_wall_within_a_second_and_accepting_reaches_the_
         await expect(card.locator(".pick")).to_have_text("11栋3楼301", timeout=ON_THE_WALL_MS)
         assert (time.monotonic() - pressed) * 1000 < ON_THE_WALL_MS
         await expect(page.locator(f"{BUILDING} .word")).to_have_text("SOS")
+        head = await town.person(HEAD)
+        await card.locator("select").select_option(str(head))
         await card.locator('[data-act="accept"]').click()
         claimed = page.locator('[data-group="claimed"] .card')
         await expect(claimed.locator(".who")).to_contain_text("前往中")
@@ -62,6 +65,8 @@ async def test_a_press_is_on_the_wall_within_a_second_and_accepting_reaches_the_
         assert [c["t"] for c in coming] == [GRANNY]
         await claimed.locator('[data-act="on_scene"]').click()
         await expect(claimed.locator(".who")).to_contain_text("已到门口")
+        at_the_door = [r["person_id"] for r in (await town.sos())["responders"]]
+        assert at_the_door == [head], "the desk that pressed for them goes nowhere"
         await claimed.locator('[data-act="resolve"]').click()
         await page.check('#resolve [value="helped"]')
         await page.click("#resolve button.strong")
@@ -106,10 +111,12 @@ async def test_the_alerts_own_page_acts_and_logs_each_look_at_the_way_in(
     """The detail page shows who was told and what comes next; the way in costs a reason, which
     stands in the journal with the name of who looked."""
     async with a_town(tmp_path) as town:
-        page = await logged_in(browser, town)
+        wall = await logged_in(browser, town)
         await town.press()
         await town.settled()
-        await page.locator(".card a.detail").click()
+        async with wall.expect_popup() as opened:
+            await wall.locator(".card a.detail").click()
+        page = await opened.value
         await expect(page.locator("h1")).to_have_text("11栋3楼301")
         await expect(page.locator("table.told tbody tr")).to_have_count(2)
         await expect(page.locator(".ladder .next")).to_contain_text("01:")
@@ -122,7 +129,10 @@ async def test_the_alerts_own_page_acts_and_logs_each_look_at_the_way_in(
         await page.check('[value="false_alarm"]')
         await page.click(".resolve button.strong")
         await expect(page.locator(".head")).to_contain_text("已结束:误报")
-        await page.close()
+        async with page.expect_event("close"):
+            await page.click("a.back")
+        await expect(wall.locator(".card")).to_have_count(0)
+        await wall.close()
 
 
 async def test_guessing_is_slowed_down_and_the_wall_stays_logged_in(

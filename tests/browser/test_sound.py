@@ -3,6 +3,7 @@
 The timing is a pure module, run in the browser that will run it, with a clock the test passes in.
 """
 
+import re
 from typing import Any
 
 import pytest
@@ -124,4 +125,82 @@ async def test_the_lamp_says_whether_it_could_be_heard(browser: Browser) -> None
         await expect(lamp).to_have_attribute("data-state", "muted")
         await expect(lamp).to_contain_text("静音 01:5")
         await served.script.send("change", sos_change(101))
+        await expect(lamp).to_have_attribute("data-state", "armed")
+
+
+COUNTED = """
+  const { start } = AudioScheduledSourceNode.prototype;
+  AudioScheduledSourceNode.prototype.start = function (at) {
+    const { dataset } = document.documentElement;
+    dataset.tones = Number(dataset.tones ?? 0) + 1;
+    return start.call(this, at);
+  };
+"""
+BURST = re.compile(r"^1[0-9]$")
+"""So many tones as the pattern of an SOS has, and those of what sounded before it."""
+SHUT = """
+  // A browser that lets no page sound before it was touched.
+  let touched = false;
+  for (const touch of ["pointerdown", "keydown"])
+    addEventListener(touch, () => { touched = true; }, { capture: true });
+  const { resume } = AudioContext.prototype;
+  const state = Object.getOwnPropertyDescriptor(BaseAudioContext.prototype, "state");
+  AudioContext.prototype.resume = function () {
+    return touched ? resume.call(this) : new Promise(() => {}); };
+  Object.defineProperty(BaseAudioContext.prototype, "state", {
+    get() { return touched ? state.get.call(this) : "suspended"; } });
+"""
+
+
+async def test_a_new_sos_is_heard_while_a_detail_is_read(browser: Browser) -> None:
+    """What the wall leads to opens in one second tab: the wall stays, hears, and sounds."""
+    old = {"kind": "fault", "fault": "offline", "opened_ms": NOW_MS - 5_400_000}
+    quiet = [alert(8, **old), alert(9, test=True)]
+    async with wall(browser) as (served, page):
+        served.reader.data["alerts"] = quiet
+        await page.reload()
+        await served.script.streams(2)
+        await page.evaluate(f"() => {{ {COUNTED} }}")
+        await page.locator("#sound").click()
+        await expect(page.locator("#sound")).to_have_attribute("data-state", "armed")
+        async with page.expect_popup() as opened:
+            await page.click('[data-alert="8"] a.detail')
+        detail = await opened.value
+        await detail.wait_for_url("**/alerts/8")
+        await expect(page.locator("html")).not_to_have_attribute("data-tones", BURST)
+        await served.script.send("change", sos_change(101))
+        await expect(page.locator("html")).to_have_attribute("data-tones", BURST)
+        await page.click('[data-alert="9"] a.detail')
+        await detail.wait_for_url("**/alerts/9")
+        for way in ("account", "buildings", "handover"):
+            target = page.locator(f'header a[href="/{way}"]')
+            await expect(target).to_have_attribute("target", "xunlou-detail")
+        async with detail.expect_event("close"):
+            await detail.click("a.back")
+        assert page.url.endswith("/wall")
+
+
+async def test_the_shifts_test_outlives_a_reload(browser: Browser) -> None:
+    """The wall loads itself anew when houses change; after it an SOS sounds without a click."""
+    async with wall(browser) as (served, page):
+        await page.locator("#sound").click()
+        await expect(page.locator("#sound")).to_have_attribute("data-state", "armed")
+        await page.add_init_script(COUNTED)
+        await page.evaluate("location.reload()")
+        await expect(page.locator("#sound")).to_have_attribute("data-state", "armed")
+        await served.script.streams(2)
+        await served.script.send("change", sos_change(101))
+        await expect(page.locator("html")).to_have_attribute("data-tones", BURST)
+
+
+async def test_a_browser_that_wants_a_touch_first_is_told_of(browser: Browser) -> None:
+    """After a reload the browser may keep the page silent: the lamp says so; any key ends it."""
+    async with wall(browser) as (_served, page):
+        await page.locator("#sound").click()
+        await page.add_init_script(SHUT)
+        await page.reload()
+        lamp = page.locator("#sound")
+        await expect(lamp).to_have_attribute("data-state", "blocked")
+        await expect(lamp).to_contain_text("没有声音:点这里")
+        await page.keyboard.press("j")
         await expect(lamp).to_have_attribute("data-state", "armed")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from browser_house import House, house
-from dashboards_fake import NOW_MS, FakeReader, alert, flat_id, told
+from dashboards_fake import NOW_MS, FakeReader, alert, flat_id, responder, told
 from playwright.async_api import Browser, ConsoleMessage, Page, expect
 
 from xunlou.sample import guangdan
@@ -153,6 +153,54 @@ async def test_staff_accept_on_behalf_of_a_steward_who_phoned(browser: Browser) 
         async with page.expect_response("**/accept"):
             await page.click('[data-alert="5"] [data-act="accept"]')
         assert served.script.posts == [("5/accept", {"as_person_id": 22}, "xunlou")]
+
+
+async def test_who_goes_stays_chosen_while_others_are_told(browser: Browser) -> None:
+    """A phoned-in choice survives the news that the next on the ladder was told meanwhile."""
+    async with wall(browser, busy=True) as (served, page):
+        select = page.locator('[data-alert="5"] select')
+        await select.select_option(label="陈国栋")
+        more = [*alert(5)["told"], told("冯志强", "substitute", "sent", 23)]
+        await served.script.send("change", sos_change(101, version=2, told=more))
+        await expect(select.locator("option")).to_have_count(4)
+        await expect(select).to_have_value("22")
+
+
+async def test_who_says_how_it_ended_is_asked_and_sent(browser: Browser) -> None:
+    """The outcome comes with a person: one who goes or was told, or whoever is logged in; the
+    choice for one alert is not carried over to the next."""
+    async with wall(browser, busy=True) as (served, page):
+        served.script.post_answer = (200, alert(6, version=2))
+        await page.click('[data-alert="6"] [data-act="resolve"]')
+        who = page.locator("#resolve-who")
+        await expect(who.locator("option")).to_have_text(["李文静", "吴秀兰", "罗建华"])
+        await who.select_option(label="吴秀兰")
+        await page.check('#resolve [value="safe"]')
+        async with page.expect_response("**/resolve"):
+            await page.click("#resolve button.strong")
+        fields = {"outcome": "safe", "as_person_id": 41}
+        assert served.script.posts == [("6/resolve", fields, "xunlou")]
+        await page.click('[data-alert="5"] [data-act="resolve"]')
+        await expect(who).to_have_value("")
+        await expect(who.locator("option")).to_have_text(["李文静", "梁玉珍", "陈国栋"])
+
+
+async def test_at_the_door_is_the_one_who_went_and_not_the_desk(browser: Browser) -> None:
+    """The button says it for the first who goes; for a member of staff it says so itself."""
+    async with wall(browser, busy=True) as (served, page):
+        served.script.post_answer = (200, alert(5, version=2))
+        async with page.expect_response("**/on-scene"):
+            await page.click('[data-alert="6"] [data-act="on_scene"]')
+        desk = responder("李文静", "operator", None)
+        await served.script.send("change", sos_change(
+            101, state="accepted", version=9, responders=[desk], actions=["on_scene", "resolve"],
+            responder={"name": "李文静", "role": "operator"},
+        ))  # fmt: skip
+        async with page.expect_response("**/on-scene"):
+            await page.click('[data-alert="5"] [data-act="on_scene"]')
+        assert served.script.posts == [
+            ("6/on-scene", {"as_person_id": 41}, "xunlou"), ("5/on-scene", {}, "xunlou"),
+        ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

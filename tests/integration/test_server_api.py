@@ -4,7 +4,10 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import delete
 from town import API_TOKEN, GATEWAY_TOKEN, GRANNY, HEAD, PASSWORD, Town
+
+from server import tables as t
 
 STAFF_GETS = (
     "/api/v1/snapshot", "/api/v1/alerts", "/api/v1/alerts/1", "/api/v1/residents",
@@ -145,6 +148,21 @@ async def test_paging(town: Town) -> None:
             after = page[-1][number]
         assert [r[number] for r in pages] == [r[number] for r in whole]
         assert len(whole) >= 3
+
+
+async def test_who_is_on_the_way_stays_who_they_are(town: Town) -> None:
+    """The register changes while a steward is on the way: at the door is still this steward, in
+    the role in which they went, and not a stranger to the alert."""
+    await town.press()
+    alert_id = (await town.sos())["id"]
+    head = await town.person(HEAD)
+    await town.act(alert_id, "accept", as_person_id=head)
+    duty = t.table(t.Assignment)
+    await town.sql(lambda c: c.execute(delete(duty).where(duty.c.person_id == head)))
+    answer = await town.act(alert_id, "on-scene", as_person_id=head)
+    assert answer.status_code == 200, answer.text
+    (going,) = answer.json()["responders"]
+    assert (going["person_id"], going["role"]) == (head, "steward")
 
 
 async def test_staff_act_for_a_steward_on_the_telephone(town: Town) -> None:

@@ -144,6 +144,11 @@ async def test_the_other_steward_sees_who_goes(town: Town) -> None:
     await tapped(town, path, "accept")
     assert RESIDENT in await looked(town, path)
     assert (await town.sos())["responder"]["name"] == HEADS_NAME
+    await town.reply(HEAD, "2")
+    assert (await town.sos())["state"] == "on_scene"
+    text = await looked(town, path)
+    assert "you are at the door" not in text, "that is the head, not this one"
+    assert f'first" formaction="{path}/on_scene"' in text
 
 
 @pytest.mark.parametrize(("hours", "status"), [(11.9, 200), (12.1, 410)])
@@ -202,7 +207,7 @@ async def test_the_page_is_kept_nowhere(town: Town) -> None:
 
 async def test_ticking_off_a_worklist(town: Town) -> None:
     """On the round's page a steward ticks the doors that are well; the others stay on the list,
-    and a tick twice is one tick."""
+    and a tick twice is one tick. Without a tick nothing is closed, and the page asks for it."""
     await town.gateway_lives()
     await town.watch_until(datetime(2026, 3, 14, 19, 5, tzinfo=GZ) + timedelta(minutes=1))
     (worklist,) = await town.alerts(kind="missed", building=11)
@@ -213,6 +218,12 @@ async def test_ticking_off_a_worklist(town: Town) -> None:
     assert RESIDENT not in text
     assert WAY_IN not in text
     ids = [i["resident_id"] for i in worklist["items"]]
+    for outcome in ("safe", "ambulance", "false_alarm"):
+        refused = await tapped(town, path, f"resolve:{outcome}")
+        assert refused.status_code == 409
+        assert "请先勾选" in refused.text
+    (worklist,) = await town.alerts(kind="missed", building=11)
+    assert {i["state"] for i in worklist["items"]} == {"open"}, "no tick, no flat closed"
     for _ in range(2):
         await tapped(town, path, "resolve:safe", resident_id=[str(i) for i in ids[:2]])
     (worklist,) = await town.alerts(kind="missed", building=11)

@@ -38,6 +38,14 @@ def client(reader: FakeReader) -> Iterator[TestClient]:
     async def gone_login() -> None:
         raise HTTPException(401)
 
+    @app.get("/refused/{status}")
+    async def refused(status: int) -> None:
+        raise HTTPException(status)
+
+    @app.post("/api/v1/counted")
+    async def counted(n: int) -> int:
+        return n
+
     with TestClient(
         app,
         base_url="http://wall.test",

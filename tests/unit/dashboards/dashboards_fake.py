@@ -78,6 +78,19 @@ def told(name: str, role: str, state: str, person_id: int) -> dict[str, Any]:
     }
 
 
+def responder(
+    name: str, role: str, person_id: int | None, on_scene_ms: int | None = None
+) -> dict[str, Any]:
+    """One who goes. `person_id`: None for a member of staff."""
+    return {
+        "name": name,
+        "role": role,
+        "person_id": person_id,
+        "accepted_ms": NOW_MS - 250_000,
+        "on_scene_ms": on_scene_ms,
+    }
+
+
 def alert(number: int, **changes: Any) -> dict[str, Any]:
     """An SOS from building 11, flat 301, open for 74 seconds, unless told otherwise."""
     base: dict[str, Any] = {
@@ -99,6 +112,7 @@ def alert(number: int, **changes: Any) -> dict[str, Any]:
         "late": False,
         "opened_ms": NOW_MS - 74_000,
         "responder": None,
+        "responders": [],
         "accepted_ms": None,
         "on_scene_ms": None,
         "lease_until_ms": None,
@@ -156,6 +170,7 @@ def busy_alerts() -> list[dict[str, Any]]:
             address_en="Bldg 32 floor 5 flat 502",
             opened_ms=NOW_MS - 312_000,
             responder={"name": "吴秀兰", "role": "steward"},
+            responders=[responder("吴秀兰", "steward", 41)],
             accepted_ms=NOW_MS - 250_000,
             lease_until_ms=NOW_MS + 230_000,
             next_step=None,
@@ -227,7 +242,6 @@ def detail(card: dict[str, Any]) -> dict[str, Any]:
         "resolved_by": None,
         "resolved_ms": None,
         "resident_id": 9 if card["kind"] == "sos" else None,
-        "responders": [],
         "detail": "",
         "fall": False,
         "now_ms": NOW_MS,
@@ -302,20 +316,23 @@ def snapshot(*, busy: bool = False, count: int = 51) -> dict[str, Any]:
     }
 
 
-def steward_view(state: str = "open", *, mine: bool = False, kind: str = "sos") -> dict[str, Any]:
-    """What the steward's link shows in `state`, as the server gives it."""
+STEWARD_ACTIONS: dict[str | None, list[str]] = {
+    None: ["accept", "decline"],
+    "accepted": ["on_scene", "no_answer", "decline", "resolve:safe"],
+    "on_scene": ["resolve:safe", "resolve:ambulance", "resolve:false_alarm", "no_answer"],
+}
+"""What the server offers, by how far the person has come (a test holds the two equal)."""
+
+
+def steward_view(
+    state: str = "open", *, mine: bool = False, kind: str = "sos", my_state: str | None = None
+) -> dict[str, Any]:
+    """What the steward's link shows while the alert is in `state`, as the server gives it.
+    `my_state`: how far a second helper has come where the alert is further on."""
+    mine = mine or my_state is not None
+    own = (my_state or (state if state != "resolved" else "on_scene")) if mine else None
     told_more = mine and state in {"accepted", "on_scene"}
-    actions = {
-        ("open", False): ["accept", "decline"],
-        ("accepted", False): ["accept", "decline"],
-        ("accepted", True): ["on_scene", "decline"],
-        ("on_scene", True): [
-            "resolve:safe",
-            "resolve:ambulance",
-            "resolve:false_alarm",
-            "no_answer",
-        ],
-    }.get((state, mine), [])
+    actions = STEWARD_ACTIONS[own] if state in {"open", "accepted", "on_scene"} else []
     view: dict[str, Any] = {
         "state": state,
         "kind": kind,
@@ -329,6 +346,7 @@ def steward_view(state: str = "open", *, mine: bool = False, kind: str = "sos") 
         "lives_alone": True,
         "others": [{"name": "陈国栋", "state": "told"}],
         "mine": mine,
+        "my_state": own,
         "resident": "何婉仪" if told_more else None,
         "access": [
             {"label": "大门", "text": "铁门,密码向门卫要。门卫室在小区东门。"},
@@ -341,7 +359,7 @@ def steward_view(state: str = "open", *, mine: bool = False, kind: str = "sos") 
         else None,
         "risks": "用助行器;门后有小凳。" if told_more else None,
         "phone": "+8610000110301" if told_more else None,
-        "actions": actions,
+        "actions": list(actions),
         "code": "4031",
         "items": [],
     }

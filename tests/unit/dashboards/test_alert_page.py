@@ -1,9 +1,10 @@
 """Claims about the page of one alert: complete, without scripts, the way in only for a reason."""
 
+import re
 from zoneinfo import ZoneInfo
 
 import pytest
-from dashboards_fake import NOW_MS, FakeReader
+from dashboards_fake import NOW_MS, FakeReader, responder
 from fastapi.testclient import TestClient
 
 from dashboards.alert_page import clock, span
@@ -21,8 +22,11 @@ def test_it_asks_for_a_login_and_leads_back(client: TestClient, reader: FakeRead
 
 @pytest.mark.parametrize("path", ["/alerts/4711", "/alerts/0", "/alerts/x"])
 def test_an_unknown_alert_is_explained(client: TestClient, path: str) -> None:
-    """No such alert: the page says so instead of a crash."""
-    assert client.get(path).status_code in {404, 422}
+    """No such alert: the page says so in words, instead of a crash or a program's JSON."""
+    answer = client.get(path)
+    assert answer.status_code == 404
+    assert "没有这一页" in answer.text
+    assert "There is no such page" in client.get(f"{path}?lang=en").text
 
 
 @pytest.mark.parametrize("number", [5, 6, 7, 8, 9])
@@ -82,6 +86,11 @@ def test_without_a_reason_nothing_is_shown(
         ("accept", {"as_person_id": "21"}, {"as_person_id": "21"}),
         ("escalate", {"surprise": "1"}, {}),
         ("resolve", {"outcome": "safe", "note": "好"}, {"outcome": "safe", "note": "好"}),
+        (
+            "resolve",
+            {"outcome": "safe", "as_person_id": "21"},
+            {"outcome": "safe", "as_person_id": "21"},
+        ),
     ],
 )
 def test_buttons_act_and_lead_back(
@@ -106,6 +115,17 @@ def test_nothing_is_resolved_without_an_outcome(
     assert answer.status_code == 422
     assert "请先选择结果" in answer.text
     assert reader.alert_acts == []
+
+
+def test_who_says_so_may_be_who_goes_or_was_told(client: TestClient, reader: FakeReader) -> None:
+    """Each form that ends something asks for a person: whoever is logged in, who goes, who was
+    told; somebody who went without being told is among them, once."""
+    reader.data["alerts"][0]["responders"] = [responder("冯志强", "substitute", 23)]
+    says = re.search(r'<select id="says".*?</select>', client.get("/alerts/5").text, re.DOTALL)
+    assert says is not None
+    people = re.findall(r'<option value="(\d*)">(.*?)</option>', says[0])
+    assert people == [("", "李文静"), ("23", "冯志强"), ("21", "梁玉珍"), ("22", "陈国栋")]
+    assert 'id="says-901"' in client.get("/alerts/7").text
 
 
 def test_a_refusal_is_told_in_words(client: TestClient, reader: FakeReader) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from html import unescape
 
 import pytest
 from dashboards_fake import SESSION, TOKEN, FakeReader, steward_view
@@ -169,6 +170,16 @@ def test_an_empty_community_says_so(client: TestClient, reader: FakeReader) -> N
         ("/forbidden", 403, "没有权限"),
         ("/nowhere", 404, "没有这一页"),
         ("/crash", 500, "系统出了问题"),
+        ("/refused/400", 400, "没有看懂"),
+        ("/refused/405", 405, "没有这一页"),
+        ("/refused/409", 409, "现在不能这样做"),
+        ("/refused/413", 413, "内容太大"),
+        ("/refused/418", 418, "没有看懂"),
+        ("/refused/422", 422, "填得不对"),
+        ("/refused/429", 429, "等一会儿再试"),
+        ("/refused/503", 503, "系统出了问题"),
+        ("/handover/x", 404, "没有这一页"),
+        ("/handover/0", 404, "没有这一页"),
     ],
 )
 def test_an_error_is_explained_to_people(
@@ -180,7 +191,70 @@ def test_an_error_is_explained_to_people(
     assert words in answer.text
     assert "tel:120" in answer.text
     assert "secret" not in answer.text
+    assert (status == 403) is ("没有权限" in answer.text), "only what is about rights says so"
     assert answer.headers["content-security-policy"] == CONTENT_SECURITY_POLICY
+
+
+@pytest.mark.parametrize(
+    ("path", "form"),
+    [
+        ("/login", {"username": "x" * 201}),
+        ("/lang", {"lang": "en", "next": "/" + "x" * 500}),
+        ("/handover", {"note": "长" * 2001}),
+        ("/handover", {"last_id": "x"}),
+    ],
+)
+def test_a_form_that_is_not_understood_is_explained_to_people(
+    client: TestClient, path: str, form: dict[str, str]
+) -> None:
+    """A field too long or of the wrong form: words and the way on, never a program's JSON."""
+    answer = client.post(path, data=form, headers={"origin": "http://wall.test"})
+    assert answer.status_code == 422
+    assert "有些内容填得不对" in answer.text
+    assert "tel:120" in answer.text
+    english = client.post(f"{path}?lang=en", data=form, headers={"origin": "http://wall.test"})
+    assert "Something entered is not right" in english.text
+
+
+def nexts(html: str) -> set[str]:
+    """Where the switches of language and theme lead back to."""
+    return {unescape(n) for n in re.findall(r'name="next" value="([^"]*)"', html)}
+
+
+@pytest.mark.parametrize(
+    ("path", "form", "again"),
+    [
+        ("/residents/901/access", {"reason": "漏水进门"}, "/residents/901"),
+        ("/residents", {"words": "何"}, "/residents"),
+        ("/alerts/5/access", {"reason": "邻居来电"}, "/alerts/5"),
+        ("/alerts/5/resolve", {}, "/alerts/5"),
+    ],
+)
+def test_after_a_form_the_page_leads_to_what_can_be_looked_at(
+    client: TestClient, path: str, form: dict[str, str], again: str
+) -> None:
+    """Looking again, language and theme lead to a page that a GET shows, not to the form."""
+    answer = client.post(path, data=form, headers={"origin": "http://wall.test"})
+    assert nexts(answer.text) == {again}
+    assert path == again or f'href="{path}"' not in answer.text
+    assert client.get(again).status_code == 200
+
+
+def test_language_theme_and_login_keep_the_question(
+    client: TestClient, reader: FakeReader
+) -> None:
+    """A report keeps its period and its building; only `lang` goes, which would outvote the choice,
+    and a question that is too long for a form."""
+    asked = "/reports?from=2026-03-01&to=2026-03-07&building=11"
+    assert nexts(client.get(f"{asked}&lang=en").text) == {asked}
+    assert nexts(client.get(f"/reports?from={'x' * 600}").text) == {"/reports"}
+    reader.user = None
+    led = client.get(asked).headers["location"]
+    login = client.get(led)
+    assert asked in nexts(login.text)
+    form = {"username": "x", "password": "right", "next": asked}
+    answer = client.post("/login", data=form, headers={"origin": "http://wall.test"})
+    assert (answer.status_code, answer.headers["location"]) == (303, asked)
 
 
 def test_programs_get_json_errors(client: TestClient) -> None:
@@ -189,6 +263,10 @@ def test_programs_get_json_errors(client: TestClient) -> None:
     assert (answer.status_code, answer.json()) == (403, {"detail": "not yours"})
     other = client.get("/nowhere", headers={"accept": "application/json"})
     assert other.json() == {"detail": "Not Found"}
+    faults = client.post("/api/v1/counted?n=x").json()["detail"]
+    assert [fault["loc"] for fault in faults] == [["query", "n"]]
+    word = client.get("/alerts/x", headers={"accept": "application/json"})
+    assert (word.status_code, word.json()["detail"][0]["loc"]) == (422, ["path", "alert_id"])
 
 
 def all_pages(client: TestClient, reader: FakeReader) -> dict[str, str]:

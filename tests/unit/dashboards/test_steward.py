@@ -1,12 +1,16 @@
 """Claims about the steward's page: least data first, one next step, harmless twice."""
 
 import re
+from datetime import UTC, datetime
 
 import pytest
 from dashboards_fake import TOKEN, FakeReader, steward_view
 from fastapi.testclient import TestClient
 
 from dashboards.steward import ACTIONS, ago, buttons
+from server.core import alerts as core
+from server.core.words import Kind, Role, State
+from server.service.steward_page import actions
 
 PATH = f"/s/{TOKEN}"
 PRIVATE = ("何婉仪", "门卫", "邓美玲", "+8610000110301", "助行器")
@@ -37,7 +41,7 @@ def test_after_accepting_the_page_tells_the_way_in(client: TestClient, reader: F
         assert shown in html
     assert 'href="tel:+8610000110301"' in html
     assert 'href="tel:+8610000110302"' in html
-    assert offered(html) == ["on_scene", "decline"]
+    assert offered(html) == ["on_scene", "decline", "no_answer", "resolve:safe"]
 
 
 def test_at_the_door_there_are_three_outcomes_and_nobody_answering(
@@ -65,6 +69,34 @@ def test_a_second_steward_may_go_as_well(client: TestClient, reader: FakeReader)
     assert "已有人前往" in html
     assert "还没有人去" not in html
     assert buttons(view | {"state": "on_scene"}) == (["accept"], ["decline"])
+
+
+def test_the_second_at_the_door_is_told_of_their_own_way(
+    client: TestClient, reader: FakeReader
+) -> None:
+    """The first has arrived, the second is on the stairs: their page says that they are going, and
+    its large button is the door and not 平安, which would close the alert."""
+    view = steward_view("on_scene", my_state="accepted")
+    view["others"] = [{"name": "陈国栋", "state": "on_scene"}]
+    reader.views[TOKEN] = view
+    html = client.get(PATH).text
+    assert "您正在前往" in html
+    assert "您到门口了" not in html
+    assert "已到门口" in html
+    assert buttons(view)[0] == ["on_scene"]
+
+
+@pytest.mark.parametrize("own", [None, "accepted", "on_scene"])
+@pytest.mark.parametrize("state", ["open", "accepted", "on_scene"])
+def test_the_fake_offers_what_the_server_offers(own: str | None, state: str) -> None:
+    """What the tests of the page press is what the server lets people press."""
+    now = datetime(2026, 3, 14, tzinfo=UTC)
+    me = core.Actor(1, "黄丽芳", Role.STEWARD)
+    arrived = now if own == "on_scene" else None
+    going = core.Responder(me.person_id, me.name, me.role, now, arrived)
+    alert = core.Alert(Kind.SOS, None, now, State(state), responders=(going,) if own else ())
+    assert steward_view(state, my_state=own)["actions"] == actions(alert, me)
+    assert set(actions(alert, me)) <= set(ACTIONS)
 
 
 def test_a_resolved_alert_offers_nothing_but_thanks(client: TestClient, reader: FakeReader) -> None:
