@@ -119,14 +119,16 @@ async def token_principal(runtime: Runtime, token: str) -> Principal | None:
 
 
 async def outside(runtime: Runtime, scope: Scope, named: Mapping[str, str]) -> bool:
-    """Whether an address names something that lies in no house of this scope. What does not exist
-    is for the endpoint to say."""
+    """Whether an address names something that lies in no house of this scope, or that can't be
+    looked up as it is written. What does not exist is for the endpoint to say."""
     if scope.buildings is None:
         return False
 
     def look(conn: Connection) -> bool:
         for kind, thing in named.items():
             houses = scopes.houses_of(conn, kind, thing)
+            if scopes.unreadable(kind, thing, houses):
+                return True
             if houses is not None and not any(scope.shows(h) for h in houses):
                 return True
             # Somebody of the care centre belongs to the whole community, not to one house.
