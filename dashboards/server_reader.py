@@ -83,6 +83,7 @@ class ServerReader(
             person.name, person.role, Right.ACT in person.rights,
             frozenset(r.value for r in person.rights), person.scope, person.scope.wide,
             person.must_change, person.account_id or 0, person.session,
+            person.scope.common,
         )  # fmt: skip
 
     async def login(

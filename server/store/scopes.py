@@ -45,7 +45,9 @@ def scope(conn: Connection, level: str, place_id: int | None) -> Scope:
             query = select(BUILDING.c.id).where(BUILDING.c.community_id == place_id)
         case Level.STREET | Level.DISTRICT:
             query = _together(which, place_id)
-    return Scope(which, frozenset(conn.execute(query).scalars()))
+    houses = frozenset(conn.execute(query).scalars())
+    there_are = conn.execute(select(func.count()).select_from(BUILDING)).scalar_one()
+    return Scope(which, houses, every=len(houses) == there_are)
 
 
 def _together(level: Level, community_id: int | None) -> Select[tuple[int]]:
