@@ -13,6 +13,8 @@ import pytest
 from staff_kit import OWN_PASSWORD, account_id, building_id, login, make_account
 from town import PASSWORD, Town, a_town
 
+from dashboards.guesses import AT_ONCE
+from dashboards.limiter import FREE_GUESSES
 from server.core import totp
 from server.core.access import Scope
 from server.database import Tx
@@ -123,6 +125,16 @@ async def test_a_stranger_locks_nobody_out(town: Town) -> None:
         assert (await desk.post("/login", data=right)).status_code == 303
         assert (await desk.post(f"/alerts/{sos['id']}/accept")).status_code == 303
     assert (await town.sos())["state"] == "accepted"
+
+
+async def test_guesses_that_come_together_are_counted_like_others(town: Town) -> None:
+    """Thirty guesses at one moment, on connections of their own: as many are looked at as one by
+    one, and no more than are in work when the pause begins."""
+    async with httpx.AsyncClient(base_url=town.url, timeout=30.0) as stranger:
+        rows = await asyncio.gather(*(guess(town, "operator", 1, stranger) for _ in range(30)))
+    answers = [status for row in rows for status in row]
+    assert set(answers) == {401, 429}
+    assert answers.count(401) <= FREE_GUESSES + AT_ONCE
 
 
 async def test_the_device_of_one_account_is_a_stranger_to_another(town: Town) -> None:
