@@ -79,6 +79,12 @@ class ServerAccounts:
 
         return await self._changed(run)
 
+    async def device_pass(self, user: User) -> str:
+        """A pass for the password as it is now."""
+        row = await self._runtime.database.read(lambda c: accounts.by_id(c, user.account_id))
+        assert row is not None, "whoever is logged in has an account"
+        return self._runtime.locks.device_pass(row["id"], row["password_at"])
+
     async def _changed(self, run: Callable[[Tx], T]) -> T:
         try:
             return await self._runtime.database.write(run)

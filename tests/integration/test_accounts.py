@@ -154,6 +154,21 @@ async def test_the_device_of_one_account_is_a_stranger_to_another(town: Town) ->
     assert locks.knows_device(cookie, number, town.runtime.clock.now() + timedelta(1)) is None
 
 
+async def test_a_browser_stays_known_over_a_change_of_the_password(town: Town) -> None:
+    """Also over the first one, which everybody must make: a stranger's guesses do not keep this
+    browser out at its next login."""
+    once = await make_account(town, "li", "operator", password="")
+    async with (
+        await login(town, "li", once) as here, httpx.AsyncClient(base_url=town.url) as stranger,
+    ):  # fmt: skip
+        form = {"old": once, "new": NEW}
+        assert (await here.post("/account/password", data=form)).status_code == 303
+        await here.post("/logout")
+        assert (await guess(town, "li", 12, stranger))[-1] == 429
+        right = {"username": "li", "password": NEW}
+        assert (await here.post("/login", data=right)).status_code == 303
+
+
 async def test_a_new_password_ends_the_sessions_elsewhere(town: Town) -> None:
     """The one at the keyboard stays; a forgotten browser somewhere else is out."""
     await make_account(town, "li", "operator")
