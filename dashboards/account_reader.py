@@ -22,6 +22,11 @@ class AccountReader(Protocol):
         (begins). What is shown once: {secret, address} or {codes}. Raises ActionRefused."""
         ...
 
+    async def device_pass(self, user: Any) -> str:
+        """What the user's browser keeps to be known again: the one from before a change of the
+        password is worth nothing after it."""
+        ...
+
     def looked(self, user: Any, what: str, **about: Any) -> None:
         """The user has looked at personal data; goes into the audit, and holds up nobody."""
         ...

@@ -11,6 +11,7 @@ from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import RedirectResponse, Response
 
 from dashboards.alert_page import staff_form
+from dashboards.cookies import DEVICE_AGE_S, DEVICE_COOKIE, set_cookie
 from dashboards.forms import refuse_foreign
 from dashboards.reader import ActionRefused, Reader, User
 from dashboards.render import request_lang
@@ -47,7 +48,10 @@ def router(reader: Reader) -> APIRouter:
         if once:
             return await _own(reader, request, user, once=once)
         if action == "password":
-            return RedirectResponse("/account?done=password", 303)
+            response = RedirectResponse("/account?done=password", 303)
+            known = await reader.device_pass(user)
+            set_cookie(response, DEVICE_COOKIE, known, DEVICE_AGE_S, request)
+            return response
         return RedirectResponse("/account", 303)
 
     @routes.get("/accounts")

@@ -83,7 +83,7 @@ def router(reader: Reader) -> APIRouter:
     """GET and POST /buildings/new and /buildings/{number}/edit."""
     routes = APIRouter(include_in_schema=False)
     add(routes, reader,
-        Act("/buildings/new", "register", "new", "building.add", _new, _page_of, wide=True))
+        Act("/buildings/new", "register", "new", "building.add", _new, _page_of, common=True))
     add(routes, reader,
         Act("/buildings/{number}/edit", "register", "building", "building.change", _edit,
             _page_of, "number"))

@@ -82,7 +82,7 @@ class Act:
     build: Callable[[Facts], FormPage]
     after: Callable[[int], str]
     named: str = ""
-    wide: bool = False
+    common: bool = False
     look: str = ""
     """The right to see the form, where it is another."""
 
@@ -107,7 +107,7 @@ def add(routes: APIRouter, reader: Reader, one: Act) -> None:
 
     @routes.get(one.path)
     async def show(request: Request) -> Response:
-        user = await enter(reader, request, one.look or one.right, wide=one.wide)
+        user = await enter(reader, request, one.look or one.right, common=one.common)
         number, facts = await facts_of(request)
         reader.looked(user, "form_looked_at", form=one.act, id=number)
         return form_page(request, user, one, facts)
@@ -115,7 +115,7 @@ def add(routes: APIRouter, reader: Reader, one: Act) -> None:
     @routes.post(one.path)
     async def take(request: Request) -> Response:
         refuse_foreign(request)
-        user = await enter(reader, request, one.right, wide=one.wide)
+        user = await enter(reader, request, one.right, common=one.common)
         fields = await read(request)
         number, facts = await facts_of(request)
         try:

@@ -33,12 +33,12 @@ def router(reader: Reader) -> APIRouter:
 
     @routes.get("/handover")
     async def show(request: Request) -> Response:
-        user = await enter(reader, request, wide=True)
+        user = await enter(reader, request, common=True)
         return await _sheet(reader, request, user)
 
     @routes.get("/handover/{handover_id}")
     async def show_written(request: Request, handover_id: HandoverId) -> Response:
-        user = await enter(reader, request, wide=True)
+        user = await enter(reader, request, common=True)
         found = await reader.handover_written(handover_id)
         if found is None:
             raise HTTPException(404)
@@ -54,7 +54,7 @@ def router(reader: Reader) -> APIRouter:
         last_id: Annotated[int, Form(ge=0, le=2**53)] = 0,
     ) -> Response:
         refuse_foreign(request)
-        user = await enter(reader, request, "act", wide=True)
+        user = await enter(reader, request, "act", common=True)
         try:
             written = await reader.hand_over(user, outgoing, incoming, note, last_id)
         except ActionRefused as refused:

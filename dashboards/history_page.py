@@ -38,11 +38,11 @@ def router(reader: Reader) -> APIRouter:
     """GET /history of a resident, a building, a person and the care centre."""
     routes = APIRouter(include_in_schema=False)
 
-    def history(path: str, kind: str, named: str, *, right: str = "look", wide: bool = False
+    def history(path: str, kind: str, named: str, *, right: str = "look", common: bool = False
                 ) -> None:
         @routes.get(path)
         async def show(request: Request) -> Response:
-            user = await enter(reader, request, right, wide=wide)
+            user = await enter(reader, request, right, common=common)
             number = number_of(str(request.path_params[named])) if named else 0
             asked = request.query_params
             failure, first, last = False, None, None
@@ -66,5 +66,5 @@ def router(reader: Reader) -> APIRouter:
     history("/residents/{resident_id}/history", "resident", "resident_id")
     history("/buildings/{number}/history", "building", "number")
     history("/people/{person_id}/history", "person", "person_id", right="act")
-    history("/duty/history", "duty", "", wide=True)
+    history("/duty/history", "duty", "", common=True)
     return routes  # fmt: skip

@@ -51,7 +51,7 @@ def router(reader: Reader) -> APIRouter:
 
     @routes.get("/hours")
     async def balance(request: Request) -> Response:
-        user = await enter(reader, request, wide=True)
+        user = await enter(reader, request, common=True)
         found = await reader.hours_balance()
         facts = {"b": found, "hours": hours, "tz": found["tz"], "now_ms": found["now_ms"]}
         return staff_page(request, "hours.html", user, facts)
@@ -79,7 +79,7 @@ def router(reader: Reader) -> APIRouter:
     async def counter(request: Request, person_id: str) -> Response:
         user, form = await staff_form(reader, request, ("entry", "why"), "register")
         number = number_of(person_id)
-        if not user.wide:
+        if not user.common:
             raise HTTPException(403)
         try:
             await reader.hours_counter(user, number_of(form["entry"]), form["why"])

@@ -149,14 +149,14 @@ def router(reader: Reader) -> APIRouter:
         ("add", _office_add), ("remove", _office_remove), ("community", _community)
     ):
         add(routes, reader,
-            Act(f"/duty/{name}", "register", "duty", f"duty.{name}", build, to_duty, wide=True))
+            Act(f"/duty/{name}", "register", "duty", f"duty.{name}", build, to_duty, common=True))
     add(routes, reader,
         Act("/duty/shifts/{person_id}", "register", "shifts", "duty.shifts", _shifts, to_duty, of,
-            wide=True))
+            common=True))
 
     @routes.get("/duty")
     async def duty(request: Request) -> Response:
-        user = await enter(reader, request, wide=True)
+        user = await enter(reader, request, common=True)
         found = await reader.form_facts("duty", 0)
         assert found is not None, "the care centre is always there"
         zone = ZoneInfo(found["tz"] or "UTC")

@@ -20,7 +20,8 @@ from dashboards.register_reader import RegisterReader
 class User:
     """A person who is logged in. `may_act` is false for those who may look and not touch.
     `rights`: words of docs/security.md; `scope`: which houses, for the reader alone. `wide`: not
-    for a single building. `must_change`: came with a one-time password."""
+    for a single building. `must_change`: came with a one-time password. `common`: no house is
+    beyond the scope, so what is one for all houses is theirs too."""
 
     name: str
     role: str
@@ -31,6 +32,7 @@ class User:
     must_change: bool = False
     account_id: int = 0
     session: str = ""
+    common: bool = True
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,13 @@
 """The part of the pages' Reader that keeps accounts and tokens on the server."""
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
+from dashboards.guesses import Guesses, Paused
 from dashboards.reader import ActionRefused, User
 from server.core import totp
 from server.core.access import AccountRole, Level, Right, Scope
@@ -29,6 +31,7 @@ class ServerAccounts:
     """Implements dashboards.account_reader.AccountReader."""
 
     _runtime: Runtime
+    _guesses: Guesses
 
     async def own_account(self, user: User) -> Json:
         """The user's own account."""
@@ -57,13 +60,19 @@ class ServerAccounts:
     async def own_act(self, user: User, action: str, fields: Mapping[str, str]) -> Json:
         """Change the user's own account."""
         locks, own = self._runtime.locks, user.account_id
+        if action == "password":
+            new = await self._tried(user, lambda c: keeping.renewal(
+                c, locks, own, fields["old"], fields["new"]
+            ))  # fmt: skip
+        elif action == "totp_drop":
+            proven = await self._tried(
+                user, lambda c: keeping.proven(c, locks, own, fields["password"])
+            )
 
         def run(tx: Tx) -> Json:
             match action:
                 case "password":
-                    keeping.set_own_password(
-                        tx, locks, own, fields["old"], fields["new"], user.session
-                    )
+                    keeping.set_own_password(tx, own, new, user.session)
                 case "totp":
                     secret = keeping.begin_totp(tx, locks, own)
                     row = accounts.by_id(tx.conn, own)
@@ -72,16 +81,47 @@ class ServerAccounts:
                 case "totp_confirm":
                     return {"codes": keeping.finish_totp(tx, locks, own, fields["code"])}
                 case "totp_drop":
-                    keeping.drop_totp(tx, locks, own, fields["password"])
+                    keeping.drop_totp(tx, own, proven["password_hash"])
                 case "end":
                     keeping.end_session_of(tx, own, fields["begins"])
             return {}
 
         return await self._changed(run)
 
-    async def _changed(self, run: Callable[[Tx], T]) -> T:
+    async def device_pass(self, user: User) -> str:
+        """A pass for the password as it is now."""
+        row = await self._runtime.database.read(lambda c: accounts.by_id(c, user.account_id))
+        assert row is not None, "whoever is logged in has an account"
+        return self._runtime.locks.device_pass(row["id"], row["password_at"])
+
+    async def _tried(self, user: User, look: Callable[[Connection], T]) -> T:
+        """What needs the owner's password once more. A session that somebody took guesses no
+        faster than a stranger at the login; the count is the session's own, so that its guesses
+        keep nobody else from their account."""
         try:
-            return await self._runtime.database.write(run)
+            return await self._guesses.check(
+                f"#{user.account_id}", user.session,
+                lambda: self._kept(self._runtime.database.read(look)),
+                keeping.WrongPassword, strange=False,
+            )  # fmt: skip
+        except keeping.WrongPassword as error:
+            raise ActionRefused(error.words) from error
+        except Paused as error:
+            raise ActionRefused({
+                "zh": "密码错得太多,请过几分钟再试。",
+                "en": "Too many wrong passwords; try again in a few minutes.",
+            }) from error  # fmt: skip
+
+    async def _changed(self, run: Callable[[Tx], T]) -> T:
+        return await self._kept(self._runtime.database.write(run))
+
+    @staticmethod
+    async def _kept(doing: Awaitable[T]) -> T:
+        """What comes of it, its refusals as pages say them."""
+        try:
+            return await doing
+        except keeping.WrongPassword:
+            raise
         except Refused as error:
             raise ActionRefused(error.words) from error
         except Unknown as error:
@@ -132,6 +172,8 @@ class ServerAccounts:
     ) -> Json:
         """Change somebody's account, or a token."""
         locks, keeper = self._runtime.locks, keeping.Keeper(user.name, user.scope)
+        if action in ("make", "reset"):
+            once = await asyncio.to_thread(keeping.one_time, locks)
 
         def field(name: str) -> str:
             return next(iter(fields.get(name, ())), "")
@@ -140,12 +182,12 @@ class ServerAccounts:
             match action:
                 case "make":
                     _, password = keeping.make(
-                        tx, locks, keeper, username=field("username"), name=field("name"),
+                        tx, once, keeper, username=field("username"), name=field("name"),
                         role=field("role"), level=field("level"), place_name=field("place"),
                     )  # fmt: skip
                     return {"username": field("username").strip().lower(), "password": password}
                 case "reset":
-                    password = keeping.reset(tx, locks, keeper, number)
+                    password = keeping.reset(tx, once, keeper, number)
                     row = accounts.by_id(tx.conn, number)
                     return {"username": row["username"] if row else "", "password": password}
                 case "close" | "open":

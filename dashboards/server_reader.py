@@ -1,14 +1,14 @@
 """The pages' Reader over a running server."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import HTTPException
+from sqlalchemy import RowMapping
 from starlette.requests import Request
 
 from dashboards.cookies import DEVICE_COOKIE
-from dashboards.limiter import LoginLimiter
+from dashboards.guesses import Guesses, Paused
 from dashboards.reader import ActionRefused, Login, LoginError, User
 from dashboards.server_accounts import ServerAccounts
 from dashboards.server_elsewhere import ServerElsewhere
@@ -25,9 +25,6 @@ from server.runtime import Runtime
 from server.service import accounts, acting, handing_over, steward_page
 from server.store import people
 from server.tables import from_ms
-
-GUESSES_AT_ONCE = 2
-"""Argon2 is meant to be slow and large: more guesses at once would starve the desk, not help it."""
 
 
 def _number(text: str | None) -> int | None:
@@ -59,9 +56,7 @@ class ServerReader(
 
     def __init__(self, runtime: Runtime) -> None:
         super().__init__(runtime)
-        self._guesses = asyncio.Semaphore(GUESSES_AT_ONCE)
-        self._known_guesses = asyncio.Semaphore(GUESSES_AT_ONCE)
-        self._limiter = LoginLimiter()
+        self._guesses = Guesses(runtime.clock.now)
 
     async def snapshot(self, user: User | None) -> Mapping[str, Any]:
         """The whole picture of the user's houses; of all for the hall's own screen."""
@@ -83,6 +78,7 @@ class ServerReader(
             person.name, person.role, Right.ACT in person.rights,
             frozenset(r.value for r in person.rights), person.scope, person.scope.wide,
             person.must_change, person.account_id or 0, person.session,
+            person.scope.common,
         )  # fmt: skip
 
     async def login(
@@ -97,25 +93,28 @@ class ServerReader(
             lambda c: accounts.known_device(c, locks, username, given)
         ) if given else None  # fmt: skip
         source, strange = device or address, device is None
-        if self._limiter.wait(username, source, clock.now(), strange=strange):
-            return LoginError("locked")
-        async with self._guesses if strange else self._known_guesses:
+        agent = request.headers.get("user-agent", "")
+
+        async def look() -> tuple[RowMapping, str]:
             now = clock.now()
-            try:
-                proof = await database.read(
-                    lambda c: accounts.prove(c, locks, username, password, code, now)
-                )
-                agent = request.headers.get("user-agent", "")
-                token = await database.write(
-                    lambda tx: accounts.start_session(tx, locks, proof, agent)
-                )
-            except accounts.WrongLogin:
-                self._limiter.wrong(username, source, clock.now(), strange=strange)
-                return LoginError("wrong")
-            except accounts.PasswordOver:
-                return LoginError("over")
-        self._limiter.right(username, source)
-        account = proof.account
+            proof = await database.read(
+                lambda c: accounts.prove(c, locks, username, password, code, now)
+            )
+            token = await database.write(
+                lambda tx: accounts.start_session(tx, locks, proof, agent)
+            )
+            return proof.account, token
+
+        try:
+            account, token = await self._guesses.check(
+                username, source, look, accounts.WrongLogin, strange=strange
+            )
+        except Paused:
+            return LoginError("locked")
+        except accounts.WrongLogin:
+            return LoginError("wrong")
+        except accounts.PasswordOver:
+            return LoginError("over")
         return Login(token, locks.device_pass(account["id"], account["password_at"]))
 
     async def logout(self, request: Request) -> None:

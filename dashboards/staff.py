@@ -19,10 +19,12 @@ Answer = Callable[[User], Awaitable[Response]]
 
 
 async def enter(
-    reader: Reader, request: Request, right: str | None = "look", *, wide: bool = False
-) -> User:
+    reader: Reader, request: Request, right: str | None = "look", *, wide: bool = False,
+    common: bool = False,
+) -> User:  # fmt: skip
     """Who is logged in and has this right (None: any account). `wide`: not for the account of one
-    building. Everybody else is sent to the login and back (as an exception, 303), or refused."""
+    building; `common`: nor for any that leaves a house out. Everybody else is sent to the login
+    and back (as an exception, 303), or refused."""
     user = await reader.current_user(request)
     reads = request.method in {"GET", "HEAD"}
     path = request.url.path
@@ -38,7 +40,7 @@ async def enter(
         if path == "/wall" and "hall" in user.rights:
             raise HTTPException(303, headers={"Location": "/kiosk"})
         raise HTTPException(403)
-    if wide and not user.wide:
+    if (wide and not user.wide) or (common and not user.common):
         raise HTTPException(403)
     return user
 

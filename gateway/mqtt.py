@@ -25,7 +25,7 @@ from gateway.backoff import Backoff
 from gateway.counters import Counters
 from gateway.delivery import NotSent, Received, Will
 from gateway.log import say
-from gateway.paho_client import CONNECT_TIMEOUT_S, make_client, subscriptions
+from gateway.paho_client import CONNECT_TIMEOUT_S, make_client, session_name, subscriptions
 from gateway.settings import GatewaySettings
 
 logger = logging.getLogger(__name__)
@@ -76,8 +76,7 @@ class MqttLink:
         """When (monotonic s) the broker began to keep messages for this lane, as far as we know:
         -inf for a session from before this process."""
         self._shares = shares
-        name = f"gateway-{settings.gateway_id}-{lane}"
-        self._client = make_client(settings, name, shares=shares)
+        self._client = make_client(settings, session_name(settings, lane), shares=shares)
         self._hook_up()
 
     # --- life -----------------------------------------------------------------------------

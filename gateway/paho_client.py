@@ -3,6 +3,8 @@
 Each setting here answers a default that loses messages; see the comments.
 """
 
+import hmac
+from hashlib import sha256
 from typing import Final
 
 import paho.mqtt.client as paho
@@ -18,6 +20,20 @@ CONNECT_TIMEOUT_S: Final = 5.0
 OUT_QUEUE_MAX: Final = 20_000
 """Receipts kept while the broker is away; terminals ask again for those beyond."""
 _RETAIN_ONLY_WHEN_NEW: Final = 1  # a resumed session isn't sent every retained status again
+
+
+def session_name(settings: GatewaySettings, lane: str) -> str:
+    """The client id of one of a gateway's two sessions: `gateway-gw-1-0123456789abcdef-sos`.
+
+    A broker ends the connection that has a client id when another client comes with the same one,
+    and gives it the session, whatever account it has: a terminal that came by the gateway's name
+    would take every press. So the name holds what no terminal can know, derived from the password:
+    the same after every start, or the messages that the broker kept would be left behind.
+    """
+    secret = settings.mqtt_password.get_secret_value() or settings.gateway_token.get_secret_value()
+    words = f"session:{settings.gateway_id}"
+    secret_part = hmac.new(secret.encode(), words.encode(), sha256).hexdigest()[:16]
+    return f"gateway-{settings.gateway_id}-{secret_part}-{lane}"
 
 
 def make_client(

@@ -27,7 +27,8 @@ class GatewaySettings(BaseSettings):
         pattern=r"^[a-z0-9-]{1,32}$",
         description=(
             "Name of this gateway. Two running gateways need two names: the MQTT sessions are"
-            " named after it, and a changed name leaves the old sessions' messages behind."
+            " named after it and after the password, and when one of the two changes, the old"
+            " sessions' messages are left behind."
         ),
     )
     mqtt_host: str = Field(default="127.0.0.1", description="Broker's host name or address.")

@@ -125,7 +125,9 @@ def detail(conn: Connection, resident_id: int, now: datetime) -> Json | None:
     if community is None or row is None:
         return None
     flat = row["flat_id"]
-    entries = [_entry(e) for e in history.entries(conn, [flat], (*ABSENCE, CLASS_SET, LOOKED), 40)]
+    noted = history.entries(conn, [flat], (*ABSENCE, CLASS_SET, LOOKED), 40)
+    # A door is a couple's, and was another tenant's; old entries name nothing but the door.
+    entries = [_entry(e) for e in noted if e["data"].get("resident_id") in (None, resident_id)]
     about = [_alert(a) for a in history.alerts_about(conn, resident_id, MOST_ALERTS)]
     past = past_rounds.of_residents(conn, community, [row], now)
     state = views.window_states(conn, now, [flat]).get(flat, Window.NONE)

@@ -22,11 +22,12 @@ async def make_account(
 
     def run(tx: Tx) -> str:
         account_id, once = keeping.make(
-            tx, locks, keeping.Keeper("test"), username=username, name=username,
+            tx, keeping.one_time(locks), keeping.Keeper("test"), username=username, name=username,
             role=role or username, level=level, place_name=place,
         )  # fmt: skip
         if password:
-            keeping.set_own_password(tx, locks, account_id, once, password, "")
+            new = keeping.renewal(tx.conn, locks, account_id, once, password)
+            keeping.set_own_password(tx, account_id, new, "")
         return once
 
     return await town.runtime.database.write(run)

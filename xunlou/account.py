@@ -15,7 +15,6 @@ from server.app import locks_of
 from server.clock import Clock
 from server.database import Database, Tx
 from server.service import account_keeping as keeping
-from server.service.locks import Locks
 from server.service.refusals import Refused, Unknown
 from server.settings import Settings
 from server.store import accounts, scopes
@@ -66,7 +65,7 @@ def _list(tx: Tx) -> list[str]:
     return lines
 
 
-def _act(tx: Tx, locks: Locks, args: argparse.Namespace) -> list[str]:
+def _act(tx: Tx, new: keeping.OneTime, args: argparse.Namespace) -> list[str]:
     def once(username: str, password: str) -> list[str]:
         return [f"{username}  /  {password}", "one-time: to be changed at the first login"]
 
@@ -75,13 +74,13 @@ def _act(tx: Tx, locks: Locks, args: argparse.Namespace) -> list[str]:
             return _list(tx)
         case "add":
             _, password = keeping.make(
-                tx, locks, SHELL, username=args.username, name=args.name, role=args.role,
+                tx, new, SHELL, username=args.username, name=args.name, role=args.role,
                 level=args.scope, place_name=args.place,
             )  # fmt: skip
             return once(args.username, password)
         case "reset":
             account_id = _id(tx.conn, args.username)
-            return once(args.username, keeping.reset(tx, locks, SHELL, account_id))
+            return once(args.username, keeping.reset(tx, new, SHELL, account_id))
         case "close" | "open":
             keeping.switch(tx, SHELL, _id(tx.conn, args.username), on=args.action == "open")
         case "regrade":
@@ -101,9 +100,10 @@ def _act(tx: Tx, locks: Locks, args: argparse.Namespace) -> list[str]:
 def run(args: argparse.Namespace, database_url: str) -> int:
     """Do it and print what came of it. Raises ValueError with what to do instead."""
     settings = Settings(database_url=database_url)
-    locks = locks_of(settings)
+    # Before the transaction: nobody's press waits for a hash.
+    new = keeping.one_time(locks_of(settings))
     try:
-        lines = write(settings, lambda tx: _act(tx, locks, args))
+        lines = write(settings, lambda tx: _act(tx, new, args))
     except (Refused, Unknown) as error:
         raise ValueError(str(error)) from error
     sys.stdout.write("".join(f"{line}\n" for line in lines))

@@ -4,14 +4,16 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from server.app import FIRST_LOGIN
+from server.core.device_key import NO_TERMINALS
 from server.settings import Settings
 from xunlou.account import first_login
 from xunlou.broker import BrokerError, find_mosquitto
+from xunlou.broker_files import DEVICES_USER
 from xunlou.broker_tls import Tls
 from xunlou.embedded import Embedded, Place, prepare, terminal_users
 from xunlou.keys import Keys, write_private
@@ -28,6 +30,19 @@ def stop_on_signals() -> asyncio.Event:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     return stop
+
+
+def account_files(users: Mapping[str, str]) -> dict[str, str]:
+    """The files by which passwords reach devices, from all accounts of the broker. Whoever sets up
+    terminals gets theirs and no other: the gateway's opens every topic and is in no file but
+    `secrets.env`, and that of other makers' bridges is in one of its own."""
+    def lines(names: Iterable[str]) -> str:
+        return "".join(f"{name},{users[name]}\n" for name in names)
+
+    files = {"terminals.csv": lines(name for name in users if name not in NO_TERMINALS)}
+    if DEVICES_USER in users:
+        files["devices.csv"] = lines([DEVICES_USER])
+    return files
 
 
 async def run(
@@ -48,12 +63,14 @@ async def run(
     upgrade(place.database_url, directory / "backups", datetime.now(UTC), print)
     with contextlib.suppress(NotEmpty):
         prepare(place, guangdan() if sample else None)
-    first = first_login(Settings(database_url=place.database_url))
+    # At once: it is in the database now and nowhere else, and what follows may fail.
+    if (first := first_login(Settings(database_url=place.database_url))) is not None:
+        print(FIRST_LOGIN.format(first=first), flush=True)
     users = terminal_users(place)
 
     def write_accounts(users: Mapping[str, str]) -> None:
-        lines = "".join(f"{name},{pw}\n" for name, pw in users.items())
-        write_private(directory / "terminals.csv", lines)
+        for name, lines in account_files(users).items():
+            write_private(directory / name, lines)
 
     write_accounts(users)
     async with Supervisor(directory / "log") as supervisor:
@@ -65,8 +82,6 @@ async def run(
         if tls is not None:
             print(f"TLS for terminals: port {tls.port}, as {', '.join(tls.names)}")
             print(f"each needs {tls.authority} (SHA-256 {tls.fingerprint})")
-        if first is not None:
-            print(FIRST_LOGIN.format(first=first))
         if len(users) == 1:
             print("The register is empty. To look around: xunlou up --sample (in a new --data)")
         keeping = [

@@ -28,6 +28,7 @@ COOKIE = "xunlou_session"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 PROGRAM: Final = frozenset(Right) - {Right.ACCOUNTS}
 """What XUNLOU_API_TOKEN may. No program lets people in."""
+COMMON: Final = "this is common to all houses, and your account is for some of them"
 TOKEN_TOUCH: Final = timedelta(seconds=60)
 
 
@@ -119,14 +120,16 @@ async def token_principal(runtime: Runtime, token: str) -> Principal | None:
 
 
 async def outside(runtime: Runtime, scope: Scope, named: Mapping[str, str]) -> bool:
-    """Whether an address names something that lies in no house of this scope. What does not exist
-    is for the endpoint to say."""
+    """Whether an address names something that lies in no house of this scope, or that can't be
+    looked up as it is written. What does not exist is for the endpoint to say."""
     if scope.buildings is None:
         return False
 
     def look(conn: Connection) -> bool:
         for kind, thing in named.items():
             houses = scopes.houses_of(conn, kind, thing)
+            if scopes.unreadable(kind, thing, houses):
+                return True
             if houses is not None and not any(scope.shows(h) for h in houses):
                 return True
             # Somebody of the care centre belongs to the whole community, not to one house.
@@ -174,11 +177,14 @@ async def staff(
 Check = Callable[..., Awaitable[Principal]]
 
 
-def needs(right: Right | None = None, *, wide: bool = False, whole: bool = False) -> Check:
+def needs(
+    right: Right | None = None, *, wide: bool = False, common: bool = False, whole: bool = False
+) -> Check:
     """A dependency that lets those in who have this right (None: to look for a GET, to change the
     register for anything else) in the houses that the address names.
 
-    `wide`: the matter is common to a community; an account of one building has no part in it.
+    `wide`: not for an account of one building.
+    `common`: the matter is one for all houses; no account that leaves a house out has part in it.
     `whole`: it can't be told apart by houses, and is for those who answer for all of them.
     """
 
@@ -190,8 +196,10 @@ def needs(right: Right | None = None, *, wide: bool = False, whole: bool = False
             raise HTTPException(403, f"this needs the right {wanted.value!r}, which your account "
                                      "or token does not have; ask an administrator")  # fmt: skip
         if wide and not who.scope.wide:
-            raise HTTPException(403, "this is common to the whole community, and your account is "
+            raise HTTPException(403, "this is not for one building alone, and your account is "
                                      "for one building")  # fmt: skip
+        if common and not who.scope.common:
+            raise HTTPException(403, COMMON)
         if whole and who.scope.buildings is not None:
             raise HTTPException(403, "this is for accounts of the whole installation")
         if await outside(runtime, who.scope, named_in(request)):
@@ -217,9 +225,8 @@ async def within(
 ) -> None:
     """What a body names (`building` by number, `resident_id`) must lie in the asker's scope too.
     `common`: it names nothing but the whole community. Raises 403 or 404."""
-    if common and not who.scope.wide:
-        raise HTTPException(403, "this is common to the whole community, and your account is "
-                                 "for one building")  # fmt: skip
+    if common and not who.scope.common:
+        raise HTTPException(403, COMMON)
     named = {kind: str(thing) for kind, thing in things.items() if thing is not None}
     if await outside(runtime, who.scope, named):
         raise HTTPException(404, "there is no such thing among the houses of your account")
@@ -227,8 +234,10 @@ async def within(
 
 StaffDep = Annotated[Principal, Depends(needs())]
 """Whoever may look (GET), or change the register (anything else)."""
-CommonDep = Annotated[Principal, Depends(needs(wide=True))]
-"""The same, of what is common to a community."""
+WideDep = Annotated[Principal, Depends(needs(wide=True))]
+"""The same, but not for one building alone."""
+CommonDep = Annotated[Principal, Depends(needs(common=True))]
+"""The same, of what is one for all houses."""
 ActDep = Annotated[Principal, Depends(needs(Right.ACT))]
 AccessDep = Annotated[Principal, Depends(needs(Right.ACCESS))]
 ReportDep = Annotated[Principal, Depends(needs(Right.REPORT))]

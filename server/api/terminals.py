@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from server.api.answers import STAFF
 from server.api.changing import Reason, change
-from server.api.deps import CommonDep, RuntimeDep, StaffDep, within
+from server.api.deps import RuntimeDep, StaffDep, WideDep, within
 from server.core.words import TerminalState
 from server.database import Tx
 from server.service import device_keys, terminals
@@ -27,7 +27,7 @@ class Batch(BaseModel):
 
 
 @router.post("/terminals/enrol")
-async def enrol(batch: Batch, runtime: RuntimeDep, staff: CommonDep) -> Json:
+async def enrol(batch: Batch, runtime: RuntimeDep, staff: WideDep) -> Json:
     """Register terminals that are nobody's yet. Sent again it changes nothing."""
 
     def run(tx: Tx) -> Json:

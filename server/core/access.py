@@ -69,10 +69,11 @@ _WIDEST_FIRST: Final = tuple(Level)
 @dataclass(frozen=True, slots=True)
 class Scope:
     """The houses somebody answers for. `buildings`: their ids; None: every one, also those that
-    are built tomorrow."""
+    are built tomorrow. `every`: these are all that there are today."""
 
     level: Level = Level.ALL
     buildings: frozenset[int] | None = None
+    every: bool = False
 
     def shows(self, building_id: int | None) -> bool:
         """Whether what concerns this building may be seen. What concerns no building concerns us
@@ -90,9 +91,15 @@ class Scope:
 
     @property
     def wide(self) -> bool:
-        """Whether it is at least a community: the rota, the handover and the rounds' plan are
-        common to all of its houses."""
+        """Whether it is at least a community, and not one building of it."""
         return self.level is not Level.BUILDING
+
+    @property
+    def common(self) -> bool:
+        """Whether it has no house beyond it: the rota, the handover, the rounds' plan and the
+        balance of hours are one for all houses of the installation and can't be told apart, so
+        the account of one community among several has no part in them."""
+        return self.buildings is None or (self.wide and self.every)
 
 
 EVERYWHERE: Final = Scope()

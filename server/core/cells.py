@@ -11,6 +11,7 @@ from datetime import date
 from enum import StrEnum
 from typing import Final
 
+from server.core.device_key import NO_TERMINALS
 from server.core.words import Role
 
 MOST_CHARACTERS: Final = 500
@@ -175,7 +176,7 @@ def phone_text(number: str) -> str:
 def terminal(words: str) -> str:
     """A terminal's id, as it stands in its topics."""
     found = words.casefold()
-    if not re.fullmatch(r"[a-z0-9-]{1,32}", found):
+    if not re.fullmatch(r"[a-z0-9-]{1,32}", found) or found in NO_TERMINALS:
         raise Bad(Why.NOT_A_TERMINAL)
     return found
 

@@ -11,9 +11,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
+from typing import Final
 
 TURN = timedelta(minutes=2)
 """How long each of the two is good: several tries of a terminal that dials every 30 s at most."""
+
+NO_TERMINALS: Final = frozenset({"gateway", "devices"})
+"""Names that no terminal may have: the broker's accounts of our gateway and of other makers'
+bridges, which may use every topic. A terminal of that name would get their password, or they its.
+"""
 
 
 class KeyState(StrEnum):

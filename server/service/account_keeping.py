@@ -1,12 +1,16 @@
 """Accounts and tokens, as an administrator or their owner changes them. Each change is journalled
-with who; no password, code or token ever is."""
+with who; no password, code or token ever is.
+
+Argon2 takes tens of milliseconds and must hold no write lock, which a press would wait for: what is
+hashed or compared here, is so before the transaction (`one_time`, `renewal`, `proven`).
+"""
 
 import secrets
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
-from sqlalchemy import RowMapping
+from sqlalchemy import Connection, RowMapping
 
 from server.core import passwords, totp
 from server.core.access import EVERYWHERE, AccountRole, Level, Right, Scope
@@ -36,6 +40,32 @@ class Keeper:
 
     name: str
     scope: Scope = EVERYWHERE
+
+
+class WrongPassword(Refused):
+    """The owner's password that was given with a wish is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class OneTime:
+    """A new one-time password, and its hash."""
+
+    password: str = field(repr=False)
+    password_hash: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """An owner's new password: the hash that it follows on, and its own."""
+
+    old_hash: str = field(repr=False)
+    new_hash: str = field(repr=False)
+
+
+def one_time(locks: Locks) -> OneTime:
+    """Somebody's next one-time password. Slow; to be made before the transaction."""
+    password = passphrase()
+    return OneTime(password, locks.hasher.hash(password))
 
 
 def _wanted(username: str, password: str) -> None:
@@ -90,10 +120,10 @@ def _not_the_last(tx: Tx, row: RowMapping) -> None:
 
 
 def make(
-    tx: Tx, locks: Locks, keeper: Keeper, *, username: str, name: str, role: str,
+    tx: Tx, once: OneTime, keeper: Keeper, *, username: str, name: str, role: str,
     level: str = "all", place_name: str = "",
 ) -> tuple[int, str]:  # fmt: skip
-    """A new account's id and its one-time password. Raises Refused."""
+    """A new account's id and its one-time password, which is `once`. Raises Refused."""
     username, name = username.strip().lower(), " ".join(name.split())[:64]
     if not passwords.USERNAME.fullmatch(username):
         raise Refused("a user name has 2 to 32 small letters, digits, dots or dashes",
@@ -102,22 +132,21 @@ def make(
         raise Refused(f"there is an account {username} already", zh=f"已经有账号{username}。")
     checked = _role(role)
     wanted, place_id = place(tx, keeper, level, place_name)
-    password = passphrase()
     account_id = accounts.add(
         tx.conn, username=username, name=name or username, role=checked,
-        password_hash=locks.hasher.hash(password), scope_level=wanted, scope_id=place_id,
+        password_hash=once.password_hash, scope_level=wanted, scope_id=place_id,
         created_at=tx.now, password_at=tx.now, password_until=tx.now + tx.real(ONE_TIME_LIFE),
     )  # fmt: skip
     journal.note(
         tx, "account_made", account=username, role=checked.value, scope=wanted.value,
         place=place_id, by=keeper.name,
     )  # fmt: skip
-    return account_id, password
+    return account_id, once.password
 
 
 def first_administrator(tx: Tx, locks: Locks) -> str | None:
     """The one-time password of the administrator that an installation starts with; None when it
-    has one."""
+    has one. Hashes within the transaction: before the first start nobody presses."""
     if accounts.active_administrators(tx.conn):
         return None
     username, n = FIRST, 1
@@ -125,8 +154,9 @@ def first_administrator(tx: Tx, locks: Locks) -> str | None:
         n += 1
         username = f"{FIRST}{n}"
     _, password = make(
-        tx, locks, Keeper("first start"), username=username, name=username, role="administrator"
-    )
+        tx, one_time(locks), Keeper("first start"), username=username, name=username,
+        role="administrator",
+    )  # fmt: skip
     return f"{username}  /  {password}"
 
 
@@ -148,22 +178,45 @@ def bootstrap(tx: Tx, locks: Locks, username: str, password: str, role: AccountR
         accounts.change(tx.conn, row["id"], **values)
 
 
-def set_own_password(
-    tx: Tx, locks: Locks, account_id: int, old: str, new: str, session: str
-) -> None:
-    """The owner's new password; every other session ends. Raises Refused."""
-    row = accounts.by_id(tx.conn, account_id)
+def proven(conn: Connection, locks: Locks, account_id: int, password: str) -> RowMapping:
+    """The account whose owner gave its password. Raises WrongPassword. Slow; on a reader's
+    connection."""
+    row = accounts.by_id(conn, account_id)
     if row is None:
         raise Unknown("this account is gone")
-    if not locks.fits(row["password_hash"], old):
-        raise Refused("the old password is wrong", zh="原密码不对。")
+    if not locks.fits(row["password_hash"], password):
+        raise WrongPassword("the password is wrong", zh="密码不对。")
+    return row
+
+
+def renewal(conn: Connection, locks: Locks, account_id: int, old: str, new: str) -> Renewal:
+    """The owner's next password, judged and hashed. Raises WrongPassword or another Refused. Slow;
+    on a reader's connection."""
+    try:
+        row = proven(conn, locks, account_id, old)
+    except WrongPassword:
+        raise WrongPassword("the old password is wrong", zh="原密码不对。") from None
     if new == old:
         raise Refused("the new password must be another one", zh="新密码不能和原来的一样。")
     _wanted(row["username"], new)
+    return Renewal(row["password_hash"], locks.hasher.hash(new))
+
+
+def _unchanged(tx: Tx, account_id: int, password_hash: str) -> RowMapping:
+    """The account, while its password is still the one that was given."""
+    row = accounts.by_id(tx.conn, account_id)
+    if row is None or row["password_hash"] != password_hash:
+        raise Refused("the password was changed meanwhile; log in again",
+                      zh="密码刚刚被改过,请重新登录。")  # fmt: skip
+    return row
+
+
+def set_own_password(tx: Tx, account_id: int, new: Renewal, session: str) -> None:
+    """The owner's new password; every other session ends. Raises Refused."""
+    row = _unchanged(tx, account_id, new.old_hash)
     accounts.change(
-        tx.conn, account_id, password_hash=locks.hasher.hash(new), password_at=tx.now,
-        password_until=None,
-    )  # fmt: skip
+        tx.conn, account_id, password_hash=new.new_hash, password_at=tx.now, password_until=None
+    )
     accounts.end_sessions(tx.conn, account_id, but=session)
     journal.note(tx, "password_changed", account=row["username"], by=row["username"])
 
@@ -195,11 +248,10 @@ def finish_totp(tx: Tx, locks: Locks, account_id: int, code: str) -> list[str]:
     return codes
 
 
-def drop_totp(tx: Tx, locks: Locks, account_id: int, password: str) -> None:
-    """The owner gives the second factor up, with the password. Raises Refused."""
-    row = accounts.by_id(tx.conn, account_id)
-    if row is None or not locks.fits(row["password_hash"], password):
-        raise Refused("the password is wrong", zh="密码不对。")
+def drop_totp(tx: Tx, account_id: int, password_hash: str) -> None:
+    """The owner gives the second factor up, with the password that this is the hash of (`proven`).
+    Raises Refused."""
+    row = _unchanged(tx, account_id, password_hash)
     _clear_totp(tx, account_id)
     journal.note(tx, "totp_off", account=row["username"], by=row["username"])
 
@@ -215,19 +267,18 @@ def end_session_of(tx: Tx, account_id: int, begins: str) -> None:
         accounts.end_sessions(tx.conn, account_id, like=begins)
 
 
-def reset(tx: Tx, locks: Locks, keeper: Keeper, account_id: int) -> str:
-    """A new one-time password for somebody who is locked out; the second factor and all sessions
-    end with the old one."""
+def reset(tx: Tx, once: OneTime, keeper: Keeper, account_id: int) -> str:
+    """The new one-time password, which is `once`, for somebody who is locked out; the second
+    factor and all sessions end with the old one."""
     row = _known(tx, keeper, account_id)
-    password = passphrase()
     accounts.change(
-        tx.conn, account_id, password_hash=locks.hasher.hash(password), password_at=tx.now,
+        tx.conn, account_id, password_hash=once.password_hash, password_at=tx.now,
         password_until=tx.now + tx.real(ONE_TIME_LIFE),
     )  # fmt: skip
     _clear_totp(tx, account_id)
     accounts.end_sessions(tx.conn, account_id)
     journal.note(tx, "account_reset", account=row["username"], by=keeper.name)
-    return password
+    return once.password
 
 
 def switch(tx: Tx, keeper: Keeper, account_id: int, *, on: bool) -> None:

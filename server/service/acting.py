@@ -118,13 +118,14 @@ def look_at_access(
     tx: Tx, resident_id: int, *, who: str, why: str, alert_id: int | None = None
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The way into a resident's home, and who holds a key, with their notes open. Every look is
-    journalled: who, why. A note that can't be read says so in its place."""
+    journalled: whose, who, why (a couple shares a door, and so do tenants one after the other). A
+    note that can't be read says so in its place."""
     resident = people.resident(tx.conn, resident_id)
     if resident is None:
         raise Unknown(f"there is no resident {resident_id}")
     journal.note(
         tx, "access_looked_at", building_id=resident["building_id"], flat_id=resident["flat_id"],
-        alert_id=alert_id, by=who, why=why[:200],
+        resident_id=resident_id, alert_id=alert_id, by=who, why=why[:200],
     )  # fmt: skip
     holders = people.key_holders(tx.conn, resident_id)
     return (

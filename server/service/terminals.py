@@ -9,6 +9,7 @@ brings their stewards to the door.
 from collections.abc import Sequence
 
 from server import tables as t
+from server.core.device_key import NO_TERMINALS
 from server.core.words import Fault, TerminalState
 from server.database import Tx
 from server.service import history, moving, raising
@@ -31,6 +32,10 @@ def enrol(tx: Tx, ids: Sequence[str], *, who: str, why: str) -> list[str]:
     if len(ids) > MOST_AT_ONCE:
         raise Refused(f"at most {MOST_AT_ONCE} at once; send the rest in a second batch",
                       zh=f"一次最多{MOST_AT_ONCE}台,请分批。")  # fmt: skip
+    if taken := NO_TERMINALS.intersection(ids):
+        name = min(taken)
+        raise Refused(f"no terminal can be called {name!r}: it is an account of the broker's",
+                      zh=f"终端不能叫{name}:这是系统自己的账号。")  # fmt: skip
     known = {row["id"] for row in store.terminals(tx.conn, set(ids))}
     new = [terminal for terminal in dict.fromkeys(ids) if terminal not in known]
     rows = [

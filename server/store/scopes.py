@@ -25,6 +25,12 @@ _WRITTEN: Final[Mapping[str, ColumnElement[str]]] = {
 """A street with its district, as on an envelope: clear also where two streets have its name."""
 TERMINAL, ASSIGNMENT, ALERT = t.table(t.Terminal), t.table(t.Assignment), t.table(t.Alert)
 REQUEST, VISIT = t.table(t.HelpRequest), t.table(t.Visit)
+NUMBERED: Final = frozenset({
+    "alert_id", "resident_id", "person_id", "assignment_id", "request_id", "visit_id", "number",
+    "building",
+})  # fmt: skip
+"""What is named by a number, and by nothing else."""
+Houses = Collection[int | None]
 
 
 def scope(conn: Connection, level: str, place_id: int | None) -> Scope:
@@ -39,7 +45,9 @@ def scope(conn: Connection, level: str, place_id: int | None) -> Scope:
             query = select(BUILDING.c.id).where(BUILDING.c.community_id == place_id)
         case Level.STREET | Level.DISTRICT:
             query = _together(which, place_id)
-    return Scope(which, frozenset(conn.execute(query).scalars()))
+    houses = frozenset(conn.execute(query).scalars())
+    there_are = conn.execute(select(func.count()).select_from(BUILDING)).scalar_one()
+    return Scope(which, houses, every=len(houses) == there_are)
 
 
 def _together(level: Level, community_id: int | None) -> Select[tuple[int]]:
@@ -92,7 +100,17 @@ def _one(conn: Connection, query: object) -> list[int | None]:
     return list(conn.execute(query).scalars())  # type: ignore[call-overload]
 
 
-def houses_of(conn: Connection, kind: str, thing: str) -> Collection[int | None] | None:
+def unreadable(kind: str, thing: str, houses: Houses | None) -> bool:
+    """Whether something that is named by a number is written as `number_in` doesn't read it (a
+    `resident`: nor is it a terminal that somebody has). An endpoint may read it all the same
+    (`+5`, ` 5`, `5.0` and `1_0` are numbers to pydantic), so nobody can say that it lies within a
+    scope."""
+    if number_in(thing) is not None:
+        return False
+    return kind in NUMBERED or (kind == "resident" and houses is None)
+
+
+def houses_of(conn: Connection, kind: str, thing: str) -> Houses | None:
     """The buildings to which something belongs: an `alert_id`, `resident_id`, `terminal_id`,
     `person_id`, `assignment_id`, `request_id`, `visit_id`, or a building's `number`. None stands
     for "none of them" within the answer; the answer is None when there is no such thing, or no

@@ -34,12 +34,16 @@ def test_up_keeps_its_data_and_its_secrets(tmp_path: Path) -> None:
             assert (code, seconds < 3) == (0, True), up.errors()
             assert up.family() == []
     assert secrets[0] == secrets[1]
+    told = (tmp_path / "data" / "terminals.csv").read_text()
+    assert "gateway" not in told
+    assert secrets[0]["mqtt_gateway_password"] not in told, "it opens every topic"
     for name in ("secrets.env", "terminals.csv"):
         assert (tmp_path / "data" / name).stat().st_mode & 0o077 == 0
 
 
 def test_up_says_which_port_is_taken(tmp_path: Path) -> None:
-    """A port in use is named, with what to do."""
+    """A port in use is named, with what to do. The first administrator is told all the same: the
+    next start has made them already."""
     require("mosquitto")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
@@ -47,6 +51,7 @@ def test_up_says_which_port_is_taken(tmp_path: Path) -> None:
         assert run.returncode == 2
         assert f"port {port} is in use" in run.stderr
         assert "--port" in run.stderr
+        assert "admin  /  " in run.stdout
         run = once(tmp_path, "up", "--port", str(free_port()), "--mqtt-port", port)
         assert run.returncode == 2
         assert f"port {port} is already in use" in run.stderr

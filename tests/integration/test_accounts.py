@@ -2,8 +2,10 @@
 what an account of one building sees."""
 
 import asyncio
+import contextvars
 import json
 import re
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,11 @@ import pytest
 from staff_kit import OWN_PASSWORD, account_id, building_id, login, make_account
 from town import PASSWORD, Town, a_town
 
+from dashboards.guesses import AT_ONCE
+from dashboards.limiter import FREE_GUESSES
 from server.core import totp
 from server.core.access import Scope
-from server.database import Tx
+from server.database import Database, Tx
 from server.service import account_keeping as keeping
 from server.service.refusals import Refused
 from server.store import accounts
@@ -125,6 +129,16 @@ async def test_a_stranger_locks_nobody_out(town: Town) -> None:
     assert (await town.sos())["state"] == "accepted"
 
 
+async def test_guesses_that_come_together_are_counted_like_others(town: Town) -> None:
+    """Thirty guesses at one moment, on connections of their own: as many are looked at as one by
+    one, and no more than are in work when the pause begins."""
+    async with httpx.AsyncClient(base_url=town.url, timeout=30.0) as stranger:
+        rows = await asyncio.gather(*(guess(town, "operator", 1, stranger) for _ in range(30)))
+    answers = [status for row in rows for status in row]
+    assert set(answers) == {401, 429}
+    assert answers.count(401) <= FREE_GUESSES + AT_ONCE
+
+
 async def test_the_device_of_one_account_is_a_stranger_to_another(town: Town) -> None:
     """What a browser keeps opens nothing, can't be made up, and counts for its own account."""
     await make_account(town, "li", "operator")
@@ -142,6 +156,22 @@ async def test_the_device_of_one_account_is_a_stranger_to_another(town: Town) ->
     assert locks.knows_device(cookie, number, town.runtime.clock.now() + timedelta(1)) is None
 
 
+async def test_a_browser_stays_known_over_a_change_of_the_password(town: Town) -> None:
+    """Also over the first one, which everybody must make: a stranger's guesses do not keep this
+    browser out at its next login."""
+    once = await make_account(town, "li", "operator", password="")
+    async with (
+        await login(town, "li", once) as here, httpx.AsyncClient(base_url=town.url) as stranger,
+    ):  # fmt: skip
+        town.hand.at_s += 60
+        form = {"old": once, "new": NEW}
+        assert (await here.post("/account/password", data=form)).status_code == 303
+        await here.post("/logout")
+        assert (await guess(town, "li", 12, stranger))[-1] == 429
+        right = {"username": "li", "password": NEW}
+        assert (await here.post("/login", data=right)).status_code == 303
+
+
 async def test_a_new_password_ends_the_sessions_elsewhere(town: Town) -> None:
     """The one at the keyboard stays; a forgotten browser somewhere else is out."""
     await make_account(town, "li", "operator")
@@ -155,6 +185,64 @@ async def test_a_new_password_ends_the_sessions_elsewhere(town: Town) -> None:
             (begins,) = re.findall(r'name="begins" value="(\w+)"', page)
             await again.post("/account/end", data={"begins": begins})
         assert (await here.get("/api/v1/snapshot")).status_code == 401
+
+
+async def test_no_slow_hash_holds_the_write_lock(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Accounts are made and reset, passwords changed and a second factor given up, and in none of
+    these does a press wait for argon2."""
+    within, held = contextvars.ContextVar("within", default=False), []
+    real = Database.transact
+
+    def transact(self: Database, change: Any, **how: Any) -> Any:
+        def watched(tx: Tx) -> Any:
+            token = within.set(True)
+            try:
+                return change(tx)
+            finally:
+                within.reset(token)
+
+        return real(self, watched, **how)
+
+    locks = town.runtime.locks
+
+    class Watched:
+        def __getattr__(self, name: str) -> Any:
+            held.append(name) if within.get() else None
+            return getattr(locks.hasher, name)
+
+    await make_account(town, "chief", "administrator")
+    async with await login(town, "chief") as chief:
+        monkeypatch.setattr(Database, "transact", transact)
+        monkeypatch.setattr(town.runtime, "locks", replace(locks, hasher=Watched()))
+        form = {"username": "mai", "name": "麦", "role": "operator", "level": "all", "place": ""}
+        assert (await chief.post("/accounts", data=form)).status_code == 200
+        number = await account_id(town, "mai")
+        assert (await chief.post(f"/accounts/{number}/reset")).status_code == 200
+        form = {"old": OWN_PASSWORD, "new": NEW}
+        assert (await chief.post("/account/password", data=form)).status_code == 303
+        drop = await chief.post("/account/totp_drop", data={"password": NEW})
+        assert drop.status_code == 303
+    assert held == []
+
+
+async def test_a_taken_session_guesses_no_faster_than_a_stranger(town: Town) -> None:
+    """The old password is asked for again at its change and when the second factor is given up;
+    after as many wrong ones as at the login not even the right one is looked at. Another session
+    of the same person is not kept from it."""
+    await make_account(town, "li", "operator")
+    async with await login(town, "li") as thief, await login(town, "li") as owner:
+        for n in range(FREE_GUESSES + 1):
+            wrong = f"guess number {n}"
+            act, form = (("password", {"old": wrong, "new": NEW}),
+                         ("totp_drop", {"password": wrong}))[n % 2]  # fmt: skip
+            assert (await thief.post(f"/account/{act}", data=form)).status_code == 409
+        form = {"old": OWN_PASSWORD, "new": NEW}
+        answer = await thief.post("/account/password", data=form)
+        assert answer.status_code == 409
+        assert "请过几分钟再试" in answer.text
+        assert (await owner.post("/account/password", data=form)).status_code == 303
 
 
 async def test_sessions_end_but_not_in_the_middle_of_an_sos(tmp_path: Path) -> None:
@@ -334,7 +422,8 @@ async def test_keeping_accounts(town: Town) -> None:
 
     def grab(tx: Tx) -> None:
         mine = keeping.Keeper("small", Scope(buildings=frozenset({1})))
-        keeping.make(tx, town.runtime.locks, mine, username="big", name="", role="administrator")
+        once = keeping.one_time(town.runtime.locks)
+        keeping.make(tx, once, mine, username="big", name="", role="administrator")
 
     with pytest.raises(Refused):
         await town.runtime.database.write(grab)

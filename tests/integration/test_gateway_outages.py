@@ -21,6 +21,7 @@ from gateway_kit import (
 )
 from paho.mqtt.enums import CallbackAPIVersion
 
+from gateway.paho_client import session_name
 from xunlou.broker import Broker
 
 T = "gd-11-301"
@@ -181,7 +182,7 @@ async def test_a_press_that_only_the_routine_session_kept_is_carried(broker: Bro
         pass
     forgotten = paho.Client(
         CallbackAPIVersion.VERSION2,
-        client_id=f"gateway-{settings.gateway_id}-sos",
+        client_id=session_name(settings, "sos"),
         protocol=paho.MQTTv5,
     )
     forgotten.username_pw_set("gateway", BROKER_USERS["gateway"])

@@ -10,7 +10,15 @@ from pathlib import Path
 
 import paho.mqtt.client as paho
 import pytest
-from gateway_kit import BROKER_USERS, Watch, free_port
+from gateway_kit import (
+    BROKER_USERS,
+    ServerDouble,
+    Terminal,
+    Watch,
+    free_port,
+    gateway_running,
+    make_settings,
+)  # fmt: skip
 from paho.mqtt.enums import CallbackAPIVersion
 from parts import require
 
@@ -177,6 +185,33 @@ async def test_its_last_will_is_its_own(broker: Broker, protocol: int) -> None:
             line.shutdown(socket.SHUT_RDWR)
             await tap.heard_of(status, b"my own will")
         assert [t for t, p, _ in tap.heard if p == b"a forged will"] == []
+
+
+async def test_it_takes_no_gateways_session_over(broker: Broker) -> None:
+    """A terminal that comes by the names a gateway has, or had, gets no session of it and breaks
+    no connection: every press still arrives while it tries, and afterwards."""
+    double = ServerDouble()
+    settings = make_settings(double.url, broker.port)
+    # What can be known of a gateway: its id is in the canary's topic and in every log.
+    names = [f"gateway-{settings.gateway_id}-{lane}" for lane in ("sos", "bulk", "canary")]
+    names += [f"gateway-{settings.gateway_id}", settings.gateway_id, "gateway"]
+    async with (
+        double.serving(),
+        gateway_running(settings) as counters,
+        Terminal(OTHER, broker.port) as her,
+    ):
+        before = counters.reconnects
+        for number, name in enumerate(names, start=1):
+            for protocol in (4, 5):
+                async with Client(broker, ME, name, protocol).connected("#") as hostile:
+                    await her.press(number * 10 + protocol)
+                    await her.until(
+                        lambda: len(double.stored) == len(her.receipts()) > 0, "the receipt"
+                    )
+                    assert {t for t, _, _ in hostile.heard} <= {"xunlou/v1/srv/state"}
+        wanted = {(3, n * 10 + p) for n in range(1, len(names) + 1) for p in (4, 5)}
+        await her.until(lambda: set(her.receipts()) == wanted, "every receipt")
+        assert counters.reconnects == before, "no connection was taken over"
 
 
 async def test_what_is_too_large_and_what_floods_delays_nobody(broker: Broker) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from sqlmodel import SQLModel
 from staff_kit import login, make_account
 from town import GRANNY, HEAD, Town, page_in
@@ -115,6 +115,33 @@ async def test_an_export_holds_what_is_known_and_says_that_it_left(town: Town) -
     assert own["person"]["phone"] == HEAD
     assert own["messages"]
     assert "steward" in [a["role"] for a in own["assignments"]]
+
+
+async def test_a_look_at_the_way_in_is_of_one_person_and_not_of_a_door(town: Town) -> None:
+    """A couple shares a door: each one's page and export tell of the looks for their own sake."""
+    hers = (await granny(town))["id"]
+    resident = t.table(t.Resident)
+
+    def marry(conn: Any) -> int:
+        row = dict(conn.execute(select(resident).where(resident.c.id == hers)).mappings().one())
+        own = {k: v for k, v in row.items() if k != "id"} | {"name": "老伴", "access_notes": ""}
+        statement = insert(resident).values(own).returning(resident.c.id)
+        return int(conn.execute(statement).scalar_one())
+
+    his = await town.sql(marry)
+    await make_account(town, "li", "coordinator")
+    async with await login(town, "li") as li:
+        for who, why in ((hers, "她摔倒了"), (his, "他没应门")):
+            await li.post(f"/residents/{who}/access", data={"reason": why})
+        for who, why, other in ((hers, "她摔倒了", "他没应门"), (his, "他没应门", "她摔倒了")):
+            page = (await li.get(f"/residents/{who}")).text
+            assert why in page
+            assert other not in page
+            export = await post(town, f"residents/{who}/export", reason="本人要求")
+            told = export.raise_for_status().json()
+            ways = [e["about"]["why"] for e in told["looks"] if e["what"] == "access_looked_at"]
+            assert ways == [why]
+            assert why in json.dumps(told["journal"], ensure_ascii=False)
 
 
 async def test_nobody_is_erased_whom_a_press_still_needs(town: Town) -> None:

@@ -145,6 +145,30 @@ async def test_tables_and_exports_hold_the_houses_of_the_level(
             assert (await browser.post("/api/v1/register/import", content=b"x")).status_code == 403
 
 
+COMMON = (
+    "GET /handover", "GET /handover/1", "POST /handover", "GET /duty", "GET /duty/history",
+    "GET /duty/add", "POST /duty/remove", "GET /hours", "POST /hours/1/counter",
+    "GET /buildings/new", "GET /api/v1/hours", "GET /api/v1/rota", "PUT /api/v1/rounds/plan",
+    "PUT /api/v1/addresses",
+)  # fmt: skip
+
+
+async def test_what_is_one_for_all_houses_is_told_to_whoever_has_them_all(
+    town: Town, browsers: dict[str, httpx.AsyncClient]
+) -> None:
+    """Handover, rota, the balance of hours with its volunteers: they tell of every house, so no
+    account of one community among several reads or writes them. Alone, it does."""
+    for level in SEEN:
+        for route in COMMON:
+            method, path = route.split(" ")
+            status = (await browsers[level].request(method, path)).status_code
+            assert (status == 403) == (level != "all"), (level, route, status)
+    community = t.table(t.Community)
+    await town.sql(lambda c: c.execute(update(community).values(district="天河区")))
+    for path in ("/handover", "/duty", "/hours", "/api/v1/rota"):
+        assert (await browsers["district"].get(path)).status_code == 200, path
+
+
 async def test_a_place_is_the_street_itself_and_not_its_name(
     town: Town, browsers: dict[str, httpx.AsyncClient]
 ) -> None:

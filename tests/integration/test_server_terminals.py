@@ -5,6 +5,8 @@ from typing import Any
 from test_register_pages import staff
 from town import GRANNY, HEAD, MARCH_14, Town
 
+from server.core.device_key import NO_TERMINALS
+
 
 async def post(town: Town, path: str, **body: Any) -> Any:
     """A staff change; its answer's status and body."""
@@ -19,6 +21,8 @@ async def test_a_batch_is_enrolled_once(town: Town) -> None:
     assert (status, told) == (200, {"new": ["gd-x-1", "gd-x-2"]})
     assert (await post(town, "enrol", ids=["gd-x-2", "gd-x-3"]))[1] == {"new": ["gd-x-3"]}
     assert (await post(town, "enrol", ids=["gd/#"]))[0] == 422
+    for account in sorted(NO_TERMINALS):
+        assert (await post(town, "enrol", ids=["gd-x-9", account]))[0] == 409, account
     await town.press(terminal="gd-x-1")
     assert len(await town.alerts(kind="sos")) == 1
 

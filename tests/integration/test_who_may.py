@@ -214,3 +214,65 @@ async def test_no_form_of_another_site_does_anything(
         body = {"json": {}} if API in path else {}
         answer = await doors["administrator"].request(method, path, headers=foreign, **body)
         assert answer.status_code == 403, route
+
+
+BY_QUERY = (
+    f"GET {API}/visits?resident={{resident_id}}", f"GET {API}/alerts?building={{number}}",
+    f"GET {API}/residents?building={{number}}", f"GET {API}/requests?building={{number}}",
+    f"GET {API}/assignments?building={{number}}", f"GET {API}/assignments?person_id={{person_id}}",
+    f"GET {API}/rounds?building={{number}}", f"GET {API}/requests/figures?building={{number}}",
+    f"GET {API}/ladder/explain?resident={{resident_id}}",
+    "GET /reports?building={number}", "GET /reports.csv?building={number}",
+)  # fmt: skip
+"""What is asked for by number behind the question mark."""
+
+
+def odd_forms(number: int) -> list[str]:
+    """A number as pydantic reads it, and others do not."""
+    plain = str(number)
+    return [f"+{plain}", f"%2B{plain}", f"%20{plain}", f"{plain}%20", f"{plain}.0", f"0{plain}",
+            plain.zfill(11), f"{plain[0]}_{plain[1:]}" if number > 9 else f"0_{plain}"]  # fmt: skip
+
+
+async def beyond(town: Town) -> dict[str, int]:
+    """An id of each kind that belongs to building 12 and to no other."""
+    resident = next(iter((await town.residents(12)).values()))
+    await town.press(terminal=resident["terminal_id"])
+    api = town.api
+    alert = next(iter(await town.alerts(building=12)))
+    made: dict[str, int] = {}
+    for what, body in (("requests", {"kind": "repair", "words": "灯不亮", "source": "phone"}),
+                       ("visits", {"cause": "other", "why": "刚出院"})):  # fmt: skip
+        body |= {"resident_id": resident["id"]}
+        answer = await api.post(f"{API}/{what}", json=body)
+        made[what] = answer.raise_for_status().json()["id"]
+    person = {"role": "family", "name": "远亲", "phone": "+8610012345678"}
+    body = person | {"resident_id": resident["id"], "reason": "新亲属"}
+    answer = await api.post(f"{API}/assignments", json=body)
+    family = answer.raise_for_status().json()
+    return {
+        "alert_id": alert["id"], "resident_id": resident["id"], "number": 12, "building": 12,
+        "request_id": made["requests"], "visit_id": made["visits"],
+        "assignment_id": family["id"], "person_id": family["person_id"],
+    }  # fmt: skip
+
+
+async def test_no_way_of_writing_a_number_opens_another_house(town: Town) -> None:
+    """Whatever names a thing of building 12, however its number is written, is not there for the
+    coordinator of building 11."""
+    there = await beyond(town)
+    await make_account(town, "of-11", "coordinator", "building", "11")
+    wrong = []
+    async with await login(town, "of-11") as browser:
+        for route in [*TABLE, *BY_QUERY]:
+            if TABLE.get(route) in ("gateway", "signature", "token in the address"):
+                continue
+            for kind, number in there.items():
+                if f"{{{kind}}}" not in route:
+                    continue
+                for form in (str(number), *odd_forms(number)):
+                    asked = route.replace(f"{{{kind}}}", form)
+                    status, where = await ask(browser, asked)
+                    if status not in (403, 404):
+                        wrong.append((asked, status, where))
+    assert wrong == []

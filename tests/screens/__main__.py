@@ -271,9 +271,11 @@ async def _an_office(town: Town) -> None:
 
     def run(tx: Tx) -> None:
         number, once = keeping.make(
-            tx, locks, keeping.Keeper("office"), username="mai", name="麦兆棠", role="coordinator"
-        )
-        keeping.set_own_password(tx, locks, number, once, PASSWORD, "")
+            tx, keeping.one_time(locks), keeping.Keeper("office"), username="mai", name="麦兆棠",
+            role="coordinator",
+        )  # fmt: skip
+        new = keeping.renewal(tx.conn, locks, number, once, PASSWORD)
+        keeping.set_own_password(tx, number, new, "")
 
     await town.runtime.database.write(run)
 

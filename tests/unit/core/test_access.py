@@ -1,5 +1,6 @@
 """Who may what, for which houses; passwords; the second factor against the RFC's own examples."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -45,6 +46,15 @@ def test_only_administrators_let_others_in_and_auditors_change_nothing() -> None
     assert not RIGHTS[AccountRole.AUDITOR] & changing
     assert RIGHTS[AccountRole.KIOSK] == {Right.HALL}
     assert (EVERYWHERE.wide, TOWN.wide, ELEVEN.wide) == (True, True, False)
+
+
+def test_what_is_one_for_all_houses_is_for_whoever_has_them_all() -> None:
+    """A community is wide among several, but only the one that leaves no house out is common; one
+    building never is, though it were the only one today."""
+    alone, eleven = replace(TOWN, every=True), replace(ELEVEN, every=True)
+    assert [s.common for s in (EVERYWHERE, TOWN, alone, ELEVEN, eleven)] == [
+        True, False, True, False, False
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,8 @@ def test_a_cell_is_read_as_people_write_it(key: str, raw: str, expected: object)
         ("phone", "1.38E+10", Why.NOT_A_PHONE),
         ("sex", "?", Why.NOT_A_WORD),
         ("terminal", "gd/11/#", Why.NOT_A_TERMINAL),
+        ("terminal", "Gateway", Why.NOT_A_TERMINAL),
+        ("terminal", "devices", Why.NOT_A_TERMINAL),
         ("access_notes", "长" * 501, Why.TOO_LONG),
         ("name", "长" * 65, Why.TOO_LONG),
     ],

@@ -22,6 +22,9 @@ class AccountFake:
     ) -> Mapping[str, Any]:
         return {}
 
+    async def device_pass(self, user: Any) -> str:  # noqa: ARG002
+        return "1.nonce.pass"
+
     def looked(self, user: Any, what: str, **about: Any) -> None:
         """Nobody audits the fake."""
 

@@ -108,7 +108,7 @@ def test_the_ledger_of_the_community_is_not_for_one_house(
 ) -> None:
     """Its balance, and putting it right, are common to all houses."""
     rights = frozenset({"look", "act", "report", "register"})
-    reader.user = User("楼", "coordinator", rights=rights, wide=False)
+    reader.user = User("楼", "coordinator", rights=rights, wide=False, common=False)
     assert client.get("/hours").status_code == 403
     assert "/hours" not in client.get("/requests").text
     answer = client.post("/hours/101/counter", data={"entry": "1", "why": "x"}, headers=SAME)

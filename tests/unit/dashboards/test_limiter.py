@@ -1,7 +1,11 @@
 """Claims about the limit on wrong passwords: it slows a guesser and nobody else."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
+from dashboards.guesses import AT_ONCE, MOST_IN_LINE, Guesses, Paused
 from dashboards.limiter import (
     FIRST_PAUSE,
     FORGET_AFTER,
@@ -77,3 +81,46 @@ def test_the_memory_is_bounded() -> None:
         limiter.wrong(f"name-{number}", "10.0.0.7", NOW)
     assert limiter.wait("operator", "10.0.0.7", NOW) == NONE
     assert limiter.wait("name-5", "10.0.0.7", NOW) == NONE
+
+
+async def test_the_line_of_strangers_has_an_end_and_known_browsers_another() -> None:
+    """Guesses that hang: so many wait, the next is turned away at once; the desk's own browser has
+    a line of its own, and room comes back when the line has moved."""
+    guesses, go = Guesses(lambda: NOW), asyncio.Event()
+
+    async def hang() -> str:
+        await go.wait()
+        return "in"
+
+    async def at_once() -> str:
+        return "in"
+
+    waiting = [
+        asyncio.create_task(guesses.check(f"a{n}", "10.0.0.7", hang, KeyError, strange=True))
+        for n in range(MOST_IN_LINE)
+    ]
+    await asyncio.sleep(0)
+    with pytest.raises(Paused):
+        await guesses.check("b", "10.0.0.8", at_once, KeyError, strange=True)
+    assert await guesses.check("b", "browser", at_once, KeyError, strange=False) == "in"
+    go.set()
+    assert await asyncio.gather(*waiting) == ["in"] * MOST_IN_LINE
+    assert await guesses.check("b", "10.0.0.8", at_once, KeyError, strange=True) == "in"
+
+
+async def test_whoever_waited_in_line_is_asked_again() -> None:
+    """Twenty wrong guesses at once: those behind the pause are not looked at any more."""
+    guesses, looked = Guesses(lambda: NOW), 0
+
+    async def wrong() -> None:
+        nonlocal looked
+        looked += 1
+        await asyncio.sleep(0)
+        raise KeyError
+
+    answers = await asyncio.gather(
+        *(guesses.check("a", "10.0.0.7", wrong, KeyError, strange=True) for _ in range(20)),
+        return_exceptions=True,
+    )
+    assert looked <= FREE_GUESSES + AT_ONCE
+    assert sum(isinstance(a, Paused) for a in answers) == 20 - looked

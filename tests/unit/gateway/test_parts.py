@@ -4,6 +4,7 @@ import base64
 import json
 import logging
 import random
+import re
 
 import pytest
 from pydantic import ValidationError
@@ -13,6 +14,7 @@ from gateway.batch import MAX_BATCH_BYTES, build_body, make_entry, turn_into_rej
 from gateway.contract import parse
 from gateway.delivery import Received
 from gateway.log import say
+from gateway.paho_client import session_name
 from gateway.settings import GatewaySettings
 from gateway.state import LOST_AFTER_S, Health
 from gateway.upstream import (
@@ -31,6 +33,22 @@ SOS = "xunlou/v1/t/gd-11-301/evt/sos"
 def received(payload: bytes, topic: str = SOS) -> Received:
     """A message as the broker gave it."""
     return Received(topic, payload, retain=False, qos=1, mid=1, generation=1)
+
+
+def test_a_session_has_a_name_that_no_terminal_can_guess() -> None:
+    """Two names of a gateway, alike after every start, and others under another password: what is
+    known of a gateway (its id, its lanes) does not make them."""
+    def names(password: str, gateway_id: str = "gw-1") -> set[str]:
+        settings = GatewaySettings(
+            gateway_token="t", mqtt_password=password, gateway_id=gateway_id
+        )  # fmt: skip
+        return {session_name(settings, lane) for lane in ("sos", "bulk")}
+
+    assert names("secret") == names("secret")
+    every = [*names("secret"), *names("another"), *names("secret", "gw-2")]
+    assert len(set(every)) == 6
+    for name in every:
+        assert re.fullmatch(r"gateway-gw-[12]-[0-9a-f]{16}-(sos|bulk)", name)
 
 
 def test_pauses_are_spread_from_zero_and_never_beyond_the_cap() -> None:
