@@ -132,11 +132,14 @@ async def house(reader: FakeReader, times_ms: dict[str, int] | None = None) -> A
 
 
 @asynccontextmanager
-async def chromium() -> AsyncIterator[Browser]:
-    """The system's Chromium. Without one: skipped here, a failure where CI promised one."""
+async def chromium(*args: str) -> AsyncIterator[Browser]:
+    """The system's Chromium, with these arguments more. Without one: skipped here, a failure where
+    CI promised one."""
     path = require("chromium")
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGS)
+        browser = await playwright.chromium.launch(
+            executable_path=path, args=[*CHROMIUM_ARGS, *args]
+        )
         try:
             yield browser
         finally:

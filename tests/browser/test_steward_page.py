@@ -1,10 +1,11 @@
 """Claims about the steward's page on a small phone, in a real Chromium without scripts."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from browser_house import House, house
+from browser_house import House, chromium, house
 from dashboards_fake import TOKEN, FakeReader, steward_view
 from playwright.async_api import Browser, Page, expect
 
@@ -68,6 +69,61 @@ async def test_buttons_are_large_and_under_the_thumb(
         await expect(bars).to_be_in_viewport()
         size = await page.locator("body").evaluate("(el) => getComputedStyle(el).fontSize")
         assert float(size.removesuffix("px")) >= 20
+
+
+SIZES = """() => {
+  const found = [];
+  const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walk.nextNode()) {
+    const words = walk.currentNode.textContent.trim(), at = walk.currentNode.parentElement;
+    if (words && at.getClientRects().length)
+      found.push([words, parseFloat(getComputedStyle(at).fontSize)]);
+  }
+  return found;
+}"""
+"""Every text that can be seen, with its size in px."""
+
+STATES = [
+    steward_view(), steward_view("on_scene", my_state="accepted"),
+    steward_view("on_scene", mine=True), steward_view("resolved", mine=True),
+    steward_view("accepted", mine=True, kind="missed"),
+]  # fmt: skip
+
+
+async def sizes(page: Page, url: str) -> list[tuple[str, float]]:
+    """Every text of the page with its size in px."""
+    await page.goto(url)
+    return [(words, px) for words, px in await page.evaluate(SIZES)]
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+async def test_no_letter_is_too_small_for_seventy(browser: Browser, lang: str) -> None:
+    """On a small phone no text is under 18 px, and no Chinese under 20, in any state."""
+    async with phone(browser) as (served, page):
+        small = []
+        for view in [*STATES, None]:
+            served.reader.views = {TOKEN: view} if view else {}
+            for words, px in await sizes(page, f"{served.url}/s/{TOKEN}?lang={lang}"):
+                if px < (20 if re.search("[\u4e00-\u9fff]", words) else 18):
+                    small.append((words, px))
+        assert small == []
+
+
+async def test_the_readers_own_letters_count() -> None:
+    """Who has set the browser to larger letters gets them larger here as well, nothing is cut off
+    at the side, and the bar no longer sticks over what it is about."""
+    async with chromium("--blink-settings=defaultFontSize=28") as large, phone(large) as (
+        served, page,
+    ):  # fmt: skip
+        for view in STATES:
+            served.reader.views[TOKEN] = view
+            found = await sizes(page, f"{served.url}/s/{TOKEN}")
+            assert min(px for _, px in found) >= 28
+            assert max(px for words, px in found if words == "11栋3楼301" or "栋" in words) >= 35
+            wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+            assert await page.evaluate(wide) == 0
+            bar = page.locator(".bar")
+            assert await bar.evaluate("(el) => getComputedStyle(el).position") == "static"
 
 
 async def test_a_tap_that_did_not_get_through_is_kept_said_and_sent_again(browser: Browser) -> None:
