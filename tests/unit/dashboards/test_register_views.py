@@ -191,6 +191,19 @@ def test_who_may_only_look_cannot_see_the_way_in(client: TestClient, reader: Fak
     assert (look.status_code, reader.resident_looks) == (403, [])
 
 
+@pytest.mark.parametrize("path", ["/residents/901", "/buildings/11", "/duty"])
+def test_who_may_only_look_has_no_whole_number_of_a_contact(
+    client: TestClient, reader: FakeReader, path: str
+) -> None:
+    """What is masked for the eye is not in the page's source either."""
+    number = re.compile(r"\+86100\d{8}")
+    assert number.search(client.get(path).text), "whoever acts can dial"
+    reader.user = User("参观者", "auditor", may_act=False, rights=frozenset({"look"}))
+    page = client.get(path).text
+    assert "****" in page
+    assert not number.search(page)
+
+
 @pytest.mark.parametrize("path", ["/residents", "/residents/901/access"])
 def test_a_foreign_form_and_a_lost_login_learn_nothing(
     client: TestClient, reader: FakeReader, path: str
