@@ -147,7 +147,8 @@ def make(
 def first_administrator(tx: Tx, locks: Locks) -> str | None:
     """The one-time password of the administrator that an installation starts with; None when it
     has one. Hashes within the transaction: before the first start nobody presses."""
-    if accounts.active_administrators(tx.conn):
+    # Servers that start side by side: one makes it and tells it, and the others go on.
+    if not tx.alone("first_administrator") or accounts.active_administrators(tx.conn):
         return None
     username, n = FIRST, 1
     while accounts.by_username(tx.conn, username) is not None:

@@ -59,6 +59,18 @@ async def test_a_one_time_password_opens_only_its_own_change(town: Town) -> None
         assert (await thief.post("/login", data=form)).status_code == 401
 
 
+async def test_servers_that_start_side_by_side_make_one_administrator(town: Town) -> None:
+    """Four first starts in one moment: one tells a password, and none of the others ends."""
+    locks = town.runtime.locks
+    starts = (
+        town.runtime.database.write(lambda tx: keeping.first_administrator(tx, locks))
+        for _ in range(4)
+    )
+    told = await asyncio.gather(*starts)
+    assert len([words for words in told if words is not None]) == 1
+    assert await town.runtime.database.read(accounts.active_administrators)
+
+
 async def test_a_one_time_password_that_lay_about_is_void(town: Town) -> None:
     """After a week it opens nothing, and says so to whoever has it."""
     once = await make_account(town, "late", "operator", password="")
