@@ -125,15 +125,17 @@ async def test_each_person_walks_their_path(browser: Browser, demo: Demo) -> Non
     await phone.click("button.first")
     await expect(phone.locator("body")).to_contain_text("您到门口了")
     await expect(wall.locator('[data-group="claimed"] .who')).to_contain_text("已到门口")
-    # Operator: hands over in between; the open SOS stands on the sheet.
-    await wall.click('a[href="/handover"]')
-    await expect(wall.locator("main")).to_contain_text("11栋3楼301")
-    await wall.fill("#outgoing", "周明")
-    await wall.fill("#incoming", "李文静")
-    await wall.click("button.main")
-    await expect(wall.locator("h1")).to_contain_text("交接班")
-    await expect(wall.locator("main")).to_contain_text("周明 → 李文静")
-    await wall.goto(f"{demo.url}/wall")
+    # Operator: hands over in between, in a second tab; the open SOS stands on the sheet.
+    async with wall.expect_popup() as opened:
+        await wall.click('a[href="/handover"]')
+    sheet = await opened.value
+    await expect(sheet.locator("main")).to_contain_text("11栋3楼301")
+    await sheet.fill("#outgoing", "周明")
+    await sheet.fill("#incoming", "李文静")
+    await sheet.click("button.main")
+    await expect(sheet.locator("h1")).to_contain_text("交接班")
+    await expect(sheet.locator("main")).to_contain_text("周明 → 李文静")
+    await sheet.close()
     await phone.click('button:has-text("平安")')
     await expect(phone.locator("body")).to_contain_text("已结束")
     await expect(wall.locator(".card")).to_have_count(0, timeout=SOON_MS)
