@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 BOOT_EPOCH_S: Final = 1_700_000_000
 FILES_BESIDE_LINES: Final = 256
 STOP_S: Final = 1
+# As long as the server keeps one, s: the official client reuses its connection for each message.
+KEEP_ALIVE_S: Final = 75
 NEAR_PER_S: Final = 4_000.0
 AFAR_PER_S: Final = 200.0
 SIDE_BY_SIDE: Final = 8
@@ -293,6 +295,7 @@ async def _serving(app: FastAPI, config: SimConfig) -> AsyncIterator[None]:
             log_level="warning",
             access_log=False,
             timeout_graceful_shutdown=STOP_S,
+            timeout_keep_alive=KEEP_ALIVE_S,
         )
     )
     task = asyncio.create_task(_quiet_exit(server), name="phones")

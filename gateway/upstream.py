@@ -17,6 +17,9 @@ from gateway.batch import Entry, build_body
 from gateway.settings import GatewaySettings
 
 Result = Literal["stored", "duplicate", "quarantined"]
+# A connection unused for this long is closed by us, s: well before the server does (75), as a batch
+# that crosses with the server's closing is a failed try.
+IDLE_S: Final = 50.0
 _RESULTS: Final = frozenset({"stored", "duplicate", "quarantined"})
 _OUR_FAULT: Final = frozenset({400, 413, 422})  # asking again unchanged can't help
 _TOKEN_WRONG: Final = frozenset({401, 403})
@@ -91,6 +94,7 @@ class ServerClient:
             base_url=settings.server_url.rstrip("/"),
             headers={"authorization": f"Bearer {token}", "content-type": "application/json"},
             timeout=httpx.Timeout(timeout_s),
+            limits=httpx.Limits(keepalive_expiry=IDLE_S),
             # What TLS needs takes a while to load, and is of no use to a plain connection.
             verify=settings.server_url.startswith("https"),
             # A proxy from the environment must not come between a press and the server unasked.

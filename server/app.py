@@ -87,6 +87,10 @@ FILE_PATHS = frozenset({
 """Where a file of the register comes in: only staff get as far as sending one."""
 OPERATOR = "operator"
 GRACE_S = 2
+# A quiet client's connection stays open, s. Longer than the gateway leaves one unused, so that the
+# client always closes first: a press sent on a connection that ends in that moment would wait for
+# the next try.
+KEEP_ALIVE_S = 75
 FIRST_LOGIN = """
   首次登录 first login   {first}
   这个密码只用一次,登录后请马上改。 It works once, for a week: change it after logging in.
@@ -348,6 +352,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         access_log=False,
         lifespan="off",
         timeout_graceful_shutdown=GRACE_S,
+        timeout_keep_alive=KEEP_ALIVE_S,
         # A stranger must not learn what we run; and headers of proxies are not trusted.
         server_header=False,
         proxy_headers=False,

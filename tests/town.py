@@ -75,8 +75,9 @@ def bound() -> tuple[socket.socket, str]:
 async def serving(app: FastAPI, sock: socket.socket) -> AsyncIterator[None]:
     """The app on an already bound socket."""
     config = uvicorn.Config(
-        app, log_level="warning", access_log=False, timeout_graceful_shutdown=1, lifespan="auto"
-    )
+        app, log_level="warning", access_log=False, timeout_graceful_shutdown=1, lifespan="auto",
+        timeout_keep_alive=server_app.KEEP_ALIVE_S,
+    )  # fmt: skip
     server = uvicorn.Server(config)
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign,assignment]
     task = asyncio.create_task(server.serve(sockets=[sock]))

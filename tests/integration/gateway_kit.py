@@ -96,6 +96,7 @@ class ServerDouble(Watch):
             log_level="error",
             lifespan="off",
             timeout_graceful_shutdown=1,
+            timeout_keep_alive=75,
         )
         server = uvicorn.Server(config)
         server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]

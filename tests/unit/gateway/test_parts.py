@@ -18,6 +18,7 @@ from gateway.paho_client import session_name
 from gateway.settings import GatewaySettings
 from gateway.state import LOST_AFTER_S, Health
 from gateway.upstream import (
+    IDLE_S,
     Answer,
     Answered,
     Refused,
@@ -26,6 +27,7 @@ from gateway.upstream import (
     Unavailable,
     _match_receipts,
 )
+from server.app import KEEP_ALIVE_S
 
 SOS = "xunlou/v1/t/gd-11-301/evt/sos"
 
@@ -33,6 +35,12 @@ SOS = "xunlou/v1/t/gd-11-301/evt/sos"
 def received(payload: bytes, topic: str = SOS) -> Received:
     """A message as the broker gave it."""
     return Received(topic, payload, retain=False, qos=1, mid=1, generation=1)
+
+
+def test_the_gateway_closes_a_quiet_connection_before_the_server_does() -> None:
+    """With both at five seconds a press could meet the server's closing, and wait for the next
+    try."""
+    assert IDLE_S < KEEP_ALIVE_S / 1.2
 
 
 def test_a_session_has_a_name_that_no_terminal_can_guess() -> None:
