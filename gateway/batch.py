@@ -38,6 +38,15 @@ class Entry:
         return _SMALL_ENTRY_BYTES
 
 
+    @property
+    def in_order(self) -> bool:
+        """Whether the server must hear it after what came before it: all but signs of life, which
+        say the same in any order."""
+        if self.kind == "signals":
+            return bool(self.body["type"] != "checkin")
+        return self.kind not in ("heartbeats", "canaries")
+
+
 def make_entry(message: Message, received: Received, at_s: float) -> Entry:
     """The entry that says to the server what the contract made of a message."""
     match message:

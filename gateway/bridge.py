@@ -95,8 +95,8 @@ class Bridge:
             server,
             self._state.health,
             self.counters,
-            # One POST at a time for the rest keeps `lost` and `online` of a terminal in order.
-            concurrency=settings.sos_concurrency if urgent else 1,
+            # Two POSTs of the rest: the server reads one while the other is being stored.
+            concurrency=settings.sos_concurrency if urgent else 2,
             batch_max=settings.batch_max,
             batch_wait_s=0.0 if urgent else settings.batch_wait_ms / 1000,
             backoff_max_s=settings.sos_backoff_max_s if urgent else settings.bulk_backoff_max_s,

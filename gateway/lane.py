@@ -15,7 +15,7 @@ import random
 import secrets
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from gateway.backoff import Backoff
 from gateway.batch import MAX_BATCH_BYTES, Entry, make_entry, turn_into_reject
@@ -36,9 +36,15 @@ MAX_HEARTBEATS = 20_000
 MOST_BACKLOG = 2_000
 """Receipts on their way to the broker beyond which no further batch is begun; far below the bound
 of the outgoing queue, which drops."""
+MOST_UNACKED = 65_535
+"""While we wait for the broker's confirmations we read on past what a lane should hold, as they
+come in behind messages: at most so many, one for each packet id of MQTT. Mosquitto 2.0 overruns the
+receive maximum by any number while it is acknowledged in lumps."""
 ROOM_WITHIN_S = 2.0
 """A broker that confirms nothing for so long must not keep presses from the server: receipts that
 find no room are asked for again by the terminals."""
+AT_A_TIME = 64
+"""Entries settled in one go, about 2 ms: what waits for the loop meanwhile is a POST."""
 
 
 class Stopping(Exception):
@@ -85,6 +91,8 @@ class Lane:
         self._stopping = asyncio.Event()
         self._paused = False
         self._making_room = False
+        self._turn = asyncio.Semaphore(concurrency)
+        self._one_by_one = asyncio.Lock()
 
     def attach(self, link: MqttLink) -> None:
         """The connection that receipts and PUBACKs go to."""
@@ -123,7 +131,7 @@ class Lane:
             self._full.set()
         if (
             len(self._held) >= self._hold_max
-            and not (self._making_room and len(self._held) < 2 * self._hold_max)
+            and not (self._making_room and len(self._held) < MOST_UNACKED)
             and self.link.pause()
         ):
             self._paused = True
@@ -166,9 +174,10 @@ class Lane:
     # --- out ------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Send until stopped: each worker finishes the batch it has under way."""
+        """Send until stopped: each worker finishes the batch it has under way. One more of them
+        than may ask at a time: it settles one batch while the server has the next."""
         async with asyncio.TaskGroup() as workers:
-            for _ in range(self._concurrency):
+            for _ in range(self._concurrency + 1):
                 workers.create_task(self._work())
 
     def stop(self) -> None:
@@ -180,10 +189,17 @@ class Lane:
     async def _work(self) -> None:
         with contextlib.suppress(Stopping):
             while True:
-                await self._room()
-                batch = await self._next_batch()
+                batch: list[Entry] = []
                 try:
-                    await self._deliver(batch)
+                    async with self._turn:
+                        await self._room()
+                        batch = await self._next_batch()
+                        async with self._order(batch):
+                            answer = await self._ask(batch)
+                            if isinstance(answer, Refused):
+                                await self._apart(batch)
+                    if isinstance(answer, Answered):
+                        await self._settle(batch, answer.results)
                 except Stopping:
                     raise
                 except Exception:
@@ -193,6 +209,13 @@ class Lane:
                     self._queue.extendleft(reversed(unsettled))
                     self._some.set()
                     await self._pause_for(self._backoff_max_s)
+
+    def _order(self, batch: Sequence[Entry]) -> contextlib.AbstractAsyncContextManager[object]:
+        """Two batches with words whose order counts (`online` after `lost`, mains back after mains
+        lost) are never under way together, and the lock is given in the order of asking."""
+        if self._urgent or not any(entry.in_order for entry in batch):
+            return contextlib.nullcontext()
+        return self._one_by_one
 
     async def _room(self) -> None:
         """Wait while the broker has not confirmed the receipts of earlier batches: a server that
@@ -245,25 +268,30 @@ class Lane:
                 self._full.clear()
         return batch
 
-    async def _deliver(self, batch: Sequence[Entry]) -> None:
-        """Until every entry is settled. A refused batch is halved, down to the one at fault."""
-        answer = await self._ask(batch)
-        if isinstance(answer, Answered):
-            self._settle(batch, answer.results)
-        elif len(batch) > 1:
+    async def _apart(self, batch: Sequence[Entry]) -> None:
+        """Settle a refused batch: halved, down to the one at fault."""
+        if len(batch) > 1:
             middle = len(batch) // 2
-            await self._deliver(batch[:middle])
-            await self._deliver(batch[middle:])
+            for half in (batch[:middle], batch[middle:]):
+                answer = await self._ask(half)
+                if isinstance(answer, Answered):
+                    await self._settle(half, answer.results)
+                else:
+                    await self._apart(half)
         elif batch[0].kind != "rejects":
             say(logger, logging.ERROR, "server_refused_entry", lane=self._name, kind=batch[0].kind)
             self._counters.rejects += 1
             turn_into_reject(batch[0])
-            await self._deliver(batch)
+            answer = await self._ask(batch)
+            if isinstance(answer, Answered):
+                await self._settle(batch, answer.results)
+            else:
+                await self._apart(batch)
         else:
             # Even the bare report of it is refused. Holding on would block the lane for good.
             say(logger, logging.ERROR, "server_refused_reject", lane=self._name)
             self._counters.lost_rejects += 1
-            self._settle(batch, ())
+            await self._settle(batch, ())
 
     async def _ask(self, batch: Sequence[Entry]) -> Answered | Refused:
         backoff = Backoff(base_s=min(0.1, self._backoff_max_s), cap_s=self._backoff_max_s)
@@ -305,11 +333,25 @@ class Lane:
         if self._stopping.is_set():
             raise Stopping
 
-    def _settle(self, batch: Sequence[Entry], results: tuple[Result, ...]) -> None:
-        """Receipts first, on the same connection, so that no ack can overtake them."""
-        signals = [entry for entry in batch if entry.kind == "signals"]
+    async def _settle(self, batch: Sequence[Entry], results: tuple[Result, ...]) -> None:
+        """Receipts and PUBACKs, a few at a time: the next batch is on its way to the server
+        meanwhile."""
         nonce = secrets.token_hex(4)  # one a batch: the same event twice in it needs one receipt
-        for entry, result in zip(signals, results, strict=True):
+        left = iter(results)
+        for at in range(0, len(batch), AT_A_TIME):
+            part = batch[at : at + AT_A_TIME]
+            signals = [entry for entry in part if entry.kind == "signals"]
+            self._settle_part(part, zip(signals, left, strict=False), nonce)
+            await asyncio.sleep(0)
+        if self._paused and len(self._held) <= self._hold_max // 2:
+            self._paused = False
+            self.link.resume()
+
+    def _settle_part(
+        self, part: Sequence[Entry], signals: Iterable[tuple[Entry, Result]], nonce: str
+    ) -> None:
+        """Receipts first, on the same connection, so that no ack can overtake them."""
+        for entry, result in signals:
             if result == "quarantined":
                 self._counters.quarantined += 1
                 continue
@@ -319,16 +361,13 @@ class Lane:
             topic, payload = make_receipt(body["t"], body["boot"], body["seq"], nonce)
             self.link.publish(topic, payload)
             self._counters.receipts += 1
-        for entry in batch:
+        for entry in part:
             if entry.kind == "canaries":
                 ref = entry.body["boot"], entry.body["seq"]
                 self.link.publish(*make_canary_receipt(self._gateway_id, *ref))
-        for entry in batch:
+        for entry in part:
             self.link.ack(entry.received)
             self._let_go(entry)
-        if self._paused and len(self._held) <= self._hold_max // 2:
-            self._paused = False
-            self.link.resume()
 
     def _let_go(self, entry: Entry) -> None:
         self._held.discard(entry)

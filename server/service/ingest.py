@@ -12,7 +12,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from server.core import alerts as core
 from server.core import rounds
@@ -103,21 +102,26 @@ def ingest(tx: Tx, house: House, batch: Batch) -> list[Receipt]:
     signals.hold_residents(tx.conn, {s.t for s in batch.signals})
     ids = {s.t for s in batch.signals} | {h.t for h in batch.heartbeats}
     known = signals.terminals(tx.conn, ids | {s.t for s in batch.statuses})
-    mine = [s for s in batch.signals if s.t in known]
     now_ms = to_ms(tx.now)
-    rows = {(s.t, s.boot, s.seq): _row(s, tx.now, now_ms) for s in mine}
+    on_time = tx.now - LATE
+    looked = [(s, _seen_at(s, tx.now)) for s in batch.signals]
+    rows = {
+        (s.t, s.boot, s.seq): (
+            s.t, s.boot, s.seq, s.type.value, s.ts, now_ms, seen_at < on_time, s.test,
+        )  # as in signals.SIGNAL_COLUMNS
+        for s, seen_at in looked if s.t in known
+    }  # fmt: skip
     fresh = signals.insert_signals(tx.conn, list(rows.values()))
     receipts: list[Receipt] = []
     new: list[_New] = []
-    for s in batch.signals:
+    for s, seen_at in looked:
         identity = (s.t, s.boot, s.seq)
         if s.t not in known:
             _unknown(tx, house, s)
             receipts.append(Receipt(*identity, "quarantined"))
         elif identity in fresh:
             fresh.discard(identity)  # the same event twice in one batch counts once
-            seen_at = _seen_at(s, tx.now)
-            new.append(_New(s, known[s.t], seen_at, tx.now - seen_at > LATE))
+            new.append(_New(s, known[s.t], seen_at, seen_at < on_time))
             receipts.append(Receipt(*identity, "stored"))
         else:
             receipts.append(Receipt(*identity, "duplicate"))
@@ -136,11 +140,6 @@ def ingest(tx: Tx, house: House, batch: Batch) -> list[Receipt]:
         quarantine(tx, reject)
         _unreadable_alarm(tx, house, reject)
     return receipts
-
-
-def _row(s: SignalIn, now: datetime, now_ms: int) -> tuple[Any, ...]:
-    """As in signals.SIGNAL_COLUMNS."""
-    return (s.t, s.boot, s.seq, s.type.value, s.ts, now_ms, now - _seen_at(s, now) > LATE, s.test)
 
 
 def _occurred_at(s: SignalIn) -> datetime | None:

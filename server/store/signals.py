@@ -118,6 +118,7 @@ def terminals(conn: Connection, ids: Collection[str]) -> dict[str, Known]:
     if not ids:
         return {}
     among = bulk.among(conn.dialect.name)
+    # All at once, here and below: one by one SQLAlchemy took as long as SQLite.
     rows = conn.execute(
         text(
             "SELECT terminal.id, terminal.boot, terminal.status, terminal.heartbeat_s,"
@@ -130,7 +131,7 @@ def terminals(conn: Connection, ids: Collection[str]) -> dict[str, Known]:
             " AND (NOT terminal.simulated OR resident.id IS NOT NULL)"
         ),
         bulk.listed(ids),
-    )
+    ).all()
     return {row[0]: Known(*row) for row in rows}
 
 
@@ -143,11 +144,11 @@ def insert_signals(
         return set()
     # In one order everywhere: two gateways may hand in the same events at the same moment.
     rows = sorted(rows, key=lambda r: (r[0], r[1], r[2]))
-    found = bulk.insert(
+    found: Sequence[Any] = bulk.insert(
         conn, "signal", SIGNAL_COLUMNS, rows,
         conflict="(terminal_id, boot, seq) DO NOTHING", returning="terminal_id, boot, seq",
-    )  # fmt: skip
-    return {(row.terminal_id, row.boot, row.seq) for row in found}
+    ).all()  # fmt: skip
+    return {(row[0], row[1], row[2]) for row in found}
 
 
 def mark_signs(conn: Connection, rows: Sequence[tuple[int, int | None, int]]) -> None:
