@@ -19,7 +19,7 @@ import threading
 import time
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -89,6 +89,8 @@ class Tx:
     """What is still to be done in this transaction, right before its commit."""
     memo: dict[Any, Any] = field(default_factory=dict)
     """Facts read once that this transaction does not change."""
+    lanes: set[int] | None = field(default_factory=set)
+    """Lanes in which messages were queued; None: any."""
     vault: Vault = field(default_factory=Vault)
     """Seals and opens the notes that lead into homes; its keys are not in the database."""
 
@@ -120,6 +122,14 @@ class Tx:
         for step in self.last.values():
             step(self)
 
+    def queued(self, *lanes: int) -> None:
+        """Messages wait for the senders of these lanes; with none named, for every sender."""
+        self.wake("outbox")
+        if not lanes:
+            self.lanes = None
+        elif self.lanes is not None:
+            self.lanes.update(lanes)
+
     def wake(self, topic: Topic) -> None:
         """Ring `topic`'s bell after the commit, and only then."""
         self.woken.add(topic)
@@ -138,6 +148,19 @@ class Leased(Protocol):
 
     def ended(self, *, committed: bool) -> None:
         """Send it, or forget it. Called from the writer's thread; must not block nor raise."""
+        ...
+
+
+class Sender(Protocol):
+    """A running outbox worker: it leases what it has free hands for."""
+
+    @property
+    def lanes(self) -> Collection[int]:
+        """The lanes that it sends."""
+        ...
+
+    def lease_here(self, tx: Tx) -> Leased:
+        """Lease what is due within a transaction that has just queued something (any thread)."""
         ...
 
 
@@ -308,8 +331,7 @@ class Database:
             self.writer = _postgres_engine(parsed, writer=True, pool=urgent + bulk)
             self.reader = _postgres_engine(parsed, writer=False, pool=reads)
             self.wire = Wire(parsed, self.me, self.bell.ring, get_args(Topic))
-        self.senders: list[Callable[[Tx], Leased]] = []
-        """Running outbox workers: each leases what it has free hands for."""
+        self.senders: list[Sender] = []
         self._urgent = ThreadPoolExecutor(urgent, "urgent")
         self._bulk = ThreadPoolExecutor(bulk, "bulk")
         self._reads = ThreadPoolExecutor(reads, "read")
@@ -358,8 +380,9 @@ class Database:
                     if "outbox" in tx.woken:
                         # Leased in the very transaction that queued it, and handed over after it:
                         # what an SOS says leaves after one commit, not after two.
-                        for lease in tuple(self.senders):
-                            lots.append(_leased(tx, lease))
+                        for sender in tuple(self.senders):
+                            if tx.lanes is None or not tx.lanes.isdisjoint(sender.lanes):
+                                lots.append(_leased(tx, sender.lease_here))
                 except DBAPIError as error:
                     # Only here, never at the commit: a commit that broke off may have happened.
                     if _may_try_again(error):

@@ -123,7 +123,7 @@ class Worker:
         self._house = house
         self._lines = lines
         self._pace = pace or Pace()
-        self._lanes = tuple(lanes)
+        self.lanes = tuple(lanes)
         self._slots = URGENT_AT_ONCE if SOS_LANE in lanes else AT_ONCE
         self._threads = ThreadPoolExecutor(self._slots, f"send-{lanes[0]}")
         self._under_way: set[asyncio.Task[None]] = set()
@@ -139,7 +139,7 @@ class Worker:
         """Send whatever is due until `stop`; what is under way is finished and recorded."""
         self._loop = asyncio.get_running_loop()
         with self._database.bell.listening("outbox") as self._rung:
-            self._database.senders.append(self._lease_here)
+            self._database.senders.append(self)
             try:
                 while not stop.is_set():
                     self._rung.clear()
@@ -151,7 +151,7 @@ class Worker:
                         log.exception("the outbox could not be drained; trying again")
                     await _either(self._rung, stop, timeout_s=1.0)
             finally:
-                self._database.senders.remove(self._lease_here)
+                self._database.senders.remove(self)
         # What a transaction has leased for us meanwhile is on its way here.
         with contextlib.suppress(SQLAlchemyError):
             await self._database.write(lambda _tx: None, urgent=self._urgent)
@@ -163,7 +163,7 @@ class Worker:
     async def _begin(self) -> int:
         """Begin sending as many as there are free hands; returns how many. Nobody waits for the
         slowest of a lot: each send frees its own hand, and rings if more may be waiting."""
-        due_at = await self._database.read(lambda c: outbox.next_due(c, self._lanes))
+        due_at = await self._database.read(lambda c: outbox.next_due(c, self.lanes))
         if due_at is None or due_at > self._database.clock.now():
             self._waiting = False
             return 0  # looked up without the write lock: an SOS must not wait for an idle worker
@@ -193,8 +193,8 @@ class Worker:
             # In a moment, not at once: hands that come free together fetch one lot together.
             self._loop.call_later(TOGETHER_S, self._rung.set)
 
-    def _lease_here(self, tx: Tx) -> Handed:
-        """Lease what is due within a transaction that has just queued something (any thread)."""
+    def lease_here(self, tx: Tx) -> Handed:
+        """As database.Sender says."""
         free = self._hands.take(self._slots)
         lot = Lot(full=True)
         try:
@@ -246,18 +246,16 @@ class Worker:
 
     @property
     def _urgent(self) -> bool:
-        return SOS_LANE in self._lanes
+        return SOS_LANE in self.lanes
 
     def _lease(self, tx: Tx, most: int) -> Lot:
         allowed = self._pace.allowed(most, tx.now, urgent=self._urgent)
         if allowed < 1:
             return Lot(full=True)
-        if outbox.next_due(tx.conn, self._lanes) is None:
-            return Lot()
         providers = self._lines.names()
         until = tx.now + tx.real(LEASE)
         messages = outbox.lease(
-            tx.conn, self._lanes, tx.now, until, allowed, providers, self._database.me
+            tx.conn, self.lanes, tx.now, until, allowed, providers, self._database.me
         )
         self._pace.spent(len(messages))
         return Lot(messages, providers, full=len(messages) == allowed)

@@ -60,7 +60,7 @@ class Takeover:
             return 0
 
         def release(tx: Tx) -> int:
-            tx.wake("outbox")
+            tx.queued()
             return outbox.release(tx.conn, dead, tx.now)
 
         released = await self._database.write(release, urgent=True)

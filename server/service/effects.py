@@ -74,6 +74,14 @@ def subject_of(tx: Tx, stored: alerts.Stored) -> Subject:
     )
 
 
+def community(tx: Tx) -> people.CommunityFacts | None:
+    """The community, read once a transaction; None while the register is empty."""
+    if "community" not in tx.memo:
+        tx.memo["community"] = people.community(tx.conn)
+    found: people.CommunityFacts | None = tx.memo["community"]
+    return found
+
+
 def _resident(tx: Tx, resident_id: int) -> RowMapping | None:
     """Door, age and living situation: read once a transaction, as nothing here changes them."""
     key = ("resident", resident_id)
@@ -151,7 +159,7 @@ def tell(
 ) -> None:
     """Queue messages about alerts, each in the recipient's language, with their own link. Where no
     call can be placed, a call is an SMS instead (and the unique key makes two of them one)."""
-    links, rows = [], []
+    links, rows, lanes = [], [], set()
     bodies: dict[tuple[object, ...], str] = {}
     for stored, effect, subject in tells:
         person = effect.person
@@ -165,6 +173,8 @@ def tell(
         if PLACEHOLDER in body:
             digest = digest_of(house.token(stored.id, person.id))
             links.append((digest, stored.id, person.id, person.role.value, tx.now + LINK_LIFE))
+        lane = SOS_LANE if stored.alert.kind is Kind.SOS else ROUND_LANE
+        lanes.add(lane)
         rows.append({
             "alert_id": stored.id,
             "person_id": person.id,
@@ -173,7 +183,7 @@ def tell(
             "attempt": effect.attempt,
             "channel": channel.value,
             "template": effect.template.value,
-            "lane": SOS_LANE if stored.alert.kind is Kind.SOS else ROUND_LANE,
+            "lane": lane,
             "phone": person.phone,
             "body": body,
             "due_at": tx.now,
@@ -188,7 +198,7 @@ def tell(
                 template=effect.template.value, role=effect.person.role.value,
                 step=effect.step, delivery=Delivery.QUEUED.value, channel=row["channel"],
             )  # fmt: skip
-            tx.wake("outbox")
+            tx.queued(*lanes)
 
 
 def _city(tx: Tx, stored: alerts.Stored, role: Role) -> dict[str, str] | None:
@@ -232,7 +242,7 @@ def answer(
         due_at=tx.now,
         created_at=tx.now,
     )
-    tx.wake("outbox")
+    tx.queued(lane)
 
 
 def _fields(subject: Subject) -> dict[str, Any]:

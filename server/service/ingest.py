@@ -19,7 +19,7 @@ from server.core.words import ALARMS, SIGNS_OF_LIFE, Fault, Outcome, SignalType
 from server.database import Tx
 from server.service import effects, parents, presence, raising, sight
 from server.service.house import House
-from server.store import alerts, devices, journal, people, signals
+from server.store import alerts, devices, journal, signals
 from server.tables import from_ms, to_ms
 
 LATE = timedelta(minutes=5)
@@ -211,7 +211,7 @@ def _signs_of_life(tx: Tx, house: House, new: Sequence[_New]) -> None:
             terminals[resident_id] = n.terminal
     if not signs:
         return
-    community = people.community(tx.conn)
+    community = effects.community(tx)
     assert community is not None, "a resident has a community"
     awaited: dict[tuple[int, str | None], rounds.Awaited] = {}  # nearly all wait for the same round
     rows = []

@@ -24,6 +24,8 @@ def _open(
         # Decided before it is stored: an SOS is written once, not opened and then changed.
         decision = core.open_alert(alert, effects.roster_of(tx, facts), tx.now)
     first = decision.alert if decision else alert
+    if alert.kind is Kind.SOS:
+        facts["emergency_look_at"] = emergency(first, tx.now, test=facts["test"]).look_at
     stored = alerts.create(tx.conn, first, tx.now, **facts)
     if stored is None:
         return None
@@ -57,7 +59,7 @@ def sos(
             effects.situation(tx, open_now), core.PressedAgain(fall), tx.now
         )
         return effects.commit(tx, house, open_now, decision, presses=decision.alert.presses)
-    community = people.community(tx.conn) if resident_id is not None else None
+    community = effects.community(tx) if resident_id is not None else None
     ladder = (
         house.ladder_at(Policy.SOS, tx.now, community.zone) if community is not None else None
     )
@@ -77,8 +79,6 @@ def sos(
     )
     if stored is None:
         raise Stale(f"{about} was opened by another writer since we looked")
-    clock = emergency(stored.alert, tx.now, test=test)
-    alerts.set_facts(tx.conn, stored.id, emergency_look_at=clock.look_at)
     return stored
 
 

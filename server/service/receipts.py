@@ -132,7 +132,7 @@ def _tried_again(tx: Tx, row: RowMapping, error: str | None) -> bool:
     if tried_for >= patience:
         return False
     outbox.again(tx.conn, row, tx.now + tx.real(AGAIN_AFTER))
-    tx.wake("outbox")
+    tx.queued(row["lane"])
     return True
 
 

@@ -54,7 +54,7 @@ def ring(tx: Tx, house: House) -> int:
             created_at=tx.now,
         )  # fmt: skip
     journal.note(tx, "round_rung", round=current.name, residents=len(waiting))
-    tx.wake("outbox")
+    tx.queued(effects.ROUND_LANE)
     return 1
 
 

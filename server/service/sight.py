@@ -249,7 +249,7 @@ def _tell_duty(
             phone=person.phone, body=body, due_at=tx.now, created_at=tx.now,
         )  # fmt: skip
     journal.note(tx, "blind_told", minutes=waited, part=part.value)
-    tx.wake("outbox")
+    tx.queued(effects.ROUND_LANE)
 
 
 def worth_a_look(

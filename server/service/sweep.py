@@ -150,7 +150,7 @@ def clock_set_back(tx: Tx, house: House, by: timedelta) -> None:
     seconds = int(by.total_seconds())
     raising.fault(tx, house, Fault.CLOCK_JUMPED, "server", detail=f"-{seconds} s")
     journal.note(tx, "clock_jumped", seconds=-seconds)
-    tx.wake("outbox")
+    tx.queued()
 
 
 def at_start(tx: Tx, house: House) -> None:

@@ -10,10 +10,10 @@ from typing import Any
 from sqlalchemy import (
     Connection,
     RowMapping,
+    String,
     bindparam,
     case,
     func,
-    literal,
     select,
     update,
 )
@@ -90,6 +90,35 @@ _NEXT_DUE = (
     .order_by(MESSAGE.c.due_at)
     .limit(1)
 )
+_DUE = (
+    select(MESSAGE)
+    .where(
+        MESSAGE.c.due_at <= bindparam("now"),
+        MESSAGE.c.lane.in_(bindparam("lanes", expanding=True)),
+    )
+    .order_by(MESSAGE.c.lane, MESSAGE.c.due_at, MESSAGE.c.id)
+    .limit(bindparam("most"))
+)
+_DUE_HELD = _DUE.with_for_update(skip_locked=True, key_share=True)
+_LEASE = (
+    update(MESSAGE)
+    .where(MESSAGE.c.id.in_(bindparam("ids", expanding=True)))
+    .values(
+        state=Delivery.SENDING.value,
+        due_at=bindparam("until"),
+        sender=bindparam("by"),
+        tries=MESSAGE.c.tries + 1,
+        tried_at=func.coalesce(MESSAGE.c.tried_at, bindparam("now", type_=t.Instant)),
+        provider=case(
+            (MESSAGE.c.state == Delivery.SENDING.value, MESSAGE.c.provider),
+            *(
+                (MESSAGE.c.channel == channel.value, bindparam(f"by_{channel.value}", type_=String))
+                for channel in Channel
+            ),
+            else_=None,
+        ),
+    )
+)
 _TOLD = select(
     MESSAGE.c.alert_id, MESSAGE.c.person_id, MESSAGE.c.state, MESSAGE.c.channel, MESSAGE.c.template
 ).where(
@@ -142,29 +171,13 @@ def lease(
     A message leased before and never recorded comes back with `state` "sending": its sender may
     have died between sending and recording, so it must be looked up before it is sent again.
     """
-    due = (
-        select(MESSAGE)
-        .where(MESSAGE.c.due_at <= now, MESSAGE.c.lane.in_(lanes))
-        .order_by(MESSAGE.c.lane, MESSAGE.c.due_at, MESSAGE.c.id)
-        .limit(limit)
-    )
     # Not as a subquery: PostgreSQL may run one more than once, and hold more than the limit.
-    before = conn.execute(held(conn, due, skip=True)).mappings().all()
+    due = _DUE if conn.dialect.name == "sqlite" else _DUE_HELD
+    before = conn.execute(due, {"now": now, "lanes": list(lanes), "most": limit}).mappings().all()
     if before:
-        conn.execute(
-            update(MESSAGE)
-            .where(MESSAGE.c.id.in_([m["id"] for m in before]))
-            .values(
-                state=Delivery.SENDING.value, due_at=until, sender=sender,
-                tries=MESSAGE.c.tries + 1,
-                tried_at=func.coalesce(MESSAGE.c.tried_at, literal(now, t.Instant)),
-                provider=case(
-                    (MESSAGE.c.state == Delivery.SENDING.value, MESSAGE.c.provider),
-                    *((MESSAGE.c.channel == c, name) for c, name in providers.items()),
-                    else_=None,
-                ),
-            )
-        )
+        by = {f"by_{channel.value}": providers.get(channel) for channel in Channel}
+        leased = {"ids": [m["id"] for m in before], "until": until, "by": sender, "now": now, **by}
+        conn.execute(_LEASE, leased)
     return sorted(before, key=lambda m: (m["lane"], m["id"]))
 
 

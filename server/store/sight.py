@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, select, update
 
 from server import tables as t
 from server.core.sight import Gateway
@@ -14,6 +14,8 @@ GATEWAY, INTERVAL = t.table(t.Gateway), t.table(t.BlindInterval)
 NOW = 1
 """The mark of the one interval that is not drained yet."""
 
+_GATEWAY = select(GATEWAY).where(GATEWAY.c.id == bindparam("gateway_id"))
+
 
 def gateways(conn: Connection) -> list[Gateway]:
     """Every gateway ever heard, as the rules see it."""
@@ -22,7 +24,7 @@ def gateways(conn: Connection) -> list[Gateway]:
 
 def gateway(conn: Connection, gateway_id: str) -> Gateway | None:
     """One gateway; None when it was never heard."""
-    row = conn.execute(select(GATEWAY).where(GATEWAY.c.id == gateway_id)).mappings().first()
+    row = conn.execute(_GATEWAY, {"gateway_id": gateway_id}).mappings().first()
     return _to_core(row) if row is not None else None
 
 
