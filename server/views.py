@@ -137,14 +137,9 @@ class Cards:
         self._messages: defaultdict[int, list[RowMapping]] = defaultdict(list)
         for message in outbox.for_alerts(conn, ids):
             self._messages[message["alert_id"]].append(message)
-        self._rosters: dict[tuple[int, int | None], Roster] = people.rosters(
-            conn,
-            {
-                (s.row["building_id"], s.row["resident_id"])
-                for s in stored
-                if s.row["building_id"] is not None
-            },
-            now,
+        climbing = [s for s in stored if s.alert.ladder is not None]
+        self._rosters = people.rosters(
+            conn, {(s.row["building_id"], s.row["resident_id"]) for s in climbing}, now
         )
         self.cards = [
             self._card(s)

@@ -43,6 +43,8 @@ class Subject:
     link: str = ""
     test: bool = False
     late: bool = False
+    terminal: str = ""
+    """The terminal's id, where nobody has been given it: there is no door to name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,8 @@ def language(lang: str) -> str:
 def place(subject: Subject, lang: str) -> str:
     """The address as a neighbour says it: building, floor, flat."""
     words = WORDS[language(lang)]
+    if subject.terminal:
+        return words["terminal"].format(id=subject.terminal)
     if subject.label is None:
         return words["building"].format(number=subject.building)
     return words["floor"].format(

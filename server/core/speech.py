@@ -75,6 +75,7 @@ PLACES: Mapping[str, tuple[str, str]] = {
     "zh": ("{number}栋", "{number}栋,{floor}楼,{label}"),
     "en": ("building {number}", "building {number}, floor {floor}, flat {label}"),
 }
+NOBODYS: Mapping[str, str] = {"zh": "无主终端,{id}", "en": "a terminal without a resident, {id}"}
 
 
 DOORS: Mapping[str, tuple[str, str, str]] = {
@@ -92,6 +93,8 @@ def _one_by_one(label: str) -> str:
 def place(subject: Subject, lang: str) -> str:
     """The address as it is read aloud."""
     building, door = PLACES[language(lang)]
+    if subject.terminal:
+        return NOBODYS[language(lang)].format(id=_one_by_one(subject.terminal))
     if subject.label is None:
         return building.format(number=subject.building)
     return door.format(

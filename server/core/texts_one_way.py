@@ -52,6 +52,7 @@ ZH: Mapping[Template, Wordings] = {
     Template.LAPSED: (
         "【巡楼】还没收到您到{place}的消息,已另叫人。请致电{phone}。代码{code}",
         "【巡楼】还没收到您到{place}的消息,已另叫人。代码{code}",
+        "【巡楼】没收到您到{place}的消息。代码{code}",
     ),
     Template.WHICH: (
         "这里收不到短信回复。您有{count}件未了结,请致电{phone}。",

@@ -29,10 +29,11 @@ DESK_WORDS = {Role.OPERATOR: "operator", Role.DUTY: "operator", Role.STREET: "st
 
 
 def roster_of(tx: Tx, row: Mapping[Any, Any]) -> Roster:
-    """Who stands behind each target for this alert's door, now."""
-    if row.get("building_id") is None:
+    """Who stands behind each target for this alert's door, now. Where there is no door, as of a
+    terminal that nobody was given, the desks; of a fault that has none, nobody."""
+    if row.get("building_id") is None and row.get("kind") == Kind.FAULT:
         return Roster()
-    key = (row["building_id"], row.get("resident_id"))
+    key = (row.get("building_id"), row.get("resident_id"))
     return people.rosters(tx.conn, [key], tx.now)[key]
 
 
@@ -63,6 +64,11 @@ def subject_of(tx: Tx, stored: alerts.Stored) -> Subject:
             waited_min=waited,
             test=row["test"],
             late=row["late"],
+        )
+    if row["building_id"] is None:
+        return Subject(
+            building=0, terminal=row["terminal_id"], code=row["code"], waited_min=waited,
+            test=row["test"], late=row["late"],
         )
     labels = tuple(dict.fromkeys(i.label for i in stored.alert.items if i.outcome is None))
     return Subject(
@@ -149,7 +155,6 @@ def tells_of(
     told = [effect for effect in effects if isinstance(effect, core.Tell)]
     if not told:
         return []
-    assert stored.row["building_id"] is not None, "nobody stands behind no door"
     subject = subject_of(tx, stored)
     return [(stored, effect, subject) for effect in told]
 
@@ -214,7 +219,8 @@ def _body(
 ) -> str:
     if channel is Channel.VOICE:
         return speech.call(effect.template, subject, effect.person.lang, city)
-    link = house.link() if house.ways.two_way else ""
+    # The page behind the link is about a door.
+    link = house.link() if house.ways.two_way and not subject.terminal else ""
     with_link = Subject(**{**_fields(subject), "link": link})
     return compose(effect.template, with_link, effect.person.lang, effect.about, house.ways)
 

@@ -192,8 +192,8 @@ def _alarm(tx: Tx, house: House, n: _New) -> None:
             test=s.test or bool(n.terminal.simulated),
             late=n.late,
         )
-    elif s.type is SignalType.SOS_CANCEL and n.terminal.resident_id is not None:
-        subject = f"sos:{n.terminal.resident_id}"
+    elif s.type is SignalType.SOS_CANCEL:
+        subject = raising.sos_subject(n.terminal.resident_id, s.t)
         for stored in alerts.open_by_subject(tx.conn, [subject]).values():
             decision = core.decide(
                 effects.situation(tx, stored), core.ResidentCancelled(), tx.now

@@ -37,6 +37,11 @@ def _open(
     return stored
 
 
+def sos_subject(resident_id: int | None, terminal_id: str) -> str:
+    """What a press is about: one open SOS a resident, or a terminal that nobody was given."""
+    return f"sos:{resident_id}" if resident_id is not None else f"sos:terminal:{terminal_id}"
+
+
 def sos(
     tx: Tx,
     house: House,
@@ -50,7 +55,7 @@ def sos(
     late: bool,
 ) -> alerts.Stored:
     """A press for help (or a fall): a new alert, or one more press on the resident's open one."""
-    about = f"sos:{resident_id}" if resident_id is not None else f"sos:terminal:{terminal_id}"
+    about = sos_subject(resident_id, terminal_id)
     open_now = alerts.open_by_subject(tx.conn, [about]).get(about)
     if open_now is not None and open_now.row["test"] and not test:
         _end_drill(tx, house, open_now)
@@ -59,7 +64,7 @@ def sos(
             effects.situation(tx, open_now), core.PressedAgain(fall), tx.now
         )
         return effects.commit(tx, house, open_now, decision, presses=decision.alert.presses)
-    community = effects.community(tx) if resident_id is not None else None
+    community = effects.community(tx)
     ladder = (
         house.ladder_at(Policy.SOS, tx.now, community.zone) if community is not None else None
     )

@@ -154,12 +154,13 @@ _BEHIND = (
 
 
 def rosters(
-    conn: Connection, wanted: Iterable[tuple[int, int | None]], at: datetime
-) -> dict[tuple[int, int | None], ladder.Roster]:
+    conn: Connection, wanted: Iterable[tuple[int | None, int | None]], at: datetime
+) -> dict[tuple[int | None, int | None], ladder.Roster]:
     """The roster for each (building id, resident id or None) as of `at`. A building of a rehearsal
-    has the rehearsal list and nobody else; every other building everybody but that list."""
+    has the rehearsal list and nobody else; every other building everybody but that list. Without a
+    building there are the desks alone."""
     wanted = set(wanted)
-    buildings = {b for b, _ in wanted}
+    buildings = {b for b, _ in wanted if b is not None}
     residents = {r for _, r in wanted if r is not None}
     rows = conn.execute(
         _BEHIND, {"buildings": list(buildings), "residents": list(residents)}

@@ -113,7 +113,7 @@ def terminals(conn: Connection, ids: Collection[str]) -> dict[str, Known]:
 
     Rehearsal and life never mix, whatever stands in the register: a simulated terminal outside a
     building of a rehearsal is unknown, and a real one inside has no resident there: its press is
-    shown to staff, as of any terminal that nobody was given.
+    the care centre's, as of any terminal that nobody was given.
     """
     if not ids:
         return {}

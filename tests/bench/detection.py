@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -27,8 +28,11 @@ import httpx
 from sqlalchemy import text
 
 from server import migrate
+from server.channels.twilio import TwilioSms
+from server.channels.twilio_account import Account, Credentials
 from server.clock import Clock
 from server.database import Database
+from server.outbox import URGENT_AT_ONCE
 from server.service import sweep
 from server.service.house import House
 from tests.bench.kit import Sink, emit, percentile
@@ -66,9 +70,10 @@ def seed(file: Path, residents: int, *, in_a_building: int, risk_class: str = "B
         f"{count % residents} INSERT INTO flat (id, building_id, stairwell, floor, label)"
         f" SELECT i, (i - 1) / {in_a_building} + 1, '1', 1, 'f' || i FROM n",
         f"{count % residents} INSERT INTO resident (id, flat_id, building_id, name, birth_date,"
-        " sex, living, risk_class, state, phone, access_notes, risks, next_due_at)"
+        " sex, living, risk_class, class_why, state, phone, access_notes, risks, sounds,"
+        " next_due_at)"
         f" SELECT i, i, (i - 1) / {in_a_building} + 1, 'R', '1940-01-01', '', 'alone',"
-        f" '{risk_class}', 'active', '', '', '', {tomorrow} FROM n",
+        f" '{risk_class}', '', 'active', '', '', '', '', {tomorrow} FROM n",
         f"{count % (2 * buildings + 1)} INSERT INTO person (id, name, phone, lang)"
         " SELECT i, 'P', '+86' || (10000000000 + i), 'zh' FROM n",
         f"{count % (2 * buildings)} INSERT INTO assignment (person_id, role, position, building_id,"
@@ -114,6 +119,8 @@ async def a_city(
             sms = {
                 "TWILIO_ACCOUNT_SID": keys.sms_account, "TWILIO_AUTH_TOKEN": keys.sms_token,
                 "TWILIO_FROM_NUMBER": "+8610000000001", "TWILIO_API_BASE_URL": url,
+                # What is measured is ours; a sender's rate is the provider's.
+                "XUNLOU_SMS_PER_S": "0",
             }  # fmt: skip
             place = Place(Path(folder), free_port(), free_port(), keys, sms=sms)
             file = Path(folder) / "xunlou.db"
@@ -155,12 +162,30 @@ async def overdue(residents: int) -> None:
         due = int((time.time() + SOON_S) * 1000)
         db.execute("UPDATE resident SET next_due_at = ?", (due,))
         before = sink.count
-        with contextlib.suppress(TimeoutError):
-            await sink.until(before + 2 * residents, WITHIN_S)
+        await sink.until(before + 2 * residents, WITHIN_S)
         took = [at for times in sink.arrived.values() for at in times]
         due_at = time.perf_counter() - (time.time() - due / 1000)
-        emit(bench="overdue_at_once_s", residents=residents, messages=sink.count - before,
-             first=min(took) - due_at, last=max(took) - due_at)  # fmt: skip
+        last = max(took) - due_at
+        assert sink.count - before == 2 * residents, "each steward is told once"
+        bare = await bare_messages(2 * residents)
+        emit(bench="overdue_at_once_s", residents=residents, messages=2 * residents,
+             first=min(took) - due_at, last=last, bare_s=bare, ratio=last / bare)  # fmt: skip
+
+
+async def bare_messages(count: int) -> float:
+    """Seconds in which as many messages reach the provider through the official client with 32 at a
+    time, when they come from nowhere and are recorded nowhere."""
+    sink = Sink()
+    async with sink.serving() as url:
+        account = Account(Credentials("AC" + "0" * 32, "t", "+8610000000001", url, url))
+        sms, began = TwilioSms(account), time.perf_counter()
+        with ThreadPoolExecutor(URGENT_AT_ONCE) as threads:
+            loop = asyncio.get_running_loop()
+            await asyncio.gather(
+                *(loop.run_in_executor(threads, sms.send, "+8610000000002", "bare", 0)
+                  for _ in range(count))
+            )  # fmt: skip
+        return max(at for times in sink.arrived.values() for at in times) - began
 
 
 async def city_round(residents: int) -> None:

@@ -60,7 +60,8 @@ class Sink:
             yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+        gone = (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError)
+        with contextlib.suppress(*gone):  # a client keeps its connection to the end
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode()
                 length = next(

@@ -5,7 +5,10 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 from town import GRANNY, HEAD, MARCH_14, SECOND, Hand, Town, a_town
+
+from server import tables as t
 
 SUBSTITUTE, KEY_HOLDER = "+8610012000101", "+8610011000200"
 DUTY = ("+8610000000101", "+8610000000102")
@@ -46,6 +49,30 @@ async def test_a_press_reaches_both_stewards_and_nobody_else(town: Town) -> None
     assert code in en
     assert "何桂芳" not in zh + en
     await town.no_more_sms()
+
+
+async def test_a_press_on_a_terminal_that_nobody_was_given(town: Town) -> None:
+    """There is no door and no steward, yet somebody has pressed: the care centre reads at once
+    which terminal it is, can take it by SMS, and the terminal hears that help is coming; no link, as the
+    page behind it is about a door; and its own cancel reaches who was told."""
+    terminal = t.table(t.Terminal)
+    nobodys = update(terminal).where(terminal.c.id == GRANNY).values(resident_id=None)
+    await town.sql(lambda c: c.execute(nobodys))
+    await town.press()
+    for number in DUTY:
+        text = await town.expect_sms(number, f"终端{GRANNY}", "求助", "回1")
+        assert "http" not in text
+    await town.no_more_sms()
+    alert = await town.sos()
+    assert (alert["address"], alert["building"]) == (GRANNY, None)
+    await town.reply(DUTY[0], "1")
+    assert "http" not in await town.expect_sms(DUTY[0], "已记您前往", f"终端{GRANNY}")
+    await town.expect_sms(DUTY[1], "已前往")
+    assert "help_coming" in said(await town.commands())
+    assert (await town.sos())["state"] == "accepted"
+    await town.press("sos_cancel")
+    for number in DUTY:
+        await town.expect_sms(number, "按了取消")
 
 
 async def test_silence_calls_the_next_by_the_minute(town: Town) -> None:

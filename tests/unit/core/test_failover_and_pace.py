@@ -159,6 +159,13 @@ def test_a_call_about_a_missed_round_names_the_doors(
     assert doors(["1"] * MOST_DOORS, "en").count("flat") == MOST_DOORS
 
 
+def test_a_terminal_that_nobody_was_given_is_called_by_its_id() -> None:
+    """There is no door to read aloud."""
+    subject = Subject(0, terminal="t-7", waited_min=2)
+    assert "无主终端,t - 7,求助2分钟" in call(Template.DUTY, subject, "zh")
+    assert "a terminal without a resident, t - 7" in call(Template.DUTY, subject, "en")
+
+
 def test_keys_and_machines() -> None:
     """1, 0 and 9 mean something; a machine or a fax is no person, an unknown voice may be one."""
     assert [key(d) for d in ("1", "0", "9", "5", "", "11")] == [

@@ -41,6 +41,9 @@ WAYS = (
     Ways(two_way=False, calls=False),
 )
 
+LONGEST_ID = 32
+"""Characters of a terminal's id, by the contract."""
+
 
 @pytest.mark.parametrize("ways", WAYS, ids=str)
 @pytest.mark.parametrize("lang", ["zh", "en"])
@@ -62,6 +65,13 @@ def test_every_message_about_every_sample_resident_is_one_segment(
                 text = compose(template, subject, lang, about.get(template, "欧阳慧玲"), ways)
                 assert segments(text) == 1, text
                 assert resident.name not in text
+    for template in [w for w in WRITTEN if w is not Template.CHECKED_IN]:  # of a door
+        nobodys = Subject(
+            0, code="123456", waited_min=125, test=True, late=True, terminal="x" * LONGEST_ID
+        )
+        about = {Template.CLOSED: Outcome.FALSE_ALARM.value}.get(template, "欧阳慧玲")
+        text = compose(template, nobodys, lang, about, ways)
+        assert segments(text) == 1, text
     for building in guangdan().buildings:
         labels = tuple(f.label for f in building.flats)
         whole_house = Subject(building.number, code="123456", labels=labels)
