@@ -223,15 +223,7 @@ def _on_step_due(s: Situation, now: datetime) -> Decision:
         return climb(s, now)
     assert alert.ladder is not None
     if alert.state is State.ACCEPTED:
-        # Nobody came to the door within the lease: the promise is void, the ladder climbs again.
-        reopened = replace(alert, state=State.OPEN, responders=(), lease_until=None)
-        decision = climb(replace(s, alert=reopened), now)
-        reminders = tuple(
-            Tell(p, Template.LAPSED, alert.step, _attempt(alert, r))
-            for r in alert.responders
-            if (p := _person(s, r.person_id)) is not None
-        )
-        return replace(decision, reason=Reason.LEASE_LAPSED, effects=reminders + decision.effects)
+        return _on_lapse(s, now)
     # On scene, and long silent: ask the care centre to look, the responder is at the door.
     later = now + timedelta(seconds=alert.ladder.on_scene_s)
     repeats = alert.repeats + 1
@@ -242,6 +234,37 @@ def _on_step_due(s: Situation, now: datetime) -> Decision:
         replace(alert, next_step_at=later, repeats=repeats),
         tuple(Tell(p, Template.DUTY, last, repeats) for p in duty),
     )
+
+
+def _on_lapse(s: Situation, now: datetime) -> Decision:
+    """Somebody did not come to the door within their lease: their promise is void, and the ladder
+    climbs again. Whoever said yes later keeps the time they were given."""
+    alert = s.alert
+    assert alert.ladder is not None
+    lease = timedelta(seconds=alert.ladder.lease_s)
+    kept = tuple(r for r in alert.responders if r.accepted_at + lease > now)
+    until = _lease_until(alert, kept)
+    state = State.ACCEPTED if kept else State.OPEN
+    left = replace(alert, state=state, responders=kept, lease_until=until)
+    decision = climb(replace(s, alert=left), now)
+    reminders = tuple(
+        Tell(p, Template.LAPSED, alert.step, _attempt(alert, r))
+        for r in alert.responders
+        if r not in kept and (p := _person(s, r.person_id)) is not None
+    )
+    effects: tuple[Effect, ...] = reminders + decision.effects
+    after = decision.alert
+    if kept:
+        effects += (HelpComing(kept[0]),)
+        after = replace(after, next_step_at=until)
+    return replace(decision, reason=Reason.LEASE_LAPSED, alert=after, effects=effects)
+
+
+def _lease_until(alert: Alert, responders: Sequence[Responder]) -> datetime | None:
+    """When the first promise of these ends; None without one, or on a ladder without leases."""
+    if not responders or alert.ladder is None:
+        return None
+    return min(r.accepted_at for r in responders) + timedelta(seconds=alert.ladder.lease_s)
 
 
 def _attempt(alert: Alert, responder: Responder) -> int:
@@ -266,8 +289,7 @@ def _on_accept(s: Situation, actor: Actor, now: datetime) -> Decision:
     ]
     if lead is not None:  # a second pair of hands is welcome; the first still leads
         return Decision(Reason.JOINED, alert, tuple(effects))
-    lease = timedelta(seconds=alert.ladder.lease_s) if alert.ladder else None
-    until = now + lease if lease else None
+    until = _lease_until(alert, (mine,))
     alert = replace(alert, state=State.ACCEPTED, lease_until=until, next_step_at=until)
     return Decision(Reason.ACCEPTED, alert, (*effects, HelpComing(mine)))
 
@@ -276,10 +298,14 @@ def _on_decline(s: Situation, actor: Actor, now: datetime) -> Decision:
     alert = s.alert
     rest = tuple(r for r in alert.responders if not r.is_(actor))
     if rest:
+        alert = replace(alert, responders=rest)
+        if alert.state is State.ON_SCENE:
+            return Decision(Reason.DECLINED, alert)
         # The resident is told of another only when the one they were told of can't come.
-        led = alert.responders[0].is_(actor) and alert.state is not State.ON_SCENE
-        news = (HelpComing(rest[0]),) if led else ()
-        return Decision(Reason.DECLINED, replace(alert, responders=rest), news)
+        news = (HelpComing(rest[0]),) if s.alert.responders[0].is_(actor) else ()
+        until = _lease_until(alert, rest)
+        alert = replace(alert, lease_until=until, next_step_at=until)
+        return Decision(Reason.DECLINED, alert, news)
     # Nobody else is going: a "can't" is worth more than the rest of the wait.
     freed = replace(alert, state=State.OPEN, responders=(), lease_until=None)
     rest_of_us = Situation(freed, s.roster.without(actor.person_id), s.told)

@@ -53,8 +53,8 @@ async def test_a_press_reaches_both_stewards_and_nobody_else(town: Town) -> None
 
 async def test_a_press_on_a_terminal_that_nobody_was_given(town: Town) -> None:
     """There is no door and no steward, yet somebody has pressed: the care centre reads at once
-    which terminal it is, can take it by SMS, and the terminal hears that help is coming; no link, as the
-    page behind it is about a door; and its own cancel reaches who was told."""
+    which terminal it is, can take it by SMS, and the terminal hears that help is coming; no link,
+    as the page behind it is about a door; and its own cancel reaches who was told."""
     terminal = t.table(t.Terminal)
     nobodys = update(terminal).where(terminal.c.id == GRANNY).values(resident_id=None)
     await town.sql(lambda c: c.execute(nobodys))

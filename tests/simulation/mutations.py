@@ -121,26 +121,9 @@ def call_who_is_away() -> AbstractContextManager[Any]:
     return mock.patch.object(people, "_person", person)
 
 
-def ring_who_is_well() -> AbstractContextManager[Any]:
-    """A resident who checked in while the call was waiting is rung all the same."""
-    return mock.patch.object(outbox, "unwanted", lambda *_args: None)  # noqa: PT008
-
-
-def forget_who_comes_home() -> AbstractContextManager[Any]:
-    """An absence that is over is never ended: the resident is watched by nobody."""
-    return mock.patch.object(people, "residents_back", lambda *_args: [])  # noqa: PT008
-
 
 def receipt_for_nothing() -> AbstractContextManager[Any]:
     """A terminal hears that its press is safe, and nothing was stored."""
     return mock.patch.object(
         signals, "insert_signals", lambda _conn, rows: {tuple(r[:3]) for r in rows}
     )
-
-
-ALL = (
-    record_before_send, ignore_the_lookup, lease_nothing, close_on_cancel, judge_blindly,
-    trust_an_acceptance_for_ever, sweep_late, reuse_codes, date_by_arrival,
-    every_flat_for_itself, ring_again_without_asking, call_who_is_away, ring_who_is_well,
-    forget_who_comes_home, receipt_for_nothing,
-)  # fmt: skip

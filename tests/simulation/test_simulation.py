@@ -32,6 +32,7 @@ CAUGHT: tuple[tuple[Callable[[], AbstractContextManager[Any]], int, str], ...] =
     (mutations.record_before_send, 1, "what is called sent has left"),
     (mutations.ignore_the_lookup, 1, "a second copy needs an excuse"),
     (mutations.lease_nothing, 1, "a second copy needs an excuse"),
+    (mutations.judge_blindly, 1, "nobody is judged before the outage is written off"),
     (mutations.trust_an_acceptance_for_ever, 1, "an open alert has a next step"),
     (mutations.sweep_late, 1, "no alert waits past its time"),
     (mutations.reuse_codes, 1, "a code rests 30 days"),

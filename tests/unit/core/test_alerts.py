@@ -65,6 +65,22 @@ NIGHTS = {
         (540, StepDue(), Reason.LEASE_LAPSED, State.OPEN,
          ["林桂芳", "苏佩琼", "麦少芬", "林桂芳", "何国强"]),
     ],
+    "the first does not arrive: others are called, and the second keeps the time they were given": [
+        (60, Accept(actor(LIN)), Reason.ACCEPTED, State.ACCEPTED, ["林桂芳", "何国强"]),
+        (500, Accept(actor(HE)), Reason.JOINED, State.ACCEPTED, ["何国强", "林桂芳"]),
+        (540, StepDue(), Reason.LEASE_LAPSED, State.ACCEPTED,
+         ["林桂芳", "苏佩琼", "麦少芬", "林桂芳", "何国强"]),
+        (979, StepDue(), Reason.NOT_DUE, State.ACCEPTED, []),
+        (980, StepDue(), Reason.LEASE_LAPSED, State.OPEN, ["何国强", "黎瑞芳"]),
+    ],
+    "the first can't after all: the second has their own time": [
+        (60, Accept(actor(LIN)), Reason.ACCEPTED, State.ACCEPTED, ["林桂芳", "何国强"]),
+        (500, Accept(actor(HE)), Reason.JOINED, State.ACCEPTED, ["何国强", "林桂芳"]),
+        (510, Decline(actor(LIN)), Reason.DECLINED, State.ACCEPTED, []),
+        (979, StepDue(), Reason.NOT_DUE, State.ACCEPTED, []),
+        (980, StepDue(), Reason.LEASE_LAPSED, State.OPEN,
+         ["何国强", "苏佩琼", "麦少芬", "林桂芳", "何国强"]),
+    ],
     "a second steward is welcome, and the first still leads": [
         (60, Accept(actor(LIN)), Reason.ACCEPTED, State.ACCEPTED, ["林桂芳", "何国强"]),
         (70, Accept(actor(HE)), Reason.JOINED, State.ACCEPTED, ["何国强", "林桂芳"]),

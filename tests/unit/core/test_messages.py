@@ -41,6 +41,17 @@ WAYS = (
     Ways(two_way=False, calls=False),
 )
 
+def test_a_terminal_that_nobody_was_given_is_named_by_its_id() -> None:
+    """There is no door to name, and no age to leave an empty clause."""
+    subject = Subject(0, code="1234", waited_min=2, terminal="t-7")
+    assert compose(Template.DUTY, subject, "zh") == (
+        "【巡楼】终端t-7求助2分钟,尚未了结!回1=接手。代码1234"
+    )
+    assert "SOS at unassigned terminal t-7, open for 2 min! Reply 1" in compose(
+        Template.DUTY, subject, "en"
+    )
+
+
 LONGEST_ID = 32
 """Characters of a terminal's id, by the contract."""
 
