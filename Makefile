@@ -10,7 +10,7 @@ ARGS ?=
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check docs lock clean simulate bench screenshots
+.PHONY: help setup demo test check docs lock clean simulate faults bench screenshots
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,6 +68,11 @@ lock: ## Write requirements.lock anew (needs uv)
 
 simulate: setup ## Live through many days that no run has seen before (ten minutes)
 	@SIM_LONG=1 $(BIN)/python -m pytest -q tests/simulation/test_simulation.py -k nobody_has_seen
+
+faults: setup ## Break two parts at a time, at moments that no run has had before (fifteen minutes)
+	@.ci/setup test
+	@FAULTS_LONG=1 FAULTS_SEED=$${FAULTS_SEED:-$$(date +%s)} TMPDIR=$$(.ci/scratch) \
+	  $(BIN)/python -m pytest -q $(BROKEN)
 
 bench: setup ## Measure; one JSON line each (docs/performance.md)
 	@$(BIN)/python -m tests.bench.sos

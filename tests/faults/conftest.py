@@ -25,7 +25,8 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Print the matrix as it was played."""
     if not _TABLE:
         return
-    heads = ("fault", "presses", "crashes", "extra_sms", "recovered_s", "within_s", "held")
+    heads = ("fault", "pressed", "stored", "receipted", "alarms", "told", "seen", "crashes",
+             "extra_sms", "recovered_s", "within_s", "held")  # fmt: skip
     terminalreporter.section("fault matrix")
     terminalreporter.line("| " + " | ".join(heads) + " |")
     terminalreporter.line("|" + "---|" * len(heads))
