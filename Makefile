@@ -27,8 +27,9 @@ demo: ## Run the whole chain on this machine, with a simulated community
 # The whole product with its clock running waits more than it works: two houses side by side. One
 # that is broken on purpose has the machine to itself. All other tests share the cores.
 PERSONS = tests/browser/test_persons.py
-WHOLE = tests/e2e $(PERSONS)
-BROKEN = tests/faults
+POSTGRES = tests/faults/test_postgresql.py
+WHOLE = tests/e2e $(PERSONS) $(POSTGRES)
+BROKEN = tests/faults --ignore $(POSTGRES)
 SHARED = tests/unit tests/docs tests/integration tests/simulation tests/browser --ignore $(PERSONS)
 # One more than there are cores: much of a test's time is waiting for sockets.
 WORKERS = $(shell expr $$(nproc) + 1)
@@ -72,7 +73,7 @@ simulate: setup ## Live through many days that no run has seen before (ten minut
 faults: setup ## Break two parts at a time, at moments that no run has had before (fifteen minutes)
 	@.ci/setup test
 	@FAULTS_LONG=1 FAULTS_SEED=$${FAULTS_SEED:-$$(date +%s)} TMPDIR=$$(.ci/scratch) \
-	  $(BIN)/python -m pytest -q $(BROKEN)
+	  $(BIN)/python -m pytest -q tests/faults
 
 bench: setup ## Measure; one JSON line each (docs/performance.md)
 	@$(BIN)/python -m tests.bench.sos

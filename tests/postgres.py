@@ -51,10 +51,13 @@ class Cluster:
         self._folder = Path(tempfile.mkdtemp(prefix="xl-pg-"))
         self._folder.chmod(0o755)
         self._process: subprocess.Popen[bytes] | None = None
+        self._postgres = Path()
+        self._options: dict[str, str] = {}
         self._data = self._folder / "data"
 
-    def start(self) -> None:
-        """Make the cluster and wait until it answers."""
+    def start(self, **options: str) -> None:
+        """Make the cluster and wait until it answers. `options`: beside or instead of OPTIONS."""
+        self._options = OPTIONS | options
         if self._account is not None:
             os.chown(self._folder, self._account.pw_uid, self._account.pw_gid)
         programs = self._programs()
@@ -62,10 +65,15 @@ class Cluster:
             programs / "initdb", "-D", self._data, "-U", USER, "-A", "trust", "-E", "UTF8",
             "--locale=C", "--no-sync", "--no-instructions",
         )  # fmt: skip
-        options = [word for k, v in OPTIONS.items() for word in ("-c", f"{k}={v}")]
-        log = (self._folder / "log").open("wb")
+        self._postgres = programs / "postgres"
+        self.start_again()
+
+    def start_again(self) -> None:
+        """Run it on the data there are, and wait until it answers."""
+        options = [word for k, v in self._options.items() for word in ("-c", f"{k}={v}")]
+        log = (self._folder / "log").open("ab")
         self._process = subprocess.Popen(
-            [programs / "postgres", "-D", self._data, "-k", self._folder, *options],
+            [self._postgres, "-D", self._data, "-k", self._folder, *options],
             stdout=log, stderr=log, start_new_session=True, preexec_fn=_die_with_us,  # noqa: PLW1509
             cwd=self._folder, **self._as_whom(),
         )  # fmt: skip
@@ -80,6 +88,15 @@ class Cluster:
                     said = (self._folder / "log").read_text()
                     raise RuntimeError(f"PostgreSQL did not start:\n{said}") from None
                 time.sleep(0.05)
+
+    def signal(self, number: signal.Signals) -> None:
+        """To all of its processes at once, as a power cut or a hung disk meets them."""
+        assert self._process is not None, "it has never been started"
+        for pid in (self._process.pid, *_children(self._process.pid)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+        if number == signal.SIGKILL:
+            self._process.wait(5)
 
     def _programs(self) -> Path:
         # Found, not imported: importing it already writes into the machine's runtime folder.
@@ -154,6 +171,16 @@ class Cluster:
 def _may_read(path: Path) -> bool:
     """Whether everybody may: rights of the folder and of all above it."""
     return all(p.stat().st_mode & 0o005 == 0o005 for p in (path, path / "bin", *path.parents))
+
+
+def _children(parent: int) -> list[int]:
+    """Each of PostgreSQL's is the leader of a session of its own, so no group has them all."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            if int(stat.read_text().rsplit(")", 1)[1].split()[1]) == parent:
+                found.append(int(stat.parent.name))
+    return found
 
 
 def _die_with_us() -> None:

@@ -75,7 +75,7 @@ def test_make_test_leaves_no_folder_of_tests_out() -> None:
     lists = dict(re.findall(r"^([A-Z]+) = (.+)$", makefile, re.MULTILINE))
     recipe = makefile.split("\ntest: ")[1].split("\n\n")[0]
     runs = [
-        lists[name].replace("$(PERSONS)", lists["PERSONS"])
+        re.sub(r"\$\(([A-Z]+)\)", lambda m: lists[m[1]], lists[name])
         for name in re.findall(r"\$\(([A-Z]+)\) \|\|", recipe)
     ]
     assert len(runs) == 3, "each list of tests is run"
