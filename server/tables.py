@@ -442,6 +442,8 @@ class Alert(SQLModel, table=True):
     version: int = 0
     emergency_look_at: datetime | None = _at()
     emergency_since: datetime | None = _at()
+    pressed_at: datetime | None = _at()
+    """None: when it opened, as of every alert from before there was this column."""
 
 
 class AlertItem(SQLModel, table=True):

@@ -96,6 +96,9 @@ class Alert:
     resolved_at: datetime | None = None
     resolved_by: str | None = None
     fall: bool = False
+    pressed_at: datetime | None = None
+    """When the key went down, as far as we know; earlier than `opened_at` where the press had to
+    wait for a line. None: when it opened."""
 
     @property
     def exhausted(self) -> bool:

@@ -35,13 +35,15 @@ class Emergency:
 
 def emergency(alert: Alert, now: datetime, *, test: bool = False) -> Emergency:
     """When 120 is to be called for this alert: nobody at the door 15 minutes after the press, or
-    nobody on the way after 8. A test press and whatever is no SOS never ask for it."""
+    nobody on the way after 8; what a press waited for a line counts. A test press and whatever is
+    no SOS never ask for it."""
     if alert.kind is not Kind.SOS or test or alert.state is State.RESOLVED:
         return Emergency(None, None)
+    pressed_at = alert.pressed_at or alert.opened_at
     if alert.state is State.ON_SCENE:
-        return Emergency(None, max(now, alert.opened_at + AT_THE_DOOR) + LOOK_AGAIN)
+        return Emergency(None, max(now, pressed_at + AT_THE_DOOR) + LOOK_AGAIN)
     wait = AT_THE_DOOR if alert.responders else ANSWERED
-    begins_at = alert.opened_at + wait
+    begins_at = pressed_at + wait
     return Emergency(begins_at, begins_at if now < begins_at else now + LOOK_AGAIN)
 
 

@@ -191,6 +191,7 @@ def _alarm(tx: Tx, house: House, n: _New) -> None:
             # Of a rehearsal: told as a test (to its list), no sound, no call to 120.
             test=s.test or bool(n.terminal.simulated),
             late=n.late,
+            pressed_at=n.seen_at,
         )
     elif s.type is SignalType.SOS_CANCEL:
         subject = raising.sos_subject(n.terminal.resident_id, s.t)

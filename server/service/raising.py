@@ -25,7 +25,9 @@ def _open(
         decision = core.open_alert(alert, effects.roster_of(tx, facts), tx.now)
     first = decision.alert if decision else alert
     if alert.kind is Kind.SOS:
-        facts["emergency_look_at"] = emergency(first, tx.now, test=facts["test"]).look_at
+        clock = emergency(first, tx.now, test=facts["test"])
+        # A press that waited long for a line asks for 120 at once.
+        facts["emergency_look_at"] = tx.now if clock.prompts(tx.now) else clock.look_at
     stored = alerts.create(tx.conn, first, tx.now, **facts)
     if stored is None:
         return None
@@ -53,6 +55,7 @@ def sos(
     fall: bool,
     test: bool,
     late: bool,
+    pressed_at: datetime,
 ) -> alerts.Stored:
     """A press for help (or a fall): a new alert, or one more press on the resident's open one."""
     about = sos_subject(resident_id, terminal_id)
@@ -71,7 +74,9 @@ def sos(
     stored = _open(
         tx,
         house,
-        core.Alert(kind=Kind.SOS, ladder=ladder, opened_at=tx.now, fall=fall),
+        core.Alert(
+            kind=Kind.SOS, ladder=ladder, opened_at=tx.now, fall=fall, pressed_at=pressed_at
+        ),
         {"boot": identity[0], "seq": identity[1], "terminal": terminal_id, "late": late or None},
         subject=about,
         resident_id=resident_id,

@@ -100,6 +100,7 @@ def _to_core(row: RowMapping, items: Sequence[RowMapping]) -> core.Alert:
         resolved_at=row["resolved_at"],
         resolved_by=row["resolved_by"],
         fall=row["fall"],
+        pressed_at=row["pressed_at"],
     )  # fmt: skip
 
 
@@ -122,6 +123,7 @@ def _columns(alert: core.Alert) -> dict[str, Any]:
         "resolved_at": alert.resolved_at,
         "resolved_by": alert.resolved_by,
         "fall": alert.fall,
+        "pressed_at": alert.pressed_at,
     }
 
 

@@ -142,6 +142,22 @@ async def test_eight_minutes_without_a_yes_and_the_desk_is_to_call_120(town: Tow
     assert (await town.sos())["emergency"] is None
 
 
+async def test_what_a_press_waited_for_a_line_counts(town: Town) -> None:
+    """Pressed twelve minutes before it reached us: the desk is asked for 120 at once, counted from
+    the press; with somebody on the way, three minutes later."""
+    pressed_ms = int((town.hand.at_s - 12 * 60) * 1000)
+    await town.press(buffered=True, ts=pressed_ms, ts_ok=True)
+    await town.ring()
+    emergency = (await town.sos())["emergency"]
+    assert (emergency["prompt"], emergency["since_ms"]) == (True, pressed_ms + 8 * 60_000)
+    prompted = [e for e in await town.journal() if e["kind"] == "emergency_prompted"]
+    assert len(prompted) == 1
+    await town.reply(HEAD, "1")
+    assert (await town.sos())["emergency"]["prompt"] is False
+    await town.move(3 * 60)
+    assert (await town.sos())["emergency"]["prompt"] is True
+
+
 async def test_somebody_on_the_way_has_until_the_fifteenth_minute(town: Town) -> None:
     """One says in the eighth minute that they go, and is not at the door 15 minutes after the
     press: 120, though their own eight minutes are not over."""

@@ -1,5 +1,7 @@
 """The clock of 15 minutes: when the desk calls 120, and the address it reads out."""
 
+from dataclasses import replace
+
 import pytest
 
 from server.core.alerts import Accept, Arrive, Decline, Event, Resolve, StepDue
@@ -42,6 +44,23 @@ def test_when_the_desk_is_to_call_120(
         story.after(second, event)
     for second, prompt in looks:
         assert emergency(story.alert, later(second)).prompts(later(second)) is prompt, second
+
+
+def test_what_a_press_waited_for_a_line_counts() -> None:
+    """Pressed ten minutes before it reached us: with nobody on the way the desk calls 120 at once;
+    with somebody, five minutes later; and it is looked at from the press on as well."""
+    story = Story()
+    pressed = later(-10 * MIN)
+    late = replace(story.alert, pressed_at=pressed)
+    assert emergency(late, later(0)).begins_at == later(-2 * MIN)
+    story.after(1, Accept(actor(LIN)))
+    going = replace(story.alert, pressed_at=pressed)
+    assert [emergency(going, later(s)).prompts(later(s)) for s in (5 * MIN - 1, 5 * MIN)] == [
+        False, True,
+    ]  # fmt: skip
+    story.after(2, Arrive(actor(LIN)))
+    there = replace(story.alert, pressed_at=pressed)
+    assert emergency(there, later(2)).look_at == later(6 * MIN)
 
 
 def test_it_is_looked_at_when_it_can_change() -> None:
