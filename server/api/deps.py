@@ -22,7 +22,7 @@ from server.core.numbers import number_in
 from server.runtime import Runtime
 from server.service import accounts, shared
 from server.service.house import digest_of
-from server.service.refusals import Refused
+from server.service.refusals import Beyond
 from server.store import accounts as store
 from server.store import scopes
 
@@ -222,7 +222,7 @@ async def whole_person(runtime: Runtime, scope: Scope, person_id: str) -> None:
         return  # outside of every scope already, or for the endpoint to refuse
     try:
         await runtime.database.read(lambda c: shared.demand_whole(c, scope, number))
-    except Refused as error:
+    except Beyond as error:
         raise HTTPException(403, str(error)) from error
 
 

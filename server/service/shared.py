@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from server.core.access import Scope
-from server.service.refusals import Refused
+from server.service.refusals import Beyond
 from server.store import people, scopes
 
 BEYOND: Final[Mapping[str, str]] = {
@@ -21,9 +21,9 @@ BEYOND: Final[Mapping[str, str]] = {
 
 def demand_whole(conn: Connection, scope: Scope, person_id: int) -> None:
     """All houses of this contact lie in the scope. Somebody of the care centre, and whoever stands
-    by no house (any more), is for accounts that leave none out. Raises Refused."""
+    by no house (any more), is for accounts that leave none out. Raises Beyond."""
     if scope.common or not people.has_person(conn, person_id):
         return  # who isn't there is for the use-case to say
     houses = scopes.houses_of(conn, "person_id", str(person_id)) or (None,)
     if not all(h is not None and scope.shows(h) for h in houses):
-        raise Refused(BEYOND["en"], zh=BEYOND["zh"])
+        raise Beyond(BEYOND["en"], zh=BEYOND["zh"])

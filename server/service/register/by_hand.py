@@ -14,7 +14,7 @@ from server.core.words import Role
 from server.database import Tx
 from server.service import addressing, assigning, classing, history, moving, shared, terminals
 from server.service.house import House
-from server.service.refusals import Refused, Unknown
+from server.service.refusals import Beyond, Refused, Unknown
 from server.service.register import picture as pictures
 from server.service.register.forms import Cells, Form, Misfit, Said, misfit, unchanged_since
 from server.service.register.planning import ADDED, CHANGED, Planner
@@ -310,7 +310,7 @@ def _of_building(tx: Tx, number: int, form: Form, said: Said, scope: Scope) -> N
         if person is not None and lang in ("zh", "en") and lang != person["lang"]:
             try:
                 shared.demand_whole(tx.conn, scope, person["id"])
-            except Refused as refused:
+            except Beyond as refused:
                 raise Misfit({f"lang:{key}": refused.words}) from refused
             people.set_person(tx.conn, person["id"], lang=lang)
             history.of_person(
