@@ -31,7 +31,7 @@ async def post(town: Town, path: str, **body: Any) -> httpx.Response:
 
 async def way_in(town: Town, resident_id: int) -> dict[str, Any]:
     """As staff see it."""
-    got = await town.api.get(f"{API}/residents/{resident_id}/access", params={"reason": "test"})
+    got = await town.api.post(f"{API}/residents/{resident_id}/access", json={"reason": "test"})
     found: dict[str, Any] = got.raise_for_status().json()
     return found
 

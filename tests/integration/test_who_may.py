@@ -64,7 +64,7 @@ TABLE: dict[str, str] = {
         + [f"POST {API}/visits/{{visit_id}}/{verb}" for verb in ("done", "drop")],
         "act"),
     **dict.fromkeys(
-        [f"GET {RESIDENT}/access", f"POST {RESIDENT}/export",
+        [f"POST {RESIDENT}/access", f"POST {RESIDENT}/export",
          f"POST {API}/people/{{person_id}}/export", "POST /alerts/{alert_id}/access",
          "POST /residents/{resident_id}/access"], "access"),
     **dict.fromkeys(
@@ -75,7 +75,7 @@ TABLE: dict[str, str] = {
          f"PUT {API}/people/{{person_id}}/shifts", f"PUT {API}/rounds/plan",
          f"PUT {API}/addresses", f"PUT {API}/addresses/{{building}}",
          f"POST {API}/terminals/{{terminal_id}}/assign", f"POST {API}/register/import",
-         f"GET {API}/register/export", "GET /register", "POST /register/import",
+         f"POST {API}/register/export", "GET /register", "POST /register/import",
          "POST /residents/{resident_id}/consent",
          "POST /residents/{resident_id}/withdraw", "POST /register/apply",
          "POST /register/rejected", "POST /register/export",
@@ -110,7 +110,7 @@ VALUES = {
     "purpose": "health", "request_id": "1", "visit_id": "1", "entry_id": "1",
     "account_id": "999", "token_id": "999", "token": "no-such-token-anywhere",
 }  # fmt: skip
-ASKED = {f"GET {RESIDENT}/access": "?reason=checking", f"GET {API}/ladder/explain": "?resident=1"}
+ASKED = {f"GET {API}/ladder/explain": "?resident=1"}
 
 
 def routes(town: Town) -> list[str]:
