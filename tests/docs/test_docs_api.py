@@ -1,6 +1,7 @@
 """docs/api.md and the server's own description agree."""
 
 import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from server import migrate
 from server.app import build, create_app
 from server.core.words import OUTCOMES_OF_PEOPLE
 from server.settings import Settings
+from xunlou.keys import Keys
 
 METHODS = "GET|POST|PUT|PATCH|DELETE"
 
@@ -67,6 +69,21 @@ def test_no_address_holds_what_a_person_wrote(openapi: Any) -> None:
         if s.get("type") == "string" and not {"enum", "const", "format"} & set(s)
     }  # fmt: skip
     assert {f for f in found if f[1] not in PLAIN} == set()
+
+
+def test_a_shell_takes_the_token_by_the_name_that_its_file_gives_it() -> None:
+    """`data/secrets.env` has other names than the demo's file: a block that reads one uses its."""
+    held = {"data/secrets.env": {f.name for f in fields(Keys)},
+            ".demo/demo.env": {"XUNLOU_API_TOKEN"}}  # fmt: skip
+    files = [*pages.ROOT.joinpath("docs").glob("*.md"), pages.ROOT / "README.md"]
+    seen = set()
+    for page in files:
+        for block in re.findall(r"```sh\n(.*?)```", page.read_text("utf-8"), re.DOTALL):
+            for file in re.findall(r"^\s*\. (\S+\.env);", block, re.MULTILINE):
+                used = set(re.findall(r"\$\{?(\w*token)", block, re.IGNORECASE))
+                assert used <= held[file], (page.name, file)
+                seen |= {file} if used else set()
+    assert seen == set(held)
 
 
 def test_the_fields_of_an_act_are_told(openapi: Any) -> None:
