@@ -100,7 +100,9 @@ def set_state(
     )  # fmt: skip
 
 
-def swap(tx: Tx, house: House, old: str, new: str, *, who: str, why: str) -> int:
+def swap(
+    tx: Tx, house: House, old: str, new: str, *, who: str, why: str, via: str = Via.API
+) -> int:
     """Another terminal takes the place of `old`, which is revoked; returns whose it is. Raises
     Unknown, or Refused where `old` is nobody's or `new` is somebody's."""
     row, fresh = people.terminal(tx.conn, old), people.terminal(tx.conn, new)
@@ -114,6 +116,6 @@ def swap(tx: Tx, house: House, old: str, new: str, *, who: str, why: str) -> int
         raise Refused(f"terminal {new} is resident {fresh['resident_id']}'s; take another",
                       zh=f"终端{new}已登记给别的住户。")  # fmt: skip
     resident_id = int(row["resident_id"])
-    set_state(tx, house, old, TerminalState.REVOKED, who=who, why=why)
-    moving.assign_terminal(tx, house, new, resident_id, who=who, why=why)
+    set_state(tx, house, old, TerminalState.REVOKED, who=who, why=why, via=via)
+    moving.assign_terminal(tx, house, new, resident_id, who=who, why=why, via=via)
     return resident_id

@@ -39,7 +39,8 @@ TABLE: dict[str, str] = {
            "GET /wall", "GET /alerts/{alert_id}",
            "GET /buildings", "GET /buildings/{number}", "GET /buildings/{number}/sheet",
            "GET /residents", "POST /residents", "GET /residents/{resident_id}",
-           "GET /residents/{resident_id}/card", "GET /terminals/labels",
+           "GET /residents/{resident_id}/card", "GET /terminals/labels", "GET /terminals",
+           "POST /terminals", "GET /terminals/{terminal_id}",
            "GET /handover", "GET /handover/{handover_id}", "GET /duty", "GET /duty/history",
            "GET /residents/{resident_id}/history", "GET /buildings/{number}/history"]
         + [f"GET {API}/{p}" for p in (
@@ -80,7 +81,8 @@ TABLE: dict[str, str] = {
          "POST /residents/{resident_id}/withdraw", "POST /register/apply",
          "POST /register/rejected", "POST /register/export",
          f"POST {API}/terminals/enrol", f"POST {API}/terminals/{{terminal_id}}/state",
-         f"POST {API}/terminals/{{terminal_id}}/swap",
+         f"POST {API}/terminals/{{terminal_id}}/swap", "POST /terminals/enrol",
+         "POST /terminals/{terminal_id}/{action}",
          f"POST {API}/terminals/{{terminal_id}}/key", f"POST {PERSON}",
          f"POST {API}/hours/entries/{{entry_id}}/counter", "POST /hours/{person_id}/counter"]
         + [f"{m} {p}" for m in ("GET", "POST") for p in (
