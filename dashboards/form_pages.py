@@ -5,7 +5,6 @@ what somebody else changed meanwhile. Works without scripts.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -127,17 +126,23 @@ def add(routes: APIRouter, reader: Reader, one: Act) -> None:
 
 def add_button(
     routes: APIRouter, reader: Reader, path: str, named: str, act: str,
-    after: Callable[[int], str],
+    after: Callable[[int], str], form: Act,
 ) -> None:  # fmt: skip
-    """POST of a form that is a button alone."""
+    """POST of a form that is a button alone. A refusal is said on the page of `form`."""
 
     @routes.post(path)
     async def press(request: Request) -> Response:
         refuse_foreign(request)
         user = await enter(reader, request, "act")
         number = number_of(str(request.path_params[named]))
-        with suppress(FormRefused):  # whoever is back already is back
-            await reader.form_act(user, act, number, await read(request))
+        fields = await read(request)
+        try:
+            await reader.form_act(user, act, number, fields)
+        except FormRefused as refused:
+            facts = await reader.form_facts(form.kind, number)
+            if facts is None:
+                raise HTTPException(404) from refused
+            return form_page(request, user, form, facts, None, refused)
         return RedirectResponse(after(number), 303)
 
 
@@ -150,7 +155,7 @@ def form_page(
     errors = {k: w[lang] for k, w in refused.fields.items()} if refused else {}
     known = {f.name for s in built.sections for f in s.fields} | {"reason"}
     shown = {
-        "p": built,
+        "p": built, "action": one.path.format(**request.path_params),
         "may": one.right in user.rights,
         "values": {
             f.name: (typed.get(f.name, ()) if f.kind in ("check", "checks")

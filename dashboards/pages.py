@@ -31,6 +31,7 @@ from dashboards import (
     residents,
     residents_by_hand,
     steward,
+    terminals_page,
     visits_page,
 )
 from dashboards.cookies import (
@@ -193,7 +194,8 @@ def mount(app: FastAPI, reader: Reader, wall_times_ms: dict[str, int] | None = N
     app.include_router(elsewhere.router(reader))
     for register in (buildings, residents, kiosk, labels, register_files, reports, accounts):
         app.include_router(register.router(reader))
-    for service in (requests_page, visits_page, greetings_page, hours_page):
+    # Behind the labels, whose address is no terminal.
+    for service in (requests_page, visits_page, greetings_page, hours_page, terminals_page):
         app.include_router(service.router(reader))
     app.mount("/static", _Files(directory=STATIC), name="static")
     errors.add_handlers(app)

@@ -143,8 +143,9 @@ def router(reader: Reader) -> APIRouter:
 
     add(routes, reader,
         Act(path, "register", "person", "person.change", _person, page_of, of, look="act"))
-    add(routes, reader, Act(f"{path}/away", "act", "person", "person.away", _away, page_of, of))
-    add_button(routes, reader, f"{path}/back", of, "person.back", page_of)
+    away = Act(f"{path}/away", "act", "person", "person.away", _away, page_of, of)
+    add(routes, reader, away)
+    add_button(routes, reader, f"{path}/back", of, "person.back", page_of, away)
     for name, build in (
         ("add", _office_add), ("remove", _office_remove), ("community", _community)
     ):

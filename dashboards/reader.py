@@ -14,6 +14,7 @@ from dashboards.account_reader import AccountReader
 from dashboards.forms_reader import FormReader
 from dashboards.help_reader import HelpReader
 from dashboards.register_reader import RegisterReader
+from dashboards.terminals_reader import TerminalsReader
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,9 @@ class ActionRefused(Exception):
         return self._words if isinstance(self._words, str) else self._words[lang]
 
 
-class Reader(RegisterReader, AccountReader, FormReader, HelpReader, Protocol):
+class Reader(
+    RegisterReader, AccountReader, FormReader, HelpReader, TerminalsReader, Protocol
+):
     """The server's read side, as the pages see it."""
 
     async def snapshot(self, user: User | None) -> Mapping[str, Any]:

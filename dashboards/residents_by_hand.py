@@ -164,7 +164,7 @@ def router(reader: Reader) -> APIRouter:
     add(routes, reader,
         Act(f"{path}/end", "register", "resident", "resident.end", _end,
             lambda n: f"/residents/{n}/history", of))
-    add(routes, reader,
-        Act(f"{path}/away", "act", "resident", "resident.away", _away, _page_of, of))
-    add_button(routes, reader, f"{path}/back", of, "resident.back", _page_of)
+    away = Act(f"{path}/away", "act", "resident", "resident.away", _away, _page_of, of)
+    add(routes, reader, away)
+    add_button(routes, reader, f"{path}/back", of, "resident.back", _page_of, away)
     return routes  # fmt: skip

@@ -16,7 +16,7 @@ from server.core.cells import Why
 from server.core.numbers import number_in
 from server.database import Tx
 from server.runtime import Runtime
-from server.service import absences, addressing, assigning, moving, shifts
+from server.service import absences, addressing, assigning, moving, shared, shifts
 from server.service.refusals import Refused, Unknown
 from server.service.register import by_hand, contacts, naming
 from server.service.register.forms import Form, Misfit, Said, Stale, misfit, unchanged_since
@@ -176,17 +176,18 @@ class ServerForms:
         return number
 
     def _building(
-        self, tx: Tx, verb: str, number: int, fields: Fields, said: Said, _scope: Scope
+        self, tx: Tx, verb: str, number: int, fields: Fields, said: Said, scope: Scope
     ) -> int:
         form = _form(fields, said)
         if verb == "add":
             return by_hand.add_building(tx, form)
-        by_hand.change_building(tx, number, form)
+        by_hand.change_building(tx, number, form, scope)
         return number
 
     def _person(
-        self, tx: Tx, verb: str, number: int, fields: Fields, said: Said, _scope: Scope
+        self, tx: Tx, verb: str, number: int, fields: Fields, said: Said, scope: Scope
     ) -> int:
+        shared.demand_whole(tx.conn, scope, number)
         match verb:
             case "change":
                 contacts.correct(

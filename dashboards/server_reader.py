@@ -13,8 +13,8 @@ from dashboards.reader import ActionRefused, Login, LoginError, User
 from dashboards.server_accounts import ServerAccounts
 from dashboards.server_elsewhere import ServerElsewhere
 from dashboards.server_forms import ServerForms
-from dashboards.server_help import ServerHelp
 from dashboards.server_register import ServerRegister
+from dashboards.server_terminals import ServerTerminals
 from server import handover_view
 from server.api.deps import COOKIE, named_in, outside, session_principal
 from server.core import alerts as core
@@ -50,7 +50,7 @@ def _event(action: str, actor: core.Actor, fields: Mapping[str, str]) -> core.Ev
 
 
 class ServerReader(
-    ServerRegister, ServerAccounts, ServerForms, ServerElsewhere, ServerHelp
+    ServerRegister, ServerAccounts, ServerForms, ServerElsewhere, ServerTerminals
 ):
     """Implements dashboards.reader.Reader."""
 

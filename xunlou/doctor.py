@@ -1,9 +1,9 @@
 """`xunlou doctor`: looks at everything the edition needs and says what to do about each."""
 
-import asyncio
+import re
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -22,31 +22,104 @@ from server.database import Database
 from server.settings import Settings
 from server.store import people
 from xunlou import broker_tls
-from xunlou.broker import find_mosquitto, login_works
+from xunlou.broker import find_mosquitto
+from xunlou.broker_asked import WITHIN_S, Door, Said, ask
+from xunlou.broker_files import GATEWAY_USER
 from xunlou.checkup import Finding, of_house
+from xunlou.keys import Keys
 from xunlou.notes_keys import counted, settings_at
 
 BUILT = 1_790_000_000
 """Epoch seconds of autumn 2026: a clock that shows less has never been set."""
 
 
-def check_broker() -> Finding:
-    """Mosquitto installed, and the configured broker lets the gateway in."""
+WRONG: Mapping[Said, tuple[str, str]] = {
+    Said.NO_NAME: ("no machine of this name is known here",
+                   "check the name (XUNLOU_MQTT_HOST), and this machine's name server"),
+    Said.REFUSED: ("nothing listens there", "start the broker (`xunlou up` starts its own; see "
+                   "log/mosquitto.log), or check the port"),
+    Said.UNREACHABLE: ("there is no way to it", "check network, address and firewall"),
+    Said.SILENT: (f"no answer within {WITHIN_S:.0f} s", "is the broker hung, its machine off or "
+                  "behind a firewall? restart it; see its log"),
+    Said.SPEAKS_TLS: ("this door speaks TLS, and the gateway comes in by a plain one",
+                      "give XUNLOU_MQTT_PORT the broker's door for the gateway (1883)"),
+    Said.NO_TLS: ("no TLS is spoken there", "another program has the port: see `ss -ltnp`"),
+    Said.NO_BROKER: ("something answers there that is no MQTT broker",
+                     "check host and port: another program may have them (`ss -ltnp`)"),
+    Said.CERTIFICATE: ("its TLS certificate is not to be trusted",
+                       "restart `xunlou up`, which makes what is missing and renews it; terminals "
+                       "trust ca.pem alone (docs/terminals.md)"),
+    Said.NOT_LET_IN: ("it does not let {user} in: wrong name or password",
+                      "check XUNLOU_MQTT_USERNAME and XUNLOU_MQTT_PASSWORD against the broker's "
+                      "accounts; with `xunlou up`, restart it: it writes them anew"),
+    Said.VERSION: ("it does not speak this version of MQTT",
+                   "set XUNLOU_MQTT_PROTOCOL=3.1.1, or take a newer broker"),
+    Said.BUSY: ("it is full or not ready", "see its log and its limit of connections"),
+    Said.NO: ("it refuses {user}", "see the broker's log"),
+}  # fmt: skip
+
+
+def _finding(what: str, door: Door) -> Finding:
+    answer = ask(door)
+    if answer.said is Said.WELCOME:
+        return Finding(what, True, f"{door.where} lets {door.user} in")
+    found, advice = WRONG[answer.said]
+    detail = f" ({answer.detail})" if answer.detail else ""
+    return Finding(what, False, f"{door.where}: {found.format(user=door.user)}{detail}", advice)
+
+
+def _listeners(data: Path) -> list[int]:
+    """The ports of the broker of `xunlou up`, its own door first, then that of the terminals.
+    Empty where none was ever started. Raises OSError."""
+    config = data / "broker" / "mosquitto.conf"
+    if not config.exists():
+        return []
+    return [int(port) for port in re.findall(r"(?m)^listener (\d+)\b", config.read_text("utf-8"))]
+
+
+def check_broker(data: Path | None = None) -> list[Finding]:
+    """The running broker lets the gateway in, with the gateway's own account; and with `data` its
+    door for terminals shows a certificate that they trust. Nothing is published, and the gateway
+    that is running keeps its session."""
+    if data is not None:
+        return _of_house(data)
+    try:
+        s = GatewaySettings()
+    except ValidationError:
+        return [_installed()]
+    password = s.mqtt_password.get_secret_value()
+    door = Door(s.mqtt_host, s.mqtt_port, s.mqtt_username, password, v5=s.mqtt_protocol == "5")
+    return [_finding("broker", door)]
+
+
+def _installed() -> Finding:
     program = find_mosquitto()
     if program is None:
         return Finding("broker", False, "Mosquitto is not installed",
                        "apt install mosquitto (the demo alone can do without)")
+    return Finding("broker", True, f"{program}; no gateway is configured here, so none was asked "
+                   "(with --data DIRECTORY that of `xunlou up` is)")
+
+
+def _of_house(data: Path) -> list[Finding]:
+    """The broker that `xunlou up` runs in this directory."""
+    installed, secret = _installed(), data / "secrets.env"
     try:
-        s = GatewaySettings()
-    except ValidationError:
-        return Finding("broker", True, f"{program}; no gateway is configured here "
-                       "(`xunlou up` and `xunlou demo` configure their own)")
-    where = f"{s.mqtt_host}:{s.mqtt_port}"
-    password = s.mqtt_password.get_secret_value()
-    if asyncio.run(login_works(s.mqtt_port, s.mqtt_username, password, host=s.mqtt_host)):
-        return Finding("broker", True, f"{where} lets {s.mqtt_username} in")
-    return Finding("broker", False, f"{where} does not let {s.mqtt_username} in",
-                   "start the broker; check XUNLOU_MQTT_HOST, _PORT, _USERNAME, _PASSWORD")
+        ports = _listeners(data) if secret.exists() else []
+        password = Keys.kept(secret).mqtt_gateway_password if ports else ""
+    except (OSError, KeyError) as error:
+        return [Finding("broker", False, f"{data}: {error}", "run as the account of `xunlou up`")]
+    if not installed.ok:
+        return [installed]
+    if not ports:
+        return [Finding("broker", False, "none was started here yet", "xunlou up --data …")]
+    found = [_finding("broker", Door("127.0.0.1", ports[0], GATEWAY_USER, password, v5=True))]
+    authority = data / "tls" / "ca.pem"
+    found += [
+        _finding("terminals", Door("127.0.0.1", port, GATEWAY_USER, password, authority, v5=True))
+        for port in ports[1:]
+    ]
+    return found
 
 
 def check_database(settings: Settings) -> Finding:
@@ -162,7 +235,7 @@ def run(data: Path | None = None) -> int:
     if data is not None:
         settings = settings_at(data, f"sqlite:///{data.resolve() / 'xunlou.db'}")
     findings = [
-        check_broker(),
+        *check_broker(data),
         check_database(settings),
         check_notes(settings),
         check_sms(settings),

@@ -18,9 +18,11 @@ from pydantic import SecretStr
 from sqlalchemy import Connection, RowMapping
 
 from server.core.access import EVERYWHERE, RIGHTS, AccountRole, Right, Scope
+from server.core.numbers import number_in
 from server.runtime import Runtime
-from server.service import accounts
+from server.service import accounts, shared
 from server.service.house import digest_of
+from server.service.refusals import Beyond
 from server.store import accounts as store
 from server.store import scopes
 
@@ -121,7 +123,8 @@ async def token_principal(runtime: Runtime, token: str) -> Principal | None:
 
 async def outside(runtime: Runtime, scope: Scope, named: Mapping[str, str]) -> bool:
     """Whether an address names something that lies in no house of this scope, or that can't be
-    looked up as it is written. What does not exist is for the endpoint to say."""
+    looked up as it is written. What does not exist is for the endpoint to say. A contact is within
+    when any house of theirs is; `whole_person` asks more of those who change one."""
     if scope.buildings is None:
         return False
 
@@ -204,9 +207,23 @@ def needs(
             raise HTTPException(403, "this is for accounts of the whole installation")
         if await outside(runtime, who.scope, named_in(request)):
             raise HTTPException(404, "there is no such thing among the houses of your account")
+        if request.method not in SAFE and "person_id" in request.path_params:
+            await whole_person(runtime, who.scope, str(request.path_params["person_id"]))
         return who
 
     return check
+
+
+async def whole_person(runtime: Runtime, scope: Scope, person_id: str) -> None:
+    """Whoever changes, exports or erases a contact answers for all of that contact's houses; one
+    of them is enough only to look. Raises 403, which says who can do it."""
+    number = number_in(person_id)
+    if number is None:
+        return  # outside of every scope already, or for the endpoint to refuse
+    try:
+        await runtime.database.read(lambda c: shared.demand_whole(c, scope, number))
+    except Beyond as error:
+        raise HTTPException(403, str(error)) from error
 
 
 def same_site(request: Request, runtime: Runtime) -> bool:

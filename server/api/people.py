@@ -98,6 +98,7 @@ async def assign(assignment: Assignment, runtime: RuntimeDep, staff: StaffDep) -
     fields = assignment.model_dump(exclude={"reason", "role"})
     await within(
         runtime, staff, building=assignment.building, resident_id=assignment.resident_id,
+        person_id=assignment.person_id,
         common=assignment.building is None and assignment.resident_id is None,
     )  # fmt: skip
 

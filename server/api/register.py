@@ -157,17 +157,19 @@ async def assign_terminal(
     return await changing.change(runtime, run)
 
 
-@router.get("/residents/{resident_id}/access")
-async def access(
-    resident_id: Id,
-    runtime: RuntimeDep,
-    staff: AccessDep,
-    reason: Annotated[str, Query(min_length=3, max_length=200)],
-) -> Json:
+class Look(BaseModel):
+    """Why somebody has to know the way in. In the body, because an address ends up in logs."""
+
+    model_config = ConfigDict(extra="forbid")
+    reason: Annotated[str, Field(min_length=3, max_length=200)]
+
+
+@router.post("/residents/{resident_id}/access")
+async def access(resident_id: Id, look: Look, runtime: RuntimeDep, staff: AccessDep) -> Json:
     """How to get in, and who holds a key. Needs a `reason`; every look is in the journal."""
     try:
         resident, holders = await runtime.database.write(
-            lambda tx: acting.look_at_access(tx, resident_id, who=staff.name, why=reason)
+            lambda tx: acting.look_at_access(tx, resident_id, who=staff.name, why=look.reason)
         )
     except acting.Unknown as error:
         raise HTTPException(404, str(error)) from error

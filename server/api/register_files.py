@@ -1,10 +1,16 @@
-"""The register as a file: taken in (compared first), and given out."""
+"""The register as a file: taken in (compared first), and given out.
+
+No reason stands in an address, which ends up in logs: it comes in the body, or where the body is
+the file, in a header.
+"""
 
 import asyncio
 import base64
 from typing import Annotated, Any, Literal
+from urllib.parse import unquote
 
-from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, HTTPException, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
 
 from server.api.answers import STAFF
 from server.api.changing import change
@@ -37,10 +43,18 @@ GIVEN: dict[int | str, dict[str, Any]] = {
     }}
 }  # fmt: skip
 Lang = Literal["zh", "en"]
+REASON = "X-Reason"
+"""The header that says why, where the body is the file. Headers hold ASCII alone."""
 WholeDep = Annotated[Principal, Depends(needs(Right.REGISTER, whole=True))]
 """A file may name any house: it is for those who answer for all of them."""
 WideDep = Annotated[Principal, Depends(needs(Right.REGISTER, wide=True))]
 """What is given out names the asker's houses alone, and the offices above them."""
+
+
+def said(header: str) -> str:
+    """The reason that a header carries, on one line."""
+    words = " ".join(unquote(header, errors="replace").split())
+    return "".join(c for c in words if c.isprintable())[:200]
 
 
 async def take(
@@ -90,16 +104,20 @@ async def import_file(
     runtime: RuntimeDep,
     staff: WholeDep,
     dry_run: Annotated[bool, Query(description="compare only, write nothing")] = True,
-    why: Annotated[str, Query(alias="reason", max_length=200)] = "",
+    why: Annotated[str, Header(alias=REASON, max_length=2000, description="why the register is "
+                               "changed: UTF-8, percent-encoded; up to 200 characters")] = "",
     lang: Lang = "zh",
     rejected: Annotated[bool, Query(description="with the rejected rows, base64 XLSX")] = False,
 ) -> Json:
     """Compare a file with the register, or (`dry_run=false`) take it. A bad row stops nothing;
     each is told with line, column and reason. Again is as good as once."""
+    if "reason" in request.query_params:
+        raise HTTPException(422, f"send the reason in the header {REASON} (percent-encoded): an "
+                                 "address ends up in logs")  # fmt: skip
     content = await request.body()
     try:
         file = await take(
-            runtime, content, dry_run=dry_run, who=staff.name, why=why, via="api"
+            runtime, content, dry_run=dry_run, who=staff.name, why=said(why), via="api"
         )
     except Unreadable as error:
         raise HTTPException(422, error.words[lang]) from error
@@ -131,20 +149,23 @@ async def give(
     return Response(body, media_type=kind, headers=headers)
 
 
-@router.get("/register/export", response_class=Response, responses=GIVEN)
-async def export_file(
-    runtime: RuntimeDep,
-    staff: WideDep,
-    form: Annotated[Literal["xlsx", "csv"], Query(alias="format")] = "xlsx",
-    sheet: Sheet = Sheet.RESIDENTS,
-    lang: Lang = "zh",
-    secrets: Annotated[bool, Query(description="access and health notes too; needs a reason")]
-    = False,
-    why: Annotated[str, Query(alias="reason", max_length=200)] = "",
-) -> Response:
+class Wanted(BaseModel):
+    """Which file. `secrets`: access and health notes too; needs a `reason`."""
+
+    model_config = ConfigDict(extra="forbid")
+    format: Literal["xlsx", "csv"] = "xlsx"
+    sheet: Sheet = Sheet.RESIDENTS
+    lang: Lang = "zh"
+    secrets: bool = False
+    reason: Annotated[str, Field(max_length=200)] = ""
+
+
+@router.post("/register/export", response_class=Response, responses=GIVEN)
+async def export_file(wanted: Wanted, runtime: RuntimeDep, staff: WideDep) -> Response:
     """The register of the account's houses, as an import reads it; in the journal."""
-    if secrets and Right.ACCESS not in staff.rights:
+    if wanted.secrets and Right.ACCESS not in staff.rights:
         raise HTTPException(403, "access and health notes need the right 'access'")
     return await give(
-        runtime, staff, form, sheet=sheet, lang=lang, secrets=secrets, why=why
+        runtime, staff, wanted.format, sheet=wanted.sheet, lang=wanted.lang,
+        secrets=wanted.secrets, why=wanted.reason,
     )

@@ -48,9 +48,11 @@ class NewState(BaseModel):
 async def set_state(
     terminal_id: InPath, wanted: NewState, runtime: RuntimeDep, staff: StaffDep
 ) -> Json:
-    """A terminal is lost, revoked, or back in service; it is nobody's then."""
+    """A terminal is lost, revoked, or back in service; it is nobody's then. One that is nobody's
+    already is not for the account of one building."""
 
     def run(tx: Tx) -> Json:
+        terminals.demand_scope(tx, staff.scope, terminal_id)
         terminals.set_state(
             tx, runtime.house, terminal_id, wanted.state, who=staff.name, why=wanted.reason
         )
@@ -92,9 +94,11 @@ class Why(BaseModel):
 async def change_key(
     terminal_id: InPath, wanted: Why, runtime: RuntimeDep, staff: StaffDep
 ) -> Json:
-    """Give the terminal another password for the broker, over the air."""
+    """Give the terminal another password for the broker, over the air. One that is nobody's is not
+    for the account of one building."""
 
     def run(tx: Tx) -> Json:
+        terminals.demand_scope(tx, staff.scope, terminal_id)
         version = device_keys.offer(
             tx, runtime.house, terminal_id, who=staff.name, why=wanted.reason
         )

@@ -10,5 +10,9 @@ class Refused(Exception):
         self.words = {"zh": zh, "en": en}
 
 
+class Beyond(Refused):
+    """The act is for an account of more houses; the words say whom to ask."""
+
+
 class Unknown(Exception):
     """There is no such alert, person or resident."""

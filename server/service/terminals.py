@@ -9,13 +9,14 @@ brings their stewards to the door.
 from collections.abc import Sequence
 
 from server import tables as t
+from server.core.access import Scope
 from server.core.device_key import NO_TERMINALS
 from server.core.words import Fault, TerminalState
 from server.database import Tx
 from server.service import history, moving, raising
 from server.service.history import Via
 from server.service.house import House
-from server.service.refusals import Refused, Unknown
+from server.service.refusals import Beyond, Refused, Unknown
 from server.store import alerts, journal, people
 from server.store import register as store
 
@@ -47,6 +48,20 @@ def enrol(tx: Tx, ids: Sequence[str], *, who: str, why: str) -> list[str]:
     if new:
         journal.note(tx, "terminals_enrolled", terminals=new, by=who, why=why)
     return new
+
+
+def demand_scope(tx: Tx, scope: Scope, terminal_id: str) -> None:
+    """A terminal that is nobody's lies in the office's stock, which is one for all houses: what
+    becomes of it is not for the account of one building, though it may give one to its residents.
+    One that somebody has is looked for in the scope before. Raises Beyond."""
+    row = people.terminal(tx.conn, terminal_id)
+    if row is None or row["resident_id"] is not None or scope.wide:
+        return
+    raise Beyond(
+        f"terminal {terminal_id} is nobody's, so it belongs to the stock of all houses: ask "
+        "somebody whose account is for the whole community",
+        zh=f"终端{terminal_id}没有登记给住户,属于全社区的库存:请让管辖全社区的账号来办。",
+    )
 
 
 def set_state(
@@ -85,7 +100,9 @@ def set_state(
     )  # fmt: skip
 
 
-def swap(tx: Tx, house: House, old: str, new: str, *, who: str, why: str) -> int:
+def swap(
+    tx: Tx, house: House, old: str, new: str, *, who: str, why: str, via: str = Via.API
+) -> int:
     """Another terminal takes the place of `old`, which is revoked; returns whose it is. Raises
     Unknown, or Refused where `old` is nobody's or `new` is somebody's."""
     row, fresh = people.terminal(tx.conn, old), people.terminal(tx.conn, new)
@@ -99,6 +116,6 @@ def swap(tx: Tx, house: House, old: str, new: str, *, who: str, why: str) -> int
         raise Refused(f"terminal {new} is resident {fresh['resident_id']}'s; take another",
                       zh=f"终端{new}已登记给别的住户。")  # fmt: skip
     resident_id = int(row["resident_id"])
-    set_state(tx, house, old, TerminalState.REVOKED, who=who, why=why)
-    moving.assign_terminal(tx, house, new, resident_id, who=who, why=why)
+    set_state(tx, house, old, TerminalState.REVOKED, who=who, why=why, via=via)
+    moving.assign_terminal(tx, house, new, resident_id, who=who, why=why, via=via)
     return resident_id

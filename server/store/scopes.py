@@ -116,8 +116,8 @@ def houses_of(conn: Connection, kind: str, thing: str) -> Houses | None:
     for "none of them" within the answer; the answer is None when there is no such thing, or no
     house can be said."""
     number = number_in(thing)
-    if number is None and kind not in ("terminal_id", "resident"):
-        return None
+    if number is None and (kind not in ("terminal_id", "resident") or "\x00" in thing):
+        return None  # no database of ours holds a NUL in a text, and PostgreSQL can't be asked
     of_resident = ASSIGNMENT.outerjoin(RESIDENT, RESIDENT.c.id == ASSIGNMENT.c.resident_id)
     own = select(
         ASSIGNMENT.c.building_id, RESIDENT.c.building_id.label("of_resident")

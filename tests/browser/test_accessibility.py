@@ -22,7 +22,8 @@ AXE = (Path(__file__).parent / "vendor" / "axe-core" / "axe.min.js").read_text("
 HANDOVERS = ("/handover", "/handover/1")
 STAFF = (
     "/alerts/5", "/alerts/7", "/alerts/8", "/account", "/nowhere", *HANDOVERS,
-    "/accounts", "/register", "/terminals/labels",
+    "/accounts", "/register", "/terminals/labels", "/terminals", "/terminals/gd-11-301",
+    "/terminals/gd-stock-1",
 )  # fmt: skip
 ABSENT = "/nowhere"
 NO_PAGE = {

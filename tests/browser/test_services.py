@@ -1,5 +1,6 @@
-"""Claims about the pages of requests, visits, greetings and hours in a real browser: legible for
-everybody, large enough for a finger, and without a script that they would need."""
+"""Claims about the pages of requests, visits, greetings, hours and terminals in a real
+browser: legible for everybody, large enough for a finger, and without a script that they would
+need."""
 
 import pytest
 from browser_house import house
@@ -14,7 +15,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 PAPER = "/greetings/sheet"
 SEEN = ("/requests", "/requests/5", "/requests/6", "/visits", "/greetings", "/hours", "/hours/101",
-        PAPER)  # fmt: skip
+        "/terminals", "/terminals/gd-11-301", "/terminals/gd-stock-1", PAPER)  # fmt: skip
 LOOKS = [("dark", "zh"), ("light", "en")]
 """Each theme and each language once: nothing here depends on both."""
 

@@ -1,6 +1,7 @@
 """docs/api.md and the server's own description agree."""
 
 import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from server import migrate
 from server.app import build, create_app
 from server.core.words import OUTCOMES_OF_PEOPLE
 from server.settings import Settings
+from xunlou.keys import Keys
 
 METHODS = "GET|POST|PUT|PATCH|DELETE"
 
@@ -49,6 +51,39 @@ def test_the_page_says_who_may_call(openapi: Any) -> None:
         schemes = {name for option in security for name in option}
         expected = {"staff": {"HTTPBearer", "APIKeyCookie"}, "gateways": {"HTTPBearer"}}
         assert schemes == expected.get(who, set()), f"{method} {path}"
+
+
+PLAIN = {"resident", "at"}
+"""Texts in an address that are no sentence: an id or terminal, an instant."""
+
+
+def test_no_address_holds_what_a_person_wrote(openapi: Any) -> None:
+    """An address ends up in logs: a reason, a name, a note comes in a body or a header, so that no
+    query takes any text but chosen words and days."""
+    found = {
+        (f"{method.upper()} {path}", p["name"])
+        for path, item in openapi["paths"].items() for method, o in item.items()
+        if not path.startswith("/webhooks/")
+        for p in o.get("parameters", ()) if p["in"] == "query"
+        for s in (p["schema"], *p["schema"].get("anyOf", ()))
+        if s.get("type") == "string" and not {"enum", "const", "format"} & set(s)
+    }  # fmt: skip
+    assert {f for f in found if f[1] not in PLAIN} == set()
+
+
+def test_a_shell_takes_the_token_by_the_name_that_its_file_gives_it() -> None:
+    """`data/secrets.env` has other names than the demo's file: a block that reads one uses its."""
+    held = {"data/secrets.env": {f.name for f in fields(Keys)},
+            ".demo/demo.env": {"XUNLOU_API_TOKEN"}}  # fmt: skip
+    files = [*pages.ROOT.joinpath("docs").glob("*.md"), pages.ROOT / "README.md"]
+    seen = set()
+    for page in files:
+        for block in re.findall(r"```sh\n(.*?)```", page.read_text("utf-8"), re.DOTALL):
+            for file in re.findall(r"^\s*\. (\S+\.env);", block, re.MULTILINE):
+                used = set(re.findall(r"\$\{?(\w*token)", block, re.IGNORECASE))
+                assert used <= held[file], (page.name, file)
+                seen |= {file} if used else set()
+    assert seen == set(held)
 
 
 def test_the_fields_of_an_act_are_told(openapi: Any) -> None:

@@ -17,6 +17,7 @@ from dashboards import (
     requests_page,
     residents,
     residents_by_hand,
+    terminals_page,
     visits_page,
 )
 from dashboards.reader import Reader
@@ -36,13 +37,13 @@ def test_every_page_of_the_register_is_listed() -> None:
     reader: Reader = None  # type: ignore[assignment]  # nothing is read before a request
     modules = (buildings, residents, kiosk, reports, buildings_by_hand, residents_by_hand,
                people_by_hand, history_page, requests_page, visits_page, greetings_page,
-               hours_page)  # fmt: skip
+               hours_page, terminals_page)  # fmt: skip
     routers = [module.router(reader) for module in modules]
     served = {
         route.path for router in routers for route in router.routes
         if isinstance(route, APIRoute) and "GET" in route.methods
     }  # fmt: skip
-    assert len(served) == 36
+    assert len(served) == 38
     listed = {re.sub(r"\{id\}", "{resident_id}", page) for page in _codes("# The pages")}
     assert served <= listed
 

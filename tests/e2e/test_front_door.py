@@ -118,7 +118,7 @@ def test_the_doctor_finds_a_watched_house_healthy(tmp_path: Path) -> None:
         assert run.stdout.count("ok  ") == 6
         wrong = once(tmp_path, "doctor", **{**wanted, "TWILIO_AUTH_TOKEN": "wrong",
                                             "XUNLOU_MQTT_PASSWORD": "wrong"})  # fmt: skip
-        assert "does not let gateway in" in wrong.stdout
+        assert "does not let gateway in: wrong name or password" in wrong.stdout
         assert "check TWILIO_ACCOUNT_SID" in wrong.stdout
         demo.stop()
 

@@ -31,7 +31,7 @@ async def post(town: Town, path: str, **body: Any) -> httpx.Response:
 
 async def way_in(town: Town, resident_id: int) -> dict[str, Any]:
     """As staff see it."""
-    got = await town.api.get(f"{API}/residents/{resident_id}/access", params={"reason": "test"})
+    got = await town.api.post(f"{API}/residents/{resident_id}/access", json={"reason": "test"})
     found: dict[str, Any] = got.raise_for_status().json()
     return found
 
@@ -239,6 +239,56 @@ async def test_a_steward_who_left_is_nowhere(town: Town) -> None:
                  for p in [s.person for s in b.stewards] + [b.substitute])  # fmt: skip
     assert others > 1 or name not in whole
     assert (await town.sos())["outcome"] == "helped"
+
+
+async def test_one_of_two_houses_is_not_enough_to_export_erase_or_silence_somebody(
+    town: Town,
+) -> None:
+    """A contact of buildings 11 and 12 is seen by the coordinator of 11, and exported, erased and
+    sent away only by whoever answers for both; the refusal says so. Nor is somebody brought into
+    one's own sight by their number. Whoever stands by no house any more is for those of all."""
+    her, there = await granny(town), next(iter((await town.residents(12)).values()))
+    body = {"role": "family", "name": "何大勇", "phone": "+8610011000783", "reason": "family"}
+    for resident in (her, there):
+        got = await post(town, "assignments", **body, resident_id=resident["id"])
+        assert got.status_code == 200, got.text
+    shared, foreign = got.json()["person_id"], got.json()["id"]
+    other = {**body, "name": "远亲", "phone": "+8610011000784", "resident_id": there["id"]}
+    beyond = (await post(town, "assignments", **other)).json()["person_id"]
+    near = {**body, "name": "何小妹", "phone": "+8610011000785", "resident_id": her["id"]}
+    sister = (await post(town, "assignments", **near)).json()["person_id"]
+    await make_account(town, "of-11", "coordinator", "building", "11")
+    await make_account(town, "mai", "coordinator", "community", town.community.name)
+    away = {"until": "2026-03-20T18:00:00+08:00", "reason": "travels"}
+    async with await login(town, "of-11") as one, await login(town, "mai") as mai:
+        listed = await one.get(f"{API}/assignments", params={"person_id": shared})
+        assert [a["person_id"] for a in listed.json()["assignments"]] == [shared]
+        refusals = []
+        for method, path, sent in (
+            ("POST", "export", {"reason": "asked"}), ("POST", "erase", {"reason": "asked"}),
+            ("POST", "absence", away), ("DELETE", "absence", None),
+        ):  # fmt: skip
+            where = f"{API}/people/{shared}/{path}"
+            got = await one.request(method, where, json=sent)
+            assert got.status_code == 403, (method, path, got.text)
+            refusals.append(got.json()["detail"])
+            assert (await one.request(method, f"{API}/people/{beyond}/{path}", json=sent)
+                    ).status_code == 404  # fmt: skip
+        assert all("whose account covers all of their houses" in words for words in refusals)
+        own = {"role": "family", "person_id": beyond, "resident_id": her["id"], "reason": "mine"}
+        assert (await one.post(f"{API}/assignments", json=own)).status_code == 404
+        for person, asker in ((sister, one), (shared, mai)):
+            for path, sent in (("export", {"reason": "asked"}), ("absence", away)):
+                got = await asker.post(f"{API}/people/{person}/{path}", json=sent)
+                assert got.status_code == 200, (person, path, got.text)
+        hers = (await town.api.get(f"{API}/assignments", params={"person_id": shared})).json()
+        for a in hers["assignments"]:
+            assert (await one.post(f"{API}/assignments/{a['id']}/remove", json={"reason": "gone"})
+                    ).status_code == (404 if a["id"] == foreign else 204)  # fmt: skip
+        await post(town, f"assignments/{foreign}/remove", reason="gone")
+        why = {"reason": "asked"}
+        assert (await one.post(f"{API}/people/{shared}/erase", json=why)).status_code == 403
+        assert (await mai.post(f"{API}/people/{shared}/erase", json=why)).status_code == 200
 
 
 @pytest.mark.sqlite_only("the command on the embedded edition's file")

@@ -13,7 +13,9 @@ from sqlalchemy import select
 from staff_kit import login, make_account
 from town import GRANNY, GZ, HEAD, SECOND, Town
 
+from dashboards.server_forms import OWN
 from server import tables as t
+from server.service.register import by_hand
 
 NEW = {
     "building": "11", "flat": "901", "name": "梁小满", "birth_date": "1938-05-06",
@@ -66,6 +68,13 @@ def hidden_input(page: httpx.Response, name: str) -> str:
     found = re.search(rf'name="{name}"[^>]*? value="([^"]*)"', page.text)
     assert found is not None, name
     return found[1]
+
+
+async def stands_by(town: Town, role: str, name: str, phone: str, resident_id: int) -> None:
+    """Somebody is registered beside a resident, by a program."""
+    body = {"role": role, "name": name, "phone": phone, "resident_id": resident_id,
+            "reason": "家属告知"}  # fmt: skip
+    (await town.api.post("/api/v1/assignments", json=body)).raise_for_status()
 
 
 async def history(town: Town, subject: str) -> list[Any]:
@@ -387,3 +396,128 @@ async def test_she_is_found_as_people_ask(town: Town, asked: str) -> None:
         async with await login(town, username) as browser:
             found = (await browser.post("/residents", data={"words": asked})).text
             assert (f'/residents/{number}"' in found) is seen, username
+
+
+def names_on(page: httpx.Response) -> set[str]:
+    """The names of a form's fields, as a browser would send them."""
+    form = page.text.partition('class="by-hand"')[2].partition("</form>")[0]
+    return set(re.findall(r'<(?:input|textarea|select)[^>]* name="([^"]+)"', form))
+
+
+async def test_a_form_changes_the_columns_that_it_shows_and_no_other(
+    town: Town, office: httpx.AsyncClient
+) -> None:
+    """What the server takes from each form is what stands on its page, and nothing of the rest of
+    the sheet: neither more, so that nothing is changed unseen, nor less."""
+    await stands_by(town, "family", "何大勇", "+8610011000781", await granny(town))
+    pages = {"resident.add": "/residents/new", "building.add": "/buildings/new",
+             "resident.change": f"/residents/{await granny(town)}/edit",
+             "building.change": "/buildings/11/edit"}  # fmt: skip
+    for act, path in pages.items():
+        there = {n for n in names_on(await office.get(path))
+                 if not n.startswith(("lang:", "place:"))}  # fmt: skip
+        shown = set(by_hand.SHOWN[act])
+        if act == "building.add":  # there is a community, so its place is not asked for
+            shown -= {"community", *by_hand.OF_FIRST}
+        assert there - set(OWN) == shown, act
+    spoken = {n.removeprefix("lang:") for n in names_on(await office.get("/buildings/11/edit"))
+              if n.startswith("lang:")}  # fmt: skip
+    assert spoken == by_hand.SPOKEN
+
+
+HOSTILE = {
+    "district": "白云区", "street": "别处街道", "community": "广氮", "building": "12", "id": "1",
+    "role": "duty", "stranger": "x", "substitute:9": "远方", "substitute_phone:9": "10011000991",
+}  # fmt: skip
+
+
+async def test_a_crafted_post_of_one_building_leaves_the_community_alone(
+    town: Town, office: httpx.AsyncClient
+) -> None:
+    """The coordinator of one building sends the other columns of the sheet along: what the
+    community is called and where it lies stays, no other house and nobody's language is touched."""
+    await make_account(town, "of-11", "coordinator", "building", "11")
+    community = select(t.table(t.Community))
+    before = await town.sql(lambda c: c.execute(community).mappings().one())
+    elsewhere = await town.sql(lambda c: c.execute(
+        select(t.table(t.Person)).where(t.table(t.Person).c.id.in_(
+            select(t.table(t.Assignment).c.person_id).where(t.table(t.Assignment).c.role == "duty")
+        )).limit(1)).mappings().one())  # fmt: skip
+    path = "/buildings/11/edit"
+    async with await login(town, "of-11") as browser:
+        browser.headers["accept"] = "text/html"
+        opened = await browser.get(path)
+        form = {name: hidden_input(opened, name)
+                for name in ("head", "head_phone", "second", "second_phone")}  # fmt: skip
+        form |= {**HOSTILE, "lang:head": "zh", "lang:second": "zh", "address": "", "address_en": "",
+                 "seen": hidden(opened), "reason": "换牌",
+                 "lang:stranger": "en", "stranger_phone": elsewhere["phone"],
+                 "lang:head:2": "en", "head_phone:2": elsewhere["phone"]}  # fmt: skip
+        answer = await browser.post(path, data=form)
+        assert answer.status_code == 303, words(answer)
+        number = await granny(town)
+        opened = await browser.get(f"/residents/{number}/edit")
+        more = {**HOSTILE, "flat": "302", "state": "ended"}
+        answer = await browser.post(f"/residents/{number}/edit", data=of_granny(opened, **more))
+        assert answer.status_code == 303, words(answer)
+    assert await town.sql(lambda c: c.execute(community).mappings().one()) == before
+    assert await granny(town) == number, "she lives where she lived"
+    again = select(t.table(t.Person)).where(t.table(t.Person).c.id == elsewhere["id"])
+    assert await town.sql(lambda c: c.execute(again).mappings().one()) == elsewhere
+    gone = "远方" not in words(await office.get("/buildings/11"))
+    assert gone, "a substitute that the form has no place for"
+
+
+@pytest.mark.sqlite_only("the columns of a form are chosen before anything is written")
+async def test_a_new_building_renames_no_community(town: Town, office: httpx.AsyncClient) -> None:
+    """The first building of an empty register names its community; a later one does not."""
+    community = select(t.table(t.Community))
+    before = await town.sql(lambda c: c.execute(community).mappings().one())
+    form = {**STEWARDS, "building": "77", "address": "", "address_en": "", "reason": "新楼",
+            "district": "白云区", "street": "别处街道"}  # fmt: skip
+    assert (await office.post("/buildings/new", data=form)).status_code == 303
+    assert await town.sql(lambda c: c.execute(community).mappings().one()) == before
+    other = form | {"building": "78", "community": "别处"}
+    assert (await office.post("/buildings/new", data=other)).status_code == 422
+
+
+async def test_who_looks_after_one_house_changes_nobody_of_two(
+    town: Town, office: httpx.AsyncClient
+) -> None:
+    """A key holder in buildings 11 and 12: the coordinator of 11 sees them, and is told, on the
+    same page, who can change them; nothing is written. Somebody of 11 alone is theirs to change."""
+    there = int(next(iter((await town.residents(12)).values()))["id"])
+    phone, number = "+8610011000782", await granny(town)
+    for resident_id in (number, there):
+        await stands_by(town, "key_holder", "何大勇", phone, resident_id)
+    await stands_by(town, "family", "何小妹", "+8610011000785", number)
+    shared, own = await town.person(phone), await town.person("+8610011000785")
+    await make_account(town, "of-11", "coordinator", "building", "11")
+    person = select(t.table(t.Person)).where(t.table(t.Person).c.id == shared)
+    before = await town.sql(lambda c: c.execute(person).mappings().one())
+    away = {"until": "2026-03-20T18:00", "reason": "回乡"}
+    async with await login(town, "of-11") as browser:
+        browser.headers["accept"] = "text/html"
+        opened = await browser.get(f"/people/{shared}")
+        assert opened.status_code == 200
+        form = {"name": "别人", "phone": phone, "lang": "en", "seen": hidden(opened),
+                "reason": "换号"}  # fmt: skip
+        for path, data in ((f"/people/{shared}", form), (f"/people/{shared}/away", away),
+                           (f"/people/{shared}/back", {})):  # fmt: skip
+            refused = await browser.post(path, data=data)
+            assert refused.status_code == 422, path
+            assert "请让管辖其全部楼栋的账号" in words(refused), path
+        assert 'action="/people/' in refused.text
+        assert f'action="/people/{shared}/away" class="by-hand"' in refused.text
+        house = await browser.get("/buildings/11/edit")
+        stewards = {name: hidden_input(house, name)
+                    for name in ("head", "head_phone", "second", "second_phone")}  # fmt: skip
+        stewards |= {"substitute": "何大勇", "substitute_phone": phone, "lang:substitute": "en",
+                     "address": "", "address_en": "", "seen": hidden(house),
+                     "reason": "添人"}  # fmt: skip
+        refused = await browser.post("/buildings/11/edit", data=stewards)
+        assert refused.status_code == 422
+        assert "请让管辖其全部楼栋的账号" in words(refused)
+        assert (await browser.post(f"/people/{own}/away", data=away)).status_code == 303
+    assert await town.sql(lambda c: c.execute(person).mappings().one()) == before
+    assert (await office.post(f"/people/{shared}/away", data=away)).status_code == 303

@@ -264,7 +264,7 @@ async def test_a_move_takes_the_terminal_and_leaves_the_old_keys_behind(town: To
     assert answer.json()["access_notes_emptied"] is True
     nowhere = {**move, "flat": "9999"}
     assert (await town.api.post(path, json=nowhere)).status_code == 404
-    look = await town.api.get(f"/api/v1/residents/{who}/access", params={"reason": "check"})
+    look = await town.api.post(f"/api/v1/residents/{who}/access", json={"reason": "check"})
     assert (look.json()["access_notes"], look.json()["key_holders"]) == ("", [])
     kinds = [e["kind"] for e in await town.journal()]
     assert {"resident_moved_out", "resident_moved_in"} <= set(kinds)

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import httpx
+from staff_kit import login, make_account
 from test_register_pages import staff
 from town import GRANNY, HEAD, MARCH_14, Town
 
@@ -61,6 +63,41 @@ async def test_a_lost_terminal_belongs_to_nobody_until_it_is_found(town: Town) -
     assert [(n["was"], n["now"], n["why"]) for n in noted] == [
         ("active", "lost", "tests"), ("lost", "active", "tests"),
     ]  # fmt: skip
+
+
+async def test_the_stock_is_not_for_the_account_of_one_building(town: Town) -> None:
+    """Its coordinator may give one from the stock to their residents, and lose or revoke those
+    that these have; what is nobody's stays as it is, and the refusal says whom to ask. An account
+    of the whole community may."""
+    await post(town, "enrol", ids=["gd-stock", "gd-spare"])
+    await make_account(town, "of-11", "coordinator", "building", "11")
+    await make_account(town, "mai", "coordinator", "community", town.community.name)
+    number = (await town.residents())["301"]["id"]
+
+    async def ask(who: httpx.AsyncClient, path: str, **body: Any) -> httpx.Response:
+        return await who.post(f"/api/v1/terminals/{path}", json={"reason": "tests", **body})
+
+    async def states() -> dict[str, str]:
+        listed = (await town.api.get("/api/v1/terminals")).json()["terminals"]
+        return {t["id"]: t["state"] for t in listed}
+
+    before = await states()
+    async with await login(town, "of-11") as one, await login(town, "mai") as mai:
+        for path, body in (("gd-stock/state", {"state": "revoked"}), ("gd-stock/key", {}),
+                           ("gd-stock/state", {"state": "lost"})):  # fmt: skip
+            refused = await ask(one, path, **body)
+            assert refused.status_code == 403, (path, refused.text)
+            assert "whole community" in refused.json()["detail"]
+        assert await states() == before
+        assert (await ask(one, f"{GRANNY}/swap", new="gd-spare")).status_code == 200
+        assert (await ask(one, "gd-spare/state", state="lost")).status_code == 200
+        assert (await ask(one, "gd-spare/state", state="active")).status_code == 403
+        assert (await ask(one, "gd-stock/assign", resident_id=number)).status_code == 200
+        assert (await ask(one, "gd-stock/assign", resident_id=None)).status_code == 200
+        assert (await ask(mai, "gd-stock/state", state="revoked")).status_code == 200
+        assert (await ask(mai, "gd-spare/state", state="active")).status_code == 200
+        # 409: the town's house makes no passwords, so the right was there.
+        assert (await ask(mai, "gd-spare/key")).status_code in (200, 409)
 
 
 async def test_whoever_gets_a_first_terminal_is_awaited_from_the_next_round_on(

@@ -66,7 +66,7 @@ async def test_who_moves_in_is_owed_a_visit(town: Town) -> None:
     assert (moved["resident_id"], moved["cause"], moved["building"]) == (her, "move_in", 12)
     table = "楼栋,门牌,姓名,出生日期,居住\n11,501,新住户,1950-01-01,独居\n"
     answer = await town.api.post(
-        "/api/v1/register/import?dry_run=false&reason=new&lang=zh", content=table.encode(),
+        "/api/v1/register/import?dry_run=false&lang=zh", content=table.encode(),
         headers={"Content-Type": "text/csv"},
     )  # fmt: skip
     assert answer.status_code == 200, answer.text

@@ -87,8 +87,8 @@ async def test_the_access_notes_are_not_in_the_detail(town: Town) -> None:
     """The way in needs a logged look; the alert's own body does not carry it."""
     await town.press()
     whole = str(await detail(town))
-    answer = await town.api.get(
-        f"/api/v1/residents/{(await town.sos())['resident_id']}/access", params={"reason": "test"}
+    answer = await town.api.post(
+        f"/api/v1/residents/{(await town.sos())['resident_id']}/access", json={"reason": "test"}
     )
     assert answer.json()["access_notes"] not in whole
     assert GRANNY in whole

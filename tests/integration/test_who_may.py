@@ -39,7 +39,8 @@ TABLE: dict[str, str] = {
            "GET /wall", "GET /alerts/{alert_id}",
            "GET /buildings", "GET /buildings/{number}", "GET /buildings/{number}/sheet",
            "GET /residents", "POST /residents", "GET /residents/{resident_id}",
-           "GET /residents/{resident_id}/card", "GET /terminals/labels",
+           "GET /residents/{resident_id}/card", "GET /terminals/labels", "GET /terminals",
+           "POST /terminals", "GET /terminals/{terminal_id}",
            "GET /handover", "GET /handover/{handover_id}", "GET /duty", "GET /duty/history",
            "GET /residents/{resident_id}/history", "GET /buildings/{number}/history"]
         + [f"GET {API}/{p}" for p in (
@@ -64,7 +65,7 @@ TABLE: dict[str, str] = {
         + [f"POST {API}/visits/{{visit_id}}/{verb}" for verb in ("done", "drop")],
         "act"),
     **dict.fromkeys(
-        [f"GET {RESIDENT}/access", f"POST {RESIDENT}/export",
+        [f"POST {RESIDENT}/access", f"POST {RESIDENT}/export",
          f"POST {API}/people/{{person_id}}/export", "POST /alerts/{alert_id}/access",
          "POST /residents/{resident_id}/access"], "access"),
     **dict.fromkeys(
@@ -75,12 +76,13 @@ TABLE: dict[str, str] = {
          f"PUT {API}/people/{{person_id}}/shifts", f"PUT {API}/rounds/plan",
          f"PUT {API}/addresses", f"PUT {API}/addresses/{{building}}",
          f"POST {API}/terminals/{{terminal_id}}/assign", f"POST {API}/register/import",
-         f"GET {API}/register/export", "GET /register", "POST /register/import",
+         f"POST {API}/register/export", "GET /register", "POST /register/import",
          "POST /residents/{resident_id}/consent",
          "POST /residents/{resident_id}/withdraw", "POST /register/apply",
          "POST /register/rejected", "POST /register/export",
          f"POST {API}/terminals/enrol", f"POST {API}/terminals/{{terminal_id}}/state",
-         f"POST {API}/terminals/{{terminal_id}}/swap",
+         f"POST {API}/terminals/{{terminal_id}}/swap", "POST /terminals/enrol",
+         "POST /terminals/{terminal_id}/{action}",
          f"POST {API}/terminals/{{terminal_id}}/key", f"POST {PERSON}",
          f"POST {API}/hours/entries/{{entry_id}}/counter", "POST /hours/{person_id}/counter"]
         + [f"{m} {p}" for m in ("GET", "POST") for p in (
@@ -110,7 +112,7 @@ VALUES = {
     "purpose": "health", "request_id": "1", "visit_id": "1", "entry_id": "1",
     "account_id": "999", "token_id": "999", "token": "no-such-token-anywhere",
 }  # fmt: skip
-ASKED = {f"GET {RESIDENT}/access": "?reason=checking", f"GET {API}/ladder/explain": "?resident=1"}
+ASKED = {f"GET {API}/ladder/explain": "?resident=1"}
 
 
 def routes(town: Town) -> list[str]:

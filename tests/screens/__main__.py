@@ -109,6 +109,20 @@ async def _a_rota(page: Page, town: Town) -> None:
     await page.goto(f"{town.url}/duty")
 
 
+async def _a_carton(page: Page, town: Town) -> None:
+    """Three new ones."""
+    await page.click("summary")
+    await page.fill("#ids", "gd-61-0001 gd-61-0002 gd-61-0003")
+    await page.fill("#why", "三月到货")
+    await page.click('form[action="/terminals/enrol"] button')
+    await page.goto(f"{town.url}/terminals")
+
+
+async def _opened(page: Page, town: Town) -> None:
+    """The form that gives it to somebody."""
+    await page.locator("summary").first.click()
+
+
 async def _kept(page: Page, town: Town) -> None:
     """What a morning in the office leaves in the history."""
     here = page.url
@@ -199,6 +213,9 @@ SCREENS = [
     Screen("history", "/residents/{her}/history", "resolved", PAPER, "light", whole=True,
            office=True, step=_kept),
     Screen("duty", "/duty", "resolved", (1400, 900), whole=True, office=True, step=_a_rota),
+    Screen("terminals", "/terminals", "resolved", (1400, 900), office=True, step=_a_carton),
+    Screen("terminal-light-en", "/terminals/gd-61-0001", "resolved", PAPER, "light", "en",
+           whole=True, office=True, step=_opened),
 ]
 
 

@@ -61,6 +61,18 @@ def test_a_unit_calls_a_command_that_exists(unit: Path) -> None:
         _parser().parse_args(shlex.split(words.replace("$(", "(").replace("%%", "%")))
 
 
+def test_the_drop_in_of_the_documentation_replaces_the_line_with_one_that_exists() -> None:
+    """The door for terminals is opened beside the unit: the unit's own call, and more words."""
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    drop_in = page.partition("tls.conf <<'EOF'\n")[2].partition("EOF")[0]
+    lines = re.findall(r"^ExecStart=(.*)$", drop_in, re.MULTILINE)
+    (own,) = told(UNITS / "xunlou.service")["ExecStart"]
+    assert lines[0] == "", "systemd would run both"
+    assert lines[1].startswith(f"{own} --tls-name ")
+    words = _parser().parse_args(shlex.split(lines[1].partition(" ")[2]))
+    assert len(words.tls_name) == 2
+
+
 def test_systemd_itself_has_nothing_to_say(tmp_path: Path) -> None:
     """`systemd-analyze verify` and its judgement of the exposure, where it is installed; a machine
     without systemd runs no unit, and what it would say is in the tests above."""

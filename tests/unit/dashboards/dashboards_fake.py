@@ -11,6 +11,7 @@ from forms_fake import FormsFake
 from help_fake import HelpFake
 from register_fake import STREET, RegisterFake
 from starlette.requests import Request
+from terminals_fake import TerminalsFake
 
 from dashboards.reader import ActionRefused, Begun, Login, LoginError, User
 
@@ -428,12 +429,13 @@ def sheet(*, busy: bool = False) -> dict[str, Any]:
     }
 
 
-class FakeReader(RegisterFake, AccountFake, FormsFake, HelpFake):
+class FakeReader(RegisterFake, AccountFake, FormsFake, HelpFake, TerminalsFake):
     """Implements `dashboards.reader.Reader`; records what was done through it."""
 
     def __init__(self, *, busy: bool = False, logged_in: bool = True) -> None:
         super().__init__()
         HelpFake.__init__(self)
+        TerminalsFake.__init__(self)
         self.data = snapshot(busy=busy)
         self.user: User | None = User("李文静", "operator") if logged_in else None
         self.views: dict[str, dict[str, Any]] = {TOKEN: steward_view()}
