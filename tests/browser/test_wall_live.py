@@ -496,7 +496,8 @@ LABELS = """() => [...document.querySelectorAll('.building')].map((house) => {
     const px = parseFloat(getComputedStyle(at).fontSize);
     if (words && at.getClientRects().length && px < 22) small.push([words, px]);
   }
-  const [name, word] = ['.name', '.word'].map((e) => label.querySelector(e).getBoundingClientRect());
+  const [name, word] = ['.name', '.word'].map(
+    (e) => label.querySelector(e).getBoundingClientRect());
   const plot = house.getBoundingClientRect();
   const inside = name.left >= plot.left && word.right <= plot.right && name.right <= word.left;
   return { said: label.innerText.replace(/\\s+/g, ' '), small, inside };
