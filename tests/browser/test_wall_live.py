@@ -3,7 +3,7 @@
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from itertools import count, cycle
+from itertools import count, cycle, pairwise
 from typing import Any
 
 import pytest
@@ -529,6 +529,32 @@ async def test_every_word_of_a_label_is_read_from_three_metres(browser: Browser,
         longest = {"en": {"SOS 2", "going 2", "late 12", "off 12"},
                    "zh": {"SOS 2", "前往 2", "迟 12", "离线 12"}}  # fmt: skip
         assert longest[lang] < said
+        await page.close()
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+@pytest.mark.parametrize(("width", "height"), [(1920, 1080), (1366, 768)])
+async def test_the_head_has_its_place_while_a_round_runs(
+    browser: Browser, lang: str, width: int, height: int
+) -> None:
+    """Round, counts, sound, feed and the way out stand side by side on the screen, none cut off or
+    over another; the queue beside the houses ends where the screen does."""
+    async with house(FakeReader(busy=True)) as served:
+        page = await browser.new_page(viewport={"width": width, "height": height})
+        await page.context.add_cookies([{"name": "lang", "value": lang, "url": served.url}])
+        await page.goto(f"{served.url}/wall")
+        await served.script.streams(1)
+        await expect(page.locator(".round-name")).to_contain_text("/")
+        boxes = await page.locator(".top > *, .queue").evaluate_all(
+            "all => all.map((e) => { const b = e.getBoundingClientRect();"
+            " return [e.className, b.left, b.right, e.scrollWidth - e.clientWidth]; })"
+        )
+        (*head, (_, _, queue_ends, _)) = boxes
+        assert head[-1][2] <= width
+        assert queue_ends <= width
+        assert [name for name, _, _, cut in head if cut > 1] == []
+        for (_, _, right, _), (_, left, _, _) in pairwise(head):
+            assert right <= left
         await page.close()
 
 
