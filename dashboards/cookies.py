@@ -13,6 +13,7 @@ DEVICE_COOKIE: Final = "xunlou_device"
 # comes back by itself after a power cut instead of showing a login page to an empty room.
 SESSION_AGE_S: Final = 30 * 86_400
 DEVICE_AGE_S: Final = 365 * 86_400
+PREFERENCE_AGE_S: Final = 365 * 86_400
 
 
 def set_cookie(response: Response, name: str, value: str, age_s: int, request: Request) -> None:

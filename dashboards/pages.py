@@ -37,6 +37,7 @@ from dashboards import (
 from dashboards.cookies import (
     DEVICE_AGE_S,
     DEVICE_COOKIE,
+    PREFERENCE_AGE_S,
     SESSION_AGE_S,
     SESSION_COOKIE,
     set_cookie,
@@ -50,8 +51,6 @@ from dashboards.render import STATIC, THEMES, page, request_lang
 from dashboards.staff import enter
 
 __all__ = ["ActionRefused", "LoginError", "Reader", "User", "mount", "router"]
-
-PREFERENCE_AGE_S: Final = 365 * 86_400
 
 # When the feed is late and when it is blind (UX: 12 s amber, 30 s windows lose their fill), and
 # after how much time without a gateway or a canary ingestion itself is in doubt.

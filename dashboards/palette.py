@@ -58,6 +58,19 @@ THEMES: Final[dict[Theme, dict[str, str]]] = {
     },
 }
 
+_INK: Final = (
+    "text", "muted", "red-text", "amber-text", "cyan-text", "control", "focus", "on-action",
+    "on-facade", "on-red", "on-amber", "sos", "sos-border", "late",
+)  # fmt: skip
+_SHEET: Final = ("page", "panel", "raised", "action", "facade", "red-fill", "amber-fill")
+PAPER: Final[dict[str, str]] = (
+    {"line": "#767676", "offline": "#595959", "checked": "#595959", "waiting": "#767676"}
+    | dict.fromkeys(_INK, "#000000")
+    | dict.fromkeys(_SHEET, "#FFFFFF")
+)
+"""Black on white whatever the theme: browsers leave grounds out, and light letters would stand on
+nothing."""
+
 
 def luminance(colour: str) -> float:
     """Relative luminance, 0 (black) to 1 (white), of a `#RRGGBB` colour (WCAG 2.2)."""
@@ -75,7 +88,8 @@ def contrast(one: str, other: str) -> float:
 
 
 def css() -> str:
-    """The palette as CSS custom properties: dark first, light by attribute or by preference."""
+    """The palette as CSS custom properties: dark first, light by attribute or by preference, and
+    one for paper."""
 
     def block(colours: dict[str, str]) -> str:
         return "".join(f"--{name}:{value};" for name, value in colours.items())
@@ -86,4 +100,5 @@ def css() -> str:
         f':root[data-theme="light"]{{color-scheme:light;{block(light)}}}\n'
         f'@media (prefers-color-scheme:light){{:root[data-theme="auto"]'
         f"{{color-scheme:light;{block(light)}}}}}\n"
+        f"@media print{{:root,:root[data-theme]{{color-scheme:light;{block(PAPER)}}}}}\n"
     )

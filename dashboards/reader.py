@@ -168,9 +168,11 @@ class Reader(
         on_scene, resolved, expired), kind, address, address_en, title, emergency {read_out {zh,
         en}} or None, opened_ms, now_ms, age, lives_alone,
         others [{name, state}], mine, resident, access [{label, text}], key_holders
-        [{name, phone, where}], risks, phone, actions, code, items [{resident_id, label, name,
-        state}]; optional: lang, outcome, fall, test, cancelled_by_resident. What a steward may know
-        only after accepting is None until then: the page cannot leak what it was not given.
+        [{name, phone, where}], risks, phone, actions, code, items [{resident_id, label, state,
+        age, lives_alone, heard_ms, back_ms}] (heard_ms: the last sign of life; back_ms: the end of
+        an absence before this round); optional: lang, outcome, fall, test, cancelled_by_resident.
+        What a steward may know only after accepting is None until then: the page cannot leak what
+        it was not given.
         """
         ...
 

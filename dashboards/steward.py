@@ -2,8 +2,10 @@
 
 A GET changes nothing (robots open links); a POST answers 303, so a double tap or a reload only
 shows the state again. The page shows what `steward_view` gives and holds no knowledge of its own.
+Its script asks for it again every ten seconds and is told 304 while nothing has changed.
 """
 
+import hashlib
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -11,6 +13,8 @@ from typing import Any, Final
 from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
+from dashboards.cookies import PREFERENCE_AGE_S, set_cookie
+from dashboards.i18n import LANGS
 from dashboards.reader import ActionRefused, Reader
 from dashboards.render import page, request_lang
 
@@ -66,13 +70,26 @@ def ago(opened_ms: int, now_ms: int) -> tuple[str, dict[str, int]]:
     return "s.ago.hours", {"h": minutes // 60, "m": minutes % 60}
 
 
+def silent(heard_ms: int, now_ms: int) -> tuple[str, dict[str, int]]:
+    """How long nobody has heard of a resident, in the one unit that matters: hours for two days,
+    then days. Never a negative time."""
+    hours = max(0, now_ms - heard_ms) // 3_600_000
+    if hours < 48:
+        return "s.silent.hours", {"n": hours}
+    return "s.silent.days", {"n": hours // 24}
+
+
 def router(reader: Reader) -> APIRouter:
     """GET /s/{token} and POST /s/{token}/{action}."""
     routes = APIRouter(include_in_schema=False)
 
     @routes.get("/s/{token}")
     async def show(request: Request, token: str) -> Response:
-        return _answer(request, token, await _view(reader, token))
+        response = _answer(request, token, await _view(reader, token))
+        chosen = request.query_params.get("lang", "")
+        if chosen in LANGS:  # the phone's own, for the next page as well; nothing of ours changes
+            set_cookie(response, "lang", chosen, PREFERENCE_AGE_S, request)
+        return _unless_known(request, response)
 
     @routes.post("/s/{token}/{action}")
     async def act(request: Request, token: str, action: str) -> Response:
@@ -95,6 +112,15 @@ def router(reader: Reader) -> APIRouter:
     return routes
 
 
+def _unless_known(request: Request, response: Response) -> Response:
+    """The page, or 304 for a script that has it already. A proxy may mark the tag as weak."""
+    tag = f'"{hashlib.sha256(response.body).hexdigest()[:24]}"'  # no secret: an abbreviation
+    response.headers["ETag"] = tag
+    if request.headers.get("if-none-match", "").removeprefix("W/") != tag:
+        return response
+    return Response(status_code=304, headers=_HEADERS | {"ETag": tag})
+
+
 async def _view(reader: Reader, token: str) -> Mapping[str, Any] | None:
     return await reader.steward_view(token) if _TOKEN.fullmatch(token) else None
 
@@ -108,9 +134,10 @@ def _answer(
     refused: ActionRefused | None = None,
 ) -> Response:
     lang = request_lang(request, None if view is None else view.get("lang"))
+    other = next(each for each in LANGS if each != lang)
     if view is None or view["state"] == "expired":
         known = view is not None
-        facts: dict[str, Any] = {"known": known}
+        facts: dict[str, Any] = {"known": known, "path": f"/s/{token}", "other": other}
         response = page(
             request, "steward_gone.html", facts, status=410 if known else 404, lang=lang
         )
@@ -120,6 +147,8 @@ def _answer(
         facts = {
             "v": view,
             "path": f"/s/{token}",
+            "other": other,
+            "silent": silent,
             "primary": primary,
             "secondary": secondary,
             "ago_key": ago_key,

@@ -15,8 +15,12 @@ from server.service.refusals import Refused, Unknown
 from server.store import alerts, journal, people
 
 __all__ = [  # who acts meets the refusals here
-    "Refused", "Unknown", "act", "actor_for", "load", "look_at_access", "operator", "outcome_of",
+    "LOOKED", "Refused", "Unknown", "act", "actor_for", "load", "look_at_access", "note_look",
+    "operator", "outcome_of", "way_in",
 ]  # fmt: skip
+
+LOOKED = "access_looked_at"
+"""The journal's entry of a look at a way in."""
 
 
 def actor_for(tx: Tx, stored: alerts.Stored, person_id: int) -> core.Actor:
@@ -117,18 +121,35 @@ def outcome_of(text: str | None) -> Outcome:
 def look_at_access(
     tx: Tx, resident_id: int, *, who: str, why: str, alert_id: int | None = None
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The way into a resident's home, and who holds a key, with their notes open. Every look is
-    journalled: whose, who, why (a couple shares a door, and so do tenants one after the other). A
-    note that can't be read says so in its place."""
-    resident = people.resident(tx.conn, resident_id)
-    if resident is None:
-        raise Unknown(f"there is no resident {resident_id}")
+    """The way into a resident's home, and who holds a key; the look is journalled."""
+    note_look(tx, resident_id, who=who, why=why, alert_id=alert_id)
+    return way_in(tx, resident_id)
+
+
+def note_look(
+    tx: Tx, resident_id: int, *, who: str, why: str, alert_id: int | None = None
+) -> None:
+    """Journal a look at the way in: whose, who, why (a couple shares a door, and so do tenants one
+    after the other)."""
+    resident = _resident(tx, resident_id)
     journal.note(
-        tx, "access_looked_at", building_id=resident["building_id"], flat_id=resident["flat_id"],
+        tx, LOOKED, building_id=resident["building_id"], flat_id=resident["flat_id"],
         resident_id=resident_id, alert_id=alert_id, by=who, why=why[:200],
     )  # fmt: skip
-    holders = people.key_holders(tx.conn, resident_id)
+
+
+def way_in(tx: Tx, resident_id: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The resident and who holds a key, with their notes open. A note that can't be read says so
+    in its place. Whoever shows this journals the look."""
+    resident, holders = _resident(tx, resident_id), people.key_holders(tx.conn, resident_id)
     return (
         notes.of_resident(tx.vault, resident),
         [notes.of_assignment(tx.vault, holder) for holder in holders],
     )
+
+
+def _resident(tx: Tx, resident_id: int) -> RowMapping:
+    resident = people.resident(tx.conn, resident_id)
+    if resident is None:
+        raise Unknown(f"there is no resident {resident_id}")
+    return resident

@@ -1,12 +1,13 @@
 """What a steward sees and does on the page in their SMS.
 
-Before accepting: where, what, since when, who else. After: name, way in, key holder. Looking never
-changes an alert; each look at the way in is journalled.
+Before accepting: where, what, since when, who else. After: name, way in, key holder; on a worklist
+whom to expect behind each door. Looking never changes an alert. A look at the way in is journalled,
+once an hour for each person and alert: an open page reads itself again every ten seconds.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import RowMapping
@@ -14,6 +15,7 @@ from sqlalchemy import RowMapping
 from server.core import alerts as core
 from server.core.emergency import read_out
 from server.core.messages import Subject, place
+from server.core.risk import age_on
 from server.core.words import UNREACHED, Kind, Outcome, Role, State
 from server.database import Tx
 from server.service import acting, effects
@@ -22,6 +24,10 @@ from server.store import addresses, alerts, journal, outbox, people
 from server.tables import to_ms
 
 AFTER_THE_END = timedelta(hours=2)
+NOTED_FOR = timedelta(hours=1)
+"""So long an entry stands for all looks of one person at one alert's way in."""
+RESPONDER = "responder"
+"""The reason of somebody who goes: it needs no words."""
 OUTCOMES = {
     "resolve:safe": Outcome.SAFE,
     "resolve:ambulance": Outcome.AMBULANCE,
@@ -54,11 +60,53 @@ def open_page(tx: Tx, token: str) -> Page:
     return Page(stored, actor, person["lang"], expired)
 
 
-def view(tx: Tx, token: str) -> dict[str, Any]:
-    """The page's content. Raises acting.Unknown."""
+def glance(tx: Tx, token: str) -> dict[str, Any] | None:
+    """The page's content where nothing has to be written for it, so that a page that reads itself
+    again keeps nobody from writing; else None, and `view` is to be asked. Raises acting.Unknown."""
     page = open_page(tx, token)
+    return None if _to_be_noted(tx, page) else _content(tx, page)
+
+
+def view(tx: Tx, token: str) -> dict[str, Any]:
+    """The page's content; the look is journalled if it is one. Raises acting.Unknown."""
+    page = open_page(tx, token)
+    if _to_be_noted(tx, page):
+        acting.note_look(
+            tx, page.stored.row["resident_id"], who=page.actor.name, why=RESPONDER,
+            alert_id=page.stored.id,
+        )  # fmt: skip
+    return _content(tx, page)
+
+
+def _running(page: Page) -> bool:
+    return not page.expired and page.stored.alert.state is not State.RESOLVED
+
+
+def _mine(page: Page) -> core.Responder | None:
+    return next((r for r in page.stored.alert.responders if r.is_(page.actor)), None)
+
+
+def _shows_way_in(page: Page) -> bool:
+    """Whoever goes to one resident; a building's worklist opens no home, nor does a fault."""
+    stored = page.stored
+    return (
+        _mine(page) is not None and _running(page)
+        and stored.alert.kind is not Kind.FAULT and stored.row["resident_id"] is not None
+    )  # fmt: skip
+
+
+def _to_be_noted(tx: Tx, page: Page) -> bool:
+    """Whether this look at the way in has to be journalled."""
+    return _shows_way_in(page) and not any(
+        e["kind"] == acting.LOOKED and e["at"] > tx.now - NOTED_FOR
+        and (e["data"].get("by"), e["data"].get("why")) == (page.actor.name, RESPONDER)
+        for e in journal.for_alert(tx.conn, page.stored.id)
+    )  # fmt: skip
+
+
+def _content(tx: Tx, page: Page) -> dict[str, Any]:
     stored, alert = page.stored, page.stored.alert
-    me = next((r for r in alert.responders if r.is_(page.actor)), None)
+    me, running = _mine(page), _running(page)
     mine = me is not None
     subject = effects.subject_of(tx, stored)
     shown: dict[str, Any] = {
@@ -73,17 +121,12 @@ def view(tx: Tx, token: str) -> dict[str, Any]:
         "others": _others(tx, page),
         "outcome": alert.outcome.value if alert.outcome else None,
         "resident": None, "access": None, "key_holders": None, "risks": None, "phone": None,
-        "items": [
-            {"resident_id": i.resident_id, "label": i.label,
-             "state": "open" if i.outcome is None else i.outcome.value}
-            for i in alert.items
-        ],
+        "items": _items(tx, page, known=mine and running),
         "actions": [] if page.expired else actions(alert, page.actor),
     }  # fmt: skip
-    running = not page.expired and alert.state is not State.RESOLVED
     if running and alert.kind is Kind.SOS and subject.label is not None:
         shown["emergency"] = {"read_out": _read_out(tx, stored, subject)}
-    if mine and running and alert.kind is not Kind.FAULT and stored.row["resident_id"] is not None:
+    if _shows_way_in(page):
         shown.update(_way_in(tx, page))
     return shown
 
@@ -91,6 +134,34 @@ def view(tx: Tx, token: str) -> dict[str, Any]:
 def _state_of(responder: core.Responder) -> str:
     """How far somebody who goes has come, in the words of an alert's state."""
     return (State.ON_SCENE if responder.on_scene_at else State.ACCEPTED).value
+
+
+def _items(tx: Tx, page: Page, *, known: bool) -> list[dict[str, Any]]:
+    """The doors of a worklist. `known`: with whom to expect behind those where nobody has been. A
+    list of who is old, alone and silent is for those who go; and neither name, way in nor
+    telephone is on it: these open in an alert of one resident's own."""
+    items = page.stored.alert.items
+    waiting = [i.resident_id for i in items if i.outcome is None] if known else []
+    people_ = people.behind_doors(tx.conn, waiting)
+    return [
+        {"resident_id": i.resident_id, "label": i.label,
+         "state": "open" if i.outcome is None else i.outcome.value,
+         **_expected(people_.get(i.resident_id), i, tx.now)}
+        for i in items
+    ]  # fmt: skip
+
+
+def _expected(row: RowMapping | None, item: core.Item, now: datetime) -> dict[str, Any]:
+    """Whom to expect behind a door, and since when nothing was heard of them."""
+    if row is None:
+        return {"age": None, "lives_alone": None, "heard_ms": None, "back_ms": None}
+    heard, back = row["last_sign_at"], item.after_absence
+    return {
+        "age": age_on(row["birth_date"], now.date()),
+        "lives_alone": row["living"] == "alone",
+        "heard_ms": to_ms(heard) if heard else None,
+        "back_ms": to_ms(back) if back else None,
+    }
 
 
 def _read_out(tx: Tx, stored: alerts.Stored, subject: Subject) -> dict[str, str]:
@@ -135,10 +206,7 @@ def _declined(tx: Tx, alert_id: int) -> set[str]:
 
 
 def _way_in(tx: Tx, page: Page) -> dict[str, Any]:
-    resident, holders = acting.look_at_access(
-        tx, page.stored.row["resident_id"], who=page.actor.name, why="responder",
-        alert_id=page.stored.id,
-    )  # fmt: skip
+    resident, holders = acting.way_in(tx, page.stored.row["resident_id"])
     return {
         "resident": resident["name"],
         "access": [{"label": "", "text": resident["access_notes"]}]

@@ -334,6 +334,16 @@ def resident(conn: Connection, resident_id: int) -> RowMapping | None:
     return conn.execute(_RESIDENT_AT_DOOR, {"resident_id": resident_id}).mappings().first()
 
 
+def behind_doors(conn: Connection, ids: Collection[int]) -> dict[int, RowMapping]:
+    """Resident id → age, living situation and last sign of life."""
+    if not ids:
+        return {}
+    query = select(
+        RESIDENT.c.id, RESIDENT.c.birth_date, RESIDENT.c.living, RESIDENT.c.last_sign_at
+    ).where(RESIDENT.c.id.in_(ids))
+    return {row["id"]: row for row in conn.execute(query).mappings()}
+
+
 def building_number(conn: Connection, building_id: int) -> int:
     """A building's number on its wall."""
     return int(conn.execute(_BUILDING_NUMBER, {"building_id": building_id}).scalar_one())

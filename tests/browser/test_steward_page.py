@@ -284,3 +284,123 @@ async def test_a_refusal_is_shown_and_nothing_is_sent_twice(browser: Browser) ->
         await expect(page.locator(".notice.bad[role=alert]")).to_contain_text("陈国栋已经结束了")
         await expect(page.locator("#unsent")).to_be_hidden()
         await page.close()
+
+
+READ_AGAIN = 10_000
+
+
+@asynccontextmanager
+async def open_page(browser: Browser) -> AsyncIterator[tuple[House, Page, list[str]]]:
+    """A phone with scripts whose time a test moves on, and the looks that the server was asked for
+    by the page itself, by their answer's status."""
+    async with house(FakeReader()) as served:
+        page = await browser.new_page(viewport={"width": 360, "height": 640})
+        await page.clock.install()
+        looks: list[str] = []
+        page.on("response", lambda answer: looks.append(f"{answer.request.method} {answer.status}")
+                if answer.request.resource_type == "fetch" else None)  # fmt: skip
+        yield served, page, looks
+        await page.close()
+
+
+async def test_an_open_page_shows_what_others_did(browser: Browser) -> None:
+    """Somebody else goes, arrives, and it ends: the open page says so within ten seconds each, by
+    looking alone; when it is over it looks no more, and what has not changed comes as 304."""
+    async with open_page(browser) as (served, page, looks):
+        await page.goto(f"{served.url}/s/{TOKEN}")
+        for state, words in (("accepted", "已有人前往"), ("on_scene", "已有人到门口")):
+            served.reader.views[TOKEN] = steward_view(state)
+            await page.clock.run_for(READ_AGAIN)
+            await expect(page.locator("main")).to_contain_text(words)
+        await page.clock.run_for(READ_AGAIN)
+        await expect(page.locator("#stale")).to_be_hidden()
+        await page.wait_for_timeout(50)
+        assert looks == ["GET 200", "GET 200", "GET 304"]
+        served.reader.views[TOKEN] = steward_view("resolved") | {"outcome": "safe"}
+        await page.clock.run_for(READ_AGAIN)
+        await expect(page.locator("main")).to_contain_text("已结束")
+        await expect(page.locator("button")).to_have_count(0)
+        await page.clock.run_for(3 * READ_AGAIN)
+        await page.wait_for_timeout(50)
+        assert len(looks) == 4
+        assert served.reader.acts == []
+
+
+async def test_ticks_place_and_focus_stay_while_a_flat_checks_in(browser: Browser) -> None:
+    """Two flats are ticked, the page is scrolled, and one of the others checks in: its line says
+    so, the ticks stand, the focus and the place as well, and the outcome is of the ticked ones."""
+    async with open_page(browser) as (served, page, _):
+        view = steward_view("on_scene", mine=True, kind="missed")
+        view["items"] = [
+            {"resident_id": n, "label": f"{n}01", "state": "open"} for n in range(1, 15)
+        ]
+        served.reader.views[TOKEN] = view
+        await page.goto(f"{served.url}/s/{TOKEN}")
+        await page.check('input[value="12"]')
+        await page.check('input[value="13"]')
+        before = await page.evaluate("scrollY")
+        assert before > 0
+        view["items"][2]["state"] = "cleared"
+        view["others"] = [{"name": "陈国栋", "state": "accepted"}]
+        await page.clock.run_for(READ_AGAIN)
+        await expect(page.locator(".items li").nth(2)).to_contain_text("已补报")
+        await expect(page.locator("main")).to_contain_text("前往中")
+        assert await page.locator("input:checked").evaluate_all("all => all.map(b => b.value)") == [
+            "12", "13",
+        ]  # fmt: skip
+        assert await page.evaluate("document.activeElement.value") == "13"
+        assert abs(await page.evaluate("scrollY") - before) < 4
+        await page.click('button:has-text("平安")')
+        await expect(page.locator("body")).to_contain_text("已结束")
+        assert served.reader.acts == [(TOKEN, "resolve:safe", {"resident_id": ["12", "13"]})]
+
+
+async def test_the_finger_is_not_on_another_button_all_of_a_sudden(browser: Browser) -> None:
+    """Buttons stay the same elements while nothing about them changes, so that a tap is never
+    lost; where they do change they take a moment before they can be pressed."""
+    async with open_page(browser) as (served, page, _):
+        await page.goto(f"{served.url}/s/{TOKEN}")
+        await page.evaluate("document.getElementById('act').dataset.same = 'yes'")
+        await page.evaluate("document.getElementById('act').removeAttribute('data-same')")
+        await page.evaluate("window.bar = document.getElementById('act')")
+        served.reader.views[TOKEN] = steward_view("accepted")
+        await page.clock.run_for(READ_AGAIN)
+        await expect(page.locator("main")).to_contain_text("已有人前往")
+        assert await page.evaluate("window.bar === document.getElementById('act')")
+        served.reader.views[TOKEN] = steward_view("accepted", mine=True)
+        await page.clock.run_for(READ_AGAIN)
+        await expect(page.locator("button.first")).to_contain_text("我到门口了")
+        name = "getComputedStyle(document.querySelector('button.first')).animationName"
+        assert await page.evaluate(name) == "settle"
+        await page.wait_for_timeout(700)
+        await page.click("button.first")
+        await expect(page.locator("body")).to_contain_text("您到门口了")
+        assert [act for _, act, _ in served.reader.acts] == ["on_scene"]
+
+
+async def test_a_page_that_hears_nothing_says_so(browser: Browser) -> None:
+    """Twice no answer, or another's answer: what is shown may be old, and the page says that until
+    it has heard from us; a refusal stays until the next tap."""
+    async with open_page(browser) as (served, page, _):
+        served.reader.refuse = {"zh": "陈国栋已经结束了这件事。", "en": "closed"}
+        await page.goto(f"{served.url}/s/{TOKEN}")
+        await page.click("button.first")
+        await expect(page.locator(".notice.bad[role=alert]")).to_contain_text("陈国栋已经结束了")
+        pages = f"**/s/{TOKEN}"
+        await page.route(pages, lambda route: route.fulfill(
+            status=200, content_type="text/html", body="<!doctype html><p>Free WiFi</p>"
+        ))  # fmt: skip
+        await page.clock.run_for(READ_AGAIN)
+        await page.wait_for_timeout(50)
+        await expect(page.locator("#stale")).to_be_hidden()
+        await page.clock.run_for(READ_AGAIN)
+        await expect(page.locator("#stale")).to_contain_text("可能不是最新")
+        await page.unroute(pages)
+        served.reader.views[TOKEN] = steward_view("accepted")
+        await page.clock.run_for(READ_AGAIN)
+        await expect(page.locator("main")).to_contain_text("已有人前往")
+        await expect(page.locator("#stale")).to_be_hidden()
+        await expect(page.locator(".notice.bad[role=alert]")).to_contain_text("陈国栋已经结束了")
+        served.reader.views[TOKEN] = steward_view("expired")
+        await page.clock.run_for(READ_AGAIN)
+        await expect(page.locator("h1")).to_contain_text("已经失效")

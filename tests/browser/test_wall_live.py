@@ -3,7 +3,7 @@
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from itertools import count
+from itertools import count, cycle, pairwise
 from typing import Any
 
 import pytest
@@ -486,6 +486,76 @@ async def test_51_buildings_fit_the_screen_without_scrolling(browser: Browser) -
         assert facts["height"] >= 11
         assert facts["label"] >= 21.5
         assert facts["share"] == pytest.approx(0.73, abs=0.005)
+
+
+LABELS = """() => [...document.querySelectorAll('.building')].map((house) => {
+  const label = house.querySelector('.label'), small = [];
+  const walk = document.createTreeWalker(label, NodeFilter.SHOW_TEXT);
+  while (walk.nextNode()) {
+    const at = walk.currentNode.parentElement, words = walk.currentNode.textContent.trim();
+    const px = parseFloat(getComputedStyle(at).fontSize);
+    if (words && at.getClientRects().length && px < 22) small.push([words, px]);
+  }
+  const [name, word] = ['.name', '.word'].map(
+    (e) => label.querySelector(e).getBoundingClientRect());
+  const plot = house.getBoundingClientRect();
+  const inside = name.left >= plot.left && word.right <= plot.right && name.right <= word.left;
+  return { said: label.innerText.replace(/\\s+/g, ' '), small, inside };
+})"""
+"""Of each house's label: what is said, which words of it are under 22 px, and whether all of it has
+its place."""
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+async def test_every_word_of_a_label_is_read_from_three_metres(browser: Browser, lang: str) -> None:
+    """At 1920×1080 with 51 houses each word under a house is 22 px or more in either language, and
+    the longest has its place: two calls, two on the way, twelve late, twelve offline, all in."""
+    reader = FakeReader()
+    states = (("sos", 2), ("claimed", 2), ("late", 12), ("offline", 12), ("none", 99), ("", 0))
+    for house_, (state, count_) in zip(reader.data["buildings"], cycle(states), strict=False):
+        house_["worst"] = state if state not in ("", "none") else "ok"
+        for flat in house_["flats"][:count_]:
+            flat["state"] = state
+    async with house(reader) as served:
+        page = await browser.new_page(viewport={"width": 1920, "height": 1080})
+        await page.context.add_cookies([{"name": "lang", "value": lang, "url": served.url}])
+        await page.goto(f"{served.url}/wall")
+        await served.script.streams(1)
+        labels = await page.evaluate(LABELS)
+        assert len(labels) == 51
+        assert [label for label in labels if label["small"]] == []
+        assert [label["said"] for label in labels if not label["inside"]] == []
+        said = {re.sub("^[0-9]+栋?", "", label["said"]).strip() for label in labels}
+        longest = {"en": {"SOS 2", "going 2", "late 12", "off 12"},
+                   "zh": {"SOS 2", "前往 2", "迟 12", "离线 12"}}  # fmt: skip
+        assert longest[lang] < said
+        await page.close()
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+@pytest.mark.parametrize(("width", "height"), [(1920, 1080), (1366, 768)])
+async def test_the_head_has_its_place_while_a_round_runs(
+    browser: Browser, lang: str, width: int, height: int
+) -> None:
+    """Round, counts, sound, feed and the way out stand side by side on the screen, none cut off or
+    over another; the queue beside the houses ends where the screen does."""
+    async with house(FakeReader(busy=True)) as served:
+        page = await browser.new_page(viewport={"width": width, "height": height})
+        await page.context.add_cookies([{"name": "lang", "value": lang, "url": served.url}])
+        await page.goto(f"{served.url}/wall")
+        await served.script.streams(1)
+        await expect(page.locator(".round-name")).to_contain_text("/")
+        boxes = await page.locator(".top > *, .queue").evaluate_all(
+            "all => all.map((e) => { const b = e.getBoundingClientRect();"
+            " return [e.className, b.left, b.right, e.scrollWidth - e.clientWidth]; })"
+        )
+        (*head, (_, _, queue_ends, _)) = boxes
+        assert head[-1][2] <= width
+        assert queue_ends <= width
+        assert [name for name, _, _, cut in head if cut > 1] == []
+        for (_, _, right, _), (_, left, _, _) in pairwise(head):
+            assert right <= left
+        await page.close()
 
 
 @pytest.mark.parametrize(("width", "height"), [(1920, 1080), (1366, 768)])

@@ -1,6 +1,7 @@
 """The page behind the link in a steward's SMS: looking is free, the way in is for who goes."""
 
 import asyncio
+import re
 from datetime import datetime, timedelta
 
 import httpx
@@ -75,6 +76,29 @@ async def test_before_accepting_no_name_and_no_way_in(town: Town) -> None:
     seen = await looks(town)
     assert seen
     assert set(seen) == {SECONDS_NAME}
+
+
+async def test_a_page_that_reads_itself_again_is_one_look_an_hour(town: Town) -> None:
+    """The page on the stairs is read again and again: one entry stands for all of an hour; a second
+    person's look is their own, and so is the next hour's."""
+    path = await asked(town)
+    await tapped(town, path, "accept")
+    for _ in range(4):
+        assert WAY_IN in await looked(town, path)
+    assert await looks(town) == [SECONDS_NAME]
+    await tapped(town, path, "on_scene")
+    await town.forget_sms()
+    await town.reply(HEAD, "1")
+    other = page_in(await town.expect_sms(HEAD, "已记您"))
+    for _ in range(2):
+        assert WAY_IN in await looked(town, other)
+    assert await looks(town) == [SECONDS_NAME, HEADS_NAME]
+    town.hand.at_s += 3590
+    await looked(town, path)
+    assert await looks(town) == [SECONDS_NAME, HEADS_NAME]
+    town.hand.at_s += 20
+    await looked(town, path)
+    assert await looks(town) == [SECONDS_NAME, HEADS_NAME, SECONDS_NAME]
 
 
 async def test_the_errand_by_taps(town: Town) -> None:
@@ -217,6 +241,9 @@ async def test_ticking_off_a_worklist(town: Town) -> None:
     text = await looked(town, path)
     assert RESIDENT not in text
     assert WAY_IN not in text
+    assert text.count("没有音讯") + text.count("没有过音讯") == len(worklist["items"])
+    assert re.search(r"\d+ 岁", text), "whom to expect behind the door"
+    assert await looks(town) == []
     ids = [i["resident_id"] for i in worklist["items"]]
     for outcome in ("safe", "ambulance", "false_alarm"):
         refused = await tapped(town, path, f"resolve:{outcome}")
@@ -232,3 +259,19 @@ async def test_ticking_off_a_worklist(town: Town) -> None:
     await tapped(town, path, "resolve:safe", resident_id=[str(i) for i in ids])
     (worklist,) = await town.alerts(kind="missed", building=11)
     assert worklist["state"] == "resolved"
+
+
+async def test_whom_to_expect_is_for_who_goes(town: Town) -> None:
+    """Who was on a worklist and can't go after all sees its doors alone: no age, nothing of who
+    lives alone or since when nobody heard of them."""
+    await town.gateway_lives()
+    await town.watch_until(datetime(2026, 3, 14, 19, 5, tzinfo=GZ) + timedelta(minutes=1))
+    (worklist,) = await town.alerts(kind="missed", building=11)
+    await town.forget_sms()
+    await town.reply(HEAD, f"1 {worklist['code']}")
+    path = page_in(await town.expect_sms(HEAD, "11栋"))
+    assert re.search("岁.*音讯", await looked(town, path), re.DOTALL)
+    await tapped(town, path, "decline")
+    text = await looked(town, path)
+    assert worklist["items"][0]["label"] in text
+    assert not re.search("岁|独居|音讯", text)

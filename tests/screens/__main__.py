@@ -20,7 +20,7 @@ from pydantic import SecretStr
 from server.database import Tx
 from server.service import account_keeping as keeping
 from tests.screens import morning, png
-from tests.town import PASSWORD, Town, a_town
+from tests.town import HEAD, PASSWORD, Town, a_town
 
 FOLDER = Path(__file__).parents[2] / "docs" / "screens"
 WEEK = "/reports?from=2026-03-08&to=2026-03-14"
@@ -42,7 +42,8 @@ class Screen:
     name: str
     path: str
     """{sos}: the open SOS. {link}: the steward's page. {missed}, {list}: a worklist, and the page
-    of a steward of it. {her}: the woman of building 11. {hall}: the token of the hall's screen."""
+    of a steward of it. {request}: one for help. {head}: the head steward of building 11. {her}: the
+    woman of 84 there. {hall}: the token of the hall's screen."""
     after: str = "busy"
     """calm, busy, accepted, on_scene, resolved or next_day: where in the story it is taken."""
     size: tuple[int, int] = DESK
@@ -51,6 +52,8 @@ class Screen:
     login: bool = True
     office: bool = False
     """Logged in as the coordinator, who keeps the register."""
+    chief: bool = False
+    """Logged in as the administrator, who keeps the accounts."""
     whole: bool = False
     """The whole length of the page rather than the window."""
     grey: bool = False
@@ -72,14 +75,14 @@ async def _hand_over(page: Page, _town: Town) -> None:
 
 async def _search(page: Page, _town: Town) -> None:
     await page.fill("input[name=words], input[type=search]", "11-301")
-    await page.keyboard.press("Enter")
-    await page.wait_for_load_state()
+    async with page.expect_navigation():
+        await page.keyboard.press("Enter")
 
 
 async def _saved(page: Page, reason: str) -> None:
     await page.fill("#f-reason", reason)
-    await page.click(".by-hand .act.strong")
-    await page.wait_for_load_state()
+    async with page.expect_navigation():
+        await page.click(".by-hand .act.strong")
 
 
 async def _too_late(page: Page, town: Town) -> None:
@@ -207,6 +210,20 @@ SCREENS = [
     Screen("steward-3-at-the-door-dark-en", "{link}", "on_scene", PHONE, "dark", "en", False),
     Screen("steward-4-done", "{link}", "resolved", PHONE, "light", login=False),
     Screen("steward-unknown", "/s/" + "x" * 22, size=PHONE, login=False, theme="light"),
+    Screen("requests", "/requests", "resolved", PAPER, "light", whole=True),
+    Screen("request", "/requests/{request}", "resolved", PAPER, "light", whole=True),
+    Screen("visits", "/visits", "resolved", PAPER, "light", whole=True),
+    Screen("greetings", "/greetings", "resolved", PAPER, "light"),
+    Screen("greetings-sheet", "/greetings/sheet", "resolved", PAPER, "light"),
+    Screen("hours", "/hours", "resolved", PAPER, "light"),
+    Screen("hours-statement", "/hours/{head}", "resolved", PAPER, "light", whole=True),
+    Screen("person", "/people/{head}", "resolved", PAPER, "light", whole=True, office=True),
+    Screen("resident-away", "/residents/{her}/away", "resolved", PAPER, "light", whole=True,
+           office=True),
+    Screen("register", "/register", "resolved", PAPER, "light", whole=True, chief=True),
+    Screen("accounts", "/accounts", "resolved", PAPER, "light", whole=True, chief=True),
+    Screen("account", "/account", "resolved", PAPER, "light", whole=True, chief=True),
+    Screen("labels", "/terminals/labels", "resolved", PAPER, "light"),
     # Last, because they change what is registered.
     Screen("resident-stale-en", "/residents/{her}/edit", "resolved", PAPER, "light", "en",
            office=True, step=_too_late),
@@ -230,7 +247,8 @@ async def dressed(browser: Browser, town: Town, screen: Screen) -> BrowserContex
     wishes = {"theme": screen.theme, "lang": screen.lang}
     await context.add_cookies([{"name": n, "value": v, "url": town.url} for n, v in wishes.items()])
     if screen.login:
-        form = {"username": "mai" if screen.office else "operator", "password": PASSWORD}
+        who = "chief" if screen.chief else "mai" if screen.office else "operator"
+        form = {"username": who, "password": PASSWORD}
         await context.request.post(f"{town.url}/login", form=form, max_redirects=0)
     return context
 
@@ -239,7 +257,9 @@ async def places(town: Town, links: dict[str, str]) -> dict[str, object]:
     """What stands for the braces of a screen's path now."""
     sos = await town.alerts(kind="sos", state="unresolved", building=11)
     missed = await town.alerts(kind="missed", state="unresolved")
+    asked = (await town.api.get("/api/v1/requests")).json()["requests"]
     return {
+        "request": asked[0]["id"] if asked else 0, "head": await town.person(HEAD),
         "sos": sos[0]["id"] if sos else 0, "missed": missed[0]["id"] if missed else 0,
         "her": (await town.residents())["301"]["id"], "hall": HALL, **links,
     }  # fmt: skip
@@ -282,14 +302,14 @@ async def take(
     sys.stdout.write(f"{screen.name}.png {len(small) // 1024} KB\n")
 
 
-async def _an_office(town: Town) -> None:
-    """The coordinator's account, with its one-time password changed."""
+async def _an_account(town: Town, username: str, name: str, role: str) -> None:
+    """An account with its one-time password changed."""
     locks = town.runtime.locks
 
     def run(tx: Tx) -> None:
         number, once = keeping.make(
-            tx, keeping.one_time(locks), keeping.Keeper("office"), username="mai", name="麦兆棠",
-            role="coordinator",
+            tx, keeping.one_time(locks), keeping.Keeper("office"), username=username, name=name,
+            role=role,
         )  # fmt: skip
         new = keeping.renewal(tx.conn, locks, number, once, PASSWORD)
         keeping.set_own_password(tx, number, new, "")
@@ -311,7 +331,8 @@ async def story(town: Town, browser: Browser, wanted: list[Screen]) -> None:
         answer = await town.api.post(f"{links['link']}/{action}")
         assert answer.status_code == 303, answer.text
 
-    await _an_office(town)
+    await _an_account(town, "mai", "麦兆棠", "coordinator")
+    await _an_account(town, "chief", "何建国", "administrator")
     await morning.a_week(town)
     asleep = await morning.a_calm_morning(town)
     await morning.a_battery(town)
@@ -323,6 +344,8 @@ async def story(town: Town, browser: Browser, wanted: list[Screen]) -> None:
     for action, after in (("accept", "accepted"), ("on_scene", "on_scene"),
                           ("resolve:safe", "resolved")):  # fmt: skip
         await tap(action)
+        if after == "resolved":
+            await morning.an_hour_in_the_office(town)
         await pictures(after)
     await town.watch(13 * 3600)
     await pictures("next_day")

@@ -7,7 +7,9 @@ from typing import Any
 from sqlalchemy import insert
 
 from server import tables
+from server.core import hours as core
 from server.service.effects import LINK_LIFE
+from server.service.help import hours
 from server.service.house import digest_of
 from server.store import alerts
 from server.tables import EPOCH
@@ -100,6 +102,33 @@ async def a_worklist(town: Town) -> str:
     person = alert["told"][0]["person_id"]
     await town.act(alert["id"], "accept", as_person_id=person)
     return await _link(town, alert, person)
+
+
+async def an_hour_in_the_office(town: Town) -> None:
+    """Three want help, one of them is seen to; a visit is owed; one call came to nothing; rounds
+    have been credited; twelve terminals wait for their people."""
+    doors, head = await town.residents(11), await town.person(HEAD)
+    people = [resident["id"] for resident in doors.values()]
+    wishes = (("repair", "厨房的灯坏了,晚上看不见"), ("haircut", "想理发"), ("errand", "买米十斤"))
+    for who, (kind, words) in zip(people, wishes, strict=False):
+        await _post(town, "requests", resident_id=who, kind=kind, words=words)
+    first = (await town.api.get("/api/v1/requests")).json()["requests"][0]["id"]
+    await _post(town, f"requests/{first}/take", as_person_id=head)
+    await _post(town, f"requests/{first}/hand-on", name="苏伟", reason="他懂电工")
+    await _post(town, "visits", resident_id=people[1], cause="illness", why="出院第三天")
+    await _post(town, f"residents/{doors['301']['id']}/greeting", outcome="no_answer")
+    for n, minutes in enumerate((30, 30, 45)):
+        entry = core.gift(f"round:{n}:1:1", core.EntryKind.ROUND, 1, head, minutes)
+        await town.runtime.database.write(lambda tx, e=entry: hours.post(tx, e, by="周明"))
+    stock = [{"id": f"gd-new-{n:02}", "boot": 0, "simulated": False, "key_v": 0}
+             for n in range(1, 13)]  # fmt: skip
+    await town.sql(lambda c: c.execute(insert(tables.table(tables.Terminal)), stock))
+    await town.watch(60)
+
+
+async def _post(town: Town, path: str, **body: Any) -> None:
+    answer = await town.api.post(f"/api/v1/{path}", json=body)
+    assert answer.is_success, answer.text
 
 
 async def _link(town: Town, alert: dict[str, Any], person: int) -> str:

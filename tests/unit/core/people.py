@@ -19,6 +19,7 @@ STREET = Person(6, "唐志明", "+8610000000201", "zh", Role.STREET)
 BEFRIENDER = Person(7, "郭惠贞", "+8610011000301", "zh", Role.BEFRIENDER)
 ROSTER = Roster((LIN, HE), (SU,), (MAI,), (DUTY,))
 OPERATOR = Actor(None, "operator", Role.OPERATOR)
+COLLEAGUE = Actor(None, "colleague", Role.OPERATOR)
 
 
 def later(seconds: float) -> datetime:

@@ -26,6 +26,7 @@ from server.core.ladder import SOS_LADDER, Roster
 from server.core.words import Kind, Outcome, State
 from tests.unit.core.people import (
     BEFRIENDER,
+    COLLEAGUE,
     DUTY,
     HE,
     LIN,
@@ -125,6 +126,25 @@ NIGHTS = {
     "the care centre takes it: the stewards hear of it": [
         (20, Accept(OPERATOR), Reason.ACCEPTED, State.ACCEPTED, ["林桂芳", "何国强"]),
     ],
+    "another operator goes on with what a colleague took: nobody hears of a second helper": [
+        (20, Accept(OPERATOR), Reason.ACCEPTED, State.ACCEPTED, ["林桂芳", "何国强"]),
+        (30, Accept(COLLEAGUE), Reason.ALREADY_DONE, State.ACCEPTED, []),
+        (300, Arrive(COLLEAGUE), Reason.ARRIVED, State.ON_SCENE, []),
+        (310, Arrive(OPERATOR), Reason.ALREADY_DONE, State.ON_SCENE, []),
+        (600, Resolve(COLLEAGUE, Outcome.SAFE), Reason.RESOLVED, State.RESOLVED,
+         ["林桂芳", "何国强"]),
+    ],
+    "the desk's promise lapsed: another operator's is a new one": [
+        (20, Accept(OPERATOR), Reason.ACCEPTED, State.ACCEPTED, ["林桂芳", "何国强"]),
+        (500, StepDue(), Reason.LEASE_LAPSED, State.OPEN,
+         ["苏佩琼", "麦少芬", "林桂芳", "何国强"]),
+        (510, Accept(COLLEAGUE), Reason.ACCEPTED, State.ACCEPTED,
+         ["林桂芳", "何国强", "苏佩琼", "麦少芬"]),
+    ],
+    "the desk takes what the desk's own telephone took: the one who rang is a person and goes": [
+        (20, Accept(actor(DUTY)), Reason.ACCEPTED, State.ACCEPTED, ["黎瑞芳", "林桂芳", "何国强"]),
+        (30, Accept(OPERATOR), Reason.JOINED, State.ACCEPTED, ["林桂芳", "何国强", "黎瑞芳"]),
+    ],
     "an operator does not want to wait": [
         (20, Escalate(OPERATOR), Reason.CLIMBED, State.OPEN,
          ["苏佩琼", "麦少芬", "林桂芳", "何国强"]),
@@ -218,6 +238,19 @@ def test_the_terminal_is_told_of_the_other_when_the_first_cannot_come() -> None:
     story.after(20, Accept(actor(HE)))
     decision = story.after(30, Decline(actor(LIN)))
     assert [e.responder.name for e in decision.effects if isinstance(e, HelpComing)] == ["何国强"]
+
+
+def test_the_desk_goes_as_one() -> None:
+    """Two operators on one alert are one helper on the way, the one who said so first; a steward
+    beside them is another."""
+    story = Story()
+    story.after(10, Accept(OPERATOR))
+    story.after(20, Accept(COLLEAGUE))
+    story.after(30, Arrive(COLLEAGUE))
+    (desk,) = story.alert.responders
+    assert (desk.name, desk.accepted_at, desk.on_scene_at) == ("operator", later(10), later(30))
+    story.after(40, Accept(actor(LIN)))
+    assert [r.name for r in story.alert.responders] == ["operator", LIN.name]
 
 
 def test_resolving_closes_everything_and_tells_the_terminal() -> None:

@@ -376,6 +376,12 @@ def steward_view(
                 {"resident_id": 903, "label": "602", "state": "safe"},
             ],
         }
+        if told_more:
+            for item, age, alone, hours, back in ((0, 91, True, 26, None), (1, 78, False, 75, 8)):
+                view["items"][item] |= {
+                    "age": age, "lives_alone": alone, "heard_ms": NOW_MS - hours * 3_600_000,
+                    "back_ms": back and NOW_MS - back * 3_600_000,
+                }  # fmt: skip
     return view
 
 

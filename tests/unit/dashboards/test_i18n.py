@@ -29,7 +29,7 @@ def used() -> Iterator[tuple[str, str]]:
             for picked in PICKED.finditer(choice[0]):
                 yield file.name, picked["key"]
     for file in FOLDER.glob("*.py"):
-        for named in re.finditer(r'"(s\.ago\.[a-z]+)"', file.read_text("utf-8")):
+        for named in re.finditer(r'"(s\.(?:ago|silent)\.[a-z]+)"', file.read_text("utf-8")):
             yield file.name, named[1]
 
 

@@ -7,7 +7,7 @@ import pytest
 from dashboards_fake import TOKEN, FakeReader, steward_view
 from fastapi.testclient import TestClient
 
-from dashboards.steward import ACTIONS, ago, buttons
+from dashboards.steward import ACTIONS, ago, buttons, silent
 from server.core import alerts as core
 from server.core.words import Kind, Role, State
 from server.service.steward_page import actions
@@ -167,6 +167,70 @@ def test_ticked_flats_are_sent_with_the_outcome(client: TestClient, reader: Fake
     assert re.findall(r'name="resident_id" value="(\d+)"', html) == ["901", "902"]
     client.post(f"{PATH}/resolve:safe", data={"resident_id": ["901", "902"]})
     assert reader.acts == [(TOKEN, "resolve:safe", {"resident_id": ["901", "902"]})]
+
+
+def test_a_worklist_tells_who_goes_whom_to_expect(client: TestClient, reader: FakeReader) -> None:
+    """Age, living alone and since when nothing was heard, for the doors where nobody has been, and
+    for whoever said that they go."""
+    facts = ("91 岁", "独居", "已 26 小时没有音讯", "已 3 天没有音讯", "外出回来后第一轮")
+    reader.views[TOKEN] = steward_view("open", kind="missed")
+    assert not [words for words in facts[2:] if words in client.get(PATH).text]
+    reader.views[TOKEN] = steward_view("accepted", mine=True, kind="missed")
+    html = client.get(PATH).text
+    assert [words for words in facts if words not in html] == []
+    reader.views[TOKEN]["items"][0]["heard_ms"] = None
+    assert "还没有过音讯" in client.get(PATH).text
+
+
+@pytest.mark.parametrize(
+    ("hours", "expected"),
+    [(-1, ("s.silent.hours", 0)), (47.9, ("s.silent.hours", 47)), (48, ("s.silent.days", 2))],
+)
+def test_how_long_nothing_was_heard(hours: float, expected: tuple[str, int]) -> None:
+    """Hours for two days, then days."""
+    key, figures = silent(0, int(hours * 3_600_000))
+    assert (key, figures["n"]) == expected
+
+
+def test_a_page_that_is_read_again_comes_only_when_it_has_changed(
+    client: TestClient, reader: FakeReader
+) -> None:
+    """The script brings the tag of what it has; the same page is 304 and empty, also where a proxy
+    marked the tag as weak; whatever changes is the whole page, as is every page that nobody has."""
+    page = client.get(PATH)
+    tag = page.headers["etag"]
+    for known in (tag, f"W/{tag}"):
+        same = client.get(PATH, headers={"If-None-Match": known})
+        assert (same.status_code, same.content) == (304, b"")
+        assert same.headers["cache-control"] == "no-store"
+    assert client.get(PATH).status_code == 200
+    reader.views[TOKEN] = steward_view("accepted")
+    changed = client.get(PATH, headers={"If-None-Match": tag})
+    assert changed.status_code == 200
+    assert "已有人前往" in changed.text
+    reader.views[TOKEN] = steward_view("expired")
+    assert client.get(PATH, headers={"If-None-Match": tag}).status_code == 410
+    assert reader.acts == []
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_the_other_language_is_one_tap_away_and_stays(
+    client: TestClient, reader: FakeReader, gone: bool
+) -> None:
+    """A link, in its own language; the phone keeps the choice over the steward's own language in
+    the register, and a tap leads back into it. What is no language is kept nowhere."""
+    reader.views[TOKEN] = steward_view("expired" if gone else "open") | {"lang": "zh"}
+    html = client.get(PATH).text
+    link = f'<a href="{PATH}?lang=en" lang="en" hreflang="en">English</a>'
+    assert link in html
+    assert "set-cookie" not in client.get(f"{PATH}?lang=xx").headers
+    english = client.get(f"{PATH}?lang=en").text
+    assert f'<a href="{PATH}?lang=zh" lang="zh-CN" hreflang="zh-CN">中文</a>' in english
+    assert '<html lang="en"' in client.get(PATH).text
+    if not gone:
+        client.post(f"{PATH}/accept")
+        reader.views[TOKEN]["lang"] = "zh"
+        assert '<html lang="en"' in client.get(PATH).text
 
 
 @pytest.mark.parametrize(
