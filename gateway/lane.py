@@ -90,7 +90,7 @@ class Lane:
         self._full = asyncio.Event()
         self._stopping = asyncio.Event()
         self._paused = False
-        self._making_room = False
+        self._making_room = 0  # workers that wait for it
         self._turn = asyncio.Semaphore(concurrency)
         self._one_by_one = asyncio.Lock()
 
@@ -222,7 +222,7 @@ class Lane:
         is faster than the way to the terminals must not fill our outgoing queue until it drops."""
         if self._urgent or self.link.backlog <= MOST_BACKLOG:
             return  # a press goes to the server, whatever becomes of receipts
-        self._making_room = True
+        self._making_room += 1
         # Its confirmations come in behind messages, so we have to read on.
         if self._paused:
             self._paused = False
@@ -234,7 +234,7 @@ class Lane:
                     return
                 await asyncio.sleep(0.002)
         finally:
-            self._making_room = False
+            self._making_room -= 1
 
     async def _next_batch(self) -> list[Entry]:
         while True:
