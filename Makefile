@@ -24,13 +24,15 @@ demo: ## Run the whole chain on this machine, with a simulated community
 	@.ci/setup demo
 	@$(BIN)/xunlou demo $(ARGS)
 
-# The whole product with its clock running waits more than it works: two houses side by side. One
-# that is broken on purpose has the machine to itself. All other tests share the cores.
+# What runs with the real clock, as the whole product does, waits more than it works: two houses side
+# by side. One that is broken on purpose has the machine to itself. All other tests share the cores.
 PERSONS = tests/browser/test_persons.py
+CONFORMANCE = tests/integration/test_conformance.py
 POSTGRES = tests/faults/test_postgresql.py
-WHOLE = tests/e2e $(PERSONS) $(POSTGRES)
+WHOLE = tests/e2e $(PERSONS) $(CONFORMANCE) $(POSTGRES)
 BROKEN = tests/faults --ignore $(POSTGRES)
-SHARED = tests/unit tests/docs tests/integration tests/simulation tests/browser --ignore $(PERSONS)
+SHARED = tests/unit tests/docs tests/integration tests/simulation tests/browser \
+  --ignore $(PERSONS) --ignore $(CONFORMANCE)
 # One more than there are cores: much of a test's time is waiting for sockets.
 WORKERS = $(shell expr $$(nproc) + 1)
 

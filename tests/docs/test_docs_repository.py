@@ -71,7 +71,7 @@ def test_the_license_is_the_one_that_is_declared() -> None:
 def test_make_test_leaves_no_folder_of_tests_out() -> None:
     """`make test` names the folders, as some share the cores and some do not; one that nobody named
     would never run, and what one run leaves out (`--ignore`) is in another."""
-    makefile = pages.read("Makefile")
+    makefile = pages.read("Makefile").replace("\\\n", "")
     lists = dict(re.findall(r"^([A-Z]+) = (.+)$", makefile, re.MULTILINE))
     recipe = makefile.split("\ntest: ")[1].split("\n\n")[0]
     runs = [

@@ -85,14 +85,18 @@ async def seq(town: Town) -> int:
     return int((await town.api.get("/api/v1/snapshot")).json()["seq"])
 
 
-async def test_a_press_is_on_the_wall_within_a_second(town: Town) -> None:
-    """Two walls are open; somebody presses; both show it within a second, with the window, the
-    building, the alert and the counts as they now are."""
+async def test_a_press_is_on_every_wall_at_once(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two walls are open; somebody presses; the commit itself brings it to both (the look of every
+    second is an hour away), with the window, the building, the alert and the counts as they now
+    are. How soon, `tests.bench.wall` measures."""
+    monkeypatch.setattr(feed, "LOOK_S", 3600.0)
     async with listening(town) as one, listening(town) as two:
-        pressed = time.monotonic()
+        await town.press("checkin")
+        await one.change_with("signal")  # from here on it waits for that hour
         await town.press()
         seen = [await s.change_with("alert_opened") for s in (one, two)]
-        assert time.monotonic() - pressed < WITHIN_S
         alert = await town.sos()
         for event in seen:
             (card,) = (a for a in event.data["alerts"] if a["id"] == alert["id"])
