@@ -24,8 +24,9 @@ demo: ## Run the whole chain on this machine, with a simulated community
 	@.ci/setup demo
 	@$(BIN)/xunlou demo $(ARGS)
 
-# What runs with the real clock, as the whole product does, waits more than it works: two houses side
-# by side. One that is broken on purpose has the machine to itself. All other tests share the cores.
+# What runs with the real clock, as the whole product does, waits more than it works: three houses
+# side by side. One that is broken on purpose has the machine to itself. All other tests share the
+# cores.
 PERSONS = tests/browser/test_persons.py
 CONFORMANCE = tests/integration/test_conformance.py
 POSTGRES = tests/faults/test_postgresql.py
@@ -43,7 +44,7 @@ ifdef ARGS
 else
 	@failed=; TMPDIR=$$(.ci/scratch); export TMPDIR; \
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(SHARED) || failed=1; \
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(WHOLE) || failed=1; \
+	$(BIN)/python -m pytest -n 3 --dist loadfile $(WHOLE) || failed=1; \
 	$(BIN)/python -m pytest $(BROKEN) || failed=1; \
 	test -z "$$failed"
 endif

@@ -19,7 +19,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
-from tests.e2e.running import Running, running
+from tests.e2e.running import FREE, Running, running
 from tests.parts import require
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -66,7 +66,7 @@ async def demo(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Demo]:
     """The demo, in real time, with nobody who answers or presses by themselves."""
     require("mosquitto")
     folder = tmp_path_factory.mktemp("demo")
-    quiet = ("--port", "0", "--sos-per-hour", "0", "--speed", "1")
+    quiet = (*FREE, "--sos-per-hour", "0", "--speed", "1")
     with running(folder, "demo", *quiet) as command:
         banner = await asyncio.to_thread(command.until_printed, "Ctrl-C")
         lines = (folder / ".demo" / "demo.env").read_text().splitlines()

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 XUNLOU = [sys.executable, "-m", "xunlou"]
+FREE = ("--port", "0", "--mqtt-port", "0")
+"""Ports of its own for a demo: of two that start in one moment both would find 1883 free."""
 START_WITHIN_S = 60.0
 
 

@@ -4,13 +4,11 @@ import re
 import subprocess
 import time
 from pathlib import Path
-from xml.etree import ElementTree
 
 import httpx
 import pytest
 
-from firmware_sim import scenario
-from tests.e2e.running import clean_environment, json_lines, once, running
+from tests.e2e.running import FREE, clean_environment, json_lines, once, running
 from tests.parts import require
 
 README = Path(__file__).parents[2] / "README.md"
@@ -29,7 +27,7 @@ def mosquitto() -> None:
 def test_a_headless_run_loses_and_doubles_nothing(tmp_path: Path) -> None:
     """Every press has its receipt, every alert its messages; nothing is lost or doubled."""
     run = once(
-        tmp_path, "demo", "--headless", "--speed", "60", "--for", "45", "--port", "0",
+        tmp_path, "demo", "--headless", "--speed", "60", "--for", "45", *FREE,
         "--sos-per-hour", "30", "--start", "05:30",
     )  # fmt: skip
     assert run.returncode == 0, run.stdout[-2000:] + run.stderr
@@ -50,7 +48,7 @@ def test_the_14th_of_march(tmp_path: Path) -> None:
     """She falls, both stewards are told within two seconds, one goes, sees the way in, is at the
     door within fifteen minutes; each step holds, in its order."""
     run = once(
-        tmp_path, "demo", "--headless", "--scenario", "14-march", "--speed", "60", "--port", "0",
+        tmp_path, "demo", "--headless", "--scenario", "14-march", "--speed", "60", *FREE,
         "--sos-per-hour", "0",
     )  # fmt: skip
     assert run.returncode == 0, run.stdout[-2000:] + run.stderr
@@ -65,27 +63,6 @@ def test_the_14th_of_march(tmp_path: Path) -> None:
     assert (summary["sos"], summary["resolved"], summary["lost"]) == (1, 1, 0)
 
 
-def test_the_library_of_scenarios(tmp_path: Path) -> None:
-    """Every story of the library holds, step by step, side by side in one community; the report
-    says so in JUnit's form."""
-    library = {p.stem for p in scenario.SCENARIOS.glob("*.yaml")}
-    assert len(library) >= 20
-    run = once(
-        tmp_path, "demo", "--headless", "--scenario", "all", "--speed", "30", "--port", "0",
-        "--sos-per-hour", "0", "--start", "05:20", "--junit", "report.xml", within_s=400,
-    )  # fmt: skip
-    lines = json_lines(run.stdout)
-    steps = [line["step"] for line in lines if "step" in line]
-    assert [(s["scenario"], s["title"], s["detail"]) for s in steps if not s["ok"]] == []
-    assert run.returncode == 0, run.stderr
-    summary = lines[-1]["summary"]
-    assert (summary["lost"], summary["doubled"]) == (0, 0)
-    suites = ElementTree.parse(tmp_path / "report.xml").getroot()
-    assert len(suites) == len(library)
-    assert sum(int(s.get("tests", 0)) for s in suites) == len(steps)
-    assert sum(int(s.get("failures", 0)) for s in suites) == 0
-
-
 def shell_block(words: str) -> str:
     """The README's shell block that holds `words`, as a person would paste it."""
     blocks = re.findall(r"```sh\n(.*?)```", README.read_text(), re.S)
@@ -97,7 +74,7 @@ def test_a_press_from_the_newcomers_own_shell(tmp_path: Path) -> None:
     """The README's own line reaches both stewards' phones and the wall; Ctrl-C then ends
     everything within three seconds, without a traceback or an orphan."""
     require("mosquitto_pub")
-    with running(tmp_path, "demo", "--port", "0", "--sos-per-hour", "0", "--speed", "1") as demo:
+    with running(tmp_path, "demo", *FREE, "--sos-per-hour", "0", "--speed", "1") as demo:
         banner = demo.until_printed("Ctrl-C")
         env = dict(
             line.split("=", 1)
@@ -147,7 +124,7 @@ def _wait_for_sos(api: httpx.Client) -> dict:
 
 def test_an_orphan_is_impossible(tmp_path: Path) -> None:
     """Even kill -9 of the parent takes all children with it."""
-    with running(tmp_path, "demo", "--port", "0", "--sos-per-hour", "0") as demo:
+    with running(tmp_path, "demo", *FREE, "--sos-per-hour", "0") as demo:
         demo.until_printed("Ctrl-C")
         demo.process.kill()
         demo.process.wait(5)
@@ -171,7 +148,7 @@ def test_a_wrong_option_is_answered_with_advice(
 ) -> None:
     """One line that says what to do, exit code 2, and nothing of the person's is touched."""
     (tmp_path / "precious.txt").write_text("mine")
-    run = once(tmp_path, "demo", "--port", "0", *words)
+    run = once(tmp_path, "demo", *FREE, *words)
     assert run.returncode == 2
     assert advice in run.stderr
     assert "Traceback" not in run.stderr

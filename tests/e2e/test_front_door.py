@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.running import once, running
+from tests.e2e.running import FREE, once, running
 from tests.parts import require
 from xunlou.ports import free_port
 
@@ -103,7 +103,7 @@ def test_the_doctor_says_what_to_do_about_each(tmp_path: Path) -> None:
 def test_the_doctor_finds_a_watched_house_healthy(tmp_path: Path) -> None:
     """Broker, database, notes, SMS account, clock and zone of a running edition are in order."""
     require("mosquitto")
-    with running(tmp_path, "demo", "--port", "0", "--sos-per-hour", "0", "--start", "now",
+    with running(tmp_path, "demo", *FREE, "--sos-per-hour", "0", "--start", "now",
                  "--speed", "1") as demo:  # fmt: skip
         demo.until_printed("Ctrl-C")
         sim = next(

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from server.ladders.keeping import DEFAULT_FILE
-from tests.e2e.running import json_lines, once
+from tests.e2e.running import FREE, json_lines, once
 from tests.parts import require
 
 STORY = """\
@@ -41,7 +41,7 @@ def test_a_ladder_that_breaks_a_promise_fails_the_scenario(tmp_path: Path) -> No
     ladder.write_text(text.replace(BOTH, ONE, 1), "utf-8")
     story.write_text(STORY, "utf-8")
     run = once(
-        tmp_path, "demo", "--headless", "--scenario", str(story), "--speed", "15", "--port", "0",
+        tmp_path, "demo", "--headless", "--scenario", str(story), "--speed", "15", *FREE,
         "--sos-per-hour", "0", XUNLOU_LADDER_FILE=str(ladder),
     )  # fmt: skip
     steps = {s["step"]["step"]: s["step"]["ok"] for s in json_lines(run.stdout) if "step" in s}
