@@ -3,8 +3,6 @@
 A surname may be read in several ways (单: shàn, dān); whoever searches may know either.
 """
 
-from pypinyin import Style, lazy_pinyin, pinyin
-
 MOST_READINGS = 4
 
 
@@ -13,6 +11,9 @@ def sounds(name: str) -> str:
     words = "".join(name.split()).casefold()
     if not words:
         return ""
+    # Its words weigh 55 MiB: not in a server that is given no name.
+    from pypinyin import Style, lazy_pinyin, pinyin
+
     first = pinyin(words[0], style=Style.NORMAL, heteronym=True, errors="default")[0]
     rest = lazy_pinyin(words[1:], errors="default")
     found: dict[str, None] = {}

@@ -159,7 +159,7 @@ def _conformance(args: argparse.Namespace) -> int:
 
 async def _until_signal(part: Any, *args: Any) -> None:
     """Run one part, ending it cleanly on Ctrl-C or SIGTERM."""
-    from xunlou.up import stop_on_signals
+    from xunlou.stopping import stop_on_signals
 
     await part(*args, stop_on_signals())
 

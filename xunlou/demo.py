@@ -36,9 +36,9 @@ from xunlou.observer import Observer
 from xunlou.ports import free_port, port_is_free
 from xunlou.sample import AS_OF, STORY_BUILDING, STORY_FLAT, guangdan, manifest, terminal_password
 from xunlou.sim import scenario_files
+from xunlou.stopping import stop_on_signals
 from xunlou.summary import reckon, settled
 from xunlou.supervise import ChildSpec, Supervisor
-from xunlou.up import stop_on_signals
 
 SMS_FROM = "+8610000000001"
 SETTLE_WITHIN_S = 15.0

@@ -10,7 +10,7 @@ from pathlib import Path
 from firmware_sim import app, junit, runner, scenario
 from firmware_sim.node import Summary
 from firmware_sim.story import Scenario, Step
-from xunlou.up import stop_on_signals
+from xunlou.stopping import stop_on_signals
 
 SCENARIOS = Path(scenario.__file__).parent / "scenarios"
 

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import signal
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,17 +18,9 @@ from xunlou.embedded import Embedded, Place, prepare, terminal_users
 from xunlou.keys import Keys, write_private
 from xunlou.sample import guangdan
 from xunlou.seed import NotEmpty
+from xunlou.stopping import stop_on_signals
 from xunlou.supervise import Supervisor
 from xunlou.upgrading import upgrade
-
-
-def stop_on_signals() -> asyncio.Event:
-    """An event that Ctrl-C and SIGTERM set."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    return stop
 
 
 def account_files(users: Mapping[str, str]) -> dict[str, str]:

@@ -19,3 +19,17 @@ def test_reading_the_command_line_loads_no_server() -> None:
     and of the time."""
     ran = subprocess.run([sys.executable, "-c", CHECK], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"
+
+
+def test_a_gateway_loads_nothing_of_the_server() -> None:
+    """Beside its own 50 MiB the server's libraries are 150 more, on a machine that may be small."""
+    look = (
+        "import asyncio, sys\n"
+        "from xunlou import cli\n"
+        "from gateway import app, settings\n"
+        "async def part(stop): pass\n"
+        "asyncio.run(cli._until_signal(part))\n"
+        "print([m for m in ('server.app', 'sqlalchemy', 'fastapi') if m in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
