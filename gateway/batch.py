@@ -37,7 +37,6 @@ class Entry:
             return _SMALL_ENTRY_BYTES + len(self.body["payload_b64"])
         return _SMALL_ENTRY_BYTES
 
-
     @property
     def in_order(self) -> bool:
         """Whether the server must hear it after what came before it: all but signs of life, which

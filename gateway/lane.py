@@ -93,6 +93,7 @@ class Lane:
         self._making_room = 0  # workers that wait for it
         self._turn = asyncio.Semaphore(concurrency)
         self._one_by_one = asyncio.Lock()
+        """Held while a batch is under way whose words are to stay in order."""
 
     def attach(self, link: MqttLink) -> None:
         """The connection that receipts and PUBACKs go to."""
@@ -268,25 +269,25 @@ class Lane:
                 self._full.clear()
         return batch
 
+    async def _deliver(self, batch: Sequence[Entry]) -> None:
+        """Until every entry is settled."""
+        answer = await self._ask(batch)
+        if isinstance(answer, Answered):
+            await self._settle(batch, answer.results)
+        else:
+            await self._apart(batch)
+
     async def _apart(self, batch: Sequence[Entry]) -> None:
         """Settle a refused batch: halved, down to the one at fault."""
         if len(batch) > 1:
             middle = len(batch) // 2
-            for half in (batch[:middle], batch[middle:]):
-                answer = await self._ask(half)
-                if isinstance(answer, Answered):
-                    await self._settle(half, answer.results)
-                else:
-                    await self._apart(half)
+            await self._deliver(batch[:middle])
+            await self._deliver(batch[middle:])
         elif batch[0].kind != "rejects":
             say(logger, logging.ERROR, "server_refused_entry", lane=self._name, kind=batch[0].kind)
             self._counters.rejects += 1
             turn_into_reject(batch[0])
-            answer = await self._ask(batch)
-            if isinstance(answer, Answered):
-                await self._settle(batch, answer.results)
-            else:
-                await self._apart(batch)
+            await self._deliver(batch)
         else:
             # Even the bare report of it is refused. Holding on would block the lane for good.
             say(logger, logging.ERROR, "server_refused_reject", lane=self._name)

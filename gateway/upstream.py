@@ -17,9 +17,9 @@ from gateway.batch import Entry, build_body
 from gateway.settings import GatewaySettings
 
 Result = Literal["stored", "duplicate", "quarantined"]
-# A connection unused for this long is closed by us, s: well before the server does (75), as a batch
-# that crosses with the server's closing is a failed try.
 IDLE_S: Final = 50.0
+"""A connection unused for this long is closed by us, s: well before the server does (75), as a
+batch that crosses with the server's closing is a failed try."""
 _RESULTS: Final = frozenset({"stored", "duplicate", "quarantined"})
 _OUR_FAULT: Final = frozenset({400, 413, 422})  # asking again unchanged can't help
 _TOKEN_WRONG: Final = frozenset({401, 403})

@@ -88,12 +88,12 @@ FILE_PATHS = frozenset({
 OPERATOR = "operator"
 GRACE_S = 2
 TURN_S = 0.0005
-"""How long one thread of this process may keep the others waiting, s. Python's own 5 ms, several
-times in a row, were most of a press's way beside a thousand check-ins."""
-# A quiet client's connection stays open, s. Longer than the gateway leaves one unused, so that the
-# client always closes first: a press sent on a connection that ends in that moment would wait for
-# the next try.
+"""How long one thread of this process may keep the others waiting, s. With Python's own 5 ms a
+press beside 2,500 check-ins a second took longer (docs/performance.md)."""
 KEEP_ALIVE_S = 75
+"""How long a quiet client's connection stays open, s. Longer than the gateway leaves one unused, so
+that the client always closes first: a press sent on a connection that ends in that moment would
+wait for the next try."""
 FIRST_LOGIN = """
   首次登录 first login   {first}
   这个密码只用一次,登录后请马上改。 It works once, for a week: change it after logging in.

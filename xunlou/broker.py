@@ -23,6 +23,7 @@ from xunlou.broker_files import (
     write_passwords,
 )
 from xunlou.broker_tls import Tls, ensure
+from xunlou.mqtt_connect import connect_packet
 from xunlou.supervise import ChildSpec, Supervisor
 
 AMQTT_WARNING = (
@@ -233,7 +234,7 @@ async def login_works(
         async with asyncio.timeout(within_s):
             reader, writer = await asyncio.open_connection(host, port)
             try:
-                writer.write(_connect_packet(f"{user}-ready-{os.getpid()}", user, password))
+                writer.write(connect_packet(f"{user}-ready-{os.getpid()}", user, password))
                 connack = await reader.readexactly(4)
                 writer.write(b"\xe0\x00")  # DISCONNECT
                 await writer.drain()
@@ -242,17 +243,3 @@ async def login_works(
     except (OSError, asyncio.IncompleteReadError):
         return False
     return connack[0] == 0x20 and connack[3] == 0
-
-
-def _connect_packet(client_id: str, user: str, password: str) -> bytes:
-    """MQTT 3.1.1 CONNECT, clean session, 10 s keepalive."""
-    body = b"\x00\x04MQTT\x04\xc2\x00\x0a"
-    for text in (client_id, user, password):
-        raw = text.encode()
-        body += len(raw).to_bytes(2, "big") + raw
-    length, head = len(body), bytearray(b"\x10")
-    while True:
-        length, digit = divmod(length, 128)
-        head.append(digit | (0x80 if length else 0))
-        if not length:
-            return bytes(head) + body

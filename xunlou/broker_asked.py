@@ -16,9 +16,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from xunlou.mqtt_connect import connect_packet
+
 WITHIN_S: Final = 3.0
 """For everything together, the look-up of the name included."""
-KEEPALIVE_S: Final = 10
 MOST_ANSWER: Final = 4096
 _ALERT: Final = 0x15  # what a TLS door answers to words that are no TLS
 
@@ -138,7 +139,7 @@ def _connected(door: Door, context: ssl.SSLContext | None, end: float) -> socket
 
 def _answer(door: Door, line: socket.socket, end: float) -> Answer:
     line.settimeout(_left(end))
-    line.sendall(connect_packet(door))
+    line.sendall(hello(door))
     head = _read(line, 2, end)
     if head[:1] == bytes([_ALERT]):
         return Answer(Said.SPEAKS_TLS)
@@ -184,17 +185,7 @@ def _is_tls(door: Door, end: float) -> bool:
         return False
 
 
-def connect_packet(door: Door) -> bytes:
-    """CONNECT of MQTT 3.1.1 or 5: a new client id, a session that ends with the line, no will."""
-    body = b"\x00\x04MQTT" + bytes([5 if door.v5 else 4, 0xC2]) + KEEPALIVE_S.to_bytes(2, "big")
-    if door.v5:
-        body += b"\x00"  # no properties, so the session ends with the line
-    for text in (f"doctor-{secrets.token_hex(8)}", door.user, door.password):
-        raw = text.encode()
-        body += len(raw).to_bytes(2, "big") + raw
-    length, head = len(body), bytearray(b"\x10")
-    while True:
-        length, digit = divmod(length, 128)
-        head.append(digit | (0x80 if length else 0))
-        if not length:
-            return bytes(head) + body
+def hello(door: Door) -> bytes:
+    """We come as a client of our own each time: the gateway's session stays the gateway's."""
+    name = f"doctor-{secrets.token_hex(8)}"
+    return connect_packet(name, door.user, door.password, v5=door.v5)

@@ -13,6 +13,7 @@ from xunlou.broker import Broker
 from xunlou.ports import free_port
 
 if TYPE_CHECKING:
+    import httpx
     from town import Town
 
 
@@ -62,3 +63,14 @@ async def town(tmp_path: Path) -> AsyncIterator["Town"]:
 
     async with a_town(tmp_path) as running:
         yield running
+
+
+@pytest.fixture
+async def office(town: "Town") -> AsyncIterator["httpx.AsyncClient"]:
+    """A coordinator of all houses with a browser that runs no scripts."""
+    from staff_kit import login, make_account
+
+    await make_account(town, "mai", "coordinator")
+    async with await login(town, "mai") as browser:
+        browser.headers["accept"] = "text/html"
+        yield browser

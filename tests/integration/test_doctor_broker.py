@@ -16,7 +16,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from parts import require
 
 from xunlou.broker import Broker
-from xunlou.broker_asked import Answer, Door, Said, ask, connect_packet
+from xunlou.broker_asked import Answer, Door, Said, ask, hello
 from xunlou.broker_tls import Tls, ensure
 from xunlou.doctor import WRONG, check_broker
 from xunlou.keys import Keys
@@ -147,13 +147,13 @@ def test_it_comes_as_a_client_of_its_own() -> None:
     seen = set()
     for v5 in (False, True):
         for _ in range(20):
-            packet = connect_packet(Door("h", 1, "gateway", PASSWORD, v5=v5))
+            packet = hello(Door("h", 1, "gateway", PASSWORD, v5=v5))
             level, flags = packet[8], packet[9]
             assert (level, flags) == (5 if v5 else 4, 0b1100_0010), "clean; no will, nothing kept"
             at = packet.index(b"doctor-")
             seen.add(packet[at : at + 23])
     assert len(seen) == 40
-    assert len(connect_packet(Door("h", 1, "gateway", "x" * 300))) > 300
+    assert len(hello(Door("h", 1, "gateway", "x" * 300))) > 300
 
 
 async def test_the_gateway_that_runs_notices_nothing(house: tuple[Path, Broker]) -> None:

@@ -2,7 +2,6 @@
 keeps of it, over the real server and without scripts."""
 
 import re
-from collections.abc import AsyncIterator
 from datetime import datetime
 from html import unescape
 from typing import Any
@@ -26,15 +25,6 @@ NEW = {
     "family": "梁大勇", "family_phone": "100 1100 0780", "reason": "新搬来",
 }  # fmt: skip
 SECRETS = ("花盆", "糖尿病", "鞋柜")
-
-
-@pytest.fixture
-async def office(town: Town) -> AsyncIterator[httpx.AsyncClient]:
-    """A coordinator with a browser that runs no scripts."""
-    await make_account(town, "mai", "coordinator")
-    async with await login(town, "mai") as browser:
-        browser.headers["accept"] = "text/html"
-        yield browser
 
 
 def words(page: httpx.Response) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from datetime import datetime, timedelta
+from typing import Any
 
 import httpx
 import pytest
@@ -229,15 +230,20 @@ async def test_the_page_is_kept_nowhere(town: Town) -> None:
         assert headers["x-content-type-options"] == "nosniff"
 
 
-async def test_ticking_off_a_worklist(town: Town) -> None:
-    """On the round's page a steward ticks the doors that are well; the others stay on the list,
-    and a tick twice is one tick. Without a tick nothing is closed, and the page asks for it."""
+async def a_worklist(town: Town) -> tuple[dict[str, Any], str]:
+    """The evening's worklist of building 11, which its head has accepted, and the page of it."""
     await town.gateway_lives()
     await town.watch_until(datetime(2026, 3, 14, 19, 5, tzinfo=GZ) + timedelta(minutes=1))
     (worklist,) = await town.alerts(kind="missed", building=11)
     await town.forget_sms()
     await town.reply(HEAD, f"1 {worklist['code']}")
-    path = page_in(await town.expect_sms(HEAD, "11栋"))
+    return worklist, page_in(await town.expect_sms(HEAD, "11栋"))
+
+
+async def test_ticking_off_a_worklist(town: Town) -> None:
+    """On the round's page a steward ticks the doors that are well; the others stay on the list,
+    and a tick twice is one tick. Without a tick nothing is closed, and the page asks for it."""
+    worklist, path = await a_worklist(town)
     text = await looked(town, path)
     assert RESIDENT not in text
     assert WAY_IN not in text
@@ -264,12 +270,7 @@ async def test_ticking_off_a_worklist(town: Town) -> None:
 async def test_whom_to_expect_is_for_who_goes(town: Town) -> None:
     """Who was on a worklist and can't go after all sees its doors alone: no age, nothing of who
     lives alone or since when nobody heard of them."""
-    await town.gateway_lives()
-    await town.watch_until(datetime(2026, 3, 14, 19, 5, tzinfo=GZ) + timedelta(minutes=1))
-    (worklist,) = await town.alerts(kind="missed", building=11)
-    await town.forget_sms()
-    await town.reply(HEAD, f"1 {worklist['code']}")
-    path = page_in(await town.expect_sms(HEAD, "11栋"))
+    worklist, path = await a_worklist(town)
     assert re.search("岁.*音讯", await looked(town, path), re.DOTALL)
     await tapped(town, path, "decline")
     text = await looked(town, path)

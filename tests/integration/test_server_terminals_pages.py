@@ -2,7 +2,6 @@
 do, and for whom."""
 
 import re
-from collections.abc import AsyncIterator
 from html import unescape
 from pathlib import Path
 
@@ -16,15 +15,6 @@ from town import GRANNY, HEAD, Town, a_town
 from server import tables as t
 
 TERMINAL, CHANGE = t.table(t.Terminal), t.table(t.RegisterChange)
-
-
-@pytest.fixture
-async def office(town: Town) -> AsyncIterator[httpx.AsyncClient]:
-    """A coordinator of all houses with a browser that runs no scripts."""
-    await make_account(town, "mai", "coordinator")
-    async with await login(town, "mai") as browser:
-        browser.headers["accept"] = "text/html"
-        yield browser
 
 
 async def state(town: Town, terminal: str) -> tuple[str, int | None]:
