@@ -102,7 +102,7 @@ class Bridge:
             backoff_max_s=settings.sos_backoff_max_s if urgent else settings.bulk_backoff_max_s,
             auth_retry_s=settings.auth_retry_s,
             # Twice the receive maximum, so that we pause only for a broker that knows none or
-            # overruns it (Mosquitto 2.0.11 does, by a few).
+            # overruns it (Mosquitto 2.0.11 does, by thousands in a flood: see MOST_UNACKED).
             hold_max=2 * settings.mqtt_receive_maximum,
             gateway_id=settings.gateway_id,
         )
