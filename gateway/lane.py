@@ -4,8 +4,9 @@ The order that keeps people safe: POST, the server's answer, receipts, then PUBA
 ack what the server has not answered for, and never give up while it runs.
 
 What a lane holds is bounded: by the broker's receive maximum, and where a broker knows none, by
-not reading on (but for a wait for the broker's confirmations: MOST_UNACKED). When a connection ends its messages stay here (the server may get them before the
-broker is back) and are matched with their redelivery, so an outage doesn't pile up copies.
+not reading on (but for a wait for the broker's confirmations: MOST_UNACKED). When a connection ends
+its messages stay here (the server may get them before the broker is back) and are matched with
+their redelivery, so an outage doesn't pile up copies.
 """
 
 import asyncio
