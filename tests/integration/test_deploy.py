@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import paho.mqtt.client as paho
+import psycopg
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
@@ -186,7 +187,11 @@ def postgres() -> Iterator[str]:
     try:
         deadline = time.monotonic() + 30
         while True:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            # A login, as an open port may still say that it is starting up.
+            with contextlib.suppress(psycopg.OperationalError):
+                psycopg.connect(
+                    host="127.0.0.1", port=port, user="postgres", dbname="postgres"
+                ).close()
                 break
             assert child.poll() is None, (home / "log").read_text()
             assert time.monotonic() < deadline
