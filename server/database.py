@@ -110,12 +110,17 @@ class Tx:
     def attempt(self) -> Iterator[None]:
         """A part that may fail by itself: nothing of it remains, in the journal neither."""
         noted = len(self.entries)
+        # In plain SQL: SQLAlchemy compiles a savepoint anew each time, in the way of every SOS.
+        self.conn.exec_driver_sql("SAVEPOINT part")
         try:
-            with self.conn.begin_nested():
-                yield
+            yield
         except BaseException:
             del self.entries[noted:]
+            if not self.conn.invalidated:
+                self.conn.exec_driver_sql("ROLLBACK TO SAVEPOINT part")
+                self.conn.exec_driver_sql("RELEASE SAVEPOINT part")
             raise
+        self.conn.exec_driver_sql("RELEASE SAVEPOINT part")
 
     def finish(self) -> None:
         """Do what was left to the end. Whoever made this transaction calls it before the commit."""

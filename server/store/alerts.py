@@ -12,6 +12,7 @@ from sqlalchemy import (
     Connection,
     Integer,
     RowMapping,
+    TextClause,
     bindparam,
     delete,
     select,
@@ -262,14 +263,19 @@ def postpone(conn: Connection, alert_id: int, until: datetime) -> None:
 
 def open_items(conn: Connection, resident_ids: Collection[int]) -> list[tuple[int, int]]:
     """(alert id, resident id) of unsettled items of these residents in open worklists."""
-    among = bulk.among(conn.dialect.name, "bigint")
-    query = text(
+    query = _open_items(conn.dialect.name)
+    return [(r[0], r[1]) for r in conn.execute(query, bulk.listed(resident_ids))]
+
+
+@cache
+def _open_items(dialect: str) -> TextClause:
+    among = bulk.among(dialect, "bigint")
+    return text(
         "SELECT i.alert_id, i.resident_id FROM alert_item AS i"  # noqa: S608 (all constant)
         " JOIN alert ON alert.id = i.alert_id"
         f" WHERE i.resident_id IN {among} AND i.outcome IS NULL AND alert.state <> 'resolved'"
         " ORDER BY i.alert_id, i.resident_id"
     )
-    return [(r[0], r[1]) for r in conn.execute(query, bulk.listed(resident_ids))]
 
 
 def told_open(conn: Connection, person_id: int) -> list[RowMapping]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, bindparam, func, select, text
 
 from server import tables as t
 from server.core.words import Delivery
@@ -81,18 +81,25 @@ def _sizes(conn: Connection) -> dict[str, int]:
     return {name: file.stat().st_size for name, file in files.items() if file.exists()}
 
 
+_OTHER_WORDS = (
+    select(MESSAGE.c.id)
+    .where(
+        MESSAGE.c.alert_id == bindparam("alert"),
+        MESSAGE.c.id != bindparam("message"),
+        MESSAGE.c.state.in_(bindparam("states", expanding=True)),
+    )
+    .limit(1)
+)
+_OPENED = select(ALERT.c.kind, ALERT.c.opened_at).where(ALERT.c.id == bindparam("alert"))
+
+
 def first_word(
     conn: Connection, alert_id: int, message_id: int, states: Collection[Delivery]
 ) -> tuple[str, datetime] | None:
     """Kind and opening of the alert when no other of its messages has got as far as one of
     `states`, else None."""
-    others = select(MESSAGE.c.id).where(
-        MESSAGE.c.alert_id == alert_id,
-        MESSAGE.c.id != message_id,
-        MESSAGE.c.state.in_([s.value for s in states]),
-    )
-    if conn.execute(others.limit(1)).first() is not None:
+    asked = {"alert": alert_id, "message": message_id, "states": [s.value for s in states]}
+    if conn.execute(_OTHER_WORDS, asked).first() is not None:
         return None
-    query = select(ALERT.c.kind, ALERT.c.opened_at).where(ALERT.c.id == alert_id)
-    found = conn.execute(query).first()
+    found = conn.execute(_OPENED, {"alert": alert_id}).first()
     return (found[0], found[1]) if found is not None else None

@@ -214,10 +214,13 @@ def _on_rota(conn: Connection, at: datetime) -> dict[int, tuple[bool, datetime |
     }
 
 
+_SHIFTS = select(SHIFT).order_by(SHIFT.c.id)
+
+
 def shifts(conn: Connection) -> dict[int, tuple[rota.Shift, ...]]:
     """Every person's shifts; who has none is not in it."""
     found: defaultdict[int, list[rota.Shift]] = defaultdict(list)
-    for row in conn.execute(select(SHIFT).order_by(SHIFT.c.id)).mappings():
+    for row in conn.execute(_SHIFTS).mappings():
         found[row["person_id"]].append(
             rota.Shift(
                 frozenset(int(d) for d in row["days"]),

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -11,6 +12,7 @@ from sqlalchemy import (
     Connection,
     RowMapping,
     Select,
+    TextClause,
     bindparam,
     cast,
     select,
@@ -117,22 +119,23 @@ def terminals(conn: Connection, ids: Collection[str]) -> dict[str, Known]:
     """
     if not ids:
         return {}
-    among = bulk.among(conn.dialect.name)
     # All at once, here and below: one by one SQLAlchemy took as long as SQLite.
-    rows = conn.execute(
-        text(
-            "SELECT terminal.id, terminal.boot, terminal.status, terminal.heartbeat_s,"
-            " resident.id, resident.next_due_at, resident.state, resident.flat_id,"
-            " resident.building_id, resident.last_sign_at, resident.risk_class, terminal.simulated"
-            " FROM terminal LEFT JOIN resident ON resident.id = terminal.resident_id"
-            " AND terminal.simulated ="
-            " (SELECT rehearsal FROM building WHERE building.id = resident.building_id)"
-            f" WHERE terminal.id IN {among} AND terminal.state = 'active'"
-            " AND (NOT terminal.simulated OR resident.id IS NOT NULL)"
-        ),
-        bulk.listed(ids),
-    ).all()
+    rows = conn.execute(_terminals(conn.dialect.name), bulk.listed(ids)).all()
     return {row[0]: Known(*row) for row in rows}
+
+
+@cache
+def _terminals(dialect: str) -> TextClause:
+    return text(
+        "SELECT terminal.id, terminal.boot, terminal.status, terminal.heartbeat_s,"
+        " resident.id, resident.next_due_at, resident.state, resident.flat_id,"
+        " resident.building_id, resident.last_sign_at, resident.risk_class, terminal.simulated"
+        " FROM terminal LEFT JOIN resident ON resident.id = terminal.resident_id"
+        " AND terminal.simulated ="
+        " (SELECT rehearsal FROM building WHERE building.id = resident.building_id)"
+        f" WHERE terminal.id IN {bulk.among(dialect)} AND terminal.state = 'active'"
+        " AND (NOT terminal.simulated OR resident.id IS NOT NULL)"
+    )
 
 
 def insert_signals(
