@@ -50,7 +50,7 @@ from server.api import (
     visits,
 )
 from server.api.webhooks import inbound, status, voice
-from server.auditor import Auditor
+from server.auditor import LOOP, Auditor
 from server.channels.base import Channel
 from server.channels.console import NoProvider
 from server.channels.lines import BACKUP, MAIN, Line, Lines
@@ -76,6 +76,7 @@ from server.service.locks import Locks
 from server.settings import Settings
 from server.takeover import Takeover
 from server.vault import Vault
+from server.watchdog import TICK_S, Watchdog
 
 log = logging.getLogger(__name__)
 SECRET_LEAST = 16
@@ -191,9 +192,9 @@ def house_of(settings: Settings, link_key: bytes, vault: Vault | None = None) ->
 
 
 @contextlib.asynccontextmanager
-async def running(runtime: Runtime, channel: Channel | None = None) -> AsyncIterator[None]:
-    """Everything that works in the background, for the time of the body. `channel`: instead of
-    the settings' own, for everything."""
+async def running(runtime: Runtime, channel: Channel | None = None) -> AsyncIterator[Auditor]:
+    """Everything that works in the background, for the time of the body, which gets the auditor.
+    `channel`: instead of the settings' own, for everything."""
     speed = runtime.clock.speed
     if channel is None:
         lines = lines_of(runtime.settings, speed)
@@ -229,7 +230,7 @@ async def running(runtime: Runtime, channel: Channel | None = None) -> AsyncIter
     tasks.append(asyncio.create_task(auditor.run(runtime.stop)))
     scheduler = jobs.start(sweeper, runtime.clock)
     try:
-        yield
+        yield auditor
     finally:
         runtime.stop.set()
         scheduler.shutdown(wait=False)
@@ -343,6 +344,25 @@ async def _made_ready(app: FastAPI) -> None:
         await own.get("/api/v1/nowhere")
 
 
+@contextlib.asynccontextmanager
+async def _watching(auditor: Auditor) -> AsyncIterator[None]:
+    """The running event loop under a watchdog, for the time of the body."""
+    dog = Watchdog(lambda: auditor.tell_duty([LOOP]))
+
+    async def beat() -> None:
+        while True:
+            dog.beat()
+            await asyncio.sleep(TICK_S)
+
+    beating = asyncio.create_task(beat())
+    dog.start()
+    try:
+        yield
+    finally:
+        dog.stop()
+        beating.cancel()
+
+
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Run the server until `stop` is set. Raises NotReady."""
     sys.setswitchinterval(TURN_S)
@@ -363,7 +383,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     )
     server = _Server(config, runtime.stop)
     await _made_ready(app)
-    async with running(runtime):
+    async with running(runtime) as auditor, _watching(auditor):
         try:
             first = await runtime.database.write(
                 lambda tx: account_keeping.first_administrator(tx, runtime.locks)

@@ -38,9 +38,11 @@ changed, and everybody of the duty is texted."""
 AUDIT_WITHIN_S = 20.0
 """An audit that takes longer is itself the trouble: a locked database answers nobody."""
 WORDS = "【巡楼】系统可能卡住:{what}。请看值班屏,并用电话核实。Xunlou is stuck: check."
+LOOP = "loop"
+"""The event loop, in which the auditor itself runs."""
 NAMED = {
     overdue.STEPS: "求助", overdue.ROUNDS: "巡楼", overdue.MESSAGES: "短信",
-    "database": "数据库", "audit": "自检",
+    "database": "数据库", "audit": "自检", LOOP: "服务器",
 }  # fmt: skip
 """What is stuck, in the duty's words."""
 SEGMENT = 70
@@ -86,6 +88,8 @@ class Auditor:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Audit again and again; an audit that fails is itself a reason not to ping."""
+        with contextlib.suppress(Exception):  # the first audit will say what is wrong
+            await self._look()  # who has the duty, should we be stuck before that
         async with httpx.AsyncClient(timeout=PING_TIMEOUT_S) as client:
             while not stop.is_set():
                 with contextlib.suppress(TimeoutError):
@@ -111,7 +115,7 @@ class Auditor:
             log.exception("the audit failed")
             verdict = Verdict(("audit",))
         if verdict.stuck:
-            await self._text(verdict)
+            await asyncio.to_thread(self.tell_duty, verdict.stuck)
         return verdict
 
     async def _repaired(self, found: Verdict) -> Verdict:
@@ -161,16 +165,17 @@ class Auditor:
                     lambda tx: raising.fault_over(tx, house, Fault.STUCK, ["server"])
                 )
 
-    async def _text(self, verdict: Verdict) -> None:
-        """Past the outbox, which may be what is stuck; at most every ten minutes."""
+    def tell_duty(self, stuck: Sequence[str]) -> None:
+        """Past the outbox, which may be what is stuck; at most every ten minutes. Blocks, and may
+        be called from any thread: the event loop may be what is stuck (server/watchdog.py)."""
         clock = self.database.clock
         now = clock.now()
         if self._texted_at is not None and now < self._texted_at + AGAIN * clock.speed:
             return
-        body = words(verdict.stuck)
+        body = words(stuck)
         known = self._known_at is not None and now < self._known_at + KNOWN_FOR * clock.speed
         for phone in self._duty if known else self._everybody:
-            if await asyncio.to_thread(self.lines.text, phone, body):
+            if self.lines.text(phone, body):
                 self._texted_at = now  # else the next audit, 20 s on, tries again
             else:
                 log.error("the duty phone could not be texted")

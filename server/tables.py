@@ -285,7 +285,8 @@ class Signal(SQLModel, table=True):
 
 
 class Quarantine(SQLModel, table=True):
-    """What could not be taken, kept for people to look at. The same bytes again raise the count."""
+    """What could not be taken, kept for people to look at. The same event again raises the
+    count. `digest`: of what its copies have in common."""
 
     __table_args__ = (UniqueConstraint("topic", "digest", "reason"),)
     id: int | None = _id()
@@ -512,11 +513,15 @@ class Inbound(SQLModel, table=True):
 
 
 class Command(SQLModel, table=True):
-    """Something a terminal shall do; leased to a gateway until its broker has it."""
+    """Something a terminal shall do; leased to a gateway until its broker has it. What is about an
+    alert is told again when the terminal comes online and has not answered it."""
 
     __table_args__ = (
         Index("ix_command_due", "due_at", sqlite_where=text("due_at IS NOT NULL"),
               postgresql_where=text("due_at IS NOT NULL")),
+        Index("ix_command_unheard", "terminal_id",
+              sqlite_where=text("result = 'published' AND alert_id IS NOT NULL"),
+              postgresql_where=text("result = 'published' AND alert_id IS NOT NULL")),
     )
     id: int | None = _id()
     terminal_id: str = Field(foreign_key="terminal.id", max_length=32)

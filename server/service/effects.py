@@ -17,7 +17,7 @@ from server.core.words import Channel, Delivery, Kind, Role, Template
 from server.database import Tx
 from server.service import measuring
 from server.service.house import PLACEHOLDER, House, digest_of
-from server.store import addresses, alerts, journal, outbox, people
+from server.store import addresses, alerts, journal, outbox, people, signals
 from server.tables import to_ms
 
 LINK_LIFE = timedelta(hours=12)
@@ -66,9 +66,13 @@ def subject_of(tx: Tx, stored: alerts.Stored) -> Subject:
             late=row["late"],
         )
     if row["building_id"] is None:
+        door = _door_behind(tx, row["terminal_id"])
         return Subject(
-            building=0, terminal=row["terminal_id"], code=row["code"], waited_min=waited,
-            test=row["test"], late=row["late"],
+            building=door["building_number"] if door else 0,
+            floor=door["floor"] if door else None,
+            label=door["label"] if door else None,
+            terminal="" if door else row["terminal_id"],
+            code=row["code"], waited_min=waited, test=row["test"], late=row["late"],
         )
     labels = tuple(dict.fromkeys(i.label for i in stored.alert.items if i.outcome is None))
     return Subject(
@@ -86,6 +90,14 @@ def community(tx: Tx) -> people.CommunityFacts | None:
         tx.memo["community"] = people.community(tx.conn)
     found: people.CommunityFacts | None = tx.memo["community"]
     return found
+
+
+def _door_behind(tx: Tx, terminal_id: str) -> RowMapping | None:
+    """Where a terminal stands whose press could not be read; of one that nobody has, nowhere."""
+    known = signals.terminals(tx.conn, [terminal_id]).get(terminal_id)
+    if known is None or known.resident_id is None:
+        return None
+    return _resident(tx, known.resident_id)
 
 
 def _resident(tx: Tx, resident_id: int) -> RowMapping | None:
@@ -173,7 +185,7 @@ def tell(
         city = _city(tx, stored, person.role) if channel is Channel.VOICE else None
         wording = (stored.id, channel, effect.template, person.lang, effect.about, city is None)
         if wording not in bodies:
-            bodies[wording] = _body(house, effect, channel, subject, city)
+            bodies[wording] = _body(house, stored, effect, channel, subject, city)
         body = bodies[wording]
         if PLACEHOLDER in body:
             digest = digest_of(house.token(stored.id, person.id))
@@ -214,13 +226,14 @@ def _city(tx: Tx, stored: alerts.Stored, role: Role) -> dict[str, str] | None:
 
 
 def _body(
-    house: House, effect: core.Tell, channel: Channel, subject: Subject,
+    house: House, stored: alerts.Stored, effect: core.Tell, channel: Channel, subject: Subject,
     city: dict[str, str] | None,
 ) -> str:
     if channel is Channel.VOICE:
         return speech.call(effect.template, subject, effect.person.lang, city)
     # The page behind the link is about a door.
-    link = house.link() if house.ways.two_way and not subject.terminal else ""
+    has_page = stored.row["building_id"] is not None
+    link = house.link() if house.ways.two_way and has_page else ""
     with_link = Subject(**{**_fields(subject), "link": link})
     return compose(effect.template, with_link, effect.person.lang, effect.about, house.ways)
 

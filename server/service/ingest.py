@@ -7,6 +7,7 @@
 """
 
 import base64
+import json
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -24,7 +25,7 @@ from server.tables import from_ms, to_ms
 
 LATE = timedelta(minutes=5)
 """An event that took longer than this to reach us is flagged late."""
-ALARM_TOPIC = re.compile(r"xunlou/v1/t/(?P<t>[a-z0-9-]{1,32})/evt/(sos|fall)")
+ALARM_TOPIC = re.compile(r"xunlou/v1/t/(?P<t>[a-z0-9-]{1,32})/evt/(?P<what>sos|fall)")
 FAULTS = {
     SignalType.BATTERY_LOW: Fault.BATTERY_LOW,
     SignalType.TAMPER: Fault.TAMPER,
@@ -117,7 +118,7 @@ def ingest(tx: Tx, house: House, batch: Batch) -> list[Receipt]:
     for s, seen_at in looked:
         identity = (s.t, s.boot, s.seq)
         if s.t not in known:
-            _unknown(tx, house, s)
+            _unknown(tx, house, s, seen_at)
             receipts.append(Receipt(*identity, "quarantined"))
         elif identity in fresh:
             fresh.discard(identity)  # the same event twice in one batch counts once
@@ -137,8 +138,7 @@ def ingest(tx: Tx, house: House, batch: Batch) -> list[Receipt]:
     presence.command_acks(tx, batch.cmd_acks)
     _left_behind(tx, house, known)
     for reject in batch.rejects:
-        quarantine(tx, reject)
-        _unreadable_alarm(tx, house, reject)
+        _rejected(tx, house, reject)
     return receipts
 
 
@@ -278,29 +278,51 @@ def _left_behind(tx: Tx, house: House, known: Mapping[str, signals.Known]) -> No
             )  # fmt: skip
 
 
-def _unknown(tx: Tx, house: House, s: SignalIn) -> None:
-    """An event of a terminal we do not know, or revoked: kept, and an SOS is shown to staff."""
+def _unknown(tx: Tx, house: House, s: SignalIn, seen_at: datetime) -> None:
+    """An event of a terminal we do not know, or that is lost or revoked: kept, and an SOS calls
+    the care centre."""
     topic = f"xunlou/v1/t/{s.t}/evt/{s.type.value}"
     payload = f'{{"boot":{s.boot},"seq":{s.seq}}}'.encode()
-    quarantine(tx, Reject(topic, payload, "unknown_terminal"))
+    new = quarantine(tx, Reject(topic, payload, "unknown_terminal"))
     if s.type in ALARMS:
-        raising.fault(tx, house, Fault.UNKNOWN_TERMINAL_SOS, s.t, terminal_id=s.t)
-
-
-def _unreadable_alarm(tx: Tx, house: House, reject: Reject) -> None:
-    """Unreadable bytes on an alarm's topic may still be somebody's press: staff look."""
-    about = ALARM_TOPIC.fullmatch(reject.topic)
-    if about is not None:
-        raising.fault(
-            tx, house, Fault.UNREADABLE_SOS, about["t"], terminal_id=about["t"],
-            detail=reject.reason,
+        raising.unplaced(
+            tx, house, Fault.UNKNOWN_TERMINAL_SOS, s.t, new=new,
+            fall=s.type is SignalType.FALL, test=s.test, pressed_at=seen_at,
         )  # fmt: skip
 
 
-def quarantine(tx: Tx, reject: Reject) -> None:
-    """Keep what could not be taken; only its first copy is worth a journal entry."""
-    if signals.quarantine(tx.conn, reject.topic, reject.payload, reject.reason, tx.now):
+def _rejected(tx: Tx, house: House, reject: Reject) -> None:
+    """Kept. Unreadable bytes on an alarm's topic may still be somebody's press."""
+    new = quarantine(tx, reject)
+    about = ALARM_TOPIC.fullmatch(reject.topic)
+    if about is not None:
+        raising.unplaced(
+            tx, house, Fault.UNREADABLE_SOS, about["t"], new=new,
+            fall=about["what"] == SignalType.FALL, pressed_at=tx.now, detail=reject.reason,
+        )  # fmt: skip
+
+
+def quarantine(tx: Tx, reject: Reject) -> bool:
+    """Keep what could not be taken; only its first copy is worth a journal entry. Returns whether
+    this is the first."""
+    new = signals.quarantine(
+        tx.conn, reject.topic, reject.payload, reject.reason, tx.now, _same_event(reject.payload)
+    )
+    if new:
         journal.note(tx, "quarantined", topic=reject.topic[:256], reason=reject.reason)
+    return new
+
+
+def _same_event(payload: bytes) -> bytes:
+    """What all copies of one event have in common: a terminal that gets no receipt sends it again
+    every few seconds, each time as another attempt. Bytes that can't be read: all of them."""
+    try:
+        body = json.loads(payload)
+    except (ValueError, RecursionError):
+        return payload
+    if not isinstance(body, dict) or "boot" not in body or "seq" not in body:
+        return payload
+    return json.dumps([body["boot"], body["seq"]]).encode()
 
 
 def decode_payload(text: str) -> bytes:

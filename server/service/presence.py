@@ -89,6 +89,7 @@ def update(
     """Fold all words of a batch into one presence row a terminal."""
     rows: dict[str, signals.Presence] = {}
     back: list[str] = []
+    online: set[str] = set()
     gone = 0
     now_ms = to_ms(tx.now)
 
@@ -126,6 +127,7 @@ def update(
         newest = (before.boot if before else None) or known[s.t].boot
         if s.s == "online":
             row = _alive(s.t, s.boot, s.hb_s)
+            online.add(s.t)
             row.firmware = row.firmware if s.fw is None else s.fw
             row.heartbeat_s = row.heartbeat_s if s.hb_s is None else s.hb_s
             if s.key_v:
@@ -135,6 +137,8 @@ def update(
             row.heartbeat_due_ms = now_ms + int(tx.real(WILL_GRACE).total_seconds() * 1000)
             gone += 1
     signals.mark_presence(tx.conn, list(rows.values()))
+    if online and outbox.commands_again(tx.conn, online, tx.now):
+        tx.wake("commands")
     if gone >= MANY and not journal.noted(tx.conn, "many_gone", tx.now - tx.real(NOTICE_AGAIN)):
         journal.note(tx, "many_gone", terminals=gone, grace_s=int(WILL_GRACE.total_seconds()))
     if back:

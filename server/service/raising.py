@@ -12,7 +12,7 @@ from server.core.words import Fault, Kind, Outcome, Role
 from server.database import Stale, Tx
 from server.service import effects, measuring
 from server.service.house import House
-from server.store import alerts, people
+from server.store import alerts, people, signals
 
 
 def _open(
@@ -49,7 +49,7 @@ def sos(
     house: House,
     *,
     terminal_id: str,
-    identity: tuple[int, int],
+    identity: tuple[int, int] | None,
     resident_id: int | None,
     building_id: int | None,
     fall: bool,
@@ -57,7 +57,9 @@ def sos(
     late: bool,
     pressed_at: datetime,
 ) -> alerts.Stored:
-    """A press for help (or a fall): a new alert, or one more press on the resident's open one."""
+    """A press for help (or a fall): a new alert, or one more press on the resident's open one.
+    `identity`: boot and seq; without one nothing can be said to the terminal about it."""
+    boot, seq = identity or (None, None)
     about = sos_subject(resident_id, terminal_id)
     open_now = alerts.open_by_subject(tx.conn, [about]).get(about)
     if open_now is not None and open_now.row["test"] and not test:
@@ -77,19 +79,54 @@ def sos(
         core.Alert(
             kind=Kind.SOS, ladder=ladder, opened_at=tx.now, fall=fall, pressed_at=pressed_at
         ),
-        {"boot": identity[0], "seq": identity[1], "terminal": terminal_id, "late": late or None},
+        {"boot": boot, "seq": seq, "terminal": terminal_id, "late": late or None},
         subject=about,
         resident_id=resident_id,
         building_id=building_id,
         terminal_id=terminal_id,
-        boot=identity[0],
-        seq=identity[1],
+        boot=boot,
+        seq=seq,
         test=test,
         late=late,
     )
     if stored is None:
         raise Stale(f"{about} was opened by another writer since we looked")
     return stored
+
+
+def unplaced(
+    tx: Tx,
+    house: House,
+    what: Fault,
+    terminal_id: str,
+    *,
+    new: bool,
+    fall: bool,
+    pressed_at: datetime,
+    test: bool = False,
+    detail: str = "",
+) -> None:
+    """A press that can be given to no resident: of a terminal unknown, lost or revoked, or in bytes
+    that can't be read. Staff see what is wrong (`what`); if the press is `new`, the care centre is
+    called to find out who it was, as for a terminal that nobody was given. Where a resident of the
+    terminal has an open SOS already, somebody has been called. A simulated terminal calls nobody.
+    """
+    known = signals.terminals(tx.conn, [terminal_id]).get(terminal_id)
+    resident_id = known.resident_id if known else None
+    fault(
+        tx, house, what, terminal_id, terminal_id=terminal_id, detail=detail,
+        building_id=known.building_id if known else None, resident_id=resident_id,
+    )  # fmt: skip
+    if not new or signals.is_simulated(tx.conn, terminal_id):
+        return
+    if resident_id is not None:
+        open_now = alerts.open_by_subject(tx.conn, [sos_subject(resident_id, terminal_id)])
+        if any(not stored.row["test"] for stored in open_now.values()):
+            return
+    sos(
+        tx, house, terminal_id=terminal_id, identity=None, resident_id=None, building_id=None,
+        fall=fall, test=test, late=False, pressed_at=pressed_at,
+    )  # fmt: skip
 
 
 def _end_drill(tx: Tx, house: House, drill: alerts.Stored) -> None:

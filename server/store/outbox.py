@@ -11,10 +11,12 @@ from sqlalchemy import (
     Connection,
     RowMapping,
     String,
+    TextClause,
     bindparam,
     case,
     func,
     select,
+    text,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -413,6 +415,22 @@ def commands_published(conn: Connection, ids: Collection[int]) -> None:
         .where(COMMAND.c.id.in_(ids), COMMAND.c.due_at.is_not(None))
         .values(due_at=None, result="published")
     )
+
+
+@cache
+def _unheard(dialect: str) -> TextClause:
+    return text(
+        "UPDATE command SET due_at = :now"  # noqa: S608 (all constant)
+        f" WHERE terminal_id IN {bulk.among(dialect)} AND result = 'published'"
+        " AND alert_id IS NOT NULL AND due_at IS NULL AND expires_at > :now"
+    )
+
+
+def commands_again(conn: Connection, terminal_ids: Collection[str], now: datetime) -> int:
+    """Hand out again what these terminals were told of an alert and have not answered: it may have
+    gone down with the connection or the broker that had it. Returns how many."""
+    asked = {**bulk.listed(terminal_ids), "now": t.to_ms(now)}
+    return int(conn.execute(_unheard(conn.dialect.name), asked).rowcount)
 
 
 def command_answered(conn: Connection, terminal_id: str, command_id: int, result: str) -> None:

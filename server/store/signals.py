@@ -138,6 +138,13 @@ def _terminals(dialect: str) -> TextClause:
     )
 
 
+def is_simulated(conn: Connection, terminal_id: str) -> bool:
+    """Whether this is one of the simulator's terminals, wherever it stands and whatever became of
+    it."""
+    query = select(TERMINAL.c.id).where(TERMINAL.c.id == terminal_id, TERMINAL.c.simulated)
+    return conn.execute(query).first() is not None
+
+
 def insert_signals(
     conn: Connection, rows: Sequence[Sequence[Any]]
 ) -> set[tuple[str, int, int]]:
@@ -237,9 +244,12 @@ def set_next_due(conn: Connection, resident_ids: Collection[int], at: datetime) 
     )
 
 
-def quarantine(conn: Connection, topic: str, payload: bytes, reason: str, now: datetime) -> bool:
-    """Keep what could not be taken. True when these bytes are new for this topic and reason."""
-    digest = hashlib.sha256(payload).hexdigest()
+def quarantine(
+    conn: Connection, topic: str, payload: bytes, reason: str, now: datetime, same: bytes
+) -> bool:
+    """Keep what could not be taken; of its copies, which have the bytes `same` in common, the
+    first. True when there was none yet for this topic and reason."""
+    digest = hashlib.sha256(same).hexdigest()
     statement = (
         insert(conn, QUARANTINE)
         .values(

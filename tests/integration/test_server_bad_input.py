@@ -26,6 +26,14 @@ async def nothing_stored(town: Town) -> None:
     await town.no_more_sms()
 
 
+async def desk(town: Town) -> str:
+    """What whoever is on duty has been sent since the last look: the same words to all of them."""
+    heard = [body for p in town.community.duty for body in await town.phone(p.phone)]
+    assert heard, "the care centre was not called"
+    assert len(set(heard)) == 1
+    return heard[0]
+
+
 async def quarantine(town: Town) -> list[dict[str, Any]]:
     """What staff see of the quarantine."""
     answer = await town.api.get("/api/v1/quarantine")
@@ -80,39 +88,84 @@ async def test_an_oversize_body_is_refused(town: Town, announced: bool) -> None:
 
 async def test_an_unknown_terminals_press_is_kept_and_raised(town: Town) -> None:
     """An SOS from a terminal nobody registered gets no receipt (nobody can go to an unknown door),
-    is kept, and staff see at once that somebody pressed somewhere. A check-in is only kept."""
+    is kept, and calls the care centre: somebody pressed somewhere. That it is sent again and again
+    calls nobody again. A check-in is only kept."""
     assert await town.signals(town.event("checkin", STRANGER)) == ["quarantined"]
     assert await town.faults() == []
-    assert await town.signals(town.event("sos", STRANGER)) == ["quarantined"]
+    await town.no_more_sms()
+    press = town.event("sos", STRANGER)
+    assert await town.signals(press) == ["quarantined"]
+    assert STRANGER in await desk(town)
+    for attempt in (2, 3):
+        assert await town.signals({**press, "attempt": attempt}) == ["quarantined"]
+    assert [a["presses"] for a in await town.alerts(kind="sos")] == [1]
     assert await town.faults() == ["unknown_terminal_sos"]
     assert {(q["topic"], q["reason"]) for q in await quarantine(town)} == {
         (f"xunlou/v1/t/{STRANGER}/evt/{kind}", "unknown_terminal") for kind in ("checkin", "sos")
     }
-    await town.no_more_sms()
+    assert (await town.phone(HEAD), await town.phone(SECOND)) == ([], [])
 
 
-async def test_a_revoked_terminal_is_a_stranger(town: Town) -> None:
-    """A terminal taken out of service moves nobody, but its SOS is shown to staff."""
+@pytest.mark.parametrize("kind", ["sos", "fall"])
+async def test_a_revoked_terminal_is_a_stranger(town: Town, kind: str) -> None:
+    """A terminal taken out of service sends nobody to a door, but the care centre is called: an old
+    one may have been found in a drawer and pressed in need."""
     await town.revoke(GRANNY)
-    assert await town.signals(town.event("sos")) == ["quarantined"]
-    assert await town.alerts(kind="sos") == []
+    assert await town.signals(town.event(kind)) == ["quarantined"]
+    assert GRANNY in await desk(town)
+    [alert] = await town.alerts(kind="sos")
+    assert (alert["address"], alert["fall"]) == (GRANNY, kind == "fall")
     assert await town.faults() == ["unknown_terminal_sos"]
-    await town.no_more_sms()
+    assert (await town.phone(HEAD), await town.phone(SECOND)) == ([], [])
 
 
 async def test_rejects_are_kept_counted_and_an_sos_among_them_raised(town: Town) -> None:
     """What the gateway could not read is kept once with its count. Unreadable bytes on the topic of
-    an SOS may be somebody's press: staff are told."""
+    an SOS may be somebody's press: the care centre is called, and told the door."""
     noise = {"topic": f"xunlou/v1/t/{GRANNY}/evt/checkin", "payload_b64": b64(b"\xff\x00"),
              "reason": "not_utf8"}  # fmt: skip
     for _ in range(3):
         await town.signals(rejects=[noise])
     assert await town.faults() == []
+    await town.no_more_sms()
     await town.signals(rejects=[{**noise, "topic": f"xunlou/v1/t/{GRANNY}/evt/sos"}])
     assert await town.faults() == ["unreadable_sos"]
+    assert "11栋3楼301求助" in await desk(town)
+    assert (await town.phone(HEAD), await town.phone(SECOND)) == ([], [])
     counts = {q["topic"].rpartition("/")[2]: q["count"] for q in await quarantine(town)}
     assert counts == {"checkin": 3, "sos": 1}
-    await town.no_more_sms()
+
+
+async def test_attempts_of_one_unreadable_press_are_one_call(town: Town) -> None:
+    """A terminal whose press lacks something the contract wants is given no receipt and sends it
+    for ever, each time as another attempt: one call, and none again once that is closed. Its next
+    press is another one. Where her stewards have been called already, nobody else is."""
+    topic = f"xunlou/v1/t/{GRANNY}/evt/sos"
+
+    async def sent(seq: int, attempt: int) -> None:
+        press = {"boot": 1, "seq": seq, "bat": "full", "attempt": attempt}
+        payload = b64(json.dumps(press).encode())
+        await town.signals(
+            rejects=[{"topic": topic, "payload_b64": payload, "reason": "bad_field"}]
+        )
+
+    async def open_now() -> list[dict[str, Any]]:
+        return [a for a in await town.alerts(kind="sos") if a["state"] != "resolved"]
+
+    for attempt in (1, 2, 3):
+        await sent(1, attempt)
+    [first] = await open_now()
+    assert first["presses"] == 1
+    await town.act(first["id"], "resolve", outcome="false_alarm")
+    await sent(1, 4)
+    assert await open_now() == []
+    await sent(2, 1)
+    [second] = await open_now()
+    await town.act(second["id"], "resolve", outcome="helped")
+    await town.press()
+    await town.expect_sms(HEAD, "11栋3楼301求助")
+    await sent(3, 1)
+    assert [a["resident_id"] is not None for a in await open_now()] == [True]
 
 
 async def test_a_press_repeated_gets_a_fresh_receipt_and_calls_nobody_twice(town: Town) -> None:
@@ -152,6 +205,7 @@ async def test_one_bad_entry_disturbs_no_other(town: Town) -> None:
     assert results == ["quarantined", "stored", "duplicate", "stored"]
     await town.expect_sms(HEAD, "求助")
     await town.expect_sms(SECOND, "SOS")
+    assert STRANGER in await desk(town)
     await town.no_more_sms()
 
 

@@ -294,6 +294,30 @@ async def test_two_stewards_at_once_and_two_homes(town: Town) -> None:
     await town.no_more_sms()
 
 
+async def test_what_a_terminal_has_not_answered_it_is_told_again(town: Town) -> None:
+    """Help is coming, and the line or the broker goes down with the word of it: when her terminal
+    is back it is told again, until it says that it has shown it. What is past its time is not."""
+    await accepted(town)
+    (first,) = await town.commands()
+    online = {"t": GRANNY, "s": "online", "boot": 1}
+    await town.signals(statuses=[{**online, "t": "gd-11-303"}])
+    assert await town.commands() == [], "another terminal's"
+    await town.signals(statuses=[{**online, "s": "lost"}])
+    assert await town.commands() == [], "it is not there"
+    for _ in range(2):
+        await town.signals(statuses=[online])
+        assert await town.commands() == [first], "the same command: a terminal knows it by its id"
+    shown = {"t": GRANNY, "cmd_id": first["cmd_id"], "result": "shown"}
+    await town.signals(cmd_acks=[shown])
+    await town.signals(statuses=[online])
+    assert await town.commands() == []
+    await town.act((await town.sos())["id"], "resolve", outcome="safe")
+    assert said(await town.commands()) == ["resolved"]
+    await town.move(2 * 3600)
+    await town.signals(statuses=[online])
+    assert await town.commands() == [], "nobody cares any more"
+
+
 async def leave_open(_town: Town) -> None:
     """Nobody has answered."""
 
