@@ -265,11 +265,12 @@ class Worker:
         it. `providers`: who carries what, as it was written down with the lease."""
         channel = Channel(message["channel"])
         line = self._lines.of(channel, providers.get(channel))
+        asked: list[Line] = []
         try:
             result: Sent | Refused | None = None
             if message["state"] == Delivery.SENDING.value:
-                asked = line = self._lines.of(channel, message["provider"])
-                result = await self._looked_up(message, asked)
+                line = self._lines.of(channel, message["provider"])
+                result = await self._looked_up(message, line)
                 if result is None:
                     line = self._lines.now(channel)
                     if await self._dropped(message, line):
@@ -277,12 +278,13 @@ class Worker:
             elif message["resident_id"] is not None and await self._dropped(message, line):
                 return
             if result is None:
-                result = await self._carried(message, line)
+                result = await self._carried(message, line, asked)
         except Ambiguous as error:
             log.warning("message %s: %s; it will be looked up", message["id"], error)
-            await self._not_now(message, line, state=Delivery.SENDING)
+            await self._not_now(message, _last(asked, line), state=Delivery.SENDING)
         except Busy as error:
             log.warning("message %s: %s; trying again", message["id"], error)
+            line = _last(asked, line)
             if not await self._dropped(message, line):
                 await self._not_now(message, line, state=Delivery(message["state"]))
         else:
@@ -304,10 +306,14 @@ class Worker:
             raise
         return await self._ours(message, found)
 
-    async def _carried(self, message: RowMapping, line: Line | None) -> Sent | Refused:
-        """Hand the message to a provider; a refusal that is the account's own, to the next too."""
+    async def _carried(
+        self, message: RowMapping, line: Line | None, asked: list[Line]
+    ) -> Sent | Refused:
+        """Hand the message to a provider; a refusal that is the account's own, to the next too.
+        `asked` gets each line that is tried: what the last of them does is its own doing."""
         if line is None:
             return Refused(delivery.NO_ACCOUNT)
+        asked.append(line)
         body, phone = self._words(message), message["phone"]
         result = await self._in_thread(line, line.carrier.send, phone, body, message["id"])
         await self._turned(line, self._lines.worked(line))
@@ -315,6 +321,7 @@ class Worker:
         if isinstance(result, Sent) or other is None or not delivery.of_the_account(result.error):
             return result
         await self._asked(message, other)
+        asked.append(other)
         return await self._in_thread(other, other.carrier.send, phone, body, message["id"])
 
     async def _asked(self, message: RowMapping, line: Line) -> None:
@@ -457,6 +464,10 @@ class Worker:
         write = self._database.write(together, urgent=self._urgent)
         (result,) = await asyncio.gather(write, return_exceptions=True)
         return result
+
+
+def _last(asked: Sequence[Line], line: Line | None) -> Line | None:
+    return asked[-1] if asked else line
 
 
 def _since(message: RowMapping) -> datetime:

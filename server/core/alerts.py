@@ -58,7 +58,7 @@ __all__ = [  # decisions and the nouns they are made of: callers need one import
     "Decline", "DeliveryFailed", "Effect", "Escalate", "Event", "HelpComing", "Item",
     "PressedAgain", "Reason", "ResidentCancelled", "Resolve", "Responder", "SettleItem",
     "Situation", "StepDue", "Tell", "TellTerminalResolved", "call_for", "climb", "decide",
-    "open_alert",
+    "duty_hears", "open_alert",
 ]  # fmt: skip
 
 AGAIN_EVERY = timedelta(seconds=60)
@@ -375,7 +375,7 @@ def _on_pressed_again(s: Situation, fall: bool, now: datetime) -> Decision:
         if (p := _person(s, r.person_id)) is not None
     )
     # Taken at the desk, or by somebody without a telephone: the care centre is to hear it.
-    return Decision(Reason.PRESSED_AGAIN, alert, tell or _duty_hears(s, now))
+    return Decision(Reason.PRESSED_AGAIN, alert, tell or duty_hears(s, now))
 
 
 def _left_since(alert: Alert, now: datetime) -> bool:
@@ -393,7 +393,7 @@ def _call_anew(s: Situation, now: datetime) -> Decision:
     alert = s.alert
     assert alert.ladder is not None
     calls = _call(s, 0, _seconds(alert, now))
-    rest = tuple(t for t in _duty_hears(s, now) if t.person.id not in {c.person.id for c in calls})
+    rest = tuple(t for t in duty_hears(s, now) if t.person.id not in {c.person.id for c in calls})
     alert = replace(
         alert,
         state=State.OPEN,
@@ -404,7 +404,7 @@ def _call_anew(s: Situation, now: datetime) -> Decision:
     return Decision(Reason.PRESSED_AGAIN, alert, (*calls, *rest))
 
 
-def _duty_hears(s: Situation, now: datetime) -> tuple[Tell, ...]:
+def duty_hears(s: Situation, now: datetime) -> tuple[Tell, ...]:
     """The care centre by SMS, out of the ladder's turn."""
     attempt = _seconds(s.alert, now)
     duty = s.roster.people((Target.DUTY,))

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from server.core.alert import Alert
 from server.core.messages import Subject, who
-from server.core.words import Kind, State
+from server.core.words import Kind, Role, State, Template
 
 AT_THE_DOOR = timedelta(minutes=15)
 """From the press to a person at the door, at most."""
@@ -45,6 +45,17 @@ def emergency(alert: Alert, now: datetime, *, test: bool = False) -> Emergency:
     wait = AT_THE_DOOR if alert.responders else ANSWERED
     begins_at = pressed_at + wait
     return Emergency(begins_at, begins_at if now < begins_at else now + LOOK_AGAIN)
+
+
+def told_to(
+    template: Template, role: Role, alert: Alert, now: datetime, *, test: bool
+) -> Template:
+    """The words for somebody in `role` who is told of `alert` now. The care centre is asked to call
+    120 as soon as that is to be done: not every desk has its eyes on the wall. The offices above it
+    are not: one call is enough."""
+    if (template, role) != (Template.DUTY, Role.DUTY):
+        return template
+    return Template.CALL_120 if emergency(alert, now, test=test).prompts(now) else template
 
 
 def street(community: Mapping[str, str], house: Mapping[str, str]) -> dict[str, str]:

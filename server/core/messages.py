@@ -5,7 +5,7 @@ One segment is 160 characters of GSM-7, or 70 UTF-16 units as soon as one charac
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from server.core import texts_one_way
 from server.core.texts import CATALOGUE, WORDS
@@ -45,6 +45,9 @@ class Subject:
     late: bool = False
     terminal: str = ""
     """The terminal's id, where nobody has been given it: there is no door to name."""
+    city: str = ""
+    """The address in the city, in the recipient's language, for whom "building 11" says too little:
+    the offices above the community, and whoever is to call 120."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +80,10 @@ def place(subject: Subject, lang: str) -> str:
     words = WORDS[language(lang)]
     if subject.terminal:
         return words["terminal"].format(id=subject.terminal)
+    far = subject.city + words["in_city"] if subject.city else ""
     if subject.label is None:
-        return words["building"].format(number=subject.building)
-    return words["floor"].format(
+        return far + words["building"].format(number=subject.building)
+    return far + words["floor"].format(
         number=subject.building, floor=subject.floor, label=subject.label
     )
 
@@ -127,7 +131,18 @@ def compose(
     template: Template, subject: Subject, lang: str, about: str = "", ways: Ways | None = None
 ) -> str:
     """The words of one SMS, in one segment: the fullest wording that fits, listing as many flats
-    as fit."""
+    as fit. The address in the city goes before all else that may be left out."""
+    if subject.city:
+        text = _fullest(template, subject, lang, about, ways)
+        if segments(text) == 1:
+            return text
+    return _fullest(template, replace(subject, city=""), lang, about, ways)
+
+
+def _fullest(
+    template: Template, subject: Subject, lang: str, about: str, ways: Ways | None
+) -> str:
+    """The fullest wording that fits with all of the address; the shortest where none does."""
     lang = language(lang)
     text = ""
     for wording in wordings(template, lang, ways or Ways()):

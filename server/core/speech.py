@@ -34,6 +34,7 @@ CALLS: Mapping[str, Mapping[Template, str]] = {
         Template.SOS: "巡楼求助。{place}。{place},有人求助。",
         Template.FALL: "巡楼跌倒报警。{place}。{place},有人跌倒。",
         Template.DUTY: "巡楼值班。{place}。{place},求助{min}分钟,还没有人去。",
+        Template.CALL_120: "巡楼值班。请打120。{place}。{place},求助{min}分钟,没有人到门口。",
         Template.MISSED: "巡楼。{building}。{building},{doors}没有报平安,请去看看。",
         Template.ARE_YOU_WELL: "您好,这里是巡楼报平安。今天还没有收到您的平安。",
     },
@@ -42,6 +43,8 @@ CALLS: Mapping[str, Mapping[Template, str]] = {
         Template.FALL: "Xunlou. A fall at {place}. I repeat: {place}. Somebody has fallen.",
         Template.DUTY: "Xunlou, care centre. {place}. I repeat: {place}. "
         "Open for {min} minutes, and nobody is going.",
+        Template.CALL_120: "Xunlou, care centre. Please call 1 2 0. {place}. I repeat: {place}. "
+        "Open for {min} minutes, and nobody is at the door.",
         Template.MISSED: "Xunlou. {building}. I repeat: {building}. {doors}: no check-in. "
         "Please go and look.",
         Template.ARE_YOU_WELL: "Hello, this is Xunlou. We have not heard from you today.",

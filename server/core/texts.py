@@ -26,6 +26,11 @@ ZH: Mapping[Template, Wordings] = {
         "【巡楼】{place}求助{min}分钟,尚未了结!{who}。回1=接手。代码{code}",
         "【巡楼】{place}求助未了结!回1=接手。代码{code}",
     ),
+    Template.CALL_120: (
+        "【巡楼】请打120!{place}求助{min}分钟,没人到门口。{who}。回1=接手。代码{code}",
+        "【巡楼】请打120!{place}求助{min}分钟。回1=接手。代码{code}",
+        "【巡楼】请打120!{place}求助。代码{code}",
+    ),
     Template.MISSED: (
         "【巡楼】{building}未报平安{count}户:{labels}。请巡楼时看看。回1=我去。代码{code}",
         "【巡楼】{building}未报平安{count}户。请巡楼。回1=我去。代码{code}",
@@ -84,6 +89,12 @@ EN: Mapping[Template, Wordings] = {
     Template.DUTY: (
         "Xunlou: SOS at {place}, open for {min} min! {who}. Reply 1 = I take it. code {code}",
         "Xunlou: SOS at {place} still open! Reply 1 = I take it. code {code}",
+    ),
+    Template.CALL_120: (
+        "Xunlou: CALL 120! SOS at {place}, {min} min and nobody at the door. {who}. "
+        "Reply 1 = I take it. code {code}",
+        "Xunlou: CALL 120! SOS at {place}, {min} min. Reply 1 = I take it. code {code}",
+        "Xunlou CALL 120: {place}. code {code}",
     ),
     Template.MISSED: (
         "Xunlou: {building}: {count} without a check-in: {labels}. Please look on your round. "
@@ -148,7 +159,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         Outcome.FALSE_ALARM: "误报", Outcome.OTHER: "已处理", Outcome.CHECKED_IN: "已报平安",
         "age": "{age}岁", "alone": "独居", "test": "测试!",
         "late": "(迟到的报警)", "building": "{number}栋", "floor": "{number}栋{floor}楼{label}",
-        "terminal": "终端{id}",
+        "terminal": "终端{id}", "in_city": "",
         "all": "全部", "steward": "楼管员", "operator": "值班员", "coming": "{name}正在赶来",
         "street": "街道工作人员", "district": "区里工作人员",
         "sep": ",", "mark": "、", "more": "等",
@@ -163,7 +174,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "age": "aged {age}", "alone": "alone", "test": "TEST! ",
         "late": "(late alarm) ", "building": "Bldg {number}",
         "floor": "Bldg {number} floor {floor} flat {label}",
-        "terminal": "unassigned terminal {id}",
+        "terminal": "unassigned terminal {id}", "in_city": ", ",
         "all": "all", "steward": "steward", "operator": "care centre",
         "street": "street office", "district": "district office",
         "coming": "{name} is coming", "sep": ", ", "mark": ", ", "more": " ...",

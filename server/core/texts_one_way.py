@@ -31,6 +31,11 @@ ZH: Mapping[Template, Wordings] = {
         "【巡楼】{place}求助{min}分钟,尚未了结!{who}。请在值班屏接手。代码{code}",
         "【巡楼】{place}求助未了结!请在值班屏接手。代码{code}",
     ),
+    Template.CALL_120: (
+        "【巡楼】请打120!{place}求助{min}分钟,没人到门口。{who}。代码{code}",
+        "【巡楼】请打120!{place}求助{min}分钟。代码{code}",
+        "【巡楼】请打120!{place}求助。代码{code}",
+    ),
     Template.MISSED: (
         "【巡楼】{building}未报平安{count}户:{labels}。请巡楼。{call}。代码{code}",
         "【巡楼】{building}未报平安{count}户。请巡楼。{call}。代码{code}",
@@ -83,6 +88,11 @@ EN: Mapping[Template, Wordings] = {
         "Xunlou: SOS at {place}, open for {min} min! {who}. {call}. code {code}",
         "Xunlou: SOS at {place}, open for {min} min! {who}. Take it on the wall. code {code}",
         "Xunlou: SOS at {place} still open! Take it on the wall. code {code}",
+    ),
+    Template.CALL_120: (
+        "Xunlou: CALL 120! SOS at {place}, {min} min and nobody at the door. {who}. code {code}",
+        "Xunlou: CALL 120! SOS at {place}, {min} min. code {code}",
+        "Xunlou CALL 120: {place}. code {code}",
     ),
     Template.MISSED: (
         "Xunlou: {building}: {count} without a check-in: {labels}. Please look on your round. "

@@ -119,6 +119,8 @@ class Template(StrEnum):
     SOS = "sos"
     FALL = "fall"
     DUTY = "duty"
+    CALL_120 = "call_120"
+    """To the care centre instead of `duty`, as soon as 120 is to be called."""
     MISSED = "missed"
     CONFIRM = "confirm"
     CONFIRM_MISSED = "confirm_missed"

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,8 +10,9 @@ from sqlalchemy import RowMapping
 
 from server.core import alerts as core
 from server.core import speech
+from server.core.emergency import told_to
 from server.core.ladder import Person, Roster
-from server.core.messages import Subject, compose
+from server.core.messages import Subject, compose, language
 from server.core.risk import age_on
 from server.core.texts import WORDS
 from server.core.words import Channel, Delivery, Kind, Role, Template
@@ -164,7 +166,11 @@ def tells_of(
     tx: Tx, stored: alerts.Stored, effects: tuple[core.Effect, ...]
 ) -> list[tuple[alerts.Stored, core.Tell, Subject]]:
     """The messages that follow from a decision, each with what it may say."""
-    told = [effect for effect in effects if isinstance(effect, core.Tell)]
+    told = [
+        replace(e, template=told_to(e.template, e.person.role, stored.alert, tx.now,
+                                    test=stored.row["test"]))
+        for e in effects if isinstance(e, core.Tell)
+    ]  # fmt: skip
     if not told:
         return []
     subject = subject_of(tx, stored)
@@ -182,7 +188,7 @@ def tell(
         person = effect.person
         channel = effect.channel if house.ways.calls else Channel.SMS
         # Two stewards with one language read the same words; only the link's token is their own.
-        city = _city(tx, stored, person.role) if channel is Channel.VOICE else None
+        city = _city(tx, stored, person.role, effect.template)
         wording = (stored.id, channel, effect.template, person.lang, effect.about, city is None)
         if wording not in bodies:
             bodies[wording] = _body(house, stored, effect, channel, subject, city)
@@ -218,9 +224,13 @@ def tell(
             tx.queued(*lanes)
 
 
-def _city(tx: Tx, stored: alerts.Stored, role: Role) -> dict[str, str] | None:
-    """The address in the city, for whom "building 11" says nothing: offices above the community."""
-    if role not in (Role.STREET, Role.DISTRICT) or stored.row["building_id"] is None:
+def _city(
+    tx: Tx, stored: alerts.Stored, role: Role, template: Template
+) -> dict[str, str] | None:
+    """The address in the city, for whom "building 11" says nothing: the offices above the
+    community, and the emergency service that the care centre is to call."""
+    far = role in (Role.STREET, Role.DISTRICT) or template is Template.CALL_120
+    if not far or stored.row["building_id"] is None:
         return None
     return addresses.building(tx.conn, stored.row["building_id"])
 
@@ -234,8 +244,9 @@ def _body(
     # The page behind the link is about a door.
     has_page = stored.row["building_id"] is not None
     link = house.link() if house.ways.two_way and has_page else ""
-    with_link = Subject(**{**_fields(subject), "link": link})
-    return compose(effect.template, with_link, effect.person.lang, effect.about, house.ways)
+    lang = effect.person.lang
+    whole = replace(subject, link=link, city=city[language(lang)] if city else "")
+    return compose(effect.template, whole, lang, effect.about, house.ways)
 
 
 def answer(
@@ -262,10 +273,6 @@ def answer(
         created_at=tx.now,
     )
     tx.queued(lane)
-
-
-def _fields(subject: Subject) -> dict[str, Any]:
-    return {name: getattr(subject, name) for name in Subject.__slots__}
 
 
 def _help_coming(

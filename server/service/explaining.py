@@ -7,7 +7,7 @@ from sqlalchemy import Connection, RowMapping
 
 from server.core.explain import Rung, foresee
 from server.core.ladder import Policy, Roster
-from server.core.words import Kind
+from server.core.words import Channel, Kind
 from server.service.acting import Unknown
 from server.service.answering import masked
 from server.service.house import House
@@ -50,7 +50,7 @@ def explain(conn: Connection, house: House, resident: str, at: datetime, kind: K
             "version": ladder.version, "lease_s": ladder.lease_s, "on_scene_s": ladder.on_scene_s,
             "problems": list(house.ladder_file.problems),
         },
-        "steps": [_step(rung, at) for rung in foresee(ladder, roster_at, at)],
+        "steps": [_step(rung, at, house) for rung in foresee(ladder, roster_at, at)],
         "repeat_s": ladder.steps[-1].wait_s,
     }  # fmt: skip
 
@@ -71,14 +71,18 @@ def _awaited(row: RowMapping, at: datetime) -> bool:
     return row["state"] == "active" or (row["state"] == "paused" and over)
 
 
-def _step(rung: Rung, opened_at: datetime) -> Json:
+def _step(rung: Rung, opened_at: datetime, house: House) -> Json:
+    # Where no call can be placed, a call is an SMS instead (effects.tell).
+    channels = dict.fromkeys(
+        c.value if house.ways.calls else Channel.SMS.value for c in rung.channels
+    )
     return {
         "step": rung.index + 1, "at_ms": to_ms(rung.at),
         "after_s": int((rung.at - opened_at).total_seconds()), "wait_s": rung.wait_s,
         "targets": [t.value for t in rung.targets],
         "told": [
             {"person_id": p.id, "name": p.name, "role": p.role.value, "lang": p.lang,
-             "channels": [c.value for c in rung.channels], "phone_masked": masked(p.phone),
+             "channels": [*channels], "phone_masked": masked(p.phone),
               "shift_until_ms": to_ms(p.shift_changes_at)
                                 if p.on_shift and p.shift_changes_at else None}
             for p in rung.told

@@ -8,11 +8,11 @@ from typing import Any
 from server.core import alerts as core
 from server.core.emergency import emergency
 from server.core.ladder import Policy
-from server.core.words import Fault, Kind, Outcome, Role
+from server.core.words import Fault, Kind, Outcome, Role, Template
 from server.database import Stale, Tx
 from server.service import effects, measuring
 from server.service.house import House
-from server.store import alerts, people, signals
+from server.store import alerts, outbox, people, signals
 
 
 def _open(
@@ -144,9 +144,9 @@ def _end_drill(tx: Tx, house: House, drill: alerts.Stored) -> None:
     )  # fmt: skip
 
 
-def mind_emergency(tx: Tx, alert_id: int) -> None:
-    """Look at an SOS's clock of 120: put into the journal when it asks for the call, once, and
-    say when to look again."""
+def mind_emergency(tx: Tx, house: House, alert_id: int) -> None:
+    """Look at an SOS's clock of 120: when it asks for the call, put that into the journal and tell
+    whoever has the duty, once, unless the ladder has just told them; and say when to look again."""
     stored = alerts.load(tx.conn, alert_id)
     assert stored is not None
     clock = emergency(stored.alert, tx.now, test=stored.row["test"])
@@ -160,6 +160,9 @@ def mind_emergency(tx: Tx, alert_id: int) -> None:
             tx, stored, "emergency_prompted", since=now_since.isoformat(),
             nobody_going=not stored.alert.responders,
         )  # fmt: skip
+        if not outbox.said(tx.conn, alert_id, Template.CALL_120):
+            situation = effects.situation(tx, stored)
+            effects.enact(tx, house, stored, core.duty_hears(situation, tx.now))
 
 
 @dataclass(frozen=True, slots=True)

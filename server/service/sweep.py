@@ -292,13 +292,13 @@ def _ladder_faults_open(conn: Connection) -> dict[str, str]:
     return {subjects[s]: stored.row["detail"] for s, stored in found.items()}
 
 
-def emergencies(tx: Tx, house: House) -> int:  # noqa: ARG001 (the form of all works)
+def emergencies(tx: Tx, house: House) -> int:
     """Look at up to CHUNK clocks of 120; returns how many."""
     due = alerts.emergencies_due(tx.conn, tx.now, CHUNK, hold=True)
     for alert_id in due:
         try:
             with tx.attempt():
-                raising.mind_emergency(tx, alert_id)
+                raising.mind_emergency(tx, house, alert_id)
         except (ArithmeticError, AssertionError, LookupError, TypeError, ValueError):
             # As for the ladder: one corrupt alert takes its time from no other.
             log.exception("alert %s has a clock that can't be read", alert_id)

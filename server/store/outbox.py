@@ -36,7 +36,7 @@ PROGRESS = (
     Delivery.UNDELIVERED, Delivery.FAILED, Delivery.CANCELLED,
 )  # fmt: skip
 """Best first: one message that arrived outweighs one that failed."""
-CALLS = (Template.SOS, Template.FALL, Template.DUTY, Template.MISSED)
+CALLS = (Template.SOS, Template.FALL, Template.DUTY, Template.CALL_120, Template.MISSED)
 """Messages that ask somebody to go; false once the matter is closed."""
 
 ONCE_MORE = 1_000_000
@@ -161,6 +161,14 @@ def told(conn: Connection, alert_ids: Collection[int]) -> dict[int, Told]:
         if template in CALLS:
             one.tried[person_id] = one.tried.get(person_id, frozenset()) | {Channel(channel)}
     return found
+
+
+def said(conn: Connection, alert_id: int, template: Template) -> bool:
+    """Whether anybody has been told of this alert in these words, or is about to be."""
+    query = select(MESSAGE.c.id).where(
+        MESSAGE.c.alert_id == alert_id, MESSAGE.c.template == template.value
+    )
+    return conn.execute(query.limit(1)).first() is not None
 
 
 def lease(

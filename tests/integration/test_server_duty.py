@@ -115,15 +115,22 @@ async def test_shifts_that_can_not_be(town: Town) -> None:
     assert (await town.api.put("/api/v1/people/99999/shifts", json=body)).status_code == 404
 
 
+async def calls_for_120(town: Town) -> list[list[str]]:
+    """What each of those on shift has been texted about 120 since the last look."""
+    return [[b for b in await town.phone(p) if "请打120" in b] for p in EARLY]
+
+
 async def test_eight_minutes_without_a_yes_and_the_desk_is_to_call_120(town: Town) -> None:
     """Nobody answers: from the eighth minute the card says to call 120, since when, and what to
-    read out; once in the journal. Somebody at the door, and it asks no more."""
+    read out; once in the journal, and to the desk's telephones in the ladder's own turn. Somebody
+    at the door, and it asks no more."""
     await town.press()
     assert (await town.sos())["emergency"]["prompt"] is False
     begins = (await town.sos())["emergency"]["begins_ms"]
     await town.move(8 * 60 - 1)
     assert (await town.sos())["emergency"]["prompt"] is False
     await town.move(1)
+    assert [len(told) for told in await calls_for_120(town)] == [1, 1]
     emergency = (await town.sos())["emergency"]
     assert (emergency["prompt"], emergency["since_ms"]) == (True, begins)
     assert emergency["read_out"] == {
@@ -143,13 +150,14 @@ async def test_eight_minutes_without_a_yes_and_the_desk_is_to_call_120(town: Tow
 
 
 async def test_what_a_press_waited_for_a_line_counts(town: Town) -> None:
-    """Pressed twelve minutes before it reached us: the desk is asked for 120 at once, counted from
-    the press; with somebody on the way, three minutes later."""
+    """Pressed twelve minutes before it reached us: the desk is asked for 120 at once, on its
+    telephones too, counted from the press; with somebody on the way, three minutes later."""
     pressed_ms = int((town.hand.at_s - 12 * 60) * 1000)
     await town.press(buffered=True, ts=pressed_ms, ts_ok=True)
     await town.ring()
     emergency = (await town.sos())["emergency"]
     assert (emergency["prompt"], emergency["since_ms"]) == (True, pressed_ms + 8 * 60_000)
+    assert [len(told) for told in await calls_for_120(town)] == [1, 1]
     prompted = [e for e in await town.journal() if e["kind"] == "emergency_prompted"]
     assert len(prompted) == 1
     await town.reply(HEAD, "1")
@@ -160,7 +168,8 @@ async def test_what_a_press_waited_for_a_line_counts(town: Town) -> None:
 
 async def test_somebody_on_the_way_has_until_the_fifteenth_minute(town: Town) -> None:
     """One says in the eighth minute that they go, and is not at the door 15 minutes after the
-    press: 120, though their own eight minutes are not over."""
+    press: 120, though their own eight minutes are not over and no step of the ladder is due. Told
+    once."""
     await town.press()
     await town.move(7 * 60 + 30)
     await town.reply(HEAD, "1")
@@ -169,6 +178,9 @@ async def test_somebody_on_the_way_has_until_the_fifteenth_minute(town: Town) ->
     await town.move(1)
     emergency = (await town.sos())["emergency"]
     assert emergency["prompt"] is True
+    assert [len(told) for told in await calls_for_120(town)] == [1, 1]
+    await town.watch(25)
+    assert [len(told) for told in await calls_for_120(town)] == [0, 0]
     prompted = [e for e in await town.journal() if e["kind"] == "emergency_prompted"]
     assert [e["data"]["nobody_going"] for e in prompted] == [False]
 
@@ -178,6 +190,7 @@ async def test_a_test_press_calls_no_ambulance(town: Town) -> None:
     await town.press(test=True)
     await town.move(20 * 60)
     assert (await town.sos())["emergency"]["prompt"] is False
+    assert await calls_for_120(town) == [[], []]
 
 
 async def test_a_real_press_in_the_middle_of_a_drill_is_a_real_call(town: Town) -> None:

@@ -95,6 +95,23 @@ async def test_an_account_that_is_closed_loses_no_message(tmp_path: Path) -> Non
         assert [m for m in await two.by_second(HEAD) if "求助" in m]
 
 
+async def test_the_blame_is_the_second_ones_own(tmp_path: Path) -> None:
+    """The first does not want us and the second is down: staff read which of them is down, and when
+    it is back the ladder's next words go by it."""
+    async with two_providers(tmp_path) as two:
+        town = two.town
+        await town.fault("refused", count=10_000, error_code=20003)
+        await two.second.post("/faults", json={"kind": "down", "count": 10_000})
+        await town.press()
+        await two.pass_time(80)
+        found = await town.alerts(kind="fault", state="unresolved")
+        details = {f["detail"].split()[0] for f in found if f["fault"] == "sms_provider"}
+        assert details == {"sms:backup", "20003"}, "one is down, and one does not want us"
+        (await two.second.delete("/faults")).raise_for_status()
+        await two.pass_time(170)
+        assert [m for m in await two.by_second(DUTY) if "求助" in m]
+
+
 async def test_without_a_second_provider_the_telephone_rings(town: Town) -> None:
     """SMS are down and calls are not: after a minute the stewards are rung instead."""
     await town.fault("no_texts", count=10_000)

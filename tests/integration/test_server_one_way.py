@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from town import HEAD, SECOND, a_town, bound, settings_for
+from town import GRANNY, HEAD, SECOND, a_town, bound, settings_for
 
 from server import migrate
 from server.app import NotReady, build
@@ -34,6 +34,9 @@ async def test_without_calls_the_duty_telephone_stands_in_the_text(tmp_path: Pat
         assert "来电" not in text
         await town.move(120)
         assert await town.calls(HEAD) == []
+        answer = await town.api.get("/api/v1/ladder/explain", params={"resident": GRANNY})
+        told = [person for step in answer.json()["steps"] for person in step["told"]]
+        assert {tuple(person["channels"]) for person in told} == {("sms",)}, "what can be kept"
 
 
 def test_a_house_where_nobody_could_answer_does_not_start(tmp_path: Path) -> None:

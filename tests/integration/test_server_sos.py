@@ -78,7 +78,9 @@ async def test_a_press_on_a_terminal_that_nobody_was_given(town: Town) -> None:
 async def test_silence_calls_the_next_by_the_minute(town: Town) -> None:
     """Two minutes without a yes: the neighbour's steward, the key holder, the befriender and both
     stewards again. Four: whoever has the duty, every two minutes from then on until a person
-    accepts; eight: the street office as well, and the alert says that nobody is left to ask."""
+    accepts; eight: the street office as well, and the alert says that nobody is left to ask. From
+    then on the desk is told to call 120, with the address to read out; the office is given the
+    address too, as its people know no building 11."""
     await pressed(town)
     await town.move(119)
     await town.no_more_sms()
@@ -100,8 +102,10 @@ async def test_silence_calls_the_next_by_the_minute(town: Town) -> None:
     assert not (await town.sos())["exhausted"]
     for minutes in (8, 10):
         await town.move(120)
-        for number in (*DUTY, STREET):
-            await town.expect_sms(number, f"求助{minutes}分钟")
+        for number in DUTY:
+            await town.expect_sms(number, "请打120", "榕影路188号", f"11栋3楼301求助{minutes}分钟")
+        told = await town.expect_sms(STREET, "榕影路188号", "11栋3楼301求助")
+        assert "120" not in told, "one call is enough"
         await town.no_more_sms()
         assert (await town.sos())["exhausted"]
     await town.reply(DUTY[0], "1")

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from server.core.alerts import Accept, Arrive, Decline, Event, Resolve, StepDue
-from server.core.emergency import emergency, read_out, street
+from server.core.emergency import emergency, read_out, street, told_to
 from server.core.messages import Subject
-from server.core.words import Kind, Outcome
+from server.core.words import Kind, Outcome, Role, Template
 from tests.unit.core.people import HE, LIN, Story, actor, later
 
 MIN = 60
@@ -73,6 +73,26 @@ def test_it_is_looked_at_when_it_can_change() -> None:
     assert emergency(story.alert, later(510)).look_at == later(16 * MIN)
     story.after(600, Resolve(actor(LIN), Outcome.SAFE))
     assert emergency(story.alert, later(600)).look_at is None
+
+
+@pytest.mark.parametrize(
+    ("template", "role", "minutes", "test", "words"),
+    [
+        (Template.DUTY, Role.DUTY, 7, False, Template.DUTY),
+        (Template.DUTY, Role.DUTY, 8, False, Template.CALL_120),
+        (Template.DUTY, Role.DUTY, 8, True, Template.DUTY),
+        (Template.DUTY, Role.STREET, 8, False, Template.DUTY),
+        (Template.DUTY, Role.DISTRICT, 60, False, Template.DUTY),
+        (Template.SOS, Role.STEWARD, 60, False, Template.SOS),
+        (Template.CLOSED, Role.DUTY, 60, False, Template.CLOSED),
+    ],
+)  # fmt: skip
+def test_who_is_told_to_call_120(
+    template: Template, role: Role, minutes: float, words: Template, *, test: bool
+) -> None:
+    """The care centre alone, from the moment on when 120 is to be called."""
+    alert = Story().alert
+    assert told_to(template, role, alert, later(minutes * MIN), test=test) is words
 
 
 def test_a_test_press_and_a_missed_round_never_ask_for_120() -> None:

@@ -1,6 +1,7 @@
 """Words for cheap phones: one segment, address first, nothing private."""
 
 import string
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -119,6 +120,39 @@ def test_an_sos_says_where_first_and_then_who_and_how_to_answer() -> None:
         "Xunlou: SOS at Bldg 11 floor 3 flat 301! aged 84, alone. "
         "Reply 1 = I am going, 0 = I can't. code 4031"
     )
+
+
+CITY = {"zh": "广东省广州市天河区榕影路188号广氮小区", "en": "188 Rongying Road, Tianhe, Guangzhou"}
+
+
+@pytest.mark.parametrize(
+    ("template", "lang", "text"),
+    [
+        (Template.DUTY, "zh",
+         f"【巡楼】{CITY['zh']}11栋3楼301求助8分钟,尚未了结!84岁独居。回1=接手。代码4031"),
+        (Template.CALL_120, "zh",
+         f"【巡楼】请打120!{CITY['zh']}11栋3楼301求助8分钟,没人到门口。84岁独居。回1=接手。代码4031"),
+        (Template.DUTY, "en",
+         f"Xunlou: SOS at {CITY['en']}, Bldg 11 floor 3 flat 301, open for 8 min! aged 84, alone. "
+         "Reply 1 = I take it. code 4031"),
+        (Template.CALL_120, "en",
+         f"Xunlou: CALL 120! SOS at {CITY['en']}, Bldg 11 floor 3 flat 301, 8 min. "
+         "Reply 1 = I take it. code 4031"),
+    ],
+)  # fmt: skip
+def test_who_knows_no_building_11_reads_the_address_in_the_city(
+    template: Template, lang: str, text: str
+) -> None:
+    """It goes before all else that may be left out."""
+    subject = replace(FLAT_301, waited_min=8, city=CITY[lang])
+    assert compose(template, subject, lang) == text
+
+
+def test_an_address_too_long_for_an_sms_is_left_out_and_nothing_else() -> None:
+    """A text in two parts may come late or not at all: then the house as neighbours say it."""
+    near = replace(FLAT_301, waited_min=8)
+    far = replace(near, city="很长的地址" * 14)
+    assert compose(Template.DUTY, far, "zh") == compose(Template.DUTY, near, "zh")
 
 
 def test_a_resident_we_know_little_of_leaves_no_hole_in_the_sentence() -> None:
