@@ -14,7 +14,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from gateway.quick_client import QuickClient
-from gateway.settings import GatewaySettings
+from gateway.settings import GatewaySettings, trust
 
 CONNECT_TIMEOUT_S: Final = 5.0
 OUT_QUEUE_MAX: Final = 20_000
@@ -56,6 +56,8 @@ def make_client(
     )
     client.suppress_exceptions = True  # an error in a callback must not end the reading
     client.username_pw_set(settings.mqtt_username, settings.mqtt_password.get_secret_value())
+    if settings.mqtt_ca:
+        client.tls_set_context(trust(settings.mqtt_ca))
     client.max_inflight_messages = half  # before connecting, or it raises
     client.max_queued_messages_set(OUT_QUEUE_MAX)
     client.connect_timeout = CONNECT_TIMEOUT_S

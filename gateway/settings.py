@@ -3,10 +3,18 @@
 The descriptions are the documentation: `docs/` is generated and tested from these fields.
 """
 
+import ssl
 from typing import Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def trust(authority: str) -> ssl.SSLContext:
+    """TLS that trusts this authority and no other. Raises OSError."""
+    context = ssl.create_default_context(cafile=authority)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
 
 
 class GatewaySettings(BaseSettings):
@@ -36,6 +44,15 @@ class GatewaySettings(BaseSettings):
     mqtt_username: str = Field(default="gateway", description="Broker account of the gateway.")
     mqtt_password: SecretStr = Field(
         description="Password of the broker account. Required; no default.",
+    )
+    mqtt_ca: str = Field(
+        default="",
+        description=(
+            "File of the authority (PEM) that signed the broker's certificate: with it the gateway"
+            " speaks TLS to XUNLOU_MQTT_PORT (8883 as a rule), and its password goes to no other"
+            " broker. Empty = in the clear, for a broker on this machine or in a network that is"
+            " yours alone."
+        ),
     )
     mqtt_protocol: Literal["5", "3.1.1"] = Field(
         default="5",
@@ -181,6 +198,20 @@ class GatewaySettings(BaseSettings):
         le=10,
         description="How long a stopping gateway waits for answers that are under way.",
     )
+
+    @field_validator("mqtt_ca")
+    @classmethod
+    def _an_authority(cls, path: str) -> str:
+        """Found out at the start, with what to do, and not at every try to connect."""
+        if path:
+            try:
+                trust(path)
+            except OSError as error:  # ssl.SSLError is one
+                raise ValueError(
+                    f"{path} is no readable file of a certificate authority (PEM):"
+                    f" {error.strerror or error}"
+                ) from error
+        return path
 
     @model_validator(mode="after")
     def _sharing_needs_mqtt_5(self) -> Self:

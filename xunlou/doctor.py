@@ -42,7 +42,8 @@ WRONG: Mapping[Said, tuple[str, str]] = {
     Said.SILENT: (f"no answer within {WITHIN_S:.0f} s", "is the broker hung, its machine off or "
                   "behind a firewall? restart it; see its log"),
     Said.SPEAKS_TLS: ("this door speaks TLS, and the gateway comes in by a plain one",
-                      "give XUNLOU_MQTT_PORT the broker's door for the gateway (1883)"),
+                      "set XUNLOU_MQTT_CA to its authority's file, or give XUNLOU_MQTT_PORT the "
+                      "broker's plain door (1883)"),
     Said.NO_TLS: ("no TLS is spoken there", "another program has the port: see `ss -ltnp`"),
     Said.NO_BROKER: ("something answers there that is no MQTT broker",
                      "check host and port: another program may have them (`ss -ltnp`)"),
@@ -88,7 +89,9 @@ def check_broker(data: Path | None = None) -> list[Finding]:
     except ValidationError:
         return [_installed()]
     password = s.mqtt_password.get_secret_value()
-    door = Door(s.mqtt_host, s.mqtt_port, s.mqtt_username, password, v5=s.mqtt_protocol == "5")
+    authority = Path(s.mqtt_ca) if s.mqtt_ca else None
+    v5 = s.mqtt_protocol == "5"
+    door = Door(s.mqtt_host, s.mqtt_port, s.mqtt_username, password, authority, v5=v5)
     return [_finding("broker", door)]
 
 

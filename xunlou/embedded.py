@@ -104,6 +104,7 @@ class Place:
             "XUNLOU_API_TOKEN": self.keys.api_token,
             "XUNLOU_MQTT_HOST": "127.0.0.1",
             "XUNLOU_MQTT_PORT": str(self.mqtt_port),
+            "XUNLOU_MQTT_CA": "",  # its own door is for this machine alone
             "XUNLOU_MQTT_USERNAME": GATEWAY_USER,
             "XUNLOU_MQTT_PASSWORD": self.keys.mqtt_gateway_password,
             "XUNLOU_CLOCK": self.clock,

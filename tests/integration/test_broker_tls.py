@@ -8,14 +8,23 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from gateway_kit import BROKER_USERS
+from gateway_kit import (
+    BROKER_USERS,
+    ServerDouble,
+    Terminal,
+    gateway_running,
+    make_settings,
+)
 from parts import require
+from pydantic import ValidationError
 
 from firmware_sim.clock import ScaledClock
 from firmware_sim.fleet import Fleet
 from firmware_sim.line import Broker as Where
 from firmware_sim.manifest import TerminalEntry
 from firmware_sim.wire import Kind
+from gateway.app import run
+from gateway.counters import Counters
 from xunlou import broker_tls
 from xunlou.broker import Broker, login_works
 from xunlou.broker_tls import Tls, TlsError, ends_in_days, ensure
@@ -84,6 +93,48 @@ async def test_a_terminal_speaks_over_tls_with_who_it_knows_alone(
         await stranger.stop()
     with pytest.raises(ssl.SSLCertVerificationError, match="mismatch"):
         await asyncio.to_thread(shown, broker.tls, "broker.example.org")
+
+
+async def test_the_gateway_comes_in_by_tls(
+    broker: Broker, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A gateway on another machine: a press and its receipt, fifty check-ins in one lump, and
+    nothing at all for a broker of another authority."""
+    assert broker.tls is not None
+    double = ServerDouble()
+    async with double.serving():
+        secure = {"mqtt_ca": str(broker.tls.authority)}
+        settings = make_settings(double.url, broker.tls.port, **secure)
+        async with gateway_running(settings) as counters, Terminal(ME, broker.port) as terminal:
+            await terminal.press(1)
+            await terminal.until(lambda: terminal.receipts() == [(3, 1)], "the receipt")
+            for seq in range(2, 52):
+                await terminal.press(seq, "checkin")
+            await terminal.until(lambda: len(terminal.receipts()) == 51, "all receipts")
+            assert counters.receipts == 51
+        stored = len(double.signals)
+        other = Tls(tmp_path / "other", 1, ("127.0.0.1",))
+        ensure(other)
+        wary = make_settings(double.url, broker.tls.port, mqtt_ca=str(other.authority))
+        counters, stop = Counters(), asyncio.Event()
+        running = asyncio.create_task(run(wary, stop, counters))
+        async with Terminal(ME, broker.port) as terminal:
+            await terminal.press(90)
+            async with asyncio.timeout(30):
+                while caplog.text.count("CERTIFICATE_VERIFY_FAILED") < 2:
+                    await asyncio.sleep(0.02)
+            assert terminal.receipts() == []
+        stop.set()
+        await running
+        assert (counters.reconnects, len(double.signals)) == (0, stored)
+
+
+def test_an_authority_that_is_none_is_refused_at_the_start(tmp_path: Path) -> None:
+    """A path that leads nowhere, or to something else, with the setting's own words."""
+    (tmp_path / "note.pem").write_text("the certificate is in the safe")
+    for name in ("nowhere.pem", "note.pem"):
+        with pytest.raises(ValidationError, match="no readable file of a certificate authority"):
+            make_settings("http://127.0.0.1:1", 8883, mqtt_ca=str(tmp_path / name))
 
 
 async def test_the_door_speaks_tls_only_and_asks_for_a_password(broker: Broker) -> None:
