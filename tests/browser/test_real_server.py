@@ -5,7 +5,6 @@ Chromium. Only the clock belongs to the test.
 """
 
 import re
-import time
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,6 @@ from tests.town import GRANNY, HEAD, PASSWORD, SECOND, Town, a_town
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-ON_THE_WALL_MS = 1_000
 BUILDING = '.building[data-number="11"]'
 
 
@@ -38,22 +36,20 @@ async def window_of(town: Town) -> str:
     return f'[data-flat="{flat}"]'
 
 
-async def test_a_press_is_on_the_wall_within_a_second_and_accepting_reaches_the_terminal(
+async def test_a_press_is_on_the_wall_and_accepting_reaches_the_terminal(
     browser: Browser, tmp_path: Path
 ) -> None:
-    """Press → red window and card in under a second; accepted on the wall for the steward who
-    phoned → help_coming is queued; at the door is that steward and nobody else; resolved from the
-    wall → the window is calm again."""
+    """Press → red window and card (how soon: tests/bench/wall.py); accepted on the wall for the
+    steward who phoned → help_coming is queued; at the door is that steward and nobody else;
+    resolved from the wall → the window is calm again."""
     async with a_town(tmp_path) as town:
         page = await logged_in(browser, town)
         window = page.locator(await window_of(town))
         await expect(page.locator(".card")).to_have_count(0)
-        pressed = time.monotonic()
         await town.press()
-        await expect(window).to_have_attribute("data-state", "sos", timeout=ON_THE_WALL_MS)
+        await expect(window).to_have_attribute("data-state", "sos")
         card = page.locator('[data-group="sos"] .card')
-        await expect(card.locator(".pick")).to_have_text("11栋3楼301", timeout=ON_THE_WALL_MS)
-        assert (time.monotonic() - pressed) * 1000 < ON_THE_WALL_MS
+        await expect(card.locator(".pick")).to_have_text("11栋3楼301")
         await expect(page.locator(f"{BUILDING} .word")).to_have_text("SOS")
         head = await town.person(HEAD)
         await card.locator("select").select_option(str(head))
