@@ -29,11 +29,12 @@ demo: ## Run the whole chain on this machine, with a simulated community
 # cores.
 PERSONS = tests/browser/test_persons.py
 CONFORMANCE = tests/integration/test_conformance.py
+MANY = tests/integration/test_many_servers.py
 POSTGRES = tests/faults/test_postgresql.py
-WHOLE = tests/e2e $(PERSONS) $(CONFORMANCE) $(POSTGRES)
+WHOLE = tests/e2e $(PERSONS) $(CONFORMANCE) $(MANY) $(POSTGRES)
 BROKEN = tests/faults --ignore $(POSTGRES)
 SHARED = tests/unit tests/docs tests/integration tests/simulation tests/browser \
-  --ignore $(PERSONS) --ignore $(CONFORMANCE)
+  --ignore $(PERSONS) --ignore $(CONFORMANCE) --ignore $(MANY)
 # One more than there are cores: much of a test's time is waiting for sockets.
 WORKERS = $(shell expr $$(nproc) + 1)
 
