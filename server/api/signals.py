@@ -14,7 +14,7 @@ from server.api.deps import GatewayDep, RuntimeDep
 from server.clock import Clock
 from server.core.words import ALARMS, SignalType
 from server.service import commanding, ingest, presence, sight
-from server.store import outbox
+from server.store import commands
 from server.tables import from_ms
 
 router = APIRouter(
@@ -220,7 +220,7 @@ async def lease_commands(form: LeaseForm, runtime: RuntimeDep) -> Commands:
                 await asyncio.wait_for(rung.wait(), min(left, 0.5))
             except TimeoutError:
                 now = runtime.clock.now()
-                if not await runtime.database.read(lambda c: outbox.commands_waiting(c, now)):  # noqa: B023
+                if not await runtime.database.read(lambda c: commands.waiting(c, now)):  # noqa: B023
                     continue
             rung.clear()
             leased = await runtime.database.write(

@@ -12,7 +12,7 @@ from server.core.words import TerminalState
 from server.database import Tx
 from server.service.house import House
 from server.service.refusals import Refused, Unknown
-from server.store import journal, outbox, people
+from server.store import commands, journal, people
 from server.tables import to_ms
 
 LIFE = timedelta(hours=1)
@@ -37,7 +37,7 @@ def offer(tx: Tx, house: House, terminal_id: str, *, who: str, why: str) -> int:
                       zh="终端正在更换密码,请稍候。")  # fmt: skip
     version = int(row["key_v"]) + 1
     expires_at = tx.now + LIFE
-    outbox.add_command(
+    commands.add(
         tx.conn, terminal_id=terminal_id, alert_id=None,
         payload={"cmd": "key", "exp": to_ms(expires_at), "key_v": version},
         created_at=tx.now, expires_at=expires_at, due_at=tx.now,
@@ -59,7 +59,7 @@ def fill(house: House, terminal_id: str, payload: dict[str, object]) -> dict[str
 
 def answered(tx: Tx, terminal_id: str, command_id: int, result: str) -> None:
     """A terminal's word on the command that offered it a password."""
-    version = outbox.key_offered(tx.conn, terminal_id, command_id)
+    version = commands.key_offered(tx.conn, terminal_id, command_id)
     row = people.terminal(tx.conn, terminal_id) if version is not None else None
     if row is None or row["key_state"] != KeyState.OFFERED or row["key_next"] != version:
         return

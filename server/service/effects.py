@@ -19,7 +19,7 @@ from server.core.words import Channel, Delivery, Kind, Role, Template
 from server.database import Tx
 from server.service import measuring
 from server.service.house import PLACEHOLDER, House, digest_of
-from server.store import addresses, alerts, journal, outbox, people, signals
+from server.store import addresses, alerts, commands, journal, outbox, people, signals
 from server.tables import to_ms
 
 LINK_LIFE = timedelta(hours=12)
@@ -297,7 +297,7 @@ def _command(tx: Tx, stored: alerts.Stored, payload: dict[str, Any], life: timed
     if row["terminal_id"] is None or row["boot"] is None or stored.alert.kind is not Kind.SOS:
         return  # only an event of a terminal has something to answer
     expires_at = tx.now + life
-    outbox.add_command(
+    commands.add(
         tx.conn,
         terminal_id=row["terminal_id"],
         alert_id=stored.id,

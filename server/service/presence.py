@@ -15,7 +15,7 @@ from server.database import Tx
 from server.service import device_keys, raising
 from server.service.house import House
 from server.service.sight import HEARTBEATS_MISSED
-from server.store import journal, outbox, signals
+from server.store import commands, journal, signals
 from server.tables import to_ms
 
 WILL_GRACE = timedelta(seconds=120)
@@ -137,7 +137,7 @@ def update(
             row.heartbeat_due_ms = now_ms + int(tx.real(WILL_GRACE).total_seconds() * 1000)
             gone += 1
     signals.mark_presence(tx.conn, list(rows.values()))
-    if online and outbox.commands_again(tx.conn, online, tx.now):
+    if online and commands.again(tx.conn, online, tx.now):
         tx.wake("commands")
     if gone >= MANY and not journal.noted(tx.conn, "many_gone", tx.now - tx.real(NOTICE_AGAIN)):
         journal.note(tx, "many_gone", terminals=gone, grace_s=int(WILL_GRACE.total_seconds()))
@@ -158,5 +158,5 @@ def command_acks(tx: Tx, acks: Sequence[CommandAck]) -> None:
     for ack in acks:
         number = number_in(ack.cmd_id[2:]) if ack.cmd_id.startswith("c-") else None
         if number is not None:
-            outbox.command_answered(tx.conn, ack.t, number, ack.result)
+            commands.answered(tx.conn, ack.t, number, ack.result)
             device_keys.answered(tx, ack.t, number, ack.result)

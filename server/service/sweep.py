@@ -26,7 +26,7 @@ from server.service import (
 )
 from server.service import walks as walks_
 from server.service.house import House
-from server.store import alerts, idle, journal, outbox, people, signals, upkeep, walks
+from server.store import alerts, commands, idle, journal, people, signals, upkeep, walks
 from server.store.people import CommunityFacts
 from server.tables import to_ms
 
@@ -186,7 +186,7 @@ def _bells_of(tx: Tx, community: CommunityFacts, current: rounds.Occurrence) -> 
     ):
         waiting = signals.awaited_terminals(tx.conn, current.deadline)
         for terminal_id in waiting:
-            outbox.add_command(
+            commands.add(
                 tx.conn, terminal_id=terminal_id,
                 payload={"cmd": "prompt", "exp": to_ms(current.due_at)},
                 created_at=tx.now, expires_at=current.due_at, due_at=tx.now,
