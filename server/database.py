@@ -26,10 +26,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol, TypeVar, get_args
 
-from psycopg import errors
-from psycopg.adapt import Buffer
-from psycopg.types.string import StrDumper
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
@@ -43,22 +40,10 @@ T = TypeVar("T")
 S = TypeVar("S")
 Topic = Literal["feed", "outbox", "commands"]
 MOST_RETRIES = 8
+CONFLICTS = frozenset({"40001", "40P01"})
+"""PostgreSQL undid the transaction for another one's sake: serialization failure, deadlock."""
 ALONE_SPACE = 0x584C
 """First key of our named advisory locks; the journal's have one key (docs/adr/0012)."""
-SESSION = {
-    # A holder of locks that lost its machine must not keep the others from taking over: they have
-    # ten seconds (takeover), and a use-case takes milliseconds.
-    "idle_in_transaction_session_timeout": "6s",
-    "statement_timeout": "30s",
-    "tcp_keepalives_idle": "3",
-    "tcp_keepalives_interval": "1",
-    "tcp_keepalives_count": "3",
-    "client_connection_check_interval": "2s",
-    "timezone": "UTC",
-    "jit": "off",  # our queries are short, and compiling one takes longer than running it
-}
-
-
 class Stale(Exception):
     """Somebody else changed the row first (compare-and-set failed): decide again on fresh facts."""
 
@@ -271,43 +256,9 @@ def _sqlite_engine(url: str, *, writer: bool) -> Engine:
     return engine
 
 
-class _NoNul(StrDumper):
-    """PostgreSQL keeps no NUL in a text. A mark in its place is better than a lost message."""
-
-    def dump(self, obj: str) -> Buffer | None:
-        """The text as it is stored."""
-        return super().dump(obj.replace("\x00", "\ufffd"))
-
-
-def _postgres_engine(url: URL, *, writer: bool, pool: int) -> Engine:
-    engine = create_engine(
-        url,
-        pool_size=pool,
-        max_overflow=4,  # as many as there are threads, and a few for commands
-        pool_timeout=10,
-        hide_parameters=True,
-        connect_args={"connect_timeout": 5, "tcp_user_timeout": 6000},
-        # Writers decide on rows that they hold or compare; a reader sees one instant.
-        isolation_level="READ COMMITTED" if writer else "REPEATABLE READ",
-    )
-
-    @event.listens_for(engine, "connect")
-    def _configure(connection: Any, _record: Any) -> None:
-        connection.adapters.register_dumper(str, _NoNul)
-        autocommit, connection.autocommit = connection.autocommit, True
-        for name, value in SESSION.items():
-            connection.execute("SELECT set_config(%s, %s, false)", (name, value))
-        if not writer:
-            connection.execute("SET default_transaction_read_only = on")
-        connection.autocommit = autocommit
-
-    return engine
-
-
 def _may_try_again(error: DBAPIError) -> bool:
     """Whether the transaction was undone for the sake of another, or found a dead connection."""
-    conflict = (errors.DeadlockDetected, errors.SerializationFailure)
-    return error.connection_invalidated or isinstance(error.orig, conflict)
+    return error.connection_invalidated or getattr(error.orig, "sqlstate", None) in CONFLICTS
 
 
 class Database:
@@ -333,8 +284,10 @@ class Database:
         else:
             self._gate = None
             urgent, bulk, reads = 8, 4, 4
-            self.writer = _postgres_engine(parsed, writer=True, pool=urgent + bulk)
-            self.reader = _postgres_engine(parsed, writer=False, pool=reads)
+            from server import postgresql  # its driver is nine MiB that SQLite has no use for
+
+            self.writer = postgresql.engine(parsed, writer=True, pool=urgent + bulk)
+            self.reader = postgresql.engine(parsed, writer=False, pool=reads)
             self.wire = Wire(parsed, self.me, self.bell.ring, get_args(Topic))
         self.senders: list[Sender] = []
         self._urgent = ThreadPoolExecutor(urgent, "urgent")

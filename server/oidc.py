@@ -13,19 +13,16 @@ import json
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import httpx
-from authlib.common.urls import add_params_to_uri
-from authlib.oauth2.rfc7636 import create_s256_code_challenge
-from authlib.oidc.core import CodeIDToken
-from joserfc import jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
-from joserfc.jws import JWSRegistry
 
 from server.settings import Settings
+
+if TYPE_CHECKING:
+    # Authlib is loaded with the first login that needs it: most houses have no such provider.
+    from authlib.oidc.core import CodeIDToken
 
 BACK: Final = "/login/elsewhere/back"
 SIGNED_BY: Final = ["RS256", "PS256", "ES256", "EdDSA"]
@@ -75,6 +72,9 @@ class Provider:
     async def begin(self, following: str, now: datetime) -> tuple[str, str]:
         """Where to send the browser, and the note it keeps until it is back. Raises
         ProviderDown."""
+        from authlib.common.urls import add_params_to_uri
+        from authlib.oauth2.rfc7636 import create_s256_code_challenge
+
         about = await self._description(now)
         state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
         address = add_params_to_uri(about["authorization_endpoint"], [
@@ -103,7 +103,13 @@ class Provider:
 
     async def _verified(
         self, token: Any, nonce: str, about: dict[str, Any], now: datetime
-    ) -> CodeIDToken:
+    ) -> "CodeIDToken":
+        from authlib.oidc.core import CodeIDToken
+        from joserfc import jwt
+        from joserfc.errors import JoseError
+        from joserfc.jwk import KeySet
+        from joserfc.jws import JWSRegistry
+
         text = token.get("id_token") if isinstance(token, dict) else None
         if not isinstance(text, str):
             raise NotProven("the provider sent no id_token")
@@ -123,7 +129,7 @@ class Provider:
             raise NotProven(f"the id_token does not hold: {type(error).__name__}") from None
         return claims
 
-    def _person(self, claims: CodeIDToken) -> str:
+    def _person(self, claims: "CodeIDToken") -> str:
         name = claims.get(self.settings.oidc_claim)
         if not isinstance(name, str) or not name.strip():
             raise NotProven(f"there is no claim {self.settings.oidc_claim!r}")

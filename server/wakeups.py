@@ -10,9 +10,12 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
-import psycopg
 from sqlalchemy import URL, Connection, text
+
+if TYPE_CHECKING:
+    import psycopg
 
 log = logging.getLogger(__name__)
 CHANNEL = "xunlou"
@@ -72,6 +75,8 @@ class Wire:
     async def _again(
         self, part: "Callable[[psycopg.AsyncConnection], object]", stop: asyncio.Event
     ) -> None:
+        import psycopg  # where the database is SQLite it is never loaded
+
         while not stop.is_set():
             try:
                 async with await psycopg.AsyncConnection.connect(
@@ -86,7 +91,7 @@ class Wire:
                 self.listening.clear()
             await asyncio.sleep(AGAIN_S)
 
-    async def _listen(self, conn: psycopg.AsyncConnection) -> None:
+    async def _listen(self, conn: "psycopg.AsyncConnection") -> None:
         # Held as long as this connection stands: that is how the others know that we live.
         keys = (ALIVE_SPACE, int(self._me, 16))
         await conn.execute("SELECT pg_advisory_lock_shared(%s::int, %s::int)", keys)
@@ -102,7 +107,7 @@ class Wire:
                 for topic in self._topics.intersection(topics.split(",")):
                     self._ring(topic)
 
-    async def _speak(self, conn: psycopg.AsyncConnection) -> None:
+    async def _speak(self, conn: "psycopg.AsyncConnection") -> None:
         # A word that a crash loses is no loss; so none of them waits for a disk.
         await conn.execute("SET synchronous_commit = off")
         while True:

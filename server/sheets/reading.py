@@ -12,9 +12,6 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from openpyxl import load_workbook
-from openpyxl.utils.exceptions import InvalidFileException
-
 MOST_BYTES = 16 * 1024 * 1024
 MOST_UNPACKED_BYTES = 200 * 1024 * 1024
 MOST_ROWS = 100_000
@@ -90,6 +87,10 @@ def _csv(content: bytes) -> Table:
 
 
 def _workbook(content: bytes) -> Iterator[Table]:
+    # Loaded with the first workbook: most servers never see one, and it weighs six MiB.
+    from openpyxl import load_workbook
+    from openpyxl.utils.exceptions import InvalidFileException
+
     broken = Unreadable("this .xlsx can't be opened; open it in a spreadsheet and save it anew",
                         zh="这个 .xlsx 打不开,请用表格软件打开后重新保存。")  # fmt: skip
     try:

@@ -10,11 +10,6 @@ import io
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from openpyxl import Workbook
-from openpyxl.cell import WriteOnlyCell
-from openpyxl.styles import Font
-from openpyxl.utils import get_column_letter
-
 from server.core.cells import FORMULA, safe
 from server.sheets.reading import Table
 
@@ -32,6 +27,12 @@ def as_csv(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> bytes:
 
 def as_xlsx(tables: Sequence[Table]) -> bytes:
     """A sheet for each table, its first line frozen."""
+    # Loaded with the first workbook, as in reading.py.
+    from openpyxl import Workbook
+    from openpyxl.cell import WriteOnlyCell
+    from openpyxl.styles import Font
+    from openpyxl.utils import get_column_letter
+
     book = Workbook(write_only=True)
     bold = Font(bold=True)
     for table in tables:

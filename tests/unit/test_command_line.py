@@ -33,3 +33,18 @@ def test_a_gateway_loads_nothing_of_the_server() -> None:
     )
     done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_a_server_on_sqlite_loads_what_it_needs() -> None:
+    """PostgreSQL's driver, workbooks and the identity provider's library are 20 MiB that most
+    offices never use."""
+    look = (
+        "import sys\n"
+        "from server import app\n"
+        "from server.clock import Clock\n"
+        "from server.database import Database\n"
+        "Database('sqlite://', Clock()).close()\n"
+        "print([m for m in ('psycopg', 'openpyxl', 'authlib', 'joserfc') if m in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
