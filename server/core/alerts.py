@@ -299,12 +299,13 @@ def _on_decline(s: Situation, actor: Actor, now: datetime) -> Decision:
     rest = tuple(r for r in alert.responders if not r.is_(actor))
     if rest:
         alert = replace(alert, responders=rest)
-        if alert.state is State.ON_SCENE:
+        if any(r.on_scene_at for r in rest):
             return Decision(Reason.DECLINED, alert)
-        # The resident is told of another only when the one they were told of can't come.
+        # Whoever is left is on the way, and nobody at the door any more. The resident is told of
+        # another only when the one they were told of can't come.
         news = (HelpComing(rest[0]),) if s.alert.responders[0].is_(actor) else ()
         until = _lease_until(alert, rest)
-        alert = replace(alert, lease_until=until, next_step_at=until)
+        alert = replace(alert, state=State.ACCEPTED, lease_until=until, next_step_at=until)
         return Decision(Reason.DECLINED, alert, news)
     # Nobody else is going: a "can't" is worth more than the rest of the wait.
     freed = replace(alert, state=State.OPEN, responders=(), lease_until=None)
@@ -383,8 +384,8 @@ def _left_since(alert: Alert, now: datetime) -> bool:
     wait before asking about them, and nobody has said how it ended."""
     if alert.state is not State.ON_SCENE or alert.ladder is None:
         return False
-    came = max(r.on_scene_at for r in alert.responders if r.on_scene_at is not None)
-    return now >= came + timedelta(seconds=alert.ladder.on_scene_s)
+    came = max((r.on_scene_at for r in alert.responders if r.on_scene_at), default=None)
+    return came is None or now >= came + timedelta(seconds=alert.ladder.on_scene_s)
 
 
 def _call_anew(s: Situation, now: datetime) -> Decision:

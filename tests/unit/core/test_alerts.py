@@ -104,8 +104,17 @@ NIGHTS = {
     ],
     "one of two leaves the door: the other is still there": [
         (30, Arrive(actor(LIN)), Reason.ARRIVED, State.ON_SCENE, ["林桂芳", "何国强"]),
-        (40, Accept(actor(HE)), Reason.JOINED, State.ON_SCENE, ["何国强", "林桂芳"]),
+        (40, Arrive(actor(HE)), Reason.ARRIVED, State.ON_SCENE, ["何国强", "林桂芳"]),
         (50, Decline(actor(LIN)), Reason.DECLINED, State.ON_SCENE, []),
+    ],
+    "whoever was at the door leaves, the other is on the way: with the time they were given": [
+        (30, Arrive(actor(LIN)), Reason.ARRIVED, State.ON_SCENE, ["林桂芳", "何国强"]),
+        (40, Accept(actor(HE)), Reason.JOINED, State.ON_SCENE, ["何国强", "林桂芳"]),
+        (50, Decline(actor(LIN)), Reason.DECLINED, State.ACCEPTED, []),
+        (60, PressedAgain(), Reason.PRESSED_AGAIN, State.ACCEPTED, ["何国强"]),
+        (519, StepDue(), Reason.NOT_DUE, State.ACCEPTED, []),
+        (520, StepDue(), Reason.LEASE_LAPSED, State.OPEN,
+         ["何国强", "苏佩琼", "麦少芬", "林桂芳", "何国强"]),
     ],
     "accepted, at the door, safe": [
         (60, Accept(actor(LIN)), Reason.ACCEPTED, State.ACCEPTED, ["林桂芳", "何国强"]),
@@ -431,3 +440,15 @@ def test_the_frozen_ladder_decides() -> None:
     quick = core.replace(story.alert, ladder=core.replace(SOS_LADDER, lease_s=30))
     decision = core.decide(core.Situation(quick, ROSTER), Accept(actor(LIN)), later(10))
     assert decision.alert.lease_until == later(40)
+
+
+def test_a_visit_that_nobody_made_is_over() -> None:
+    """An alert that a former release left at the door with nobody there: a press calls anew, and
+    is never refused for what is written about others."""
+    story = Story()
+    visited = story.after(30, Arrive(actor(LIN))).alert
+    gone = tuple(replace(r, on_scene_at=None) for r in visited.responders)
+    situation = core.Situation(replace(visited, responders=gone), ROSTER)
+    decision = core.decide(situation, PressedAgain(), later(60))
+    assert decision.alert.state is State.OPEN
+    assert {name for name, _ in told(decision)} == {"林桂芳", "何国强", "黎瑞芳"}

@@ -127,6 +127,7 @@ class AnyNight(RuleBasedStateMachine):
             assert not alert.responders
         if alert.state is State.ON_SCENE:
             assert alert.lease_until is None
+            assert any(r.on_scene_at for r in alert.responders)
 
     @invariant()
     def everybody_reachable_is_told_in_the_end(self) -> None:
