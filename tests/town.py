@@ -294,6 +294,13 @@ class Town:
         await self.gateway.post("/api/v1/commands/done", json={"cmd_ids": ids})
         return [{"t": c["t"], **c["payload"]} for c in leased]
 
+    async def spoil(self, alert_id: int, **columns: Any) -> None:
+        """Make an alert's row what no release ever wrote: a disk's fault, a hand in the database,
+        a bug of ours."""
+        alert = t.table(t.Alert)
+        change = update(alert).where(alert.c.id == alert_id).values(**columns)
+        await self.sql(lambda c: c.execute(change))
+
     async def fault(self, kind: str, number: str | None = None, **more: Any) -> None:
         """Break the SMS provider in one way."""
         body = {"kind": kind, **({"number": number} if number else {}), **more}

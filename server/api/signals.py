@@ -13,7 +13,7 @@ from server.api.answers import GATEWAY
 from server.api.deps import GatewayDep, RuntimeDep
 from server.clock import Clock
 from server.core.words import ALARMS, SignalType
-from server.service import commanding, ingest, presence, sight
+from server.service import commanding, ingest, presence, quarantine, sight
 from server.store import commands
 from server.tables import from_ms
 
@@ -132,7 +132,7 @@ async def take_signals(form: BatchForm, runtime: RuntimeDep) -> JSONResponse:
     """Store a batch in one transaction and answer with its receipts."""
     try:
         rejects = [
-            ingest.Reject(r.topic, ingest.decode_payload(r.payload_b64), r.reason)
+            quarantine.Reject(r.topic, quarantine.decode_payload(r.payload_b64), r.reason)
             for r in form.rejects
         ]
     except ValueError as error:

@@ -6,9 +6,7 @@
 4. Journal. The commit is what makes the receipts true.
 """
 
-import base64
-import json
-import re
+import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,14 +16,15 @@ from server.core import alerts as core
 from server.core import rounds
 from server.core.words import ALARMS, SIGNS_OF_LIFE, Fault, Outcome, SignalType
 from server.database import Tx
-from server.service import effects, parents, presence, raising, sight
+from server.service import effects, parents, presence, quarantine, raising, sight
 from server.service.house import House
 from server.store import alerts, devices, journal, signals
+from server.store.people import CommunityFacts
 from server.tables import from_ms, to_ms
 
+log = logging.getLogger(__name__)
 LATE = timedelta(minutes=5)
 """An event that took longer than this to reach us is flagged late."""
-ALARM_TOPIC = re.compile(r"xunlou/v1/t/(?P<t>[a-z0-9-]{1,32})/evt/(?P<what>sos|fall)")
 FAULTS = {
     SignalType.BATTERY_LOW: Fault.BATTERY_LOW,
     SignalType.TAMPER: Fault.TAMPER,
@@ -53,15 +52,6 @@ class SignalIn:
 
 
 @dataclass(frozen=True, slots=True)
-class Reject:
-    """What the gateway could not read."""
-
-    topic: str
-    payload: bytes
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class Batch:
     """All that one POST carries."""
 
@@ -70,7 +60,7 @@ class Batch:
     heartbeats: Sequence[presence.Heartbeat] = ()
     statuses: Sequence[presence.Status] = ()
     cmd_acks: Sequence[presence.CommandAck] = ()
-    rejects: Sequence[Reject] = ()
+    rejects: Sequence[quarantine.Reject] = ()
     canaries: Sequence[sight.Canary] = ()
     canary_every_s: float | None = None
     """Real seconds between this gateway's canaries, 0 when it sends none; None: it did not say."""
@@ -118,7 +108,9 @@ def ingest(tx: Tx, house: House, batch: Batch) -> list[Receipt]:
     for s, seen_at in looked:
         identity = (s.t, s.boot, s.seq)
         if s.t not in known:
-            _unknown(tx, house, s, seen_at)
+            quarantine.unknown(
+                tx, house, s.t, s.type, (s.boot, s.seq), test=s.test, seen_at=seen_at
+            )
             receipts.append(Receipt(*identity, "quarantined"))
         elif identity in fresh:
             fresh.discard(identity)  # the same event twice in one batch counts once
@@ -128,7 +120,7 @@ def ingest(tx: Tx, house: House, batch: Batch) -> list[Receipt]:
             receipts.append(Receipt(*identity, "duplicate"))
     _journal_signals(tx, new)
     for n in new:
-        _alarm(tx, house, n)
+        _alarm_at_least(tx, house, n)
     _signs_of_life(tx, house, new)
     for n in new:
         _device_facts(tx, house, n)
@@ -138,7 +130,7 @@ def ingest(tx: Tx, house: House, batch: Batch) -> list[Receipt]:
     presence.command_acks(tx, batch.cmd_acks)
     _left_behind(tx, house, known)
     for reject in batch.rejects:
-        _rejected(tx, house, reject)
+        quarantine.rejected(tx, house, reject)
     return receipts
 
 
@@ -175,6 +167,29 @@ def _journal_signals(tx: Tx, new: Sequence[_New]) -> None:
             for n in new
         ],
     )  # fmt: skip
+
+
+def _alarm_at_least(tx: Tx, house: House, n: _New) -> None:
+    """An alert that can't be read, or a mistake of ours, must cost no press and none of the batch's
+    others: then it is the care centre's, as of a terminal that nobody was given."""
+    if n.signal.type not in ALARMS and n.signal.type is not SignalType.SOS_CANCEL:
+        return
+    try:
+        with tx.attempt():
+            _alarm(tx, house, n)
+    except alerts.CORRUPT:
+        log.exception("what %s sent could not be acted on", n.signal.t)
+        raising.fault(
+            tx, house, Fault.BROKEN_ALERT, n.signal.t, building_id=n.terminal.building_id,
+            resident_id=n.terminal.resident_id, terminal_id=n.signal.t,
+        )  # fmt: skip
+        if n.signal.type in ALARMS:
+            raising.sos(
+                tx, house, terminal_id=n.signal.t, identity=(n.signal.boot, n.signal.seq),
+                resident_id=None, building_id=None, fall=n.signal.type is SignalType.FALL,
+                test=n.signal.test or bool(n.terminal.simulated), late=n.late,
+                pressed_at=n.seen_at,
+            )  # fmt: skip
 
 
 def _alarm(tx: Tx, house: House, n: _New) -> None:
@@ -233,14 +248,27 @@ def _signs_of_life(tx: Tx, house: House, new: Sequence[_New]) -> None:
         rows.append((resident_id, due_ms, max(last_ms, row.last_sign_ms or last_ms)))
     signals.mark_signs(tx.conn, rows)
     for alert_id, resident_id in alerts.open_items(tx.conn, list(signs)):
-        stored = alerts.load(tx.conn, alert_id)
-        assert stored is not None
-        deadline = stored.row["round_due_at"]
-        if not rounds.clears(community.plans, community.zone, deadline, max(signs[resident_id])):
-            continue
-        event = core.SettleItem(resident_id, Outcome.CHECKED_IN)
-        decision = core.decide(effects.situation(tx, stored), event, tx.now)
-        effects.commit(tx, house, stored, decision, resident_id=resident_id)
+        try:
+            with tx.attempt():
+                _heard_of(tx, house, community, alert_id, resident_id, max(signs[resident_id]))
+        except alerts.CORRUPT:
+            log.exception("alert %s could not take a sign of life", alert_id)
+            raising.broken(tx, house, alert_id)
+
+
+def _heard_of(
+    tx: Tx, house: House, community: CommunityFacts, alert_id: int, resident_id: int,
+    seen_at: datetime,
+) -> None:
+    """A late sign of life settles its resident's item, if it counts for that round."""
+    stored = alerts.load(tx.conn, alert_id)
+    assert stored is not None
+    deadline = stored.row["round_due_at"]
+    if not rounds.clears(community.plans, community.zone, deadline, seen_at):
+        return
+    event = core.SettleItem(resident_id, Outcome.CHECKED_IN)
+    decision = core.decide(effects.situation(tx, stored), event, tx.now)
+    effects.commit(tx, house, stored, decision, resident_id=resident_id)
 
 
 def _device_facts(tx: Tx, house: House, n: _New) -> None:
@@ -276,55 +304,3 @@ def _left_behind(tx: Tx, house: House, known: Mapping[str, signals.Known]) -> No
                 building_id=row.building_id, resident_id=row.resident_id,
                 terminal_id=terminal_id,
             )  # fmt: skip
-
-
-def _unknown(tx: Tx, house: House, s: SignalIn, seen_at: datetime) -> None:
-    """An event of a terminal we do not know, or that is lost or revoked: kept, and an SOS calls
-    the care centre."""
-    topic = f"xunlou/v1/t/{s.t}/evt/{s.type.value}"
-    payload = f'{{"boot":{s.boot},"seq":{s.seq}}}'.encode()
-    new = quarantine(tx, Reject(topic, payload, "unknown_terminal"))
-    if s.type in ALARMS:
-        raising.unplaced(
-            tx, house, Fault.UNKNOWN_TERMINAL_SOS, s.t, new=new,
-            fall=s.type is SignalType.FALL, test=s.test, pressed_at=seen_at,
-        )  # fmt: skip
-
-
-def _rejected(tx: Tx, house: House, reject: Reject) -> None:
-    """Kept. Unreadable bytes on an alarm's topic may still be somebody's press."""
-    new = quarantine(tx, reject)
-    about = ALARM_TOPIC.fullmatch(reject.topic)
-    if about is not None:
-        raising.unplaced(
-            tx, house, Fault.UNREADABLE_SOS, about["t"], new=new,
-            fall=about["what"] == SignalType.FALL, pressed_at=tx.now, detail=reject.reason,
-        )  # fmt: skip
-
-
-def quarantine(tx: Tx, reject: Reject) -> bool:
-    """Keep what could not be taken; only its first copy is worth a journal entry. Returns whether
-    this is the first."""
-    new = signals.quarantine(
-        tx.conn, reject.topic, reject.payload, reject.reason, tx.now, _same_event(reject.payload)
-    )
-    if new:
-        journal.note(tx, "quarantined", topic=reject.topic[:256], reason=reject.reason)
-    return new
-
-
-def _same_event(payload: bytes) -> bytes:
-    """What all copies of one event have in common: a terminal that gets no receipt sends it again
-    every few seconds, each time as another attempt. Bytes that can't be read: all of them."""
-    try:
-        body = json.loads(payload)
-    except (ValueError, RecursionError):
-        return payload
-    if not isinstance(body, dict) or "boot" not in body or "seq" not in body:
-        return payload
-    return json.dumps([body["boot"], body["seq"]]).encode()
-
-
-def decode_payload(text: str) -> bytes:
-    """The bytes of a reject's payload. Raises ValueError when it is not base64."""
-    return base64.b64decode(text, validate=True)

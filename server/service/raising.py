@@ -263,6 +263,11 @@ def fault(
     )
 
 
+def broken(tx: Tx, house: House, alert_id: int) -> None:
+    """An alert that could not be acted on: staff look after it."""
+    fault(tx, house, Fault.BROKEN_ALERT, str(alert_id), detail=str(alert_id))
+
+
 def fault_over(
     tx: Tx,
     house: House,

@@ -212,11 +212,11 @@ def ladder_steps(tx: Tx, house: House) -> int:
                 assert stored is not None
                 decision = core.decide(effects.situation(tx, stored), core.StepDue(), tx.now)
                 effects.commit(tx, house, stored, decision)
-        except (ArithmeticError, AssertionError, LookupError, TypeError, ValueError):
+        except alerts.CORRUPT:
             # One corrupt alert must not stop the others; staff see it, and it is tried again.
             log.exception("alert %s could not take its step", alert_id)
             alerts.postpone(tx.conn, alert_id, tx.now + RETRY_BROKEN)
-            raising.fault(tx, house, Fault.BROKEN_ALERT, str(alert_id), detail=str(alert_id))
+            raising.broken(tx, house, alert_id)
     return len(due)
 
 
@@ -299,7 +299,7 @@ def emergencies(tx: Tx, house: House) -> int:
         try:
             with tx.attempt():
                 raising.mind_emergency(tx, house, alert_id)
-        except (ArithmeticError, AssertionError, LookupError, TypeError, ValueError):
+        except alerts.CORRUPT:
             # As for the ladder: one corrupt alert takes its time from no other.
             log.exception("alert %s has a clock that can't be read", alert_id)
             alerts.set_facts(tx.conn, alert_id, emergency_look_at=tx.now + RETRY_BROKEN)

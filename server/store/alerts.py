@@ -1,6 +1,7 @@
 """Alerts: rows to core values and back. Every change is a compare-and-set on `version`."""
 
-from collections.abc import Collection, Mapping, Sequence
+import logging
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
@@ -29,6 +30,7 @@ from server.database import Stale
 from server.store import bulk
 from server.store.signals import held
 
+log = logging.getLogger(__name__)
 ALERT, ITEM = t.table(t.Alert), t.table(t.AlertItem)
 MESSAGE, LINK = t.table(t.Message), t.table(t.StewardLink)
 ITEM_COLUMNS: bulk.Columns = (
@@ -39,6 +41,8 @@ LINK_COLUMNS: bulk.Columns = (
     ("digest", "text"), ("alert_id", "bigint"), ("person_id", "bigint"), ("role", "text"),
     ("expires_at", "bigint"),
 )  # fmt: skip
+CORRUPT = (ArithmeticError, AssertionError, LookupError, TypeError, ValueError)
+"""What comes of an alert whose row can't be read any more, or of a mistake in our rules."""
 CODE_REST = timedelta(days=30)
 """A code rests this long before another alert may carry it: an old SMS must open nothing new."""
 
@@ -128,7 +132,24 @@ def _columns(alert: core.Alert) -> dict[str, Any]:
     }
 
 
-def _with_items(conn: Connection, rows: Sequence[RowMapping]) -> list[Stored]:
+def _as_far_as_readable(row: RowMapping, items: Sequence[RowMapping]) -> core.Alert:
+    """For a screen: one row that can't be read must not take all others off it. Never to decide on:
+    it has no ladder."""
+    try:
+        return _to_core(row, items)
+    except CORRUPT:
+        log.exception("alert %s can be read in parts only", row["id"])
+        return core.Alert(
+            kind=Kind(row["kind"]), ladder=None, opened_at=row["opened_at"],
+            state=State(row["state"]), presses=row["presses"],
+        )  # fmt: skip
+
+
+def _with_items(
+    conn: Connection,
+    rows: Sequence[RowMapping],
+    read: Callable[[RowMapping, Sequence[RowMapping]], core.Alert] = _to_core,
+) -> list[Stored]:
     missed = [r["id"] for r in rows if r["kind"] == Kind.MISSED]
     items: dict[int, list[RowMapping]] = {}
     if missed:
@@ -136,7 +157,7 @@ def _with_items(conn: Connection, rows: Sequence[RowMapping]) -> list[Stored]:
             select(ITEM).where(ITEM.c.alert_id.in_(missed)).order_by(ITEM.c.label)
         ).mappings():
             items.setdefault(item["alert_id"], []).append(item)
-    return [Stored(row, _to_core(row, items.get(row["id"], []))) for row in rows]
+    return [Stored(row, read(row, items.get(row["id"], []))) for row in rows]
 
 
 _HOLD = select(ALERT.c.id).where(ALERT.c.id == bindparam("alert_id"))
@@ -157,9 +178,9 @@ def hold(conn: Connection, alert_id: int) -> None:
 
 
 def load_many(conn: Connection, ids: Collection[int]) -> list[Stored]:
-    """These alerts, by id."""
+    """These alerts, by id, to be shown."""
     query = select(ALERT).where(ALERT.c.id.in_(ids)).order_by(ALERT.c.id)
-    return _with_items(conn, conn.execute(query).mappings().all())
+    return _with_items(conn, conn.execute(query).mappings().all(), _as_far_as_readable)
 
 
 def search(
@@ -172,8 +193,8 @@ def search(
     after: int = 0,
     limit: int = 200,
 ) -> list[Stored]:
-    """Alerts by id. `state` "unresolved" means: any but resolved. `common`: also those that belong
-    to no building."""
+    """Alerts by id, to be shown. `state` "unresolved" means: any but resolved. `common`: also those
+    that belong to no building."""
     query = select(ALERT).where(ALERT.c.id > after).order_by(ALERT.c.id).limit(limit)
     if state == "unresolved":
         query = query.where(ALERT.c.state != State.RESOLVED)
@@ -184,7 +205,7 @@ def search(
     if building_ids is not None:
         of_these = ALERT.c.building_id.in_(building_ids)
         query = query.where(of_these | ALERT.c.building_id.is_(None) if common else of_these)
-    return _with_items(conn, conn.execute(query).mappings().all())
+    return _with_items(conn, conn.execute(query).mappings().all(), _as_far_as_readable)
 
 
 _OPEN = select(ALERT).where(

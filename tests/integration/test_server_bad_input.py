@@ -258,3 +258,16 @@ async def test_our_own_outage_is_not_a_thousand_silent_devices(town: Town) -> No
     await town.watch(1)
     assert await town.faults() == ["offline"]
     assert (await town.alerts(kind="fault"))[-1]["terminal_id"] == "gd-11-304"
+
+
+async def test_a_press_on_an_alert_that_cannot_be_read_is_heard_all_the_same(town: Town) -> None:
+    """Her open SOS is spoilt. She presses again: stored, the care centre is called to her door,
+    staff see which alert it is; and the neighbour's press in the same batch calls her stewards."""
+    await town.press()
+    await town.forget_sms()
+    await town.spoil((await town.sos())["id"], ladder={"steps": "gone"})
+    results = await town.signals(town.event("sos"), town.event("sos", "gd-11-303"))
+    assert results == ["stored", "stored"]
+    assert "11栋3楼301求助" in await desk(town)
+    await town.expect_sms(HEAD, "11栋3楼303求助")
+    assert "broken_alert" in await town.faults()

@@ -269,3 +269,14 @@ async def test_a_clock_that_jumps_days_ahead_alarms_nobody(night: Town) -> None:
     assert await night.alerts(kind="missed") == []
     assert (await night.sos())["next_step"] is not None
     await night.expect_sms("+8610012000101", "求助")
+
+
+async def test_a_spoilt_worklist_costs_no_check_in(night: Town) -> None:
+    """The house's worklist can't be read: a late check-in is stored and counts all the same, and so
+    does everybody's who is in the same batch; staff see which alert it is."""
+    worklist = await morning(night)
+    await night.spoil(int(str(worklist["id"])), responders=[{"nobody": 1}])
+    late = [night.event("checkin", f"gd-11-{flat}") for flat in SILENT]
+    assert set(await night.signals(*late, night.event("checkin", GRANNY))) == {"stored"}
+    assert "broken_alert" in await night.faults()
+    assert (await night.api.get("/api/v1/snapshot")).status_code == 200
