@@ -178,7 +178,7 @@ def _alarm_at_least(tx: Tx, house: House, n: _New) -> None:
         with tx.attempt():
             _alarm(tx, house, n)
     except alerts.CORRUPT:
-        log.exception("what %s sent could not be acted on", n.signal.t)
+        log.exception("a press could not be acted on; staff are told of which terminal")
         raising.fault(
             tx, house, Fault.BROKEN_ALERT, n.signal.t, building_id=n.terminal.building_id,
             resident_id=n.terminal.resident_id, terminal_id=n.signal.t,

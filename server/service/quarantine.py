@@ -16,6 +16,8 @@ from server.service.house import House
 from server.store import journal, signals
 
 ALARM_TOPIC = re.compile(r"xunlou/v1/t/(?P<t>[a-z0-9-]{1,32})/evt/(?P<what>sos|fall)")
+COUNTER_MAX = 2**53 - 1
+"""Of boot and seq, by the wire contract."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,36 +52,45 @@ def unknown(
 
 
 def rejected(tx: Tx, house: House, reject: Reject) -> None:
-    """What the gateway could not read. On an alarm's topic it may still be somebody's press."""
+    """What the gateway could not read. On an alarm's topic it may still be somebody's press, unless
+    it is one that we have: a broker repeats a retained press at every new start of a gateway."""
     new = _kept(tx, reject)
     about = ALARM_TOPIC.fullmatch(reject.topic)
     if about is not None:
+        identity = _identity(reject.payload)
+        had = identity is not None and signals.is_stored(tx.conn, about["t"], *identity)
         raising.unplaced(
-            tx, house, Fault.UNREADABLE_SOS, about["t"], new=new,
+            tx, house, Fault.UNREADABLE_SOS, about["t"], new=new and not had,
             fall=about["what"] == SignalType.FALL, pressed_at=tx.now, detail=reject.reason,
         )  # fmt: skip
 
 
 def _kept(tx: Tx, reject: Reject) -> bool:
-    """Keep it; only its first copy is worth a journal entry. Returns whether this is the first."""
+    """Keep it; only its first copy is worth a journal entry. Returns whether this is the first. A
+    terminal that gets no receipt sends a press again every few seconds, each time as another
+    attempt: what its copies have in common is the identity."""
+    identity = _identity(reject.payload)
+    same = reject.payload if identity is None else json.dumps(identity).encode()
     new = signals.quarantine(
-        tx.conn, reject.topic, reject.payload, reject.reason, tx.now, _same_event(reject.payload)
+        tx.conn, reject.topic, reject.payload, reject.reason, tx.now, same
     )
     if new:
         journal.note(tx, "quarantined", topic=reject.topic[:256], reason=reject.reason)
     return new
 
 
-def _same_event(payload: bytes) -> bytes:
-    """What all copies of one event have in common: a terminal that gets no receipt sends it again
-    every few seconds, each time as another attempt. Bytes that can't be read: all of them."""
+def _identity(payload: bytes) -> tuple[int, int] | None:
+    """Boot and seq, where these can be read at all."""
     try:
         body = json.loads(payload)
     except (ValueError, RecursionError):
-        return payload
-    if not isinstance(body, dict) or "boot" not in body or "seq" not in body:
-        return payload
-    return json.dumps([body["boot"], body["seq"]]).encode()
+        return None
+    if not isinstance(body, dict):
+        return None
+    boot, seq = body.get("boot"), body.get("seq")
+    if type(boot) is not int or type(seq) is not int:  # a bool is no number here
+        return None
+    return (boot, seq) if 0 <= boot <= COUNTER_MAX and 0 <= seq <= COUNTER_MAX else None
 
 
 def decode_payload(text: str) -> bytes:

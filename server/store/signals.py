@@ -145,6 +145,14 @@ def is_simulated(conn: Connection, terminal_id: str) -> bool:
     return conn.execute(query).first() is not None
 
 
+def is_stored(conn: Connection, terminal_id: str, boot: int, seq: int) -> bool:
+    """Whether we have this event."""
+    query = select(SIGNAL.c.id).where(
+        SIGNAL.c.terminal_id == terminal_id, SIGNAL.c.boot == boot, SIGNAL.c.seq == seq
+    )
+    return conn.execute(query).first() is not None
+
+
 def insert_signals(
     conn: Connection, rows: Sequence[Sequence[Any]]
 ) -> set[tuple[str, int, int]]:

@@ -260,6 +260,30 @@ async def test_our_own_outage_is_not_a_thousand_silent_devices(town: Town) -> No
     assert (await town.alerts(kind="fault"))[-1]["terminal_id"] == "gd-11-304"
 
 
+async def test_a_retained_press_that_was_heard_calls_nobody_when_it_is_repeated(
+    town: Town,
+) -> None:
+    """On MQTT 3.1.1 a press that is published as retained counts once; the broker repeats it to
+    every gateway that starts, days later too. One that was never heard is somebody's press."""
+    topic = f"xunlou/v1/t/{GRANNY}/evt/sos"
+
+    async def repeated(seq: int) -> None:
+        payload = b64(json.dumps({"boot": 1, "seq": seq}).encode())
+        await town.signals(
+            rejects=[{"topic": topic, "payload_b64": payload, "reason": "retained"}]
+        )
+
+    press = town.event("sos")
+    assert await town.signals(press) == ["stored"]
+    await town.act((await town.sos())["id"], "resolve", outcome="safe")
+    await town.forget_sms()
+    await repeated(press["seq"])
+    await town.no_more_sms()
+    assert await town.faults() == ["unreadable_sos"]
+    await repeated(press["seq"] + 1)
+    assert "11栋3楼301求助" in await desk(town)
+
+
 async def test_a_press_on_an_alert_that_cannot_be_read_is_heard_all_the_same(town: Town) -> None:
     """Her open SOS is spoilt. She presses again: stored, the care centre is called to her door,
     staff see which alert it is; and the neighbour's press in the same batch calls her stewards."""
