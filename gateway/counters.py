@@ -31,6 +31,8 @@ class Counters:
     """Heartbeats replaced by a newer one of the same terminal before they were sent."""
     readopted: int = 0
     """Messages redelivered after a reconnect while their first copy still waited here."""
+    laid_aside: int = 0
+    """Times an entry was laid aside because the server broke on it alone."""
     reconnects: int = 0
     """Broker connections made, the first of each lane among them."""
     pauses: int = 0

@@ -26,7 +26,15 @@ from gateway.delivery import Received
 from gateway.log import say
 from gateway.mqtt import MqttLink
 from gateway.state import Health
-from gateway.upstream import Answer, Answered, Refused, Result, ServerClient, Unauthorized
+from gateway.upstream import (
+    Answer,
+    Answered,
+    Failed,
+    Refused,
+    Result,
+    ServerClient,
+    Unauthorized,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +52,11 @@ receive maximum by any number while it is acknowledged in lumps."""
 ROOM_WITHIN_S = 2.0
 """A broker that confirms nothing for so long must not keep presses from the server: receipts that
 find no room are asked for again by the terminals."""
+FAILS_IN_A_ROW = 3
+"""So often may the server break on a batch before we ask whether it breaks on everything."""
+ASIDE_S, URGENT_ASIDE_S = 60.0, 5.0
+"""How long an entry on which the server breaks by itself is laid aside. It is tried for ever, and
+holds up nobody meanwhile."""
 AT_A_TIME = 64
 """Entries settled in one go, about 2 ms: what waits for the loop meanwhile is a POST."""
 
@@ -198,8 +211,8 @@ class Lane:
                         batch = await self._next_batch()
                         async with self._order(batch):
                             answer = await self._ask(batch)
-                            if isinstance(answer, Refused):
-                                await self._apart(batch)
+                            if not isinstance(answer, Answered):
+                                await self._apart(batch, answer)
                     if isinstance(answer, Answered):
                         await self._settle(batch, answer.results)
                 except Stopping:
@@ -276,14 +289,17 @@ class Lane:
         if isinstance(answer, Answered):
             await self._settle(batch, answer.results)
         else:
-            await self._apart(batch)
+            await self._apart(batch, answer)
 
-    async def _apart(self, batch: Sequence[Entry]) -> None:
-        """Settle a refused batch: halved, down to the one at fault."""
+    async def _apart(self, batch: Sequence[Entry], answer: Refused | Failed) -> None:
+        """Settle a batch that is refused, or on which the server breaks: halved, down to the one
+        at fault."""
         if len(batch) > 1:
             middle = len(batch) // 2
             await self._deliver(batch[:middle])
             await self._deliver(batch[middle:])
+        elif isinstance(answer, Failed):
+            self._lay_aside(batch[0])
         elif batch[0].kind != "rejects":
             say(logger, logging.ERROR, "server_refused_entry", lane=self._name, kind=batch[0].kind)
             self._counters.rejects += 1
@@ -295,7 +311,22 @@ class Lane:
             self._counters.lost_rejects += 1
             await self._settle(batch, ())
 
-    async def _ask(self, batch: Sequence[Entry]) -> Answered | Refused:
+    def _lay_aside(self, entry: Entry) -> None:
+        """What the server can't take, though it takes others, waits by itself: no ack, no loss."""
+        say(logger, logging.ERROR, "server_breaks_on_entry", lane=self._name, kind=entry.kind)
+        self._counters.laid_aside += 1
+
+        def back() -> None:
+            if entry in self._held and not self._stopping.is_set():
+                self._queue.append(entry)
+                self._some.set()
+
+        wait_s = URGENT_ASIDE_S if self._urgent else ASIDE_S
+        asyncio.get_running_loop().call_later(wait_s, back)
+
+    async def _ask(self, batch: Sequence[Entry]) -> Answered | Refused | Failed:
+        """The server's word on a batch. `Failed`: it breaks on this one, and is well otherwise."""
+        failures = 0
         backoff = Backoff(base_s=min(0.1, self._backoff_max_s), cap_s=self._backoff_max_s)
         while True:
             answer: Answer = await self._server.post_signals(batch)
@@ -307,6 +338,12 @@ class Lane:
             if isinstance(answer, Refused):
                 return answer
             self._counters.retries += 1
+            failures = failures + 1 if isinstance(answer, Failed) else 0
+            if isinstance(answer, Failed) and failures >= FAILS_IN_A_ROW:
+                probe = await self._server.post_signals(())
+                self._health.note(probe)
+                if isinstance(probe, Answered):
+                    return answer
             if isinstance(answer, Unauthorized):
                 say(
                     logger,

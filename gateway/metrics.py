@@ -33,6 +33,7 @@ MEANINGS: Final = {
     "retries": "POSTs that have to be made again",
     "coalesced": "Heartbeats replaced by a newer one before they were sent",
     "readopted": "Messages redelivered while their first copy still waited here",
+    "laid_aside": "Times an entry was laid aside because the server broke on it alone",
     "reconnects": "Broker connections that came to carry messages, each lane's first among them",
     "pauses": "Times a lane stopped reading because it held its bound",
     "commands": "Commands the broker has acknowledged",

@@ -53,6 +53,11 @@ class Unavailable:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class Failed(Unavailable):
+    """The server broke on it: an outage, or something in this batch. Keep everything."""
+
+
 Answer = Answered | Refused | Unauthorized | Unavailable
 
 
@@ -148,6 +153,8 @@ class ServerClient:
             return Unauthorized(status)
         if status in _OUR_FAULT:
             return Refused(status)
+        if status == 500:
+            return Failed("HTTP 500")
         if status not in (200, 204):
             return Unavailable(f"HTTP {status}")
         self._clock.learn(response.headers.get("date"))

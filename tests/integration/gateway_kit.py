@@ -70,6 +70,8 @@ class ServerDouble(Watch):
         self.timeline: list[str] = []
         self.status = 200
         self.refuse: Callable[[dict[str, Any]], bool] = lambda _body: False
+        self.breaks: Callable[[dict[str, Any]], bool] = lambda _body: False
+        """Bodies on which it fails with 500."""
         self.unknown: set[str] = set()
         self.hold: Callable[[dict[str, Any]], Awaitable[None]] | None = None
         self.tries = 0
@@ -121,6 +123,9 @@ class ServerDouble(Watch):
         if self.status != 200:
             self.changed()
             return JSONResponse({"detail": "ill"}, self.status)
+        if self.breaks(body):
+            self.changed()
+            return JSONResponse({"detail": "Internal Server Error"}, 500)
         if self.refuse(body):
             return JSONResponse({"detail": "malformed"}, 422)
         receipts = [self._store(signal) for signal in body.get("signals", [])]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from gateway_kit import ServerDouble, Terminal, gateway_running, make_settings
 
+from gateway import lane
 from xunlou.broker import Broker
 
 BAD = json.loads((Path(__file__).parent.parent / "golden" / "bad.json").read_text())
@@ -91,6 +92,54 @@ async def test_one_entry_the_server_refuses_does_not_block_the_others(
         assert double.rejects[0]["reason"] == "refused"
         assert json.loads(base64.b64decode(double.rejects[0]["payload_b64"]))["seq"] == 13
         assert {key[2] for key in double.stored} == set(range(40)) - {13}
+
+
+@pytest.mark.parametrize("kind", ["sos", "checkin"])
+async def test_one_entry_the_server_breaks_on_does_not_block_the_others(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """500 for every batch with one event in it, as a bug of ours would answer: the others are
+    stored; that one is tried again and again, alone, and is stored when the server is mended."""
+    monkeypatch.setattr(lane, "ASIDE_S", 0.2)
+    monkeypatch.setattr(lane, "URGENT_ASIDE_S", 0.2)
+    double = ServerDouble()
+    double.breaks = lambda body: any(s["seq"] == 13 for s in body.get("signals", []))
+    double.status = 503  # until all of them wait
+    async with (
+        double.serving(),
+        gateway_running(make_settings(double.url, broker.port)) as counters,
+        Terminal(T, broker.port) as terminal,
+    ):
+        for seq in range(1, 31):
+            await terminal.press(seq, kind)
+        await double.until(lambda: counters.received >= 30, "all wait")
+        double.status = 200
+        others = {(3, seq) for seq in range(1, 31) if seq != 13}
+        await terminal.until(lambda: set(terminal.receipts()) == others, "the others' receipts")
+        await double.until(lambda: counters.laid_aside >= 2, "it is tried again")
+        assert set(terminal.receipts()) == others
+        double.breaks = lambda _body: False
+        await terminal.until(lambda: (3, 13) in terminal.receipts(), "its own receipt")
+        assert sorted(double.stored) == [(T, 3, seq) for seq in range(1, 31)]
+
+
+async def test_a_server_that_breaks_on_everything_takes_no_batch_apart(broker: Broker) -> None:
+    """500 to whatever is asked, the empty question too: that is an outage, and what waited together
+    goes out together when it is over."""
+    double = ServerDouble()
+    double.breaks = lambda _body: True
+    async with (
+        double.serving(),
+        gateway_running(make_settings(double.url, broker.port)) as counters,
+        Terminal(T, broker.port) as terminal,
+    ):
+        for seq in range(1, 21):
+            await terminal.press(seq, "checkin")
+        await double.until(lambda: counters.retries >= 12, "it has tried often enough")
+        double.breaks = lambda _body: False
+        await terminal.until(lambda: len(terminal.receipts()) == 20, "all receipts")
+        assert counters.laid_aside == 0
+        assert len(double.batches) < 15
 
 
 async def test_a_reject_that_is_itself_refused_is_put_down(broker: Broker) -> None:
