@@ -326,7 +326,7 @@ class Lane:
 
     async def _ask(self, batch: Sequence[Entry]) -> Answered | Refused | Failed:
         """The server's word on a batch. `Failed`: it breaks on this one, and is well otherwise."""
-        failures = 0
+        failures, sound = 0, False  # sound: it has just answered an empty question
         backoff = Backoff(base_s=min(0.1, self._backoff_max_s), cap_s=self._backoff_max_s)
         while True:
             answer: Answer = await self._server.post_signals(batch)
@@ -338,12 +338,14 @@ class Lane:
             if isinstance(answer, Refused):
                 return answer
             self._counters.retries += 1
-            failures = failures + 1 if isinstance(answer, Failed) else 0
-            if isinstance(answer, Failed) and failures >= FAILS_IN_A_ROW:
-                probe = await self._server.post_signals(())
-                self._health.note(probe)
-                if isinstance(probe, Answered):
+            if isinstance(answer, Failed):
+                if sound:
                     return answer
+                failures += 1
+                if failures >= FAILS_IN_A_ROW and (sound := await self._takes_nothing_well()):
+                    continue  # an outage may have ended just now: once more, as it is
+            else:
+                failures, sound = 0, False
             if isinstance(answer, Unauthorized):
                 say(
                     logger,
@@ -364,6 +366,12 @@ class Lane:
                 entries=len(batch),
             )
             await self._pause_for(backoff.next_s())
+
+    async def _takes_nothing_well(self) -> bool:
+        """Whether the server answers an empty question, for which it asks its database too."""
+        answer = await self._server.post_signals(())
+        self._health.note(answer)
+        return isinstance(answer, Answered)
 
     async def _pause_for(self, delay_s: float) -> None:
         with contextlib.suppress(TimeoutError):
