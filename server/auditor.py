@@ -88,8 +88,13 @@ class Auditor:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Audit again and again; an audit that fails is itself a reason not to ping."""
-        with contextlib.suppress(Exception):  # the first audit will say what is wrong
-            await self._look()  # who has the duty, should we be stuck before that
+        try:
+            # Who has the duty, should we be stuck before the first audit; a database that hangs
+            # must not keep us from that.
+            async with asyncio.timeout(self.within_s):
+                await self._look()
+        except Exception:
+            log.exception("who has the duty could not be looked up yet; the audits go on")
         async with httpx.AsyncClient(timeout=PING_TIMEOUT_S) as client:
             while not stop.is_set():
                 with contextlib.suppress(TimeoutError):

@@ -44,6 +44,8 @@ CONFLICTS = frozenset({"40001", "40P01"})
 """PostgreSQL undid the transaction for another one's sake: serialization failure, deadlock."""
 ALONE_SPACE = 0x584C
 """First key of our named advisory locks; the journal's have one key (docs/adr/0012)."""
+
+
 class Stale(Exception):
     """Somebody else changed the row first (compare-and-set failed): decide again on fresh facts."""
 

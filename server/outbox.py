@@ -265,7 +265,6 @@ class Worker:
         it. `providers`: who carries what, as it was written down with the lease."""
         channel = Channel(message["channel"])
         line = self._lines.of(channel, providers.get(channel))
-        asked: list[Line] = []
         try:
             result: Sent | Refused | None = None
             if message["state"] == Delivery.SENDING.value:
@@ -278,13 +277,16 @@ class Worker:
             elif message["resident_id"] is not None and await self._dropped(message, line):
                 return
             if result is None:
-                result = await self._carried(message, line, asked)
+                result = await self._carried(message, line)
+                if (other := self._instead(line, result)) is not None:
+                    line = other  # what it does from here on is its own doing, and its blame
+                    await self._asked(message, line)
+                    result = await self._carried(message, line)
         except Ambiguous as error:
             log.warning("message %s: %s; it will be looked up", message["id"], error)
-            await self._not_now(message, _last(asked, line), state=Delivery.SENDING)
+            await self._not_now(message, line, state=Delivery.SENDING)
         except Busy as error:
             log.warning("message %s: %s; trying again", message["id"], error)
-            line = _last(asked, line)
             if not await self._dropped(message, line):
                 await self._not_now(message, line, state=Delivery(message["state"]))
         else:
@@ -306,23 +308,20 @@ class Worker:
             raise
         return await self._ours(message, found)
 
-    async def _carried(
-        self, message: RowMapping, line: Line | None, asked: list[Line]
-    ) -> Sent | Refused:
-        """Hand the message to a provider; a refusal that is the account's own, to the next too.
-        `asked` gets each line that is tried: what the last of them does is its own doing."""
+    async def _carried(self, message: RowMapping, line: Line | None) -> Sent | Refused:
+        """Hand the message to a provider."""
         if line is None:
             return Refused(delivery.NO_ACCOUNT)
-        asked.append(line)
         body, phone = self._words(message), message["phone"]
         result = await self._in_thread(line, line.carrier.send, phone, body, message["id"])
         await self._turned(line, self._lines.worked(line))
-        other = self._lines.other(line)
-        if isinstance(result, Sent) or other is None or not delivery.of_the_account(result.error):
-            return result
-        await self._asked(message, other)
-        asked.append(other)
-        return await self._in_thread(other, other.carrier.send, phone, body, message["id"])
+        return result
+
+    def _instead(self, line: Line | None, result: Sent | Refused) -> Line | None:
+        """Who is asked after a refusal that is the account's own; None: nobody."""
+        if line is None or isinstance(result, Sent) or not delivery.of_the_account(result.error):
+            return None
+        return self._lines.other(line)
 
     async def _asked(self, message: RowMapping, line: Line) -> None:
         """Write down who is asked, before they are: only they can be asked about it later."""
@@ -464,10 +463,6 @@ class Worker:
         write = self._database.write(together, urgent=self._urgent)
         (result,) = await asyncio.gather(write, return_exceptions=True)
         return result
-
-
-def _last(asked: Sequence[Line], line: Line | None) -> Line | None:
-    return asked[-1] if asked else line
 
 
 def _since(message: RowMapping) -> datetime:

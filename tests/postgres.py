@@ -42,6 +42,22 @@ OPTIONS = {
 }
 
 
+def until_it_answers(
+    dsn: str, process: subprocess.Popen[bytes], log: Path, within_s: float = START_WITHIN_S
+) -> None:
+    """Wait until PostgreSQL lets somebody in: an open port may still say that it is starting up.
+    It calls nobody when it is ready, so it is asked."""
+    end = time.monotonic() + within_s
+    while True:
+        try:
+            psycopg.connect(dsn).close()
+            return
+        except psycopg.OperationalError:
+            if process.poll() is not None or time.monotonic() > end:
+                raise RuntimeError(f"PostgreSQL did not start:\n{log.read_text()}") from None
+            time.sleep(0.05)
+
+
 class Cluster:
     """One running PostgreSQL; `start`, then databases by name, then `stop`."""
 
@@ -78,16 +94,7 @@ class Cluster:
             cwd=self._folder, **self._as_whom(),
         )  # fmt: skip
         log.close()
-        end = time.monotonic() + START_WITHIN_S
-        while True:
-            try:
-                psycopg.connect(self.dsn("postgres")).close()
-                return
-            except psycopg.OperationalError:
-                if self._process.poll() is not None or time.monotonic() > end:
-                    said = (self._folder / "log").read_text()
-                    raise RuntimeError(f"PostgreSQL did not start:\n{said}") from None
-                time.sleep(0.05)
+        until_it_answers(self.dsn("postgres"), self._process, self._folder / "log")
 
     def signal(self, number: signal.Signals) -> None:
         """To all of its processes at once, as a power cut or a hung disk meets them."""

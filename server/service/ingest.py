@@ -184,29 +184,32 @@ def _alarm_at_least(tx: Tx, house: House, n: _New) -> None:
             resident_id=n.terminal.resident_id, terminal_id=n.signal.t,
         )  # fmt: skip
         if n.signal.type in ALARMS:
-            raising.sos(
-                tx, house, terminal_id=n.signal.t, identity=(n.signal.boot, n.signal.seq),
-                resident_id=None, building_id=None, fall=n.signal.type is SignalType.FALL,
-                test=n.signal.test or bool(n.terminal.simulated), late=n.late,
-                pressed_at=n.seen_at,
-            )  # fmt: skip
+            _press(tx, house, n, resident_id=None, building_id=None)
+
+
+def _press(
+    tx: Tx, house: House, n: _New, *, resident_id: int | None, building_id: int | None
+) -> None:
+    raising.sos(
+        tx,
+        house,
+        terminal_id=n.signal.t,
+        identity=(n.signal.boot, n.signal.seq),
+        resident_id=resident_id,
+        building_id=building_id,
+        fall=n.signal.type is SignalType.FALL,
+        # Of a rehearsal: told as a test (to its list), no sound, no call to 120.
+        test=n.signal.test or bool(n.terminal.simulated),
+        late=n.late,
+        pressed_at=n.seen_at,
+    )
 
 
 def _alarm(tx: Tx, house: House, n: _New) -> None:
     s = n.signal
     if s.type in ALARMS:
-        raising.sos(
-            tx,
-            house,
-            terminal_id=s.t,
-            identity=(s.boot, s.seq),
-            resident_id=n.terminal.resident_id,
-            building_id=n.terminal.building_id,
-            fall=s.type is SignalType.FALL,
-            # Of a rehearsal: told as a test (to its list), no sound, no call to 120.
-            test=s.test or bool(n.terminal.simulated),
-            late=n.late,
-            pressed_at=n.seen_at,
+        _press(
+            tx, house, n, resident_id=n.terminal.resident_id, building_id=n.terminal.building_id
         )
     elif s.type is SignalType.SOS_CANCEL:
         subject = raising.sos_subject(n.terminal.resident_id, s.t)

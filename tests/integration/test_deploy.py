@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import paho.mqtt.client as paho
-import psycopg
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.parts import require
+from tests.postgres import until_it_answers
 from xunlou.broker_files import hash_password
 from xunlou.ports import free_port
 
@@ -185,17 +185,8 @@ def postgres() -> Iterator[str]:
         stdout=log, stderr=log, **run,
     )  # fmt: skip
     try:
-        deadline = time.monotonic() + 30
-        while True:
-            # A login, as an open port may still say that it is starting up.
-            with contextlib.suppress(psycopg.OperationalError):
-                psycopg.connect(
-                    host="127.0.0.1", port=port, user="postgres", dbname="postgres"
-                ).close()
-                break
-            assert child.poll() is None, (home / "log").read_text()
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        login = f"host=127.0.0.1 port={port} user=postgres dbname=postgres"
+        until_it_answers(login, child, home / "log", 30)
         yield f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres"
     finally:
         child.terminate()

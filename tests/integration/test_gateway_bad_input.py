@@ -155,6 +155,8 @@ async def test_a_reject_that_is_itself_refused_is_put_down(broker: Broker) -> No
         await terminal.press(17)
         await terminal.until(lambda: terminal.receipts() == [(3, 17)], "the receipt")
         await double.until(lambda: counters.lost_rejects == 1, "counted")
+        assert double.rejects == []
+        assert sorted(double.stored) == [(T, 3, 17)]
 
 
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])

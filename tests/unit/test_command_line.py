@@ -21,30 +21,33 @@ def test_reading_the_command_line_loads_no_server() -> None:
     assert ran.stdout.strip() == "[]"
 
 
+def loaded(program: str, *names: str) -> list[str]:
+    """Which of these modules are loaded when `program` has run."""
+    look = f"{program}\nimport sys\nprint(*[m for m in {names!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+    return done.stdout.split()
+
+
 def test_a_gateway_loads_nothing_of_the_server() -> None:
     """Beside its own 50 MiB the server's libraries are 150 more, on a machine that may be small."""
-    look = (
-        "import asyncio, sys\n"
+    program = (
+        "import asyncio\n"
         "from xunlou import cli\n"
         "from gateway import app, settings\n"
         "async def part(stop): pass\n"
-        "asyncio.run(cli._until_signal(part))\n"
-        "print([m for m in ('server.app', 'sqlalchemy', 'fastapi') if m in sys.modules])\n"
+        "asyncio.run(cli._until_signal(part))"
     )
-    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
+    assert loaded(program, "gateway.app", "server.app", "sqlalchemy", "fastapi") == ["gateway.app"]
 
 
 def test_a_server_on_sqlite_loads_what_it_needs() -> None:
     """PostgreSQL's driver, workbooks and the identity provider's library are 20 MiB that most
     offices never use."""
-    look = (
-        "import sys\n"
+    program = (
         "from server import app\n"
         "from server.clock import Clock\n"
         "from server.database import Database\n"
-        "Database('sqlite://', Clock()).close()\n"
-        "print([m for m in ('psycopg', 'openpyxl', 'authlib', 'joserfc') if m in sys.modules])\n"
+        "Database('sqlite://', Clock()).close()"
     )
-    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
+    heavy = ("psycopg", "openpyxl", "authlib", "joserfc")
+    assert loaded(program, "server.app", *heavy) == ["server.app"]
