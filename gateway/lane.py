@@ -12,13 +12,12 @@ their redelivery, so an outage doesn't pile up copies.
 import asyncio
 import contextlib
 import logging
-import random
 import secrets
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 
-from gateway.backoff import Backoff
+from gateway.asking import Asker, Stopping
 from gateway.batch import MAX_BATCH_BYTES, Entry, make_entry, turn_into_reject
 from gateway.contract import Heartbeat, make_canary_receipt, make_receipt, parse
 from gateway.counters import Counters
@@ -26,15 +25,7 @@ from gateway.delivery import Received
 from gateway.log import say
 from gateway.mqtt import MqttLink
 from gateway.state import Health
-from gateway.upstream import (
-    Answer,
-    Answered,
-    Failed,
-    Refused,
-    Result,
-    ServerClient,
-    Unauthorized,
-)
+from gateway.upstream import Answered, Failed, Refused, Result, ServerClient
 
 logger = logging.getLogger(__name__)
 
@@ -52,17 +43,11 @@ receive maximum by any number while it is acknowledged in lumps."""
 ROOM_WITHIN_S = 2.0
 """A broker that confirms nothing for so long must not keep presses from the server: receipts that
 find no room are asked for again by the terminals."""
-FAILS_IN_A_ROW = 3
-"""So often may the server break on a batch before we ask whether it breaks on everything."""
 ASIDE_S, URGENT_ASIDE_S = 60.0, 5.0
 """How long an entry on which the server breaks by itself is laid aside. It is tried for ever, and
 holds up nobody meanwhile."""
 AT_A_TIME = 64
 """Entries settled in one go, about 2 ms: what waits for the loop meanwhile is a POST."""
-
-
-class Stopping(Exception):
-    """The gateway stops; what isn't answered stays un-acked and comes back to the next one."""
 
 
 class Lane:
@@ -84,15 +69,12 @@ class Lane:
         gateway_id: str = "",
     ) -> None:
         self._name = name
-        self._server = server
-        self._health = health
         self._counters = counters
         self._concurrency = concurrency
         self._batch_max = batch_max
         self._batch_wait_s = batch_wait_s
         self._urgent = name == "sos"
         self._backoff_max_s = backoff_max_s
-        self._auth_retry_s = auth_retry_s
         self._hold_max = hold_max
         self._gateway_id = gateway_id
         self._link: MqttLink | None = None
@@ -103,6 +85,10 @@ class Lane:
         self._some = asyncio.Event()
         self._full = asyncio.Event()
         self._stopping = asyncio.Event()
+        self._asker = Asker(
+            name, server, health, counters, self._stopping,
+            backoff_max_s=backoff_max_s, auth_retry_s=auth_retry_s,
+        )  # fmt: skip
         self._paused = False
         self._making_room = 0  # workers that wait for it
         self._turn = asyncio.Semaphore(concurrency)
@@ -210,7 +196,7 @@ class Lane:
                         await self._room()
                         batch = await self._next_batch()
                         async with self._order(batch):
-                            answer = await self._ask(batch)
+                            answer = await self._asker.ask(batch)
                             if not isinstance(answer, Answered):
                                 await self._apart(batch, answer)
                     if isinstance(answer, Answered):
@@ -223,7 +209,7 @@ class Lane:
                     unsettled = [entry for entry in batch if entry in self._held]
                     self._queue.extendleft(reversed(unsettled))
                     self._some.set()
-                    await self._pause_for(self._backoff_max_s)
+                    await self._asker.pause_for(self._backoff_max_s)
 
     def _order(self, batch: Sequence[Entry]) -> contextlib.AbstractAsyncContextManager[object]:
         """Two batches with words whose order counts (`online` after `lost`, mains back after mains
@@ -285,7 +271,7 @@ class Lane:
 
     async def _deliver(self, batch: Sequence[Entry]) -> None:
         """Until every entry is settled."""
-        answer = await self._ask(batch)
+        answer = await self._asker.ask(batch)
         if isinstance(answer, Answered):
             await self._settle(batch, answer.results)
         else:
@@ -323,62 +309,6 @@ class Lane:
 
         wait_s = URGENT_ASIDE_S if self._urgent else ASIDE_S
         asyncio.get_running_loop().call_later(wait_s, back)
-
-    async def _ask(self, batch: Sequence[Entry]) -> Answered | Refused | Failed:
-        """The server's word on a batch. `Failed`: it breaks on this one, and is well otherwise."""
-        failures, sound = 0, False  # sound: it has just answered an empty question
-        backoff = Backoff(base_s=min(0.1, self._backoff_max_s), cap_s=self._backoff_max_s)
-        while True:
-            answer: Answer = await self._server.post_signals(batch)
-            self._health.note(answer)
-            if isinstance(answer, Answered):
-                self._counters.posts += 1
-                self._counters.sent += len(batch)
-                return answer
-            if isinstance(answer, Refused):
-                return answer
-            self._counters.retries += 1
-            if isinstance(answer, Failed):
-                if sound:
-                    return answer
-                failures += 1
-                if failures >= FAILS_IN_A_ROW and (sound := await self._takes_nothing_well()):
-                    continue  # an outage may have ended just now: once more, as it is
-            else:
-                failures, sound = 0, False
-            if isinstance(answer, Unauthorized):
-                say(
-                    logger,
-                    logging.ERROR,
-                    "server_refused_token",
-                    lane=self._name,
-                    status=answer.status,
-                    fix="XUNLOU_GATEWAY_TOKEN must be the one the server has",
-                )
-                await self._pause_for(self._auth_retry_s * random.uniform(0.5, 1.0))  # noqa: S311
-                continue
-            say(
-                logger,
-                logging.WARNING,
-                "server_unavailable",
-                lane=self._name,
-                why=answer.why,
-                entries=len(batch),
-            )
-            await self._pause_for(backoff.next_s())
-
-    async def _takes_nothing_well(self) -> bool:
-        """Whether the server answers an empty question, for which it asks its database too."""
-        answer = await self._server.post_signals(())
-        self._health.note(answer)
-        return isinstance(answer, Answered)
-
-    async def _pause_for(self, delay_s: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(delay_s):
-                await self._stopping.wait()
-        if self._stopping.is_set():
-            raise Stopping
 
     async def _settle(self, batch: Sequence[Entry], results: tuple[Result, ...]) -> None:
         """Receipts and PUBACKs, a few at a time: the next batch is on its way to the server
