@@ -21,7 +21,7 @@ def detail(conn: Connection, alert_id: int, now: datetime, seq: int) -> Json | N
     """The alert's card with `timeline` (journal entries, oldest first) and `ladder`; None when
     there is no such alert. `seq`, settled before, is where the feed goes on: what was committed
     since is told again, never left out."""
-    stored = alerts.load(conn, alert_id)
+    stored = alerts.shown(conn, alert_id)
     if stored is None:
         return None
     card = views.Cards(conn, [stored], now).cards[0]

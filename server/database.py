@@ -251,10 +251,12 @@ def _sqlite_engine(url: str, *, writer: bool) -> Engine:
         ):
             connection.execute(f"PRAGMA {pragma}")
 
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")
+    def begin(connection: Any) -> None:
+        connection.execute("BEGIN IMMEDIATE" if writer else "BEGIN")
 
+    # The dialect's own hook, not the event: where an engine has a listener, every statement of
+    # every transaction runs past all the empty lists of the others.
+    engine.dialect.do_begin = begin  # type: ignore[method-assign,assignment]
     return engine
 
 

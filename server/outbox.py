@@ -11,7 +11,7 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -130,7 +130,7 @@ class Worker:
         self._hands = Hands(self._slots)
         self._rung = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._records: list[tuple[Callable[[Tx], None], asyncio.Future[None]]] = []
+        self._records: list[tuple[tuple[int, Sent | Refused], asyncio.Future[None]]] = []
         self._recording: asyncio.Task[None] | None = None
         self._waiting = True
         """Whether more may be due than we had hands for."""
@@ -177,9 +177,10 @@ class Worker:
         self._start(lot)
         return len(lot.messages)
 
-    def _start(self, lot: Lot) -> None:
+    def _start(self, lot: Lot, begun: Mapping[int, Future[Sent | Refused]] | None = None) -> None:
         for message in lot.messages:
-            task = asyncio.create_task(self._send(message, lot.providers))
+            on_its_way = begun.get(message["id"]) if begun else None
+            task = asyncio.create_task(self._send(message, lot.providers, on_its_way))
             self._under_way.add(task)
             task.add_done_callback(self._ended)
 
@@ -209,10 +210,28 @@ class Worker:
         if not committed:
             self._hands.give(len(lot.messages))
         elif lot.messages and self._loop is not None:
-            # A loop that has ended meanwhile sends nothing: the lease runs out, and whoever comes
+            # Where threads or loop have ended meanwhile: the lease runs out, and whoever comes
             # next looks the message up. The commit that we follow has happened all the same.
             with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._start, lot)
+                self._loop.call_soon_threadsafe(self._start, lot, self._begun(lot))
+
+    def _begun(self, lot: Lot) -> dict[int, Future[Sent | Refused]]:
+        """Messages of which there is nothing to ask first are on their way at once: the loop may
+        be busy with a flood of check-ins. What becomes of them it hears like that of any other."""
+        begun = {}
+        for message in lot.messages:
+            channel = Channel(message["channel"])
+            line = self._lines.of(channel, lot.providers.get(channel))
+            if line is not None and self._asks_nothing_first(message):
+                begun[message["id"]] = self._threads.submit(
+                    line.carrier.send, message["phone"], self._words(message), message["id"]
+                )
+        return begun
+
+    @staticmethod
+    def _asks_nothing_first(message: RowMapping) -> bool:
+        """Whether it surely has not left yet, and nobody may have been heard of meanwhile."""
+        return message["state"] != Delivery.SENDING.value and message["resident_id"] is None
 
     async def drain(self) -> int:
         """Send one lot and wait for all of it; returns how many there were."""
@@ -260,9 +279,13 @@ class Worker:
         self._pace.spent(len(messages))
         return Lot(messages, providers, full=len(messages) == allowed)
 
-    async def _send(self, message: RowMapping, providers: Mapping[str, str]) -> None:
+    async def _send(
+        self, message: RowMapping, providers: Mapping[str, str],
+        begun: Future[Sent | Refused] | None = None,
+    ) -> None:  # fmt: skip
         """One message: look it up if it may have left, then send it, then record what became of
-        it. `providers`: who carries what, as it was written down with the lease."""
+        it. `providers`: who carries what, as it was written down with the lease. `begun`: it is
+        on its way already."""
         channel = Channel(message["channel"])
         line = self._lines.of(channel, providers.get(channel))
         try:
@@ -274,10 +297,10 @@ class Worker:
                     line = self._lines.now(channel)
                     if await self._dropped(message, line):
                         return
-            elif message["resident_id"] is not None and await self._dropped(message, line):
+            elif not self._asks_nothing_first(message) and await self._dropped(message, line):
                 return
             if result is None:
-                result = await self._carried(message, line)
+                result = await self._carried(message, line, begun)
                 if (other := self._instead(line, result)) is not None:
                     line = other  # what it does from here on is its own doing, and its blame
                     await self._asked(message, line)
@@ -308,12 +331,17 @@ class Worker:
             raise
         return await self._ours(message, found)
 
-    async def _carried(self, message: RowMapping, line: Line | None) -> Sent | Refused:
-        """Hand the message to a provider."""
+    async def _carried(
+        self, message: RowMapping, line: Line | None, begun: Future[Sent | Refused] | None = None
+    ) -> Sent | Refused:
+        """Hand the message to a provider, or hear what became of that."""
         if line is None:
             return Refused(delivery.NO_ACCOUNT)
-        body, phone = self._words(message), message["phone"]
-        result = await self._in_thread(line, line.carrier.send, phone, body, message["id"])
+        if begun is not None:
+            result = await asyncio.wrap_future(begun)
+        else:
+            body, phone = self._words(message), message["phone"]
+            result = await self._in_thread(line, line.carrier.send, phone, body, message["id"])
         await self._turned(line, self._lines.worked(line))
         return result
 
@@ -414,55 +442,45 @@ class Worker:
         await self._database.write(later_or_never, urgent=self._urgent)
 
     async def _record(self, message: RowMapping, result: Sent | Refused) -> None:
-        def record(tx: Tx) -> None:
-            if isinstance(result, Refused):
-                receipts.take_delivery(
-                    tx, self._house, message["id"], Delivery.FAILED, result.error
-                )
-                return
-            # The status webhook may have been faster than this: then `delivered` stands.
-            values: dict[str, Any] = {"provider_id": result.provider_id, "due_at": None}
-            outbox.set_message(tx.conn, message["id"], **values)
-            receipts.take_delivery(tx, self._house, message["id"], Delivery.SENT)
-
-        await self._note(record)
-
-    async def _note(self, record: Callable[[Tx], None]) -> None:
-        """Run `record` in a transaction that it shares with those of other messages that ended
-        meanwhile: a big round is thousands of records, and each transaction is a wait for the
+        """Write down what became of a message, in a transaction that it shares with others that
+        ended meanwhile: a big round is thousands of them, and each transaction is a wait for the
         disk and for the write lock. One that fails is tried again by itself."""
+        ended = message["id"], result
         if self._loop is None:
-            await self._database.write(record, urgent=self._urgent)
+            await self._database.write(lambda tx: self._ended_so(tx, [ended]), urgent=self._urgent)
             return
         noted = self._loop.create_future()
-        self._records.append((record, noted))
+        self._records.append((ended, noted))
         if self._recording is None:
-            self._recording = asyncio.create_task(self._note_all())
+            self._recording = asyncio.create_task(self._record_all())
         await noted
 
-    async def _note_all(self) -> None:
+    async def _record_all(self) -> None:
         while self._records:
             lot, self._records = self._records, []
-
-            failed = await self._written([record for record, _ in lot])
-            for record, noted in lot:
-                alone = await self._written([record]) if failed and len(lot) > 1 else failed
+            failed = await self._written([ended for ended, _ in lot])
+            for ended, noted in lot:
+                alone = await self._written([ended]) if failed and len(lot) > 1 else failed
                 if alone is None:
                     noted.set_result(None)
                 else:
                     noted.set_exception(alone)
         self._recording = None
 
-    async def _written(self, records: Sequence[Callable[[Tx], None]]) -> BaseException | None:
-        """Run all in one transaction; returns what hindered it."""
-
-        def together(tx: Tx) -> None:
-            for record in records:
-                record(tx)
-
-        write = self._database.write(together, urgent=self._urgent)
+    async def _written(self, lot: Sequence[tuple[int, Sent | Refused]]) -> BaseException | None:
+        """Record all in one transaction; returns what hindered it."""
+        write = self._database.write(lambda tx: self._ended_so(tx, lot), urgent=self._urgent)
         (result,) = await asyncio.gather(write, return_exceptions=True)
         return result
+
+    def _ended_so(self, tx: Tx, lot: Sequence[tuple[int, Sent | Refused]]) -> None:
+        taken = {m: result.provider_id for m, result in lot if isinstance(result, Sent)}
+        receipts.take_sent(tx, self._house, taken)
+        for message_id, result in lot:
+            if isinstance(result, Refused):
+                receipts.take_delivery(
+                    tx, self._house, message_id, Delivery.FAILED, result.error
+                )
 
 
 def _since(message: RowMapping) -> datetime:

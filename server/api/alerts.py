@@ -80,7 +80,7 @@ async def _act(
     runtime: Runtime, principal: Principal, alert_id: int, verb: str, act: Act
 ) -> Card:
     def run(tx: Tx) -> Card:
-        stored = acting.load(tx, alert_id)
+        stored = acting.load(tx, runtime.house, alert_id)
         actor = (
             acting.actor_for(tx, stored, act.as_person_id)
             if act.as_person_id is not None

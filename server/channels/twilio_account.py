@@ -43,12 +43,13 @@ class Account:
             credentials.token,
             http_client=TwilioHttpClient(timeout=TIMEOUT_S),
         )
+        if credentials.base_url:
+            self.client.api.base_url = credentials.base_url
         session = self.client.http_client.session
         if session is not None:  # one connection for each that may send at once
             session.mount("http://", HTTPAdapter(pool_maxsize=AT_ONCE))
             session.mount("https://", HTTPAdapter(pool_maxsize=AT_ONCE))
-        if credentials.base_url:
-            self.client.api.base_url = credentials.base_url
+            _as_the_environment_says(session, self.client.api.base_url)
 
     def webhook(self, path: str) -> str:
         """The full address of one of our webhooks."""
@@ -61,6 +62,14 @@ class Account:
         except (TwilioException, requests.RequestException):
             return False
         return True
+
+
+def _as_the_environment_says(session: requests.Session, url: str) -> None:
+    """Proxy and certificates from the environment, as ever, but asked once: the session would look
+    them up anew for every message, which took as long as the sending."""
+    found = session.merge_environment_settings(url, {}, None, None, None)
+    session.proxies, session.verify = found["proxies"], found["verify"]
+    session.trust_env = False
 
 
 def hand_over(create: Callable[[], str]) -> Sent | Refused:

@@ -9,7 +9,7 @@ from server.core.replies import Action
 from server.core.texts import WORDS
 from server.core.words import OUTCOMES_OF_PEOPLE, Kind, Outcome, Role
 from server.database import Tx
-from server.service import effects, notes, parents, walks
+from server.service import effects, mending, notes, parents, raising, walks
 from server.service.house import House
 from server.service.refusals import Refused, Unknown
 from server.store import alerts, journal, people
@@ -49,9 +49,18 @@ def operator(name: str) -> core.Actor:
     return core.Actor(None, name, Role.OPERATOR)
 
 
-def load(tx: Tx, alert_id: int) -> alerts.Stored:
-    """The alert, or Unknown."""
-    stored = alerts.load(tx.conn, alert_id)
+def load(tx: Tx, house: House, alert_id: int) -> alerts.Stored:
+    """The alert, mended if it has to be. Raises Unknown, or Refused where it can't be read."""
+    try:
+        stored = alerts.load(tx.conn, alert_id)
+    except alerts.CORRUPT:
+        stored = mending.mended(tx, house, alert_id)
+        if stored is None:
+            raise Refused(
+                f"alert {alert_id} can't be read; call the resident's stewards by telephone",
+                zh="这条警报的记录读不出来,请直接打电话联系楼管员。",
+            ) from None
+        raising.broken(tx, house, alert_id)
     if stored is None:
         raise Unknown(f"there is no alert {alert_id}")
     return stored
@@ -64,7 +73,7 @@ def act(
 
     Raises Unknown, or Refused when the alert is closed or of a kind that can't take it.
     """
-    stored = load(tx, alert_id)
+    stored = load(tx, house, alert_id)
     decision = core.decide(effects.situation(tx, stored), event, tx.now)
     if decision.reason is core.Reason.ALREADY_RESOLVED:
         if isinstance(event, core.Resolve) and stored.row["resolved_by"] == actor.name:

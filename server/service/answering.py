@@ -102,7 +102,7 @@ def _act_on(tx: Tx, house: House, person: RowMapping, sms: Sms) -> str:
         case int():
             pass
     outbox.set_inbound(tx.conn, sms.provider_id, alert_id=chosen)
-    actor = acting.actor_told(tx, acting.load(tx, chosen), person)
+    actor = acting.actor_told(tx, acting.load(tx, house, chosen), person)
     acting.act(tx, house, chosen, acting.event_for(reply.action, actor), actor)
     return reply.action.value
 

@@ -79,7 +79,7 @@ def pressed(
 
 
 def _act(tx: Tx, house: House, row: RowMapping, key: Key, fresh: bool) -> Said:
-    stored = acting.load(tx, row["alert_id"])
+    stored = acting.load(tx, house, row["alert_id"])
     person = people.person(tx.conn, row["person_id"])
     subject = effects.subject_of(tx, stored)
     lang = person["lang"]
@@ -115,7 +115,7 @@ def _script(tx: Tx, row: RowMapping) -> Said:
         return Said(
             lang, f"{row['body']} {speech.line(Line.KEYS_WELL, _nowhere(), lang)}", listen=True
         )
-    stored = alerts.load(tx.conn, row["alert_id"])
+    stored = alerts.shown(tx.conn, row["alert_id"])
     assert stored is not None
     subject = effects.subject_of(tx, stored)
     if stored.alert.state is State.RESOLVED:

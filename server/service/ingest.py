@@ -11,12 +11,13 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from server.core import alerts as core
 from server.core import rounds
 from server.core.words import ALARMS, SIGNS_OF_LIFE, Fault, Outcome, SignalType
 from server.database import Tx
-from server.service import effects, parents, presence, quarantine, raising, sight
+from server.service import effects, mending, parents, presence, quarantine, raising, sight
 from server.service.house import House
 from server.store import alerts, devices, journal, signals
 from server.store.people import CommunityFacts
@@ -174,17 +175,22 @@ def _alarm_at_least(tx: Tx, house: House, n: _New) -> None:
     others: then it is the care centre's, as of a terminal that nobody was given."""
     if n.signal.type not in ALARMS and n.signal.type is not SignalType.SOS_CANCEL:
         return
-    try:
-        with tx.attempt():
-            _alarm(tx, house, n)
-    except alerts.CORRUPT:
-        log.exception("a press could not be acted on; staff are told of which terminal")
+    about = raising.sos_subject(n.terminal.resident_id, n.signal.t)
+    for _ in range(2):
+        try:
+            with tx.attempt():
+                _alarm(tx, house, n)
+            return
+        except alerts.CORRUPT:
+            log.exception("a press could not be acted on; staff are told of which terminal")
         raising.fault(
             tx, house, Fault.BROKEN_ALERT, n.signal.t, building_id=n.terminal.building_id,
             resident_id=n.terminal.resident_id, terminal_id=n.signal.t,
         )  # fmt: skip
-        if n.signal.type in ALARMS:
-            _press(tx, house, n, resident_id=None, building_id=None)
+        if not mending.mended_about(tx, house, [about]):
+            break
+    if n.signal.type in ALARMS:
+        _press(tx, house, n, resident_id=None, building_id=None)
 
 
 def _press(
@@ -251,12 +257,10 @@ def _signs_of_life(tx: Tx, house: House, new: Sequence[_New]) -> None:
         rows.append((resident_id, due_ms, max(last_ms, row.last_sign_ms or last_ms)))
     signals.mark_signs(tx.conn, rows)
     for alert_id, resident_id in alerts.open_items(tx.conn, list(signs)):
-        try:
-            with tx.attempt():
-                _heard_of(tx, house, community, alert_id, resident_id, max(signs[resident_id]))
-        except alerts.CORRUPT:
-            log.exception("alert %s could not take a sign of life", alert_id)
-            raising.broken(tx, house, alert_id)
+        heard = partial(
+            _heard_of, tx, house, community, alert_id, resident_id, max(signs[resident_id])
+        )
+        mending.minding(tx, house, alert_id, heard)
 
 
 def _heard_of(

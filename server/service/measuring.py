@@ -3,6 +3,9 @@
 It must never change anything: a figure that fails is missing, an alert that fails is a person.
 """
 
+from collections.abc import Sequence
+from functools import partial
+
 from sqlalchemy import RowMapping
 
 from server import metrics
@@ -35,17 +38,17 @@ def _at_the_door(alert: core.Alert) -> bool:
     return any(r.on_scene_at is not None for r in alert.responders)
 
 
-def delivery(tx: Tx, message: RowMapping, state: Delivery) -> None:
-    """The provider's word on a message, and whether it is the alert's first such word.
+def deliveries(tx: Tx, messages: Sequence[RowMapping], state: Delivery) -> None:
+    """The provider's word on messages, and of which alerts it is the first such word.
 
-    `message`: the row as it was before.
+    `messages`: the rows as they were before.
     """
-    tx.after.append(metrics.DELIVERIES.labels(message["channel"], state.value).inc)
-    if state not in FIRST or message["alert_id"] is None:
+    for message in messages:
+        tx.after.append(metrics.DELIVERIES.labels(message["channel"], state.value).inc)
+    if state not in FIRST:
         return
     figure, as_good = FIRST[state]
-    found = gauges.first_word(tx.conn, message["alert_id"], message["id"], as_good)
-    if found is not None:
-        kind, opened_at = found
+    of = {m["id"]: m["alert_id"] for m in messages if m["alert_id"] is not None}
+    for kind, opened_at in gauges.first_words(tx.conn, of, as_good):
         seconds = (tx.now - opened_at).total_seconds()
-        tx.after.append(lambda: figure.labels(kind).observe(seconds))
+        tx.after.append(partial(figure.labels(kind).observe, seconds))

@@ -43,7 +43,7 @@ def end(
         absent_until=None,
     )
     for alert_id, _ in alerts.open_items(tx.conn, [resident_id]):
-        stored = acting.load(tx, alert_id)
+        stored = acting.load(tx, house, alert_id)
         event = core.SettleItem(resident_id, Outcome.OTHER, acting.operator(who))
         decision = core.decide(effects.situation(tx, stored), event, tx.now)
         effects.commit(tx, house, stored, decision, by=who, resident_id=resident_id)

@@ -1,7 +1,7 @@
 """The provider's word on what we sent: in any order, repeated, or late. What a code means is in
 core/delivery.py; what follows from a failure is decided in core/alerts.py."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from sqlalchemy import RowMapping
@@ -11,7 +11,7 @@ from server.core import delivery, keypress
 from server.core.messages import Subject
 from server.core.words import UNREACHED, Channel, Delivery, Fault, Template
 from server.database import Tx
-from server.service import effects, measuring, raising
+from server.service import effects, measuring, mending, raising
 from server.service.house import House
 from server.store import alerts, journal, outbox, people
 
@@ -81,22 +81,48 @@ def take_delivery(
     if row["resident_id"] is not None:
         _of_a_resident(tx, row, state, error)
         return
-    measuring.delivery(tx, row, state)
-    if row["alert_id"] is not None:
-        stored = alerts.load(tx.conn, row["alert_id"])
-        assert stored is not None
-        effects.entry_(
-            tx, stored, f"message_{state.value}", message_id=message_id, error=error,
-            template=row["template"], channel=row["channel"],
-        )  # fmt: skip
-    if state is Delivery.SENT and row["channel"] == Channel.VOICE:
-        raising.fault_over(tx, house, Fault.SMS_PROVIDER, [row["channel"]])  # it can be rung
+    _noted(tx, house, [row], state, error)
     if state is Delivery.DELIVERED:
         people.set_person(tx.conn, row["person_id"], failing_since=None)
         raising.fault_over(tx, house, Fault.STEWARD_UNREACHABLE, [str(row["person_id"])])
         raising.fault_over(tx, house, Fault.SMS_PROVIDER, [row["channel"]])
     elif state in UNREACHED:
         _once_more_or_lost(tx, house, row, state, error)
+
+
+def take_sent(tx: Tx, house: House, taken: Mapping[int, str]) -> None:
+    """What the provider has just taken from us: message id → its own id of it. `take_delivery` of
+    `sent` for all of them, in a handful of statements however many they are."""
+    if not taken:
+        return
+    rows = outbox.by_ids(tx.conn, taken)
+    # The status webhook may have been faster than the answer to our POST: its word stands.
+    fresh = [r for r in rows if RANK.get(Delivery(r["state"]), 9) < RANK[Delivery.SENT]]
+    outbox.mark_sent(tx.conn, rows, taken, {r["id"] for r in fresh}, tx.now)
+    for row in fresh:
+        if row["resident_id"] is not None:
+            _of_a_resident(tx, row, Delivery.SENT, None)
+    to_people = [r for r in fresh if r["resident_id"] is None]
+    _noted(tx, house, to_people, Delivery.SENT, None)
+
+
+def _noted(
+    tx: Tx, house: House, rows: Sequence[RowMapping], state: Delivery, error: str | None
+) -> None:
+    """Messages to people have come to `state`: counted, and in the journal of their alerts."""
+    measuring.deliveries(tx, rows, state)
+    about = alerts.briefs(tx.conn, {r["alert_id"] for r in rows if r["alert_id"] is not None})
+    for row in rows:
+        if row["alert_id"] is not None:
+            brief = about[row["alert_id"]]
+            journal.note(
+                tx, f"message_{state.value}", alert_id=brief.id, building_id=brief.building_id,
+                flat_id=brief.flat_id, alert_kind=brief.kind, state=brief.state,
+                message_id=row["id"], template=row["template"], channel=row["channel"],
+                **({"error": error} if error is not None else {}),
+            )  # fmt: skip
+    if state is Delivery.SENT and any(r["channel"] == Channel.VOICE for r in rows):
+        raising.fault_over(tx, house, Fault.SMS_PROVIDER, [Channel.VOICE.value])  # it can be rung
 
 
 def _of_a_resident(tx: Tx, row: RowMapping, state: Delivery, error: str | None) -> None:
@@ -188,7 +214,4 @@ def failed(tx: Tx, house: House, alert_id: int, event: core.DeliveryFailed) -> N
     """Let the alert decide what follows."""
     # Both stewards' texts may be lost at one instant: each would take the other for reached.
     alerts.hold(tx.conn, alert_id)
-    stored = alerts.load(tx.conn, alert_id)
-    assert stored is not None
-    decision = core.decide(effects.situation(tx, stored), event, tx.now)
-    effects.commit(tx, house, stored, decision)
+    mending.happens(tx, house, alert_id, event)

@@ -14,7 +14,7 @@ from server.core import rounds, speech
 from server.core.messages import Subject
 from server.core.words import Channel, Outcome, Template
 from server.database import Tx
-from server.service import effects
+from server.service import effects, mending
 from server.service.house import House
 from server.store import alerts, journal, outbox, people, signals
 from server.tables import to_ms
@@ -75,8 +75,5 @@ def is_well(tx: Tx, house: House, resident_id: int) -> None:
         flat_id=resident["flat_id"],
     )  # fmt: skip
     for alert_id, _ in alerts.open_items(tx.conn, [resident_id]):
-        stored = alerts.load(tx.conn, alert_id)
-        assert stored is not None
         event = core.SettleItem(resident_id, Outcome.CHECKED_IN)
-        decision = core.decide(effects.situation(tx, stored), event, tx.now)
-        effects.commit(tx, house, stored, decision, resident_id=resident_id)
+        mending.happens(tx, house, alert_id, event, resident_id=resident_id)

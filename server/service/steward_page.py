@@ -48,7 +48,7 @@ class Page:
 def open_page(tx: Tx, token: str) -> Page:
     """What a token opens. Raises acting.Unknown when it opens nothing."""
     link = alerts.link(tx.conn, digest_of(token))
-    stored = alerts.load(tx.conn, link["alert_id"]) if link else None
+    stored = alerts.shown(tx.conn, link["alert_id"]) if link else None
     if link is None or stored is None:
         raise acting.Unknown("this link opens nothing")
     ended = stored.alert.resolved_at

@@ -6,6 +6,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy import Connection, RowMapping
 
@@ -17,7 +18,7 @@ from server.service import (
     absences,
     batteries,
     classing,
-    effects,
+    mending,
     parents,
     raising,
     resident_calls,
@@ -73,10 +74,21 @@ def missed_rounds(tx: Tx, house: House) -> int:
     for _, rows in sorted(by_building.items()):
         # After a long stop two classes may owe two rounds: still one walk, for the later one.
         lists += _worklists(rows, max(latest[row["risk_class"]] for row in rows))
-    raised = raising.missed(tx, house, [w for w, _ in lists])
+    raised = _raised(tx, house, [w for w, _ in lists])
     for stored, (w, rows) in zip(raised, lists, strict=True):
         _note_missed(tx, stored.id, w.due_at, rows)
     return len(overdue)
+
+
+def _raised(tx: Tx, house: House, lists: list[raising.Worklist]) -> list[alerts.Stored]:
+    """One worklist that is open and can't be read must not hide the whole round."""
+    try:
+        with tx.attempt():
+            return raising.missed(tx, house, lists)
+    except alerts.CORRUPT:
+        if not mending.mended_about(tx, house, [w.about for w in lists]):
+            raise
+    return raising.missed(tx, house, lists)
 
 
 def _whole_buildings(rows: Sequence[RowMapping]) -> Sequence[RowMapping]:
@@ -206,17 +218,9 @@ def ladder_steps(tx: Tx, house: House) -> int:
     """Take up to CHUNK due steps; returns how many alerts were looked at."""
     due = alerts.steps_due(tx.conn, tx.now, CHUNK, hold=True)
     for alert_id in due:
-        try:
-            with tx.attempt():
-                stored = alerts.load(tx.conn, alert_id)
-                assert stored is not None
-                decision = core.decide(effects.situation(tx, stored), core.StepDue(), tx.now)
-                effects.commit(tx, house, stored, decision)
-        except alerts.CORRUPT:
-            # One corrupt alert must not stop the others; staff see it, and it is tried again.
-            log.exception("alert %s could not take its step", alert_id)
+        if not mending.happens(tx, house, alert_id, core.StepDue()):
+            # One spoilt alert must not stop the others; it is tried again.
             alerts.postpone(tx.conn, alert_id, tx.now + RETRY_BROKEN)
-            raising.broken(tx, house, alert_id)
     return len(due)
 
 
@@ -296,12 +300,8 @@ def emergencies(tx: Tx, house: House) -> int:
     """Look at up to CHUNK clocks of 120; returns how many."""
     due = alerts.emergencies_due(tx.conn, tx.now, CHUNK, hold=True)
     for alert_id in due:
-        try:
-            with tx.attempt():
-                raising.mind_emergency(tx, house, alert_id)
-        except alerts.CORRUPT:
-            # As for the ladder: one corrupt alert takes its time from no other.
-            log.exception("alert %s has a clock that can't be read", alert_id)
+        look = partial(raising.mind_emergency, tx, house, alert_id)
+        if not mending.minding(tx, house, alert_id, look):
             alerts.set_facts(tx.conn, alert_id, emergency_look_at=tx.now + RETRY_BROKEN)
     return len(due)
 

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Connection,
     Integer,
     RowMapping,
+    Select,
     TextClause,
     bindparam,
     delete,
@@ -33,6 +34,7 @@ from server.store.signals import held
 log = logging.getLogger(__name__)
 ALERT, ITEM = t.table(t.Alert), t.table(t.AlertItem)
 MESSAGE, LINK = t.table(t.Message), t.table(t.StewardLink)
+RESIDENT = t.table(t.Resident)
 ITEM_COLUMNS: bulk.Columns = (
     ("alert_id", "bigint"), ("resident_id", "bigint"), ("flat_id", "bigint"), ("label", "text"),
     ("outcome", "text"), ("after_absence", "bigint"),
@@ -81,7 +83,7 @@ def _responder_json(r: core.Responder) -> dict[str, Any]:
     }
 
 
-def _to_core(row: RowMapping, items: Sequence[RowMapping]) -> core.Alert:
+def _to_core(row: Mapping[Any, Any], items: Sequence[Mapping[Any, Any]]) -> core.Alert:
     return core.Alert(
         kind=Kind(row["kind"]),
         ladder=Ladder.from_json(row["ladder"]) if row["ladder"] else None,
@@ -145,6 +147,10 @@ def _as_far_as_readable(row: RowMapping, items: Sequence[RowMapping]) -> core.Al
         )  # fmt: skip
 
 
+def _items_of(alert_ids: Collection[int]) -> Select[Any]:
+    return select(ITEM).where(ITEM.c.alert_id.in_(alert_ids)).order_by(ITEM.c.label)
+
+
 def _with_items(
     conn: Connection,
     rows: Sequence[RowMapping],
@@ -153,9 +159,7 @@ def _with_items(
     missed = [r["id"] for r in rows if r["kind"] == Kind.MISSED]
     items: dict[int, list[RowMapping]] = {}
     if missed:
-        for item in conn.execute(
-            select(ITEM).where(ITEM.c.alert_id.in_(missed)).order_by(ITEM.c.label)
-        ).mappings():
+        for item in conn.execute(_items_of(missed)).mappings():
             items.setdefault(item["alert_id"], []).append(item)
     return [Stored(row, read(row, items.get(row["id"], []))) for row in rows]
 
@@ -170,6 +174,37 @@ def load(conn: Connection, alert_id: int) -> Stored | None:
     return _with_items(conn, rows)[0] if rows else None
 
 
+def shown(conn: Connection, alert_id: int) -> Stored | None:
+    """One alert as far as it can be read, to be shown and never decided on."""
+    found = load_many(conn, [alert_id])
+    return found[0] if found else None
+
+
+def row(conn: Connection, alert_id: int) -> RowMapping | None:
+    """An alert's row as it is."""
+    return conn.execute(_LOAD, {"alert_id": alert_id}).mappings().first()
+
+
+def repaired(
+    conn: Connection, alert_id: int, attempts: Sequence[Mapping[str, Any]]
+) -> Stored:
+    """Write over what can't be read of an alert: the first of `attempts` (columns and values) with
+    which it can be. An outcome that is none leaves its door open. Raises one of CORRUPT."""
+    found = conn.execute(_LOAD, {"alert_id": alert_id}).mappings().one()
+    items = [
+        {**item, "outcome": item["outcome"] if item["outcome"] in list(Outcome) else None}
+        for item in conn.execute(_items_of([alert_id])).mappings()
+    ]
+    for changes in attempts:
+        try:
+            alert = _to_core({**found, **changes}, items)
+        except CORRUPT:
+            continue
+        # Without items before: those that there are, are written again.
+        return save(conn, Stored(found, replace(alert, items=())), alert)
+    raise ValueError(f"alert {alert_id} can't be read, whatever is put in its place")
+
+
 def hold(conn: Connection, alert_id: int) -> None:
     """Let nobody else judge this alert until the transaction ends. For decisions that may change
     nothing: their `version` does not tell two that were taken side by side (on SQLite there is one
@@ -181,6 +216,32 @@ def load_many(conn: Connection, ids: Collection[int]) -> list[Stored]:
     """These alerts, by id, to be shown."""
     query = select(ALERT).where(ALERT.c.id.in_(ids)).order_by(ALERT.c.id)
     return _with_items(conn, conn.execute(query).mappings().all(), _as_far_as_readable)
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """What the journal says of an alert."""
+
+    id: int
+    kind: str
+    state: str
+    building_id: int | None
+    flat_id: int | None
+
+
+_BRIEFS = (
+    select(ALERT.c.id, ALERT.c.kind, ALERT.c.state, ALERT.c.building_id, RESIDENT.c.flat_id)
+    .outerjoin(RESIDENT, RESIDENT.c.id == ALERT.c.resident_id)
+    .where(ALERT.c.id.in_(bindparam("ids", expanding=True)))
+)
+
+
+def briefs(conn: Connection, ids: Collection[int]) -> dict[int, Brief]:
+    """What the journal says of these alerts, by id; of their ladders nothing is read."""
+    if not ids:
+        return {}
+    found = conn.execute(_BRIEFS, {"ids": sorted(ids)})
+    return {row.id: Brief(*row) for row in found}
 
 
 def search(
@@ -218,6 +279,12 @@ def open_by_subject(conn: Connection, subjects: Collection[str]) -> dict[str, St
     """The open alerts on these subjects (`sos:<resident>`, `missed:<building>:<due>`, …)."""
     found = _with_items(conn, conn.execute(_OPEN, {"subjects": list(subjects)}).mappings().all())
     return {s.row["subject"]: s for s in found}
+
+
+def open_ids(conn: Connection, subjects: Collection[str]) -> list[int]:
+    """Ids of the open alerts on these subjects, whether they can be read or not."""
+    found = conn.execute(_OPEN, {"subjects": list(subjects)}).mappings()
+    return [int(row["id"]) for row in found]
 
 
 def open_faults(conn: Connection, kinds: Collection[Fault]) -> Sequence[RowMapping]:

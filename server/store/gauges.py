@@ -1,11 +1,11 @@
 """What a scrape asks of the database: a handful of indexed look-ups, never a scan of residents."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import Connection, bindparam, func, select, text
+from sqlalchemy import Connection, bindparam, exists, func, select, text
 
 from server import tables as t
 from server.core.words import Delivery
@@ -81,25 +81,25 @@ def _sizes(conn: Connection) -> dict[str, int]:
     return {name: file.stat().st_size for name, file in files.items() if file.exists()}
 
 
-_OTHER_WORDS = (
-    select(MESSAGE.c.id)
-    .where(
-        MESSAGE.c.alert_id == bindparam("alert"),
-        MESSAGE.c.id != bindparam("message"),
+_FIRST_WORDS = select(ALERT.c.kind, ALERT.c.opened_at).where(
+    ALERT.c.id.in_(bindparam("alerts", expanding=True)),
+    ~exists().where(
+        MESSAGE.c.alert_id == ALERT.c.id,
+        MESSAGE.c.id.not_in(bindparam("messages", expanding=True)),
         MESSAGE.c.state.in_(bindparam("states", expanding=True)),
-    )
-    .limit(1)
+    ),
 )
-_OPENED = select(ALERT.c.kind, ALERT.c.opened_at).where(ALERT.c.id == bindparam("alert"))
 
 
-def first_word(
-    conn: Connection, alert_id: int, message_id: int, states: Collection[Delivery]
-) -> tuple[str, datetime] | None:
-    """Kind and opening of the alert when no other of its messages has got as far as one of
-    `states`, else None."""
-    asked = {"alert": alert_id, "message": message_id, "states": [s.value for s in states]}
-    if conn.execute(_OTHER_WORDS, asked).first() is not None:
-        return None
-    found = conn.execute(_OPENED, {"alert": alert_id}).first()
-    return (found[0], found[1]) if found is not None else None
+def first_words(
+    conn: Connection, alert_of: Mapping[int, int], states: Collection[Delivery]
+) -> list[tuple[str, datetime]]:
+    """Kind and opening of each alert of `alert_of` (message id → alert id) of which no other
+    message has got as far as one of `states`."""
+    if not alert_of:
+        return []
+    asked = {
+        "alerts": sorted(set(alert_of.values())), "messages": list(alert_of),
+        "states": [s.value for s in states],
+    }  # fmt: skip
+    return [(kind, opened_at) for kind, opened_at in conn.execute(_FIRST_WORDS, asked)]

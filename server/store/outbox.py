@@ -270,6 +270,41 @@ def by_id(conn: Connection, message_id: int) -> RowMapping | None:
     return conn.execute(held(conn, _BY_ID), {"message_id": message_id}).mappings().first()
 
 
+_BY_IDS = (
+    select(MESSAGE).where(MESSAGE.c.id.in_(bindparam("ids", expanding=True))).order_by(MESSAGE.c.id)
+)
+
+
+def by_ids(conn: Connection, message_ids: Collection[int]) -> Sequence[RowMapping]:
+    """`by_id` for many, by id."""
+    return conn.execute(held(conn, _BY_IDS), {"ids": list(message_ids)}).mappings().all()
+
+
+_TAKEN: bulk.Columns = (
+    ("id", "bigint"), ("provider_id", "text"), ("state", "text"), ("error", "text"),
+    ("sent_at", "bigint"), ("updated_at", "bigint"),
+)  # fmt: skip
+
+
+def mark_sent(
+    conn: Connection, rows: Sequence[RowMapping], taken: Mapping[int, str],
+    fresh: Collection[int], now: datetime,
+) -> None:
+    """Write the provider's id into each of these messages (`taken`: message id → it), and into
+    those that are `fresh` that they are sent. None of them is due any more."""
+    bulk.update(
+        conn, "message", _TAKEN,
+        [
+            (m["id"], taken[m["id"]], Delivery.SENT.value, None, m["sent_at"] or now, now)
+            if m["id"] in fresh else
+            (m["id"], taken[m["id"]], m["state"], m["error"], m["sent_at"], m["updated_at"])
+            for m in rows
+        ],
+        "due_at = NULL, provider_id = r.provider_id, state = r.state, error = r.error,"
+        " sent_at = r.sent_at, updated_at = r.updated_at",
+    )  # fmt: skip
+
+
 def cancel_queued(conn: Connection, alert_id: int, now: datetime) -> None:
     """Calls for help that have not left yet are no longer true."""
     conn.execute(

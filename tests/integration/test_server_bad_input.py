@@ -282,16 +282,3 @@ async def test_a_retained_press_that_was_heard_calls_nobody_when_it_is_repeated(
     assert await town.faults() == ["unreadable_sos"]
     await repeated(press["seq"] + 1)
     assert "11栋3楼301求助" in await desk(town)
-
-
-async def test_a_press_on_an_alert_that_cannot_be_read_is_heard_all_the_same(town: Town) -> None:
-    """Her open SOS is spoilt. She presses again: stored, the care centre is called to her door,
-    staff see which alert it is; and the neighbour's press in the same batch calls her stewards."""
-    await town.press()
-    await town.forget_sms()
-    await town.spoil((await town.sos())["id"], ladder={"steps": "gone"})
-    results = await town.signals(town.event("sos"), town.event("sos", "gd-11-303"))
-    assert results == ["stored", "stored"]
-    assert "11栋3楼301求助" in await desk(town)
-    await town.expect_sms(HEAD, "11栋3楼303求助")
-    assert "broken_alert" in await town.faults()
