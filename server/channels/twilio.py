@@ -6,12 +6,10 @@ and words before it is sent again.
 
 from datetime import datetime
 
-import requests
 from twilio.base import values
-from twilio.base.exceptions import TwilioException
 
 from server.channels.base import Busy, Refused, Sent
-from server.channels.twilio_account import Account, hand_over
+from server.channels.twilio_account import NO_USABLE_ANSWER, Account, hand_over
 
 
 class TwilioSms:
@@ -44,7 +42,7 @@ class TwilioSms:
                 created = message.date_created
                 if message.body == body and (created is None or created >= since):
                     found.append(Sent(str(message.sid)))
-        except (TwilioException, requests.RequestException) as error:
+        except NO_USABLE_ANSWER as error:
             raise Busy("the provider can't be asked") from error
         return found
 

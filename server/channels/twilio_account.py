@@ -5,13 +5,17 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import requests
-from requests.adapters import HTTPAdapter
 from twilio.base.exceptions import TwilioException, TwilioRestException
-from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    NewConnectionError,
+    ProxyError,
+)
 
 from server.channels.base import Ambiguous, Busy, Refused, Sent
+from server.channels.transport import Transport
 
 log = logging.getLogger(__name__)
 TIMEOUT_S = 10.0
@@ -20,6 +24,9 @@ AT_ONCE = 48
 """Sends that may be under way in all lanes together; fewer connections would be made anew each
 time."""
 SURELY_NOT_TAKEN = frozenset({429, 503})
+NOT_CONNECTED = (ConnectTimeoutError, NewConnectionError)
+NO_USABLE_ANSWER = (TwilioException, HTTPError, ValueError)
+"""What may come of asking the provider something that changes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +45,10 @@ class Account:
 
     def __init__(self, credentials: Credentials) -> None:
         self.credentials = credentials
-        self.client = Client(
-            credentials.sid,
-            credentials.token,
-            http_client=TwilioHttpClient(timeout=TIMEOUT_S),
-        )
+        self.client = Client(credentials.sid, credentials.token)
         if credentials.base_url:
             self.client.api.base_url = credentials.base_url
-        session = self.client.http_client.session
-        if session is not None:  # one connection for each that may send at once
-            session.mount("http://", HTTPAdapter(pool_maxsize=AT_ONCE))
-            session.mount("https://", HTTPAdapter(pool_maxsize=AT_ONCE))
-            _as_the_environment_says(session, self.client.api.base_url)
+        self.client.http_client = Transport(self.client.api.base_url, TIMEOUT_S, AT_ONCE)
 
     def webhook(self, path: str) -> str:
         """The full address of one of our webhooks."""
@@ -59,17 +58,9 @@ class Account:
         """Whether the account can be read now."""
         try:
             self.client.api.accounts(self.credentials.sid).fetch()
-        except (TwilioException, requests.RequestException):
+        except NO_USABLE_ANSWER:
             return False
         return True
-
-
-def _as_the_environment_says(session: requests.Session, url: str) -> None:
-    """Proxy and certificates from the environment, as ever, but asked once: the session would look
-    them up anew for every message, which took as long as the sending."""
-    found = session.merge_environment_settings(url, {}, None, None, None)
-    session.proxies, session.verify = found["proxies"], found["verify"]
-    session.trust_env = False
 
 
 def hand_over(create: Callable[[], str]) -> Sent | Refused:
@@ -86,10 +77,12 @@ def hand_over(create: Callable[[], str]) -> Sent | Refused:
             raise Ambiguous(f"the provider answered {error.status}") from error
         log.warning("the provider refused: %s %s", error.status, error.code)
         return Refused(str(error.code or error.status))
-    except requests.ConnectTimeout as error:
+    except NOT_CONNECTED as error:
         raise Busy("no connection to the provider") from error
-    except (requests.ConnectionError, requests.Timeout) as error:
+    except HTTPError as error:
+        if isinstance(error, ProxyError) and isinstance(error.original_error, NOT_CONNECTED):
+            raise Busy("no connection to the proxy") from error
         # A connection that broke may have broken after the request had been read.
-        if "Connection refused" in str(error) or "Failed to resolve" in str(error):
-            raise Busy("no connection to the provider") from error
         raise Ambiguous("no answer from the provider") from error
+    except ValueError as error:  # it said yes in words that can't be read
+        raise Ambiguous("the provider's answer can't be read") from error

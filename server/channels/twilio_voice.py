@@ -6,11 +6,8 @@ Twilio finds out by itself whether a machine picked up, before it asks for the w
 
 from datetime import datetime
 
-import requests
-from twilio.base.exceptions import TwilioException
-
 from server.channels.base import Busy, Refused, Sent
-from server.channels.twilio_account import Account, hand_over
+from server.channels.twilio_account import NO_USABLE_ANSWER, Account, hand_over
 
 RING_S = 25
 """Shorter than it takes most mailboxes to answer: a machine that never picks up costs nothing."""
@@ -53,7 +50,7 @@ class TwilioCalls:
                 created = call.date_created
                 if created is None or created >= since:
                     found.append(Sent(str(call.sid)))
-        except (TwilioException, requests.RequestException) as error:
+        except NO_USABLE_ANSWER as error:
             raise Busy("the provider can't be asked") from error
         return found
 
