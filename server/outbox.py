@@ -163,10 +163,10 @@ class Worker:
     async def _begin(self) -> int:
         """Begin sending as many as there are free hands; returns how many. Nobody waits for the
         slowest of a lot: each send frees its own hand, and rings if more may be waiting."""
-        due_at = await self._database.read(lambda c: outbox.next_due(c, self.lanes))
-        if due_at is None or due_at > self._database.clock.now():
-            self._waiting = False
-            return 0  # looked up without the write lock: an SOS must not wait for an idle worker
+        if not self._waiting:  # looked up without the write lock: no SOS waits for an idle worker
+            due_at = await self._database.read(lambda c: outbox.next_due(c, self.lanes))
+            if due_at is None or due_at > self._database.clock.now():
+                return 0
         free = self._hands.take(self._slots)
         lot = Lot()
         try:

@@ -215,6 +215,8 @@ async def a_house(
                 "TWILIO_AUTH_TOKEN": keys.sms_token,
                 "TWILIO_FROM_NUMBER": "+8610000000001",
                 "TWILIO_API_BASE_URL": url,
+                # At night every text is a call as well: what is measured would hang on the hour.
+                "XUNLOU_NIGHT": "00:00-00:00",
             }
             community = guangdan()
             kind = Elsewhere if database_url else Place
