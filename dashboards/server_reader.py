@@ -133,7 +133,7 @@ class ServerReader(
         """Do what a button on the alert's page says."""
 
         def run(tx: Tx) -> None:
-            stored = acting.load(tx, alert_id)
+            stored = acting.load(tx, self._runtime.house, alert_id)
             person = _number(fields.get("as_person_id"))
             actor = acting.actor_for(tx, stored, person) if person else acting.operator(user.name)
             acting.act(tx, self._runtime.house, alert_id, _event(action, actor, fields), actor)
@@ -151,7 +151,7 @@ class ServerReader(
         """The way in; the look is logged."""
 
         def run(tx: Tx) -> Mapping[str, Any] | None:
-            resident_id = acting.load(tx, alert_id).row["resident_id"]
+            resident_id = acting.load(tx, self._runtime.house, alert_id).row["resident_id"]
             if resident_id is None:
                 return None
             resident, holders = acting.look_at_access(

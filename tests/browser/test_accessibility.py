@@ -3,7 +3,10 @@
 The file under vendor/ is evaluated by the test in the page; the pages load nothing of it.
 """
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 from browser_house import House, house
@@ -31,18 +34,48 @@ NO_PAGE = {
     "/login/elsewhere", "/login/elsewhere/back",
 }
 """What answers a GET and is no page: a redirect, a table, a style sheet."""
-LOOKS = [(theme, lang) for theme in ("dark", "light") for lang in ("zh", "en")]
+LOOKS = [("dark", "zh"), ("light", "en")]
+"""What a page is opened in; `violations` looks at its colours in the other theme too."""
+COLOURS = ["color-contrast", "link-in-text-block"]
+"""The rules that ask for colours. All others see a page's words and structure, which are the same
+in both themes."""
 
 
 async def violations(page: Page) -> list[str]:
-    """What axe-core finds: rule, and the first element it is about."""
+    """What axe-core finds, in the colours of both themes: rule, and the first element it is
+    about."""
     await page.evaluate(AXE)
-    found = await page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+    found = await _axe(page, {})
+    async with other_theme(page):
+        return found + await _axe(page, {"runOnly": COLOURS})
+
+
+async def _axe(page: Page, options: dict[str, Any]) -> list[str]:
+    found = await page.evaluate(
+        "(more) => axe.run(document, { resultTypes: ['violations'], ...more })", options
+    )
     return [
         f"{v['id']}: {node['html'][:160]} {node['failureSummary'][:200]}"
         for v in found["violations"]
         for node in v["nodes"][:2]
     ]
+
+
+@asynccontextmanager
+async def other_theme(page: Page) -> AsyncIterator[None]:
+    """The page in the other theme, chosen or preferred, for the time of the body."""
+    was_dark = await page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches")
+    await _turn(page, "light" if was_dark else "dark")
+    yield
+    await _turn(page, "dark" if was_dark else "light")
+
+
+async def _turn(page: Page, theme: Literal["dark", "light"]) -> None:
+    await page.emulate_media(color_scheme=theme)
+    await page.evaluate(
+        """(theme) => { const root = document.documentElement;
+             if (root.dataset.theme !== 'auto') root.dataset.theme = theme; }""", theme,
+    )  # fmt: skip
 
 
 async def visit(browser: Browser, served: House, path: str, theme: str, lang: str) -> Page:
@@ -135,3 +168,21 @@ async def test_no_page_is_left_out() -> None:
     ]
     assert len(pages) >= 15, "the search itself must keep finding the pages"
     assert [r.path for r in pages if not any(r.path_regex.fullmatch(path) for path in seen)] == []
+
+
+async def test_bad_colours_are_found_in_either_theme(browser: Browser) -> None:
+    """The look at the other theme's colours can fail, and leaves the page as it was."""
+    async with house(FakeReader(logged_in=False)) as served:
+        page = await visit(browser, served, "/login", "dark", "zh")
+        assert await violations(page) == []
+        for theme in ("dark", "light"):
+            await page.evaluate(
+                """(theme) => { const pale = new CSSStyleSheet();
+                     pale.replaceSync(`:root[data-theme=${theme}] * {
+                       color: #777 !important; background: #888 !important }`);
+                     document.adoptedStyleSheets = [pale]; }""", theme,
+            )  # fmt: skip
+            found = await violations(page)
+            assert {v.split(":")[0] for v in found} == {"color-contrast"}, theme
+        assert await page.evaluate("document.documentElement.dataset.theme") == "dark"
+        await page.context.close()

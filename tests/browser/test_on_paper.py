@@ -7,7 +7,7 @@ import pytest
 from browser_house import house
 from dashboards_fake import NOW_MS, FakeReader, told
 from playwright.async_api import Browser
-from test_accessibility import LOOKS, visit
+from test_accessibility import LOOKS, other_theme, visit
 from test_register import A4_PT, pages_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -52,6 +52,8 @@ async def test_paper_is_black_on_white_and_has_no_buttons(
             assert answer.status == 200, path
             await page.emulate_media(media="print")
             assert await page.evaluate(INK) == [], path
+            async with other_theme(page):
+                assert await page.evaluate(INK) == [], path
             assert await page.evaluate(PRESSED) == [], path
             assert await page.locator("h1").is_visible(), path
             await page.emulate_media(media="null")

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
 
@@ -33,9 +34,15 @@ def used() -> Iterator[tuple[str, str]]:
             yield file.name, named[1]
 
 
+@cache
+def shape(pattern: str) -> re.Pattern[str]:
+    """`*` stands for one value."""
+    return re.compile(re.escape(pattern).replace(r"\*", r"[a-z0-9_:]+"))
+
+
 def matches(pattern: str, key: str) -> bool:
-    """Whether `key` is the pattern, `*` standing for one value."""
-    return bool(re.fullmatch(re.escape(pattern).replace(r"\*", r"[a-z0-9_:]+"), key)) or (
+    """Whether `key` is the pattern."""
+    return bool(shape(pattern).fullmatch(key)) or (
         # 'group.' + group + '.none'
         pattern.endswith(".*") and key.startswith(pattern[:-1]) and key.endswith(".none")
     )
