@@ -9,6 +9,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import yaml
 
@@ -203,8 +204,10 @@ def _instead(word: str, known: tuple[str, ...]) -> str:
     return f"write {near[0]}" if near else f"write one of {', '.join(known)}"
 
 
+@lru_cache(maxsize=4)
 def read(raw: bytes, name: str) -> Book:
-    """The ladders that a file's bytes describe; `name` stands before each line number.
+    """The ladders that a file's bytes describe; `name` stands before each line number. The same
+    bytes are read once: at a start the built-in file is asked for twice.
 
     Raises Broken with every problem, in order of lines.
     """
