@@ -96,6 +96,15 @@ class Cluster:
         log.close()
         until_it_answers(self.dsn("postgres"), self._process, self._folder / "log")
 
+    def read_only(self, now: bool) -> None:
+        """Take no more writes from anybody, or take them again; under way or connected, whoever."""
+        dsn = self.dsn("postgres")
+        with psycopg.connect(dsn, autocommit=True) as conn:
+            # Its own session is told first, or it could not take the order back.
+            conn.execute("SET default_transaction_read_only = off")
+            conn.execute(f"ALTER SYSTEM SET default_transaction_read_only = {now}")
+            conn.execute("SELECT pg_reload_conf()")
+
     def signal(self, number: signal.Signals) -> None:
         """To all of its processes at once, as a power cut or a hung disk meets them."""
         assert self._process is not None, "it has never been started"

@@ -69,3 +69,19 @@ async def test_hung(house: House, cluster: Cluster) -> None:
         finally:
             cluster.signal(signal.SIGCONT)
         cell.healed()
+
+
+async def test_read_only(house: House, cluster: Cluster) -> None:
+    """It takes no more writes for six seconds, as one does that another has taken over from: no
+    press is acknowledged, readiness says so, and all goes on when it writes again."""
+    async with house.cell("postgresql read-only 6 s", within_s=60) as cell:
+        cluster.read_only(True)
+        try:
+            cell.press(2)
+            await asyncio.sleep(6)
+            waiting = set(house.fleet.waiting())
+            assert set(cell.presses) <= waiting, "nothing may be acknowledged meanwhile"
+            assert not await house.ready()
+        finally:
+            cluster.read_only(False)
+        cell.healed()
