@@ -25,7 +25,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dashboards.pages import mount
 from dashboards.server_reader import ServerReader
-from server import bookkeeping, jobs, migrate, oidc, sealing
+from server import bookkeeping, jobs, oidc, schema, sealing
 from server.api import (
     absences,
     addresses,
@@ -119,7 +119,7 @@ def build(settings: Settings, clock: Clock | None = None) -> Runtime:
     if (flaw := oidc.flaw_in(settings)) is not None:
         raise NotReady(flaw)
     clock = clock or Clock.parse(settings.clock)
-    have, need = migrate.current(settings.database_url), migrate.newest()
+    have, need = schema.current(settings.database_url), schema.newest()
     if have != need:
         raise NotReady(f"the database is at revision {have}, this code needs {need}: "
                        "run `xunlou db upgrade`")  # fmt: skip

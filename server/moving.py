@@ -28,7 +28,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 from sqlmodel import SQLModel
 
-from server import migrate, tables, wakeups
+from server import migrate, schema, tables, wakeups
 from server.tables import to_ms
 
 assert tables  # the import fills the metadata
@@ -63,7 +63,7 @@ def copy(source: str, target: str, say: Callable[[str], None]) -> dict[str, Sum]
         raise CanNotMove("source and target are the same database")
     _fit_as_source(source)
     _fit_as_target(target)
-    if migrate.current(target) is None:
+    if schema.current(target) is None:
         migrate.upgrade(target)
     with _connected(source) as old, _connected(target) as new:
         for table in SQLModel.metadata.sorted_tables:
@@ -86,7 +86,7 @@ def copy(source: str, target: str, say: Callable[[str], None]) -> dict[str, Sum]
 
 
 def _fit_as_source(url: str) -> None:
-    have, need = _revision(url), migrate.newest()
+    have, need = _revision(url), schema.newest()
     if have is None:
         raise CanNotMove(f"there is no Xunlou database at {shown(url)}: check --from")
     if have != need:
@@ -96,7 +96,7 @@ def _fit_as_source(url: str) -> None:
 
 
 def _fit_as_target(url: str) -> None:
-    have, need = _revision(url, make=True), migrate.newest()
+    have, need = _revision(url, make=True), schema.newest()
     if have not in (None, need):
         raise CanNotMove(f"{shown(url)} is at revision {have}, this code needs {need}:"
                          " take an empty database")  # fmt: skip
@@ -124,7 +124,7 @@ def _revision(url: str, *, make: bool = False) -> str | None:
         if not Path(str(parsed.database)).is_file():
             return None
     try:
-        return migrate.current(url)
+        return schema.current(url)
     except DBAPIError as error:
         raise CanNotMove(f"{shown(url)} can't be opened: {error.orig}") from error
 
@@ -224,7 +224,7 @@ def _sum(conn: Connection, table: Table) -> Sum:
 
 def check(url: str) -> tuple[dict[str, int], list[str]]:
     """Look a database through: rows by table, and what is wrong with it (empty: nothing)."""
-    have, need = _revision(url), migrate.newest()
+    have, need = _revision(url), schema.newest()
     if have is None:
         return {}, [f"there is no Xunlou database at {shown(url)}; run `xunlou db upgrade`"]
     if have != need:

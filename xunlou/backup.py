@@ -21,7 +21,7 @@ from pathlib import Path
 
 from sqlalchemy import URL, make_url
 
-from server import migrate
+from server import schema
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -113,12 +113,12 @@ def revision_in(connection: sqlite3.Connection) -> str:
 
 
 def _dump_postgres(url: URL, database_url: str, part: Path) -> str:
-    revision = migrate.current(database_url)
+    revision = schema.current(database_url)
     if revision is None:
         raise BackupError("this is no database of Xunlou's: it has no schema revision")
     tool("pg_dump", url, "--format=custom", "--no-owner", "--file", str(part))
     # An upgrade that ran meanwhile would make the manifest a lie.
-    if migrate.current(database_url) != revision:
+    if schema.current(database_url) != revision:
         raise BackupError("the schema changed during the backup; make it again")
     return revision
 

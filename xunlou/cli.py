@@ -225,7 +225,7 @@ def _rehearse(args: argparse.Namespace) -> int:
 
 
 def _db(args: argparse.Namespace) -> int:
-    from server import migrate
+    from server import migrate, schema
     from server.settings import Settings
 
     url = Settings().database_url
@@ -235,9 +235,9 @@ def _db(args: argparse.Namespace) -> int:
         if args.action == "check":
             return database.check(url)
         return database.copy(args.source, args.target or url)
-    before = migrate.current(url)
+    before = schema.current(url)
     migrate.upgrade(url)
-    print(f"database: {before or 'empty'} → {migrate.current(url)}")
+    print(f"database: {before or 'empty'} → {schema.current(url)}")
     return 0
 
 

@@ -15,7 +15,7 @@ from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
 
 from gateway.settings import GatewaySettings
-from server import migrate
+from server import schema
 from server.app import vault_of
 from server.clock import Clock
 from server.database import Database
@@ -128,7 +128,7 @@ def _of_house(data: Path) -> list[Finding]:
 def check_database(settings: Settings) -> Finding:
     """The database opens and has the schema this code needs."""
     try:
-        have, need = migrate.current(settings.database_url), migrate.newest()
+        have, need = schema.current(settings.database_url), schema.newest()
     except (SQLAlchemyError, OSError) as error:
         return Finding("database", False, type(error).__name__,
                        "check XUNLOU_DATABASE_URL, and that the server may write there")
@@ -168,7 +168,7 @@ def check_notes(settings: Settings) -> Finding:
     if vault.problem:
         return Finding("notes", False, vault.problem, advice)
     try:
-        if migrate.current(settings.database_url) != migrate.newest():
+        if schema.current(settings.database_url) != schema.newest():
             return Finding("notes", False, "not looked at", "mend the database first")
         under, lost = counted(settings, vault)
     except (SQLAlchemyError, OSError):
@@ -197,7 +197,7 @@ def check_clock(settings: Settings, now_s: Callable[[], float] = time.time) -> F
 def check_zone(settings: Settings) -> Finding:
     """The community's zone is known to this machine."""
     try:
-        if migrate.current(settings.database_url) != migrate.newest():
+        if schema.current(settings.database_url) != schema.newest():
             return Finding("time zone", False, "not looked at", "mend the database first")
         database = Database(settings.database_url, Clock())
         with database.reader.begin() as conn:

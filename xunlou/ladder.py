@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from server import migrate
+from server import schema
 from server.app import NotReady, house_of
 from server.clock import Clock
 from server.core.words import Kind
@@ -77,7 +77,7 @@ def check(path: Path) -> int:
 def explain_to(resident: str, at: str | None, kind: str, lang: str) -> int:
     """Print who would be told of this resident at `at` (ISO; without a zone: the community's)."""
     settings = Settings()
-    if migrate.current(settings.database_url) != migrate.newest():
+    if schema.current(settings.database_url) != schema.newest():
         raise NotReady("the database is not of this version: run `xunlou db upgrade`")
     house = house_of(settings, b"")
     database = Database(settings.database_url, Clock.parse(settings.clock))

@@ -8,7 +8,7 @@ import argparse
 import getpass
 from pathlib import Path
 
-from server import migrate
+from server import schema
 from server.clock import Clock
 from server.core.columns import Sheet
 from server.database import Database
@@ -27,7 +27,7 @@ MOST_SHOWN = 200
 
 def run(args: argparse.Namespace, url: str) -> int:
     """0: all rows were taken; 1: some were rejected. Raises ValueError with what to do."""
-    have, need = migrate.current(url), migrate.newest()
+    have, need = schema.current(url), schema.newest()
     if have != need:
         raise ValueError(f"the database is at revision {have}, this code needs {need}: "
                          "run `xunlou db upgrade`")  # fmt: skip

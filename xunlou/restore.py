@@ -16,7 +16,7 @@ from pathlib import Path
 
 from sqlalchemy import URL, create_engine, inspect, make_url, text
 
-from server import migrate
+from server import migrate, schema
 from xunlou.backup import (
     FORMAT,
     INSIDE,
@@ -95,7 +95,7 @@ def unpack(source: Path, folder: Path) -> tuple[Manifest, Path]:
 def _known(revision: str) -> None:
     if revision not in migrate.known():
         raise BackupError(
-            f"the backup's schema ({revision}) is newer than this code ({migrate.newest()}); "
+            f"the backup's schema ({revision}) is newer than this code ({schema.newest()}); "
             "take the code that made it"
         )
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sqlalchemy import make_url
 
-from server import migrate
+from server import migrate, schema
 from xunlou import backup
 from xunlou.backup import BackupError
 from xunlou.restore import alone_with
@@ -31,7 +31,7 @@ def upgrade(url: str, folder: Path, now: datetime, say: Callable[[str], None]) -
     """Back the database up into `folder` and migrate it. Raises BackupError, with nothing changed,
     when somebody uses the (SQLite) database, no backup can be made, or it is of a newer version
     than this code."""
-    have, need = migrate.current(url), migrate.newest()
+    have, need = schema.current(url), schema.newest()
     if have == need:
         return Upgraded(have, need, None)
     kept = None

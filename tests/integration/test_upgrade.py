@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from town import MARCH_14, Hand, lay_out
 
-from server import migrate
+from server import migrate, schema
 from xunlou.cli import main
 
 pytestmark = pytest.mark.sqlite_only("PostgreSQL's backup is pg_dump's: test_backup.py")
@@ -22,7 +22,7 @@ def data(tmp_path: Path) -> Path:
     (tmp_path / "town.db").rename(folder / "xunlou.db")
     url = f"sqlite:///{folder / 'xunlou.db'}"
     migrate.downgrade(url, "-1")
-    assert migrate.current(url) != migrate.newest()
+    assert schema.current(url) != schema.newest()
     return folder
 
 
@@ -41,7 +41,7 @@ def test_the_register_of_the_version_before_comes_along_and_can_go_back(
     schema with everybody in it; a second upgrade has nothing to do."""
     before = state(data)
     assert main(["upgrade", "--data", str(data)]) == 0
-    assert state(data) == (migrate.newest(), before[1])
+    assert state(data) == (schema.newest(), before[1])
     assert before[1] > 0
     (kept,) = (data / "backups").iterdir()
     assert kept.stat().st_mode & 0o077 == 0
@@ -53,7 +53,7 @@ def test_the_register_of_the_version_before_comes_along_and_can_go_back(
     assert main(["restore", "--data", str(data), "--force", str(kept)]) == 0
     assert state(data) == before
     assert main(["upgrade", "--data", str(data)]) == 0
-    assert state(data) == (migrate.newest(), before[1])
+    assert state(data) == (schema.newest(), before[1])
 
 
 def test_nothing_is_changed_without_a_backup(

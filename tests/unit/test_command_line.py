@@ -41,13 +41,14 @@ def test_a_gateway_loads_nothing_of_the_server() -> None:
 
 
 def test_a_server_on_sqlite_loads_what_it_needs() -> None:
-    """PostgreSQL's driver, workbooks and the identity provider's library are 20 MiB that most
-    offices never use."""
+    """PostgreSQL's driver, workbooks, the identity provider's library and what migrates a database
+    are 30 MiB that most offices never use."""
     program = (
-        "from server import app\n"
+        "from server import app, schema\n"
         "from server.clock import Clock\n"
         "from server.database import Database\n"
-        "Database('sqlite://', Clock()).close()"
+        "Database('sqlite://', Clock()).close()\n"
+        "schema.newest(), schema.current('sqlite://')"
     )
-    heavy = ("psycopg", "openpyxl", "authlib", "joserfc")
+    heavy = ("psycopg", "openpyxl", "authlib", "joserfc", "alembic")
     assert loaded(program, "server.app", *heavy) == ["server.app"]
