@@ -95,14 +95,15 @@ class Tx:
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
-        """A part that may fail by itself: nothing of it remains, in the journal neither."""
-        noted = len(self.entries)
+        """A part that may fail by itself: nothing of it remains, in the journal and the figures
+        neither."""
+        noted, counted = len(self.entries), len(self.after)
         # In plain SQL: SQLAlchemy compiles a savepoint anew each time, in the way of every SOS.
         self.conn.exec_driver_sql("SAVEPOINT part")
         try:
             yield
         except BaseException:
-            del self.entries[noted:]
+            del self.entries[noted:], self.after[counted:]
             if not self.conn.invalidated:
                 self.conn.exec_driver_sql("ROLLBACK TO SAVEPOINT part")
                 self.conn.exec_driver_sql("RELEASE SAVEPOINT part")

@@ -8,6 +8,7 @@ is asked once, when the server starts.
 import base64
 import logging
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -29,10 +30,10 @@ class Transport(HttpClient):  # type: ignore[misc]  # the client has no types
         connection, and again for each wait for the answer. `at_once`: connections that are kept."""
         super().__init__(log, False, timeout_s)
         found = Session().merge_environment_settings(base_url, {}, None, None, None)
-        authorities = found["verify"]
+        authorities = DEFAULT_CA_BUNDLE_PATH if found["verify"] is True else found["verify"]
         options: dict[str, Any] = {
             "maxsize": at_once, "retries": False, "timeout": timeout_s,
-            "ca_certs": DEFAULT_CA_BUNDLE_PATH if authorities is True else authorities,
+            "ca_cert_dir" if Path(authorities).is_dir() else "ca_certs": authorities,
         }  # fmt: skip
         proxy = select_proxy(base_url, found["proxies"])
         self._connections = (

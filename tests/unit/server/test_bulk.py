@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, text
 
 from server.clock import Clock
 from server.core.words import SignalType
 from server.database import Database, Tx
-from server.service import ingest, sweep
+from server.service import ingest, receipts, sweep
 from server.service.house import House
-from server.store import journal
+from server.store import journal, outbox
 from server.store import signals as store
 from tests.town import GRANNY, MARCH_14, Hand, lay_out
 
@@ -71,17 +71,53 @@ def test_an_sos_is_stored_with_its_messages_in_few_statements(database: Database
     assert len(said) <= 22, said
 
 
-def test_what_fails_by_itself_leaves_nothing_in_the_journal(database: Database) -> None:
-    """A corrupt alert's step is undone; the journal must not say that it was taken."""
+def test_fifty_texts_sent_are_recorded_in_as_many_statements_as_one(database: Database) -> None:
+    """Each as sent, with the provider's id of it; what has been delivered meanwhile stays so."""
+
+    def queued(tx: Tx) -> list[int]:
+        signals = [ingest.SignalIn(t, SignalType.SOS, 1, 1) for t in terminals]
+        ingest.ingest(tx, HOUSE, ingest.Batch("gw-1", signals=signals))
+        return [int(m["id"]) for m in outbox.after(tx.conn, 0, 1000)]
+
+    with database.reader.connect() as conn:
+        terminals = list(conn.execute(text("SELECT id FROM terminal LIMIT 26")).scalars())
+    ids, _ = database.transact(queued)
+    said = statements(database)
+
+    def record(some: list[int]) -> int:
+        said.clear()
+        taken = {message_id: f"SM{message_id}" for message_id in some}
+        database.transact(lambda tx: receipts.take_sent(tx, HOUSE, taken))
+        return len(said)
+
+    first, delivered, *others = ids
+    database.transact(lambda tx: outbox.set_message(tx.conn, delivered, state="delivered"))
+    one, many = record([first]), record([delivered, *others])
+    assert len(others) >= 50
+    assert many == one, said
+    assert many <= 6, said
+    with database.reader.connect() as conn:
+        became = {m["id"]: (m["state"], m["provider_id"]) for m in outbox.after(conn, 0, 1000)}
+    assert became.pop(delivered) == ("delivered", f"SM{delivered}")
+    assert became == {message_id: ("sent", f"SM{message_id}") for message_id in [first, *others]}
+
+
+def test_what_fails_by_itself_leaves_nothing_behind(database: Database) -> None:
+    """A corrupt alert's step is undone; the journal must not say that it was taken, and nothing is
+    counted that did not happen."""
+    counted: list[str] = []
 
     def half(tx: Tx) -> None:
         journal.note(tx, "before")
+        tx.after.append(lambda: counted.append("before"))
         with contextlib.suppress(ValueError), tx.attempt():
             journal.note(tx, "half")
+            tx.after.append(lambda: counted.append("half"))
             raise ValueError("a corrupt alert")
         journal.note(tx, "after")
 
     database.transact(half)
+    assert counted == ["before"]
     with database.reader.connect() as conn:
         kinds = [row["kind"] for row in journal.after(conn, 0, 10_000, 10_000)]
     assert kinds[-2:] == ["before", "after"]

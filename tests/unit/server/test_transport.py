@@ -8,9 +8,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import parse_qs
 
 import pytest
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from server.channels.base import Ambiguous, Busy, Refused, Sent
 from server.channels.transport import Transport
@@ -168,15 +170,21 @@ def test_a_proxy_of_the_environment_is_asked_unless_the_address_is_excepted(
         assert ("proxy-authorization" in head) == (not unasked)
 
 
-def test_authorities_are_those_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A house behind an inspecting proxy has an authority of its own; else the usual ones hold."""
-    def authorities() -> str:
+def test_authorities_are_those_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A house behind an inspecting proxy has authorities of its own, in a file or a folder; else
+    the usual ones hold."""
+
+    def authorities() -> dict[str, str]:
         made = Transport("https://provider.example.org", 1, 1)
-        return str(made._connections.connection_pool_kw["ca_certs"])
+        given = made._connections.connection_pool_kw
+        return {name: given[name] for name in ("ca_certs", "ca_cert_dir") if name in given}
 
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/etc/house.pem")
-    assert authorities() == "/etc/house.pem"
+    assert authorities() == {"ca_certs": "/etc/house.pem"}
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path))
+    assert authorities() == {"ca_cert_dir": str(tmp_path)}
     monkeypatch.delenv("REQUESTS_CA_BUNDLE")
     monkeypatch.delenv("CURL_CA_BUNDLE", raising=False)
-    assert authorities().endswith(".pem")
-    assert authorities() != "/etc/house.pem"
+    assert authorities() == {"ca_certs": DEFAULT_CA_BUNDLE_PATH}
