@@ -269,6 +269,8 @@ class Checks:
         o = next(o for o in rounds.occurrences(self.servers.plans, self.plan.zone, deadline)
                  if deadline in (o.deadline, o.due_at))  # fmt: skip
         insist(now_s >= o.deadline.timestamp(), "nobody is judged before the deadline", flat=flat)
+        owed = {p.name for p in self._owed_by(flat)}
+        insist(o.name in owed, "nobody is judged in a round they don't owe", flat=flat, due=due)
         for s in self._rows(
             "SELECT s.* FROM signal s JOIN terminal t ON t.id = s.terminal_id"
             " JOIN resident r ON r.id = t.resident_id WHERE r.flat_id = ? AND s.received_at >= ?",
@@ -430,13 +432,21 @@ class Checks:
             return  # who became overdue by a jump is not judged
         first = self.plan.start.date()
         for day in (first + timedelta(days=n) for n in range(self.plan.days)):
-            for o in (rounds.occurrence(p, day, self.plan.zone) for p in self.servers.plans):
-                for terminal in self.homes.terminals:
-                    self._round_complete(terminal.id, o)
+            for terminal in self.homes.terminals:
+                flat = self._one(
+                    "SELECT r.flat_id FROM resident r JOIN terminal t ON t.resident_id = r.id"
+                    " WHERE t.id = ?", terminal.id,
+                )  # fmt: skip
+                for p in self._owed_by(flat):
+                    o = rounds.occurrence(p, day, self.plan.zone)
+                    self._round_complete(terminal.id, flat, o)
 
-    def _round_complete(self, terminal: str, o: rounds.Occurrence) -> None:
-        flat = self._one("SELECT r.flat_id FROM resident r JOIN terminal t"
-                         " ON t.resident_id = r.id WHERE t.id = ?", terminal)  # fmt: skip
+    def _owed_by(self, flat: int) -> tuple[rounds.Plan, ...]:
+        """The rounds that whoever lives there owes."""
+        risk_class = self._one("SELECT risk_class FROM resident WHERE flat_id = ?", flat)
+        return rounds.owed_by(self.servers.plans, risk_class)
+
+    def _round_complete(self, terminal: str, flat: int, o: rounds.Occurrence) -> None:
         if self._not_awaited(flat, o):
             return
         signs = [x.pressed_s for x in self.homes.presses.values()
@@ -446,7 +456,7 @@ class Checks:
         )]  # fmt: skip
         over_s = o.deadline.timestamp()
         seen = any(o.opens_at.timestamp() - 1 <= at <= over_s + 7200 for at in signs)
-        following = rounds.current(self.servers.plans, self.plan.zone, o.deadline)
+        following = rounds.current(self._owed_by(flat), self.plan.zone, o.deadline)
         overtaken_s = min(at for at in [*signs, following.deadline.timestamp()]
                            if at >= following.opens_at.timestamp())  # fmt: skip
         could_judge = any(over_s < at < overtaken_s for at in self.judging)

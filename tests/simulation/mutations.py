@@ -121,6 +121,23 @@ def call_who_is_away() -> AbstractContextManager[Any]:
     return mock.patch.object(people, "_person", person)
 
 
+def everybody_owes_every_round() -> AbstractContextManager[Any]:
+    """A round is asked of those as well who do not owe it."""
+    return mock.patch.object(people.CommunityFacts, "plans_of", lambda facts, _class: facts.plans)
+
+
+def one_speaks_for_the_house() -> AbstractContextManager[Any]:
+    """One late sign of life ends the worklist of everybody on it."""
+
+    def heard(
+        s: core.Situation, _resident: int, outcome: Outcome, by: Any, now: datetime
+    ) -> core.Decision:
+        items = tuple(replace(i, outcome=i.outcome or outcome) for i in s.alert.items)
+        ended = replace(s, alert=replace(s.alert, items=items))
+        return core.decide(ended, core.Resolve(by, outcome), now)
+
+    return mock.patch.object(core, "_on_settle_item", heard)
+
 
 def receipt_for_nothing() -> AbstractContextManager[Any]:
     """A terminal hears that its press is safe, and nothing was stored."""

@@ -1,6 +1,6 @@
 """From a seed to a small community and the list of what will go wrong there."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from random import Random
 from zoneinfo import ZoneInfo
@@ -12,6 +12,7 @@ from xunlou.community import (
     KeyHolder,
     Person,
     Resident,
+    RiskClass,
     Round,
     Steward,
 )
@@ -24,6 +25,7 @@ PLACES = (
     ("Europe/Berlin", date(2026, 3, 29)),
     ("Europe/Berlin", date(2026, 10, 25)),  # the night with 02:30 twice
 )
+CLASSES: tuple[RiskClass, ...] = ("A", "B", "C")
 USUAL = (Round("morning", "04:30", "05:45", "06:00"), Round("evening", "17:30", "18:45", "19:00"))
 NIGHTLY = (Round("morning", "00:40", "02:15", "02:30"), USUAL[1])
 PERSONAS = ("prompt", "prompt", "slow", "silent", "wrong", "twice", "declines", "careless", "stops")
@@ -73,7 +75,10 @@ def plan(seed: int, days: int = 1) -> Plan:
     tz, day = rng.choice(PLACES)
     zone = ZoneInfo(tz)
     rounds = NIGHTLY if tz == "Europe/Berlin" else USUAL
-    town = community(tz, rounds)
+    floors = classes(seed)
+    if "C" in floors:
+        rounds = (rounds[0], replace(rounds[1], classes=("A", "B")))
+    town = community(tz, rounds, floors)
 
     def maybe(high: float, odds: float = 0.5) -> float:
         on, much = rng.random() < odds, rng.random()
@@ -107,7 +112,24 @@ def plan(seed: int, days: int = 1) -> Plan:
     )  # fmt: skip
 
 
-def community(tz: str, rounds: tuple[Round, ...]) -> Community:
+USUAL_FLOORS: tuple[RiskClass, ...] = ("B", "B", "A", "A")
+OLD_STORIES = 100_000
+"""Seeds below this have the usual floors: they are the stories that showed a mistake once."""
+
+
+def classes(seed: int) -> tuple[RiskClass, ...]:
+    """The risk class of each floor. Of A everybody who misses a round is looked for by themselves
+    while they are few, the others are on their building's one worklist, and those of C owe the
+    morning alone."""
+    rng = Random(f"classes:{seed}")
+    if seed < OLD_STORIES or rng.random() < 0.3:
+        return USUAL_FLOORS
+    return tuple(rng.choice(CLASSES) for _ in USUAL_FLOORS)
+
+
+def community(
+    tz: str, rounds: tuple[Round, ...], floors: tuple[RiskClass, ...]
+) -> Community:
     """Three buildings with four residents each; each building's substitute is a neighbour."""
     stewards = {
         n: (
@@ -117,7 +139,7 @@ def community(tz: str, rounds: tuple[Round, ...]) -> Community:
         for n in (1, 2, 3)
     }
     buildings = tuple(
-        Building(n, 4, ("",), tuple(_flat(n, f) for f in (1, 2, 3, 4)), stewards[n],
+        Building(n, 4, ("",), tuple(_flat(n, f, c) for f, c in enumerate(floors, 1)), stewards[n],
                  stewards[n % 3 + 1][0].person)
         for n in (1, 2, 3)
     )  # fmt: skip
@@ -125,12 +147,15 @@ def community(tz: str, rounds: tuple[Round, ...]) -> Community:
     return Community("模拟", tz, rounds, buildings, duty)
 
 
-def _flat(building: int, floor: int) -> Flat:
+def _flat(building: int, floor: int, risk_class: RiskClass) -> Flat:
     holder = Person(f"邻{building}{floor}", f"+861000{building}00020{floor}")
     key = KeyHolder(holder, "neighbour", "玄关") if floor % 2 else None
+    # What the rule makes of age, company and health (server/core/risk.py).
+    born = 1959 if risk_class == "C" else 1940
     resident = Resident(
-        name=f"住{building}{floor}", sex="f", birth_date=date(1940, floor, building),
-        living="alone" if floor > 2 else "couple", health_flag=floor == 4, risk_class="A",
+        name=f"住{building}{floor}", sex="f", birth_date=date(born, floor, building),
+        living="alone" if risk_class == "A" else "couple",
+        health_flag=floor == 4 and risk_class != "C", risk_class=risk_class,
         terminal_id=f"sim-{building}-{floor}01", profile="regular", access_notes="敲三下",
         key_holder=key,
     )  # fmt: skip
