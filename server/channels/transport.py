@@ -2,7 +2,7 @@
 
 The client's own transport prepares every request anew, and looks proxies, certificates and `.netrc`
 up in the environment each time: three quarters of the time that a text took. Here the environment
-is asked once, when the server starts.
+is asked once, when the server starts (docs/adr/0023).
 """
 
 import base64

@@ -142,8 +142,9 @@ def _as_far_as_readable(row: RowMapping, items: Sequence[RowMapping]) -> core.Al
     except CORRUPT:
         log.exception("alert %s can be read in parts only", row["id"])
         return core.Alert(
-            kind=Kind(row["kind"]), ladder=None, opened_at=row["opened_at"],
-            state=State(row["state"]), presses=row["presses"],
+            kind=Kind(row["kind"]) if row["kind"] in list(Kind) else Kind.FAULT,
+            state=State(row["state"]) if row["state"] in list(State) else State.OPEN,
+            ladder=None, opened_at=row["opened_at"], presses=row["presses"],
         )  # fmt: skip
 
 

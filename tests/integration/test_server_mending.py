@@ -26,7 +26,9 @@ async def what_happened(town: Town, alert_id: int) -> list[str]:
     return [e["kind"] for e in await town.journal() if e["alert_id"] == alert_id]
 
 
-@pytest.mark.parametrize("columns", [NO_LADDER, NOBODY, {**NO_LADDER, **NOBODY}])
+@pytest.mark.parametrize(
+    "columns", [NO_LADDER, NOBODY, {**NO_LADDER, **NOBODY}, {"state": "nonsense"}]
+)
 async def test_it_climbs_on(town: Town, columns: dict[str, Any]) -> None:
     """Nobody answers: the next people are told, as if nothing had been."""
     alert_id = await spoilt(town, **columns)
@@ -108,9 +110,13 @@ async def test_what_is_closed_stays_closed(town: Town) -> None:
 
 
 async def test_one_that_cannot_be_mended_says_what_to_do(town: Town) -> None:
-    """Nothing of it can be read: whoever acts on it is told to use the telephone, the care centre
-    is called at her next press, and all else goes on."""
-    alert_id = await spoilt(town, pressed_at=None, kind="nonsense")
+    """Nothing of it can be read: the wall shows it as a fault, whoever acts on it is told to use
+    the telephone, the care centre is called at her next press, and all else goes on."""
+    alert_id = await spoilt(town, kind="nonsense")
+    for path in ("/api/v1/snapshot", "/api/v1/alerts", f"/api/v1/alerts/{alert_id}"):
+        shown = await town.api.get(path)
+        assert shown.status_code == 200, path
+    assert shown.json()["kind"] == "fault"
     answer = await town.act(alert_id, "accept")
     assert answer.status_code == 409
     assert "by telephone" in answer.text
