@@ -12,6 +12,7 @@ from sqlalchemy import RowMapping
 
 from server.core import alerts as core
 from server.core.messages import Subject
+from server.core.numbers import spans
 from server.core.words import Fault, Kind, Role, State, Template
 from server.database import Tx
 from server.service import effects, raising
@@ -126,7 +127,7 @@ def _tell_of(tx: Tx, house: House, round_: RowMapping) -> None:
     if not left:
         raising.fault_over(tx, house, what, [about])
         return
-    detail = "、".join(str(number) for number in left)  # numbers: read in either language
+    detail = spans(left)
     subject = raising.subject(what, about)
     is_open = alerts.open_by_subject(tx.conn, [subject]).get(subject)
     if is_open is None:

@@ -1,8 +1,8 @@
-"""Numbers in what strangers write."""
+"""Numbers in what strangers write, and in what we write."""
 
 import pytest
 
-from server.core.numbers import MOST, number_in
+from server.core.numbers import MOST, number_in, spans
 
 
 @pytest.mark.parametrize(
@@ -14,3 +14,13 @@ from server.core.numbers import MOST, number_in
 def test_what_is_a_number(text: str, number: int | None) -> None:
     """ASCII digits, as far as ids go; whatever else is no number, and no error either."""
     assert number_in(text) == number
+
+
+@pytest.mark.parametrize(
+    ("numbers", "words"),
+    [([], ""), ([7], "7"), ([11, 7], "7、11"), ([1, 2], "1、2"), ([3, 1, 2], "1–3"),
+     ([1, 2, 3, 5, 7, 8, 9, 10, 12, 12], "1–3、5、7–10、12"), (range(1, 52), "1–51")],
+)  # fmt: skip
+def test_numbers_of_houses_as_people_write_them(numbers: list[int], words: str) -> None:
+    """Where nobody has walked, the wall says 1–51 and not fifty-one numbers."""
+    assert spans(numbers) == words
