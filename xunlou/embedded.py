@@ -34,6 +34,7 @@ from xunlou.broker_files import DEVICES_USER, GATEWAY_USER
 from xunlou.broker_tls import Tls, TlsError
 from xunlou.community import Community
 from xunlou.keys import Keys
+from xunlou.paho_thread import end
 from xunlou.ports import free_port, port_is_free
 from xunlou.seed import load
 from xunlou.supervise import ChildSpec, Supervisor
@@ -283,8 +284,7 @@ def gateway_is_online(place: Place, within_s: float) -> bool:
     try:
         return online.wait(within_s)
     finally:
-        client.disconnect()
-        client.loop_stop()
+        end(client)
 
 
 async def answers(url: str, log: Path) -> None:

@@ -42,6 +42,7 @@ from xunlou import supervise
 from xunlou.community import Community
 from xunlou.embedded import Embedded, Place, prepare
 from xunlou.keys import Keys
+from xunlou.paho_thread import end
 from xunlou.ports import free_port
 from xunlou.sample import guangdan, terminal_password
 from xunlou.supervise import Supervisor
@@ -129,8 +130,7 @@ class House:
         sent = [client.publish(topic, b'{"boot":900000,"seq":%d}' % n, qos=1) for n in range(count)]
         for info in sent:
             info.wait_for_publish(30)
-        client.disconnect()
-        client.loop_stop()
+        end(client)
 
     async def until(self, true: Callable[[], bool], what: str, within_s: float = 30.0) -> None:
         """Wait for a state of affairs."""

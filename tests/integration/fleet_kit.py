@@ -17,6 +17,7 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
+from xunlou.paho_thread import end
 from xunlou.ports import free_port
 
 
@@ -102,5 +103,4 @@ class GatewayDouble:
         self.client.publish(f"xunlou/v1/t/{terminal}/cmd", json.dumps(body), qos=1)
 
     def close(self) -> None:
-        self.client.disconnect()
-        self.client.loop_stop()
+        end(self.client)

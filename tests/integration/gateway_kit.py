@@ -17,6 +17,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from gateway.app import run
 from gateway.counters import Counters
 from gateway.settings import GatewaySettings
+from xunlou.paho_thread import end
 from xunlou.ports import free_port
 
 TOKEN = "test-token"
@@ -212,8 +213,7 @@ class Terminal(Watch):
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
-        self._client.disconnect()
-        await asyncio.to_thread(self._client.loop_stop)
+        await asyncio.to_thread(end, self._client)
 
     async def send(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> None:
         """Publish and wait for the broker's PUBACK."""

@@ -22,6 +22,7 @@ from town import GATEWAY_TOKEN, Town, a_town
 from gateway.contract import canary_command_topic, canary_topic
 from server import tables as t
 from xunlou.broker import Broker
+from xunlou.paho_thread import end
 
 EVERY_S = 0.2
 PATIENCE_S = 30.0
@@ -180,8 +181,7 @@ async def test_no_terminal_can_play_the_canary(broker: Broker) -> None:
             await terminal.send(canary_topic("gw-1", "lark"), forged)
             await double.until(lambda: counters.canaries_back >= 4, "canaries come and go")
         finally:
-            spy.disconnect()
-            spy.loop_stop()
+            end(spy)
     assert double.rejects == []
     assert not [topic for topic in heard if "canary" in topic]
 

@@ -20,6 +20,7 @@ from xunlou.broker_asked import Answer, Door, Said, ask, hello
 from xunlou.broker_tls import Tls, ensure
 from xunlou.doctor import WRONG, check_broker
 from xunlou.keys import Keys
+from xunlou.paho_thread import end
 from xunlou.ports import free_port
 
 PASSWORD = BROKER_USERS["gateway"]
@@ -183,8 +184,7 @@ async def test_the_gateway_that_runs_notices_nothing(house: tuple[Path, Broker])
                 await asyncio.sleep(0.01)
         assert heard == ["xunlou/v1/t/gd-11-301/hb"], "its own alone"
     finally:
-        client.disconnect()
-        client.loop_stop()
+        end(client)
 
 
 async def test_the_doctor_of_a_house_asks_both_doors(

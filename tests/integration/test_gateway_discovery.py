@@ -10,6 +10,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from parts import require
 
 from xunlou.broker import Broker
+from xunlou.paho_thread import end
 
 T = "gd-11-301"
 
@@ -23,8 +24,7 @@ def say_status(broker: Broker, s: str, fw: str) -> None:
     body = {"s": s, "boot": 1, "fw": fw, "hb_s": 900, "cfg_v": 0}
     said = client.publish(f"xunlou/v1/t/{T}/status", json.dumps(body), qos=1, retain=True)
     said.wait_for_publish(10)
-    client.disconnect()
-    client.loop_stop()
+    end(client)
 
 
 class Late:
@@ -44,8 +44,7 @@ class Late:
         self.found[message.topic] = json.loads(message.payload)
 
     def close(self) -> None:
-        self.client.disconnect()
-        self.client.loop_stop()
+        end(self.client)
 
 
 async def test_nothing_is_announced_unless_asked_for(broker: Broker) -> None:

@@ -32,6 +32,7 @@ from xunlou.broker import Broker, login_works
 from xunlou.broker_files import MESSAGE_SIZE_LIMIT
 from xunlou.broker_tls import Tls
 from xunlou.keys import Keys
+from xunlou.paho_thread import end
 from xunlou.sample import terminal_password
 
 ME, OTHER = "gd-11-301", "gd-11-302"
@@ -104,8 +105,7 @@ class Client(Watch):
         try:
             yield self
         finally:
-            self.mqtt.disconnect()
-            await asyncio.to_thread(self.mqtt.loop_stop)
+            await asyncio.to_thread(end, self.mqtt)
 
     async def heard_of(self, topic: str, payload: bytes, timeout_s: float = 10.0) -> None:
         """Wait until this came."""

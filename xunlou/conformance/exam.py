@@ -16,6 +16,7 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from xunlou.conformance.points import OBEYED_S, Did, Finding, Heard, Record, judge
+from xunlou.paho_thread import end
 
 Ask = Callable[[str], Awaitable[None]]
 """Tells the tester what to do next: `power_on`, `press`, `cut`, `power_again`."""
@@ -204,8 +205,7 @@ class Examiner:
                 await up.wait()
             yield
         finally:
-            client.disconnect()
-            await asyncio.to_thread(client.loop_stop)
+            await asyncio.to_thread(end, client)
 
     def _heard(self, topic: str, payload: bytes, stored: bool) -> None:
         self.record.heard.append(Heard(self._bench.now_ms(), topic, payload, stored))
