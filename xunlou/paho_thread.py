@@ -8,8 +8,8 @@ import paho.mqtt.client as mqtt
 def end(client: mqtt.Client) -> None:
     """Say goodbye, and wait for the thread. Blocking.
 
-    Having said goodbye the thread ends by itself. Paho 2.1's `loop_stop` looks at it more than once,
-    and where it ends in between there is nothing left to wait for: `'NoneType' … 'join'`.
+    Having said goodbye the thread ends by itself. Paho 2.1's `loop_stop` looks at it more than
+    once, and where it ends in between there is nothing left to wait for: `'NoneType' … 'join'`.
     """
     client.disconnect()
     with contextlib.suppress(AttributeError):
