@@ -33,7 +33,8 @@ MANY = tests/integration/test_many_servers.py
 POSTGRES = tests/faults/test_postgresql.py
 WHOLE = tests/e2e $(PERSONS) $(CONFORMANCE) $(MANY) $(POSTGRES)
 BROKEN = tests/faults --ignore $(POSTGRES)
-SHARED = tests/unit tests/docs tests/integration tests/simulation tests/browser \
+# In this order: the longest files first, so that no core waits for one of them in the end.
+SHARED = tests/browser tests/simulation tests/integration tests/unit tests/docs \
   --ignore $(PERSONS) --ignore $(CONFORMANCE) --ignore $(MANY)
 # One more than there are cores: much of a test's time is waiting for sockets.
 WORKERS = $(shell expr $$(nproc) + 1)
@@ -44,7 +45,7 @@ ifdef ARGS
 	@TMPDIR=$$(.ci/scratch) $(BIN)/python -m pytest $(ARGS)
 else
 	@failed=; TMPDIR=$$(.ci/scratch); export TMPDIR; \
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(SHARED) || failed=1; \
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(SHARED) || failed=1; \
 	$(BIN)/python -m pytest -n 3 --dist loadfile $(WHOLE) || failed=1; \
 	$(BIN)/python -m pytest $(BROKEN) || failed=1; \
 	test -z "$$failed"
