@@ -1,7 +1,7 @@
 """How the official client's requests travel: urllib3's connections, and nothing between.
 
 The client's own transport prepares every request anew, and looks proxies, certificates and `.netrc`
-up in the environment each time: three quarters of the time that a text took. Here the environment
+up in the environment each time: more than half of the time that a text took. Here the environment
 is asked once, when the server starts (docs/adr/0023).
 """
 
