@@ -5,7 +5,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select, update
 from town import GRANNY, GZ, HEAD, SECOND, Town, a_town
+
+from server import tables as t
 
 NIGHT = datetime(2026, 3, 14, 4, 0, tzinfo=GZ)
 OPENS, PROMPT, DUE, JUDGED = (
@@ -280,3 +283,20 @@ async def test_a_spoilt_worklist_costs_no_check_in(night: Town) -> None:
     assert set(await night.signals(*late, night.event("checkin", GRANNY))) == {"stored"}
     assert "broken_alert" in await night.faults()
     assert (await night.api.get("/api/v1/snapshot")).status_code == 200
+
+
+async def test_a_spoilt_worklist_takes_whoever_is_missed_later(night: Town) -> None:
+    """The house's worklist can't be read when one more of its doors turns out to be silent: it is
+    mended and has that door too, and the round is judged for everybody."""
+    worklist = await morning(night)
+    await night.spoil(int(str(worklist["id"])), ladder={"steps": "gone"})
+    resident, table = t.table(t.Resident), t.table(t.Terminal)
+    hers = select(table.c.resident_id).where(table.c.id == "gd-11-304").scalar_subquery()
+    overdue = night.runtime.clock.now() - timedelta(minutes=1)
+    late = update(resident).where(resident.c.id == hers).values(next_due_at=overdue)
+    await night.sql(lambda c: c.execute(late))
+    await night.watch(1)
+    (found,) = await night.alerts(kind="missed", building=11, state="unresolved")
+    assert found["id"] == worklist["id"]
+    assert set(labels(found)) == {*SILENT, "304"}
+    assert "alert_mended" in [e["kind"] for e in await night.journal()]
