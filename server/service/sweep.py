@@ -5,6 +5,7 @@ that a big round never holds the write lock from an SOS."""
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -86,9 +87,21 @@ def _raised(tx: Tx, house: House, lists: list[raising.Worklist]) -> list[alerts.
         with tx.attempt():
             return raising.missed(tx, house, lists)
     except alerts.CORRUPT:
-        if not mending.mended_about(tx, house, [w.about for w in lists]):
-            raise
-    return raising.missed(tx, house, lists)
+        log.exception("a worklist that is open can't be read")
+    mending.mended_about(tx, house, [w.about for w in lists])
+    return [_raised_alone(tx, house, w) for w in lists]
+
+
+def _raised_alone(tx: Tx, house: House, w: raising.Worklist) -> alerts.Stored:
+    """One worklist; beside one that is open and can't be mended, a second: the doors on it are
+    looked for all the same."""
+    try:
+        with tx.attempt():
+            (stored,) = raising.missed(tx, house, [w])
+    except alerts.CORRUPT:
+        log.exception("worklist %s can't be mended; a second one is made", w.about)
+        (stored,) = raising.missed(tx, house, [replace(w, about=f"{w.about}:anew")])
+    return stored
 
 
 def _whole_buildings(rows: Sequence[RowMapping]) -> Sequence[RowMapping]:

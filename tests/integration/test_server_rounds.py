@@ -285,18 +285,36 @@ async def test_a_spoilt_worklist_costs_no_check_in(night: Town) -> None:
     assert (await night.api.get("/api/v1/snapshot")).status_code == 200
 
 
+async def late_again(night: Town, terminal: str) -> None:
+    """One more resident turns out to be overdue, after the round was judged."""
+    resident, table = t.table(t.Resident), t.table(t.Terminal)
+    whose = select(table.c.resident_id).where(table.c.id == terminal).scalar_subquery()
+    overdue = night.runtime.clock.now() - timedelta(minutes=1)
+    late = update(resident).where(resident.c.id == whose).values(next_due_at=overdue)
+    await night.sql(lambda c: c.execute(late))
+    await night.watch(1)
+
+
 async def test_a_spoilt_worklist_takes_whoever_is_missed_later(night: Town) -> None:
     """The house's worklist can't be read when one more of its doors turns out to be silent: it is
     mended and has that door too, and the round is judged for everybody."""
     worklist = await morning(night)
     await night.spoil(int(str(worklist["id"])), ladder={"steps": "gone"})
-    resident, table = t.table(t.Resident), t.table(t.Terminal)
-    hers = select(table.c.resident_id).where(table.c.id == "gd-11-304").scalar_subquery()
-    overdue = night.runtime.clock.now() - timedelta(minutes=1)
-    late = update(resident).where(resident.c.id == hers).values(next_due_at=overdue)
-    await night.sql(lambda c: c.execute(late))
-    await night.watch(1)
+    await late_again(night, "gd-11-304")
     (found,) = await night.alerts(kind="missed", building=11, state="unresolved")
     assert found["id"] == worklist["id"]
     assert set(labels(found)) == {*SILENT, "304"}
     assert "alert_mended" in [e["kind"] for e in await night.journal()]
+
+
+async def test_beside_a_worklist_that_cannot_be_mended_there_is_a_second(night: Town) -> None:
+    """Nothing of the house's worklist can be read: whoever is missed later is on one of their own,
+    and their stewards are told."""
+    worklist = await morning(night)
+    await night.forget_sms()
+    await night.spoil(int(str(worklist["id"])), kind="nonsense")
+    await late_again(night, "gd-11-304")
+    (found,) = await night.alerts(kind="missed", building=11, state="unresolved")
+    assert found["id"] != worklist["id"]
+    assert labels(found) == ["304"]
+    await night.expect_sms(HEAD, "304")
