@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, Literal
 
-import httpx
+import aiohttp
 
 from gateway.batch import Entry, build_body
 from gateway.settings import GatewaySettings
@@ -94,21 +94,20 @@ class ServerClient:
         self._gateway_id = settings.gateway_id
         self._canary_every_s = settings.canary_every_s
         self._clock = clock
+        self._timeout = aiohttp.ClientTimeout(timeout_s)
+        self._url = settings.server_url.rstrip("/")
         token = settings.gateway_token.get_secret_value()
-        self._http = httpx.AsyncClient(
-            base_url=settings.server_url.rstrip("/"),
+        # aiohttp reads no proxy from the environment unless it is asked to: none must come between
+        # a press and the server.
+        self._http = aiohttp.ClientSession(
             headers={"authorization": f"Bearer {token}", "content-type": "application/json"},
-            timeout=httpx.Timeout(timeout_s),
-            limits=httpx.Limits(keepalive_expiry=IDLE_S),
-            # What TLS needs takes a while to load, and is of no use to a plain connection.
-            verify=settings.server_url.startswith("https"),
-            # A proxy from the environment must not come between a press and the server unasked.
-            trust_env=False,
+            connector=aiohttp.TCPConnector(keepalive_timeout=IDLE_S),
+            cookie_jar=aiohttp.DummyCookieJar(),
         )
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._http.aclose()
+        await self._http.close()
 
     async def post_signals(self, entries: Sequence[Entry]) -> Answer:
         """One try of `POST /api/v1/signals`. An empty batch is a probe. Never raises for I/O."""
@@ -143,12 +142,15 @@ class ServerClient:
     async def _post(
         self, path: str, body: bytes, *, timeout_s: float | None = None
     ) -> dict[str, Any] | Refused | Unauthorized | Unavailable:
-        timeout = httpx.USE_CLIENT_DEFAULT if timeout_s is None else httpx.Timeout(timeout_s)
+        timeout = self._timeout if timeout_s is None else aiohttp.ClientTimeout(timeout_s)
         try:
-            response = await self._http.post(path, content=body, timeout=timeout)
-        except httpx.HTTPError as exc:
+            async with self._http.post(
+                self._url + path, data=body, timeout=timeout, allow_redirects=False
+            ) as response:
+                content = await response.read()
+        except (aiohttp.ClientError, TimeoutError) as exc:
             return Unavailable(type(exc).__name__)
-        status = response.status_code
+        status = response.status
         if status in _TOKEN_WRONG:
             return Unauthorized(status)
         if status in _OUR_FAULT:
@@ -158,10 +160,10 @@ class ServerClient:
         if status not in (200, 204):
             return Unavailable(f"HTTP {status}")
         self._clock.learn(response.headers.get("date"))
-        if not response.content:
+        if not content:
             return {}
         try:
-            got = response.json()
+            got = json.loads(content)
         except ValueError:
             return Unavailable("the answer is not JSON")
         return got if isinstance(got, dict) else Unavailable("the answer is not an object")
