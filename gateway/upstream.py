@@ -96,18 +96,28 @@ class ServerClient:
         self._clock = clock
         self._timeout = aiohttp.ClientTimeout(timeout_s)
         self._url = settings.server_url.rstrip("/")
-        token = settings.gateway_token.get_secret_value()
-        # aiohttp reads no proxy from the environment unless it is asked to: none must come between
-        # a press and the server.
-        self._http = aiohttp.ClientSession(
-            headers={"authorization": f"Bearer {token}", "content-type": "application/json"},
-            connector=aiohttp.TCPConnector(keepalive_timeout=IDLE_S),
-            cookie_jar=aiohttp.DummyCookieJar(),
-        )
+        self._token = settings.gateway_token
+        self._http: aiohttp.ClientSession | None = None
+
+    def _session(self) -> aiohttp.ClientSession:
+        """The connections; made within the event loop, to which they belong."""
+        if self._http is None:
+            # aiohttp reads no proxy from the environment unless it is asked to: none must come
+            # between a press and the server.
+            self._http = aiohttp.ClientSession(
+                headers={
+                    "authorization": f"Bearer {self._token.get_secret_value()}",
+                    "content-type": "application/json",
+                },
+                connector=aiohttp.TCPConnector(keepalive_timeout=IDLE_S),
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+        return self._http
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._http.close()
+        if self._http is not None:
+            await self._http.close()
 
     async def post_signals(self, entries: Sequence[Entry]) -> Answer:
         """One try of `POST /api/v1/signals`. An empty batch is a probe. Never raises for I/O."""
@@ -144,7 +154,7 @@ class ServerClient:
     ) -> dict[str, Any] | Refused | Unauthorized | Unavailable:
         timeout = self._timeout if timeout_s is None else aiohttp.ClientTimeout(timeout_s)
         try:
-            async with self._http.post(
+            async with self._session().post(
                 self._url + path, data=body, timeout=timeout, allow_redirects=False
             ) as response:
                 content = await response.read()

@@ -217,7 +217,7 @@ async def running(runtime: Runtime, channel: Channel | None = None) -> AsyncIter
     tasks.append(asyncio.create_task(database.listen(runtime.stop)))
     tasks.append(asyncio.create_task(Retention(database, runtime.settings).run(runtime.stop)))
     tasks.append(asyncio.create_task(Resealing(database).run(runtime.stop)))
-    tasks.append(asyncio.create_task(Takeover(database).run(runtime.stop)))
+    tasks.append(asyncio.create_task(Takeover(database, pace.shared_by).run(runtime.stop)))
     tasks.append(asyncio.create_task(runtime.feed.run()))
     seal_key = auditing.key_of(runtime.locks.key)
     tasks.append(asyncio.create_task(sealing.run(database, seal_key, runtime.stop)))

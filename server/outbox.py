@@ -96,6 +96,7 @@ class Pace:
 
     def __init__(self, per_s: float = 0.0) -> None:
         """`per_s`: messages a second; 0 = no limit."""
+        self._per_s = per_s
         self._bucket = pace.Bucket(per_s)
         self._lock = threading.Lock()
 
@@ -104,6 +105,11 @@ class Pace:
         with self._lock:
             self._bucket = pace.refilled(self._bucket, now)
             return pace.allowed(self._bucket, wanted, urgent=urgent)
+
+    def shared_by(self, servers: int) -> None:
+        """So many servers send by this sender: to each its part of what the carrier lets pass."""
+        with self._lock:
+            self._bucket = pace.shared(self._bucket, self._per_s, servers)
 
     def spent(self, sent: int) -> None:
         """So many are leaving."""

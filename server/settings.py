@@ -175,8 +175,8 @@ class Settings(BaseSettings):
     )
     sms_per_s: float = Field(
         10.0, ge=0, le=1000,
-        description="Most messages a second that one sender may send, for this process; SOS are "
-        "never held back, others wait behind them. 0 = no limit",
+        description="Most messages a second that one sender may send; servers on one database "
+        "share it. SOS are never held back, others wait behind them. 0 = no limit",
     )
 
     @field_validator(

@@ -1,4 +1,5 @@
-"""Takes over what a dead server had in its hands: the messages it was just sending.
+"""Takes over what a dead server had in its hands: the messages it was just sending. Tells how many
+servers there are, too: they share one sender's pace.
 
 A lease alone would free them after 30 s, too long for an SOS. A server that lives is seen to live:
 on PostgreSQL by a lock that its connection holds, on SQLite because there is no other. A message
@@ -26,12 +27,16 @@ class Takeover:
     """Looks once a second whose messages nobody is sending any more."""
 
     def __init__(
-        self, database: Database, monotonic: Callable[[], float] = time.monotonic
-    ) -> None:
+        self, database: Database, told: Callable[[int], None] = lambda _servers: None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
+        """`told`: how many servers work on this database, after each look."""
         self._database = database
+        self._told = told
         self._monotonic = monotonic
         self._patience_s = 0.0 if database.sqlite else PATIENCE_S
         self._unseen_since: dict[str, float] = {}
+        self._seen_at: dict[str, float] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Look until `stop`; a look that fails is repeated."""
@@ -47,11 +52,16 @@ class Takeover:
         """Release what the dead held; returns how many messages."""
         now = self._database.clock.now()
 
-        def unseen(conn: Connection) -> set[str]:
-            others = outbox.senders(conn, now) - {self._database.me}
-            return others - self._database.alive(conn) if others else set()
+        def company(conn: Connection) -> tuple[set[str], set[str]]:
+            alive = self._database.alive(conn)
+            return alive, outbox.senders(conn, now) - {self._database.me} - alive
 
-        gone, at = await self._database.read(unseen), self._monotonic()
+        (alive, gone), at = await self._database.read(company), self._monotonic()
+        self._seen_at |= dict.fromkeys(alive, at)
+        self._seen_at = {
+            who: seen for who, seen in self._seen_at.items() if at - seen <= self._patience_s
+        }
+        self._told(len(self._seen_at))
         self._unseen_since = {who: self._unseen_since.get(who, at) for who in gone}
         dead = [
             who for who, since in self._unseen_since.items() if at - since >= self._patience_s

@@ -33,6 +33,12 @@ def refilled(bucket: Bucket, now: datetime) -> Bucket:
     return replace(bucket, level=level, at=now)
 
 
+def shared(bucket: Bucket, per_s: float, servers: int) -> Bucket:
+    """The bucket of one of `servers` that send by one sender, which may send `per_s` in all. What
+    was saved up for more is gone at the next refill; a debt stays."""
+    return replace(bucket, per_s=per_s / max(1, servers))
+
+
 def allowed(bucket: Bucket, wanted: int, *, urgent: bool) -> int:
     """How many of `wanted` may leave now. Urgent ones always may."""
     if urgent or bucket.per_s <= 0:

@@ -90,7 +90,7 @@ class Cell:
         self.community = community
         self.ledger = ledger
         self.servers: list[Server] = []
-        self.phones_url = phones_url
+        self.phones_url, self.database_url = phones_url, env["XUNLOU_DATABASE_URL"]
         self._env = env
         self._ports = [int(env["XUNLOU_PUBLIC_URL"].rpartition(":")[2])]
         self._conn = psycopg.connect(dsn, autocommit=True)

@@ -10,7 +10,17 @@ import postgres
 import pytest
 from servers_kit import a_cell, fault, stream, until
 
+from server.clock import Clock
+from server.database import Database
+from server.takeover import PATIENCE_S, Takeover
+
 TAKEOVER_S = 10.0
+ALIVE = (
+    "SELECT DISTINCT lpad(to_hex(objid::bigint), 8, '0') FROM pg_locks"
+    " WHERE locktype = 'advisory' AND objsubid = 2 AND classid = 22605 AND database ="
+    " (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
+"""The servers that are seen to live."""
 
 
 @pytest.fixture(autouse=True)
@@ -96,14 +106,31 @@ async def test_a_server_dies_in_the_middle_and_the_other_takes_over(tmp_path: Pa
 
 async def the_living(cell: object) -> tuple[str]:
     """The one server that is still seen."""
-    query = (
-        "SELECT DISTINCT lpad(to_hex(objid::bigint), 8, '0') FROM pg_locks"
-        " WHERE locktype = 'advisory' AND objsubid = 2 AND classid = 22605 AND database ="
-        " (SELECT oid FROM pg_database WHERE datname = current_database())"
-    )
-    await until("one lives", lambda: len(cell.sql(query)) == 1)  # type: ignore[attr-defined]
-    found: tuple[str] = cell.sql(query)[0]  # type: ignore[attr-defined]
+    await until("one lives", lambda: len(cell.sql(ALIVE)) == 1)  # type: ignore[attr-defined]
+    found: tuple[str] = cell.sql(ALIVE)[0]  # type: ignore[attr-defined]
     return found
+
+
+async def test_servers_know_how_many_they_are(tmp_path: Path) -> None:
+    """They share one sender's pace. One that is out of sight for a moment still counts: its
+    connection may only have broken."""
+    async with a_cell(tmp_path) as cell:
+        database, at = Database(cell.database_url, Clock()), [0.0]
+        stop, told = asyncio.Event(), []
+        takeover = Takeover(database, told.append, lambda: at[0])
+        listening = asyncio.create_task(database.listen(stop))
+        await until("all three live", lambda: len(cell.sql(ALIVE)) == 3)
+        await takeover.look()
+        await cell.servers[0].kill()
+        await until("two live", lambda: len(cell.sql(ALIVE)) == 2)
+        at[0] += PATIENCE_S
+        await takeover.look()
+        at[0] += 0.1
+        await takeover.look()
+        assert told == [3, 3, 2]
+        stop.set()
+        await listening
+        await asyncio.to_thread(database.close)
 
 
 async def test_what_one_server_commits_the_other_shows_within_a_second(tmp_path: Path) -> None:

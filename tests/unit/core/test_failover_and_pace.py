@@ -189,3 +189,18 @@ def test_the_bucket_is_bounded() -> None:
     bucket = pace.spent(pace.refilled(pace.Bucket(10), later(0)), 10_000)
     assert bucket.level == -100
     assert timedelta(seconds=11) > timedelta(seconds=-bucket.level / bucket.per_s)
+
+
+def test_servers_share_what_the_carrier_lets_pass() -> None:
+    """Two send half each; who is alone again sends all of it. A debt is not forgiven."""
+    alone = pace.refilled(pace.Bucket(10), later(0))
+    half = pace.refilled(pace.shared(alone, 10, 2), later(0))
+    assert pace.allowed(half, 100, urgent=False) == 5
+    assert pace.allowed(pace.refilled(pace.spent(half, 5), later(1)), 100, urgent=False) == 5
+    assert pace.allowed(half, 100, urgent=True) == 100
+    again = pace.refilled(pace.spent(pace.shared(half, 10, 1), 5), later(1))
+    assert pace.allowed(again, 100, urgent=False) == 10
+    owing = pace.shared(pace.spent(alone, 30), 10, 2)
+    assert pace.allowed(pace.refilled(owing, later(3)), 100, urgent=False) == 0
+    assert pace.shared(alone, 10, 0).per_s == 10, "nobody seen: we are there all the same"
+    assert pace.allowed(pace.shared(pace.Bucket(0), 0, 2), 7, urgent=False) == 7, "no limit"
