@@ -2,13 +2,18 @@
 
 The asking is pip-audit's. The decision is here: a known weakness of which a mended version is out
 fails, unless audit.toml beside this file takes it on for a time, with a reason. One that nobody has
-mended yet is told and does not fail: there is nothing to do about it today. An answer that can't be
-had is no answer: it is said, and the checks go on, because a registry's bad day must stop nobody.
+mended yet is told and does not fail: there is nothing to do about it today.
 
-    python .ci/audit.py [requirements.lock]      0: nothing to do, or not asked   1: mend it
+The package index is asked, and where it knows nothing, the OSV database. An answer that neither
+gives is no answer: NOT AUDITED is said, and the checks go on: a registry's bad day must stop
+nobody. `AUDIT_OSV_URL` names an OSV service of one's own, which is then the only one asked.
+
+    python .ci/audit.py [requirements.lock [audit.toml]]      0: nothing to do, or not asked
+                                                              1: mend it
 """
 
 import json
+import os
 import subprocess
 import sys
 import tomllib
@@ -73,9 +78,6 @@ def judge(
     failed, used = False, set()
     unknown = [p for p in packages if "skip_reason" in p]
     asked = [p for p in packages if "skip_reason" not in p]
-    if not asked:
-        why = unknown[0]["skip_reason"] if unknown else "the lock is empty"
-        return Verdict((f"skipped: no package could be looked at ({why})",), failed=False)
     for package in asked:
         for weak in package["vulns"]:
             names = {weak["id"], *weak.get("aliases", ())}
@@ -105,11 +107,30 @@ def judge(
     return Verdict(tuple(lines), failed)
 
 
-def ask(lock: Path) -> tuple[list[dict[str, Any]], str]:
-    """What pip-audit says of the lock file; or nothing, and why."""
+def sources() -> list[list[str]]:
+    """Whom to ask, one after the other, as pip-audit's options."""
+    own = os.environ.get("AUDIT_OSV_URL", "")
+    return [["-s", "osv", "--osv-url", own]] if own else [["-s", "pypi"], ["-s", "osv"]]
+
+
+def ask_all(lock: Path) -> tuple[list[dict[str, Any]], str]:
+    """What the first source says that knows any package; or nothing, and why each was silent."""
+    silent = []
+    for source in sources():
+        packages, why = ask(lock, source)
+        if any("skip_reason" not in p for p in packages):
+            return packages, ""
+        unknown = packages[0]["skip_reason"] if packages else "the lock is empty"
+        silent.append(f"{source[1]}: {why or unknown}")
+    return [], "; ".join(silent)
+
+
+def ask(lock: Path, source: Sequence[str]) -> tuple[list[dict[str, Any]], str]:
+    """What pip-audit says of the lock file, by one source; or nothing, and why."""
     command = [
         sys.executable, "-m", "pip_audit", "-r", str(lock), "--disable-pip", "--require-hashes",
         "--format", "json", "--progress-spinner", "off", "--timeout", str(NO_ANSWER_S),
+        *source,
     ]  # fmt: skip
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=ALL_S, check=False)
@@ -130,14 +151,15 @@ def say(line: str) -> None:
 def main(argv: Sequence[str]) -> int:
     """Ask, decide, say."""
     lock = Path(argv[0]) if argv else HERE.parent / "requirements.lock"
+    taken_on = Path(argv[1]) if len(argv) > 1 else HERE / "audit.toml"
     try:
-        accepted = accepted_in((HERE / "audit.toml").read_text(encoding="utf-8"))
+        accepted = accepted_in(taken_on.read_text(encoding="utf-8"))
     except (BadList, tomllib.TOMLDecodeError) as error:
         say(str(error))
         return 1
-    packages, why = ask(lock)
+    packages, why = ask_all(lock)
     if why:
-        say(f"skipped: {why}")
+        say(f"skipped: NOT AUDITED, nobody answered ({why})")
         return 0
     verdict = judge(packages, accepted, datetime.now(UTC).date())  # noqa: TID251 - a tool
     for line in verdict.lines:
