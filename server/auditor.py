@@ -92,6 +92,7 @@ class Auditor:
             # Who has the duty, should we be stuck before the first audit; a database that hangs
             # must not keep us from that.
             async with asyncio.timeout(self.within_s):
+                await self._ask_whom()
                 await self._look()
         except Exception:
             log.exception("who has the duty could not be looked up yet; the audits go on")
@@ -109,6 +110,7 @@ class Auditor:
         found = Verdict(("audit",))
         try:
             async with asyncio.timeout(self.within_s):
+                await self._ask_whom()
                 found = await self._look()
                 verdict = await self._repaired(found)
         except TimeoutError:
@@ -135,11 +137,19 @@ class Auditor:
         await self._settle(verdict)
         return verdict
 
+    async def _ask_whom(self) -> None:
+        """Every telephone of the duty, by itself and first: whatever else can't be read then,
+        somebody can be texted."""
+        try:
+            self._everybody = await self.database.read(people.duty_phones)
+        except Exception:
+            log.exception("the telephones of the duty can't be read")
+
     async def _look(self) -> Verdict:
         clock = self.database.clock
         now = clock.now()
 
-        def look(conn: Connection) -> tuple[Verdict, list[str], list[str]]:
+        def look(conn: Connection) -> tuple[Verdict, list[str]]:
             stuck = overdue.stuck(
                 conn, now - PATIENCE * clock.speed, now - ROUND_PATIENCE * clock.speed
             )
@@ -147,9 +157,13 @@ class Auditor:
             waits = overdue.judging_waits(conn)
             named = tuple(s for s in stuck if not (waits and s == overdue.ROUNDS))
             found = Verdict(named, overdue.blind(conn))
-            return found, people.phones_on_duty(conn, now), people.duty_phones(conn)
+            try:
+                return found, people.phones_on_duty(conn, now)
+            except Exception:
+                log.exception("whose shift it is can't be read; all of the duty would be texted")
+                return found, self._everybody
 
-        found, self._duty, self._everybody = await self.database.read(look)
+        found, self._duty = await self.database.read(look)
         self._known_at = now
         return found
 
