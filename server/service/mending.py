@@ -1,8 +1,8 @@
 """Alerts whose rows can't be read any more: a disk's fault, a hand in the database, a bug of ours.
 
 Whoever pressed still waits at the door, so such an alert is made readable again: with today's
-ladder; where more is lost, with nobody on the way; where its step is lost, from the first. It must never stay one that nobody can climb,
-take on or close; and it must cost no other alert its time.
+ladder; where more is lost, with nobody on the way; where its step is lost, from the first. It must
+never stay one that nobody can climb, take on or close; and it must cost no other alert its time.
 """
 
 import logging
