@@ -17,11 +17,14 @@ import httpx
 from sqlalchemy import Connection
 
 from server.channels.lines import Lines
+from server.core import sight as core
 from server.core.words import Fault
 from server.database import Database
-from server.service import raising
+from server.runtime import WriteProbe
+from server.service import raising, sight
 from server.service.house import House
 from server.store import overdue, people
+from server.store import sight as gateways
 
 log = logging.getLogger(__name__)
 EVERY_S = 20.0
@@ -37,12 +40,16 @@ KNOWN_FOR = timedelta(minutes=30)
 changed, and everybody of the duty is texted."""
 AUDIT_WITHIN_S = 20.0
 """An audit that takes longer is itself the trouble: a locked database answers nobody."""
+WRITTEN_WITHIN_S = 10.0
+"""So long may a write wait before people are called: a big import takes a few seconds."""
 WORDS = "【巡楼】系统可能卡住:{what}。请看值班屏,并用电话核实。Xunlou is stuck: check."
+DATABASE = "database"
+"""It can't be read in time, or it can't be written: no press could be stored."""
 LOOP = "loop"
 """The event loop, in which the auditor itself runs."""
 NAMED = {
     overdue.STEPS: "求助", overdue.ROUNDS: "巡楼", overdue.MESSAGES: "短信",
-    "database": "数据库", "audit": "自检", LOOP: "服务器",
+    DATABASE: "数据库", "audit": "自检", LOOP: "服务器",
 }  # fmt: skip
 """What is stuck, in the duty's words."""
 SEGMENT = 70
@@ -80,6 +87,8 @@ class Auditor:
     deadman_url: str = field(default="", repr=False)
     every_s: float = EVERY_S
     within_s: float = AUDIT_WITHIN_S
+    probe: WriteProbe = field(default_factory=lambda: WriteProbe(patience_s=WRITTEN_WITHIN_S))
+    """Whether a press could be stored: one that is not leaves no trace for `_look` to find."""
     _duty: list[str] = field(default_factory=list)
     _everybody: list[str] = field(default_factory=list)
     _known_at: datetime | None = None
@@ -92,6 +101,7 @@ class Auditor:
             # Who has the duty, should we be stuck before the first audit; a database that hangs
             # must not keep us from that.
             async with asyncio.timeout(self.within_s):
+                await self._ask_whom()
                 await self._look()
         except Exception:
             log.exception("who has the duty could not be looked up yet; the audits go on")
@@ -109,12 +119,16 @@ class Auditor:
         found = Verdict(("audit",))
         try:
             async with asyncio.timeout(self.within_s):
+                await self._ask_whom()
                 found = await self._look()
-                verdict = await self._repaired(found)
+                if await self.probe.look(self.database) is None:
+                    verdict = await self._repaired(found)
+                else:  # neither a fault nor a step could be written
+                    verdict = Verdict((*found.stuck, DATABASE), found.blind)
         except TimeoutError:
             # What hangs is named if we got so far as to see it.
             log.error("the audit hangs: the database or the sweep does not answer")
-            verdict = Verdict(found.stuck or ("database",))
+            verdict = Verdict(found.stuck or (DATABASE,))
         except Exception:
             # Whatever it is, people must hear of it: an auditor that can't look is an alarm.
             log.exception("the audit failed")
@@ -135,21 +149,36 @@ class Auditor:
         await self._settle(verdict)
         return verdict
 
+    async def _ask_whom(self) -> None:
+        """Every telephone of the duty, by itself and first: whatever else can't be read then,
+        somebody can be texted."""
+        try:
+            self._everybody = await self.database.read(people.duty_phones)
+        except Exception:
+            log.exception("the telephones of the duty can't be read")
+
     async def _look(self) -> Verdict:
         clock = self.database.clock
-        now = clock.now()
+        now, second = clock.now(), timedelta(seconds=1) * clock.speed
 
-        def look(conn: Connection) -> tuple[Verdict, list[str], list[str]]:
+        def look(conn: Connection) -> tuple[Verdict, list[str]]:
             stuck = overdue.stuck(
                 conn, now - PATIENCE * clock.speed, now - ROUND_PATIENCE * clock.speed
             )
             # Nobody is judged while we are blind, so then a round is late on purpose.
             waits = overdue.judging_waits(conn)
             named = tuple(s for s in stuck if not (waits and s == overdue.ROUNDS))
-            found = Verdict(named, overdue.blind(conn))
-            return found, people.phones_on_duty(conn, now), people.duty_phones(conn)
+            # Looked at, and not only read: what could not be written says nothing of an outage.
+            seen = core.look(gateways.gateways(conn), now, sight.limits(second))
+            blind = overdue.blind(conn) or seen.blind is not None or bool(seen.impaired)
+            found = Verdict(named, blind)
+            try:
+                return found, people.phones_on_duty(conn, now)
+            except Exception:
+                log.exception("whose shift it is can't be read; all of the duty would be texted")
+                return found, self._everybody
 
-        found, self._duty, self._everybody = await self.database.read(look)
+        found, self._duty = await self.database.read(look)
         self._known_at = now
         return found
 

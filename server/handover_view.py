@@ -85,12 +85,12 @@ def picture(conn: Connection, now: datetime, since: datetime) -> Json:
         "homes_away": [
             {"place": place(_door(r), "zh"), "place_en": place(_door(r), "en"),
              "until_ms": to_ms(r["absent_until"])}
-            for r in handovers.homes_away(conn, MOST)
+            for r in handovers.homes_away(conn, MOST) if r["absent_until"]
         ],
         "people_away": [
             {"name": p["name"], "role": p["role"], "building": p["number"],
              "until_ms": to_ms(p["absent_until"])}
-            for p in handovers.people_away(conn, now, MOST)
+            for p in handovers.people_away(conn, now, MOST) if p["absent_until"]
         ],
         "notes": [
             {"place": c["address"] or c["building"] or "",

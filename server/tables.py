@@ -57,6 +57,29 @@ class Instant(TypeDecorator[datetime]):
         return None if value is None else from_ms(value)
 
 
+EARLIEST_MS, LATEST_MS = -62_135_596_800_000, 253_402_300_799_999
+"""What lies outside is no instant (years 1 to 9999). SQLite sorts every text after every number, so
+a column above the latest may hold anything."""
+
+
+def unreadable_ms(value: Any) -> bool:
+    """Whether a stored value that is not NULL is no instant: a disk's fault, a hand in the
+    database."""
+    return not isinstance(value, int) or not EARLIEST_MS <= value <= LATEST_MS
+
+
+class ReadableInstant(Instant):
+    """An instant of the register of which a value that can't be read is as none: with one bad row
+    all who are in the register with it must still be told and watched (store/unreadable.py finds
+    them for staff)."""
+
+    cache_ok = True
+
+    def process_result_value(self, value: Any, _dialect: Dialect) -> datetime | None:
+        """From the database; never raises."""
+        return None if value is None or unreadable_ms(value) else from_ms(value)
+
+
 BigId = BigInteger().with_variant(Integer, "sqlite")
 """SQLite makes only INTEGER PRIMARY KEY a row id."""
 
@@ -68,6 +91,10 @@ def _id() -> Any:
 def _at(*, nullable: bool = True, index: bool = False) -> Any:
     column = Column(Instant, nullable=nullable, index=index)
     return Field(default=None, sa_column=column) if nullable else Field(sa_column=column)
+
+
+def _register_at() -> Any:
+    return Field(default=None, sa_column=Column(ReadableInstant, nullable=True))
 
 
 def _flag() -> Any:
@@ -123,7 +150,7 @@ class Person(SQLModel, table=True):
     name: str
     phone: str = Field(index=True, unique=True)
     lang: str = "zh"
-    opted_out_at: datetime | None = _at()
+    opted_out_at: datetime | None = _register_at()
     failing_since: datetime | None = _at()
 
 
@@ -157,7 +184,7 @@ class Assignment(SQLModel, table=True):
     building_id: int | None = Field(default=None, foreign_key="building.id", index=True)
     resident_id: int | None = Field(default=None, foreign_key="resident.id", index=True)
     key_place: str = ""
-    absent_until: datetime | None = _at()
+    absent_until: datetime | None = _register_at()
 
 
 class Resident(SQLModel, table=True):
@@ -185,9 +212,9 @@ class Resident(SQLModel, table=True):
     phone: str = ""
     access_notes: str = ""
     risks: str = ""
-    next_due_at: datetime | None = _at()
-    last_sign_at: datetime | None = _at()
-    absent_until: datetime | None = _at()
+    next_due_at: datetime | None = _register_at()
+    last_sign_at: datetime | None = _register_at()
+    absent_until: datetime | None = _register_at()
     class_by: str | None = None
     class_why: str = ""
     class_at: datetime | None = _at()

@@ -138,7 +138,7 @@ def climb(s: Situation, now: datetime, *, until_duty: bool = False) -> Decision:
         return Decision(Reason.REPEATED, alert, tuple(effects))
     for index in range(alert.step, len(steps)):
         step = steps[index]
-        calls = _call(s, index)
+        calls = _call(s, index, alert.repeats)  # 0, but for a mended alert that climbs anew
         effects += calls
         alert = replace(alert, step=index + 1, next_step_at=now + timedelta(seconds=step.wait_s))
         if calls and not (until_duty and Target.DUTY not in step.targets):

@@ -180,6 +180,8 @@ class Fault(StrEnum):
     """Within 24 hours nobody stands on duty, or nobody does now."""
     ROUNDS_BROKEN = "rounds_broken"
     """One of the community's rounds can't be read; the others hold."""
+    REGISTER_BROKEN = "register_broken"
+    """A shift, an absence or a resident's class or deadline can't be read; the safest is done."""
     ROUND_UNREPORTED = "round_unreported"
     """Houses of a round that neither steward has reported; one quiet entry a round."""
     NOTES_LOCKED = "notes_locked"

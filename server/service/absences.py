@@ -80,7 +80,8 @@ def end_those_over(tx: Tx, limit: int) -> int:
     """Watch again up to `limit` residents whose absence is over; returns how many."""
     over = people.residents_back(tx.conn, tx.now, limit)
     for row in over:
-        _watch_again(tx, _community(tx), row, row["absent_until"], "system")
+        # An end that can't be read is over.
+        _watch_again(tx, _community(tx), row, row["absent_until"] or tx.now, "system")
     return len(over)
 
 

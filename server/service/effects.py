@@ -1,5 +1,6 @@
 """Saves a decision together with everything that follows from it: the one door to the outbox."""
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -22,6 +23,7 @@ from server.service.house import PLACEHOLDER, House, digest_of
 from server.store import addresses, alerts, commands, journal, outbox, people, signals
 from server.tables import to_ms
 
+log = logging.getLogger(__name__)
 LINK_LIFE = timedelta(hours=12)
 HELP_TEXT_LIFE = timedelta(minutes=10)
 """After this, "help is coming" would be a stale promise on a terminal that was off the air."""
@@ -54,13 +56,13 @@ def subject_of(tx: Tx, stored: alerts.Stored) -> Subject:
     if row["resident_id"] is not None and row["kind"] != Kind.MISSED:
         resident = _resident(tx, row["resident_id"])
         assert resident is not None
-        ended = resident["state"] == "ended"
+        ended, born = resident["state"] == "ended", resident["birth_date"]
         return Subject(
             building=resident["building_number"],
             floor=resident["floor"],
             label=resident["label"],
             # Of a terminal left behind after an end nobody knows who presses it.
-            age=None if ended else age_on(resident["birth_date"], tx.now.date()),
+            age=age_on(born, tx.now.date()) if born and not ended else None,
             lives_alone=resident["living"] == "alone" and not ended,
             code=row["code"],
             waited_min=waited,
@@ -106,7 +108,11 @@ def _resident(tx: Tx, resident_id: int) -> RowMapping | None:
     """Door, age and living situation: read once a transaction, as nothing here changes them."""
     key = ("resident", resident_id)
     if key not in tx.memo:
-        tx.memo[key] = people.resident(tx.conn, resident_id)
+        try:
+            tx.memo[key] = people.resident(tx.conn, resident_id)
+        except alerts.CORRUPT:
+            log.exception("of resident %s only the door can be read", resident_id)
+            tx.memo[key] = people.door_of(tx.conn, resident_id)
     found: RowMapping | None = tx.memo[key]
     return found
 

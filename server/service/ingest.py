@@ -17,11 +17,20 @@ from server.core import alerts as core
 from server.core import rounds
 from server.core.words import ALARMS, SIGNS_OF_LIFE, Fault, Outcome, SignalType
 from server.database import Tx
-from server.service import effects, mending, parents, presence, quarantine, raising, sight
+from server.service import (
+    effects,
+    mending,
+    parents,
+    presence,
+    quarantine,
+    raising,
+    sight,
+    unreadable,
+)
 from server.service.house import House
 from server.store import alerts, devices, journal, signals
 from server.store.people import CommunityFacts
-from server.tables import from_ms, to_ms
+from server.tables import LATEST_MS, from_ms, to_ms
 
 log = logging.getLogger(__name__)
 LATE = timedelta(minutes=5)
@@ -183,14 +192,33 @@ def _alarm_at_least(tx: Tx, house: House, n: _New) -> None:
             return
         except alerts.CORRUPT:
             log.exception("a press could not be acted on; staff are told of which terminal")
-        raising.fault(
-            tx, house, Fault.BROKEN_ALERT, n.signal.t, building_id=n.terminal.building_id,
-            resident_id=n.terminal.resident_id, terminal_id=n.signal.t,
-        )  # fmt: skip
+        _tell_staff(tx, house, n)
         if not mending.mended_about(tx, house, [about]):
             break
-    if n.signal.type in ALARMS:
-        _press(tx, house, n, resident_id=None, building_id=None)
+    if n.signal.type not in ALARMS:
+        return
+    try:
+        with tx.attempt():
+            _press(tx, house, n, resident_id=None, building_id=None)
+    except alerts.CORRUPT:
+        log.exception("a press could not be given to the care centre; all of it is texted")
+        if not n.terminal.simulated:  # nobody lives in a rehearsal
+            raising.past_the_rota(
+                tx, house, n.signal.t, fall=n.signal.type is SignalType.FALL,
+                test=n.signal.test, pressed_at=n.seen_at,
+            )  # fmt: skip
+
+
+def _tell_staff(tx: Tx, house: House, n: _New) -> None:
+    """That a press could not be acted on. It must not cost the press its last resort."""
+    try:
+        with tx.attempt():
+            raising.fault(
+                tx, house, Fault.BROKEN_ALERT, n.signal.t, building_id=n.terminal.building_id,
+                resident_id=n.terminal.resident_id, terminal_id=n.signal.t,
+            )  # fmt: skip
+    except alerts.CORRUPT:
+        log.exception("nor could staff be told of it")
 
 
 def _press(
@@ -226,6 +254,38 @@ def _alarm(tx: Tx, house: House, n: _New) -> None:
             effects.commit(tx, house, stored, decision)
 
 
+_Awaited = dict[tuple[int, str | None], rounds.Awaited]
+"""Nearly all wait for the same round."""
+
+
+def _due_after(
+    community: CommunityFacts, row: signals.Known, seen: Sequence[datetime], awaited: _Awaited
+) -> int | None:
+    """A resident's next deadline after these signs of life. Raises one of CORRUPT."""
+    due_ms = row.next_due_ms
+    # Every sign counts for its own round: a press after the deadline must not hide one before.
+    for each in sorted(seen):
+        if due_ms is None:
+            break
+        key = due_ms, row.risk_class
+        if key not in awaited:
+            plans = community.plans_of(row.risk_class or "")
+            awaited[key] = rounds.awaited(plans, community.zone, from_ms(due_ms))
+        due = awaited[key].after_sign_of_life(each)
+        due_ms = due_ms if due is None else to_ms(due)
+    return due_ms
+
+
+def _last_sign(row: signals.Known, newest: datetime) -> int:
+    """When a resident was last heard of. Raises one of CORRUPT."""
+    newest_ms, before_ms = to_ms(newest), row.last_sign_ms
+    if before_ms is None:
+        return newest_ms
+    if before_ms > LATEST_MS:
+        raise ValueError("the last sign of life is in no year we know")
+    return max(newest_ms, before_ms)
+
+
 def _signs_of_life(tx: Tx, house: House, new: Sequence[_New]) -> None:
     signs: defaultdict[int, list[datetime]] = defaultdict(list)
     terminals: dict[int, signals.Known] = {}
@@ -238,23 +298,22 @@ def _signs_of_life(tx: Tx, house: House, new: Sequence[_New]) -> None:
         return
     community = effects.community(tx)
     assert community is not None, "a resident has a community"
-    awaited: dict[tuple[int, str | None], rounds.Awaited] = {}  # nearly all wait for the same round
+    awaited: _Awaited = {}
     rows = []
     for resident_id, seen in signs.items():
         row = terminals[resident_id]
-        due_ms = row.next_due_ms
-        # Every sign counts for its own round: a press after the deadline must not hide one before.
-        for each in sorted(seen):
-            if due_ms is None:
-                break
-            key = due_ms, row.risk_class
-            if key not in awaited:
-                plans = community.plans_of(row.risk_class or "")
-                awaited[key] = rounds.awaited(plans, community.zone, from_ms(due_ms))
-            due = awaited[key].after_sign_of_life(each)
-            due_ms = due_ms if due is None else to_ms(due)
-        last_ms = to_ms(max(seen))
-        rows.append((resident_id, due_ms, max(last_ms, row.last_sign_ms or last_ms)))
+        try:
+            due_ms = _due_after(community, row, seen, awaited)
+            last_ms = _last_sign(row, max(seen))
+        except alerts.CORRUPT:
+            # Theirs alone: planned anew by this very sign, and everybody else of the batch counts.
+            log.exception("deadline or last sign of resident %s can't be read", resident_id)
+            unreadable.resident(tx, house, resident_id, row.building_id, "next_due_at")
+            plans = community.plans_of(row.risk_class or "")
+            due = rounds.due_anew(plans, community.zone, tx.now, max(seen))
+            due_ms = to_ms(due) if row.state == "active" else None
+            last_ms = to_ms(max(seen))
+        rows.append((resident_id, due_ms, last_ms))
     signals.mark_signs(tx.conn, rows)
     for alert_id, resident_id in alerts.open_items(tx.conn, list(signs)):
         heard = partial(

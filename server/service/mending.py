@@ -1,8 +1,8 @@
 """Alerts whose rows can't be read any more: a disk's fault, a hand in the database, a bug of ours.
 
-Whoever pressed still waits at the door, so such an alert is made readable again, with today's
-ladder and, where more is lost, from its first step. It must never stay one that nobody can climb,
-take on or close; and it must cost no other alert its time.
+Whoever pressed still waits at the door, so such an alert is made readable again: with today's
+ladder; where more is lost, with nobody on the way; where its step is lost, from the first. It must
+never stay one that nobody can climb, take on or close; and it must cost no other alert its time.
 """
 
 import logging
@@ -20,9 +20,14 @@ from server.service.house import House
 from server.store import alerts
 
 log = logging.getLogger(__name__)
+WHERE_IT_STOOD: dict[str, Any] = {
+    "state": State.OPEN.value, "responders": [], "lease_until": None,
+}  # fmt: skip
+"""Nobody is known to be on the way, and the ladder goes on from the step it had come to: whoever
+was told before would get no second message of the same step."""
 AT_FIRST: dict[str, Any] = {
-    "state": State.OPEN.value, "step": 0, "repeats": 0, "responders": [], "lease_until": None,
-    "presses": 1, "again_at": None, "outcome": None, "resolved_at": None, "pressed_at": None,
+    **WHERE_IT_STOOD, "step": 0, "presses": 1, "again_at": None, "outcome": None,
+    "resolved_at": None, "pressed_at": None,
 }  # fmt: skip
 """An alert as it opens. Who was on their way is called once more: better twice than nobody."""
 
@@ -58,20 +63,32 @@ def happens(tx: Tx, house: House, alert_id: int, event: core.Event, **why: Any) 
 
 def mended(tx: Tx, house: House, alert_id: int) -> alerts.Stored | None:
     """Make a spoilt alert readable. None when there is nothing to mend, or it can't be."""
-    row = alerts.row(tx.conn, alert_id)
-    if row is None or row["state"] == State.RESOLVED or _can_be_read(tx, alert_id):
-        return None
     try:
         with tx.attempt():
-            ladder = {"ladder": _ladder(tx, house, row)}
-            first = {**AT_FIRST, "next_step_at": tx.now if ladder["ladder"] else None}
-            stored = alerts.repaired(tx.conn, alert_id, [ladder, first, {**first, **ladder}])
+            if _can_be_read(tx, alert_id):
+                return None
+            alerts.drop_unreadable_instants(tx.conn, alert_id, tx.now)
+            row = alerts.row(tx.conn, alert_id)
+            if row is None or row["state"] == State.RESOLVED:
+                return None
+            stored = alerts.repaired(tx.conn, alert_id, _attempts(tx, house, row))
             effects.entry_(tx, stored, "alert_mended")
     except alerts.CORRUPT:
         log.exception("alert %s could not be mended", alert_id)
         return None
     log.warning("alert %s could not be read and was mended", alert_id)
     return stored
+
+
+def _attempts(tx: Tx, house: House, row: RowMapping) -> list[dict[str, Any]]:
+    """What to put in place of what can't be read, the least first."""
+    ladder = {"ladder": _ladder(tx, house, row)}
+    now = {"next_step_at": tx.now if ladder["ladder"] else None}
+    here = {**WHERE_IT_STOOD, **now}
+    # The steps it may have taken before are in the outbox: its messages need numbers of their own.
+    passed_s = int((tx.now - row["opened_at"]).total_seconds())
+    first = {**AT_FIRST, **now, "repeats": max(1, passed_s)}
+    return [{}, ladder, here, {**here, **ladder}, first, {**first, **ladder}]
 
 
 def mended_about(tx: Tx, house: House, subjects: Collection[str]) -> bool:

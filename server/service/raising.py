@@ -1,18 +1,23 @@
 """Opening alerts: an SOS, a building's missed round, a fault. One open alert a subject."""
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from server.core import alerts as core
 from server.core.emergency import emergency
 from server.core.ladder import Policy
+from server.core.messages import Subject, compose
 from server.core.words import Fault, Kind, Outcome, Role, Template
 from server.database import Stale, Tx
 from server.service import effects, measuring
 from server.service.house import House
 from server.store import alerts, outbox, people, signals
+from server.tables import to_ms
+
+TRY_AGAIN = timedelta(seconds=60)
 
 
 def _open(
@@ -92,6 +97,42 @@ def sos(
     if stored is None:
         raise Stale(f"{about} was opened by another writer since we looked")
     return stored
+
+
+def past_the_rota(
+    tx: Tx, house: House, terminal_id: str, *, fall: bool, test: bool, pressed_at: datetime
+) -> None:
+    """The last resort for a press that failed twice, as when who stands behind the ladder can't be
+    told: everybody who ever has the duty is texted, without rota and absences, and an alert stays
+    open whose ladder is tried again every minute. Pressed again, they are texted again, at most
+    once a minute."""
+    community = effects.community(tx)
+    assert community is not None, "a terminal that is known has a community"
+    alert = core.Alert(
+        kind=Kind.SOS, ladder=house.ladder_at(Policy.SOS, tx.now, community.zone),
+        opened_at=tx.now, fall=fall, pressed_at=pressed_at, next_step_at=tx.now + TRY_AGAIN,
+    )  # fmt: skip
+    about = sos_subject(None, terminal_id)
+    stored = alerts.create(
+        tx.conn, alert, tx.now, subject=about, terminal_id=terminal_id, test=test,
+        emergency_look_at=emergency(alert, tx.now, test=test).look_at,
+    )  # fmt: skip
+    if stored is not None:
+        effects.entry_(tx, stored, "alert_opened", terminal=terminal_id)
+    else:
+        stored = alerts.shown(tx.conn, alerts.open_ids(tx.conn, [about])[0])
+        assert stored is not None, "one on this subject is open"
+    subject = Subject(building=0, terminal=terminal_id, code=stored.row["code"], test=test)
+    with contextlib.suppress(*alerts.CORRUPT):  # where its door can be read, it is named
+        subject = effects.subject_of(tx, stored)
+    for person in people.desk(tx.conn):
+        outbox.enqueue(
+            tx.conn, alert_id=stored.id, person_id=person["id"], role=Role.DUTY.value, step=-1,
+            attempt=to_ms(tx.now) // 60_000, template=Template.DUTY.value, lane=effects.SOS_LANE,
+            phone=person["phone"], due_at=tx.now, created_at=tx.now,
+            body=compose(Template.DUTY, subject, person["lang"], "", house.ways),
+        )  # fmt: skip
+    tx.queued(effects.SOS_LANE)
 
 
 def unplaced(

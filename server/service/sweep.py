@@ -25,6 +25,7 @@ from server.service import (
     resident_calls,
     shifts,
     sight,
+    unreadable,
 )
 from server.service import walks as walks_
 from server.service.house import House
@@ -60,11 +61,48 @@ def missed_rounds(tx: Tx, house: House) -> int:
     )
     if not overdue:
         return 0
+    try:
+        with tx.attempt():
+            _judge(tx, house, community, overdue)
+    except alerts.CORRUPT:
+        log.exception("a round can't be judged in one; building by building")
+        _judge_apart(tx, house, community, overdue)
+    return len(overdue)
+
+
+def _judge_apart(
+    tx: Tx, house: House, community: CommunityFacts, overdue: Sequence[RowMapping]
+) -> None:
+    """Building by building, and where that fails resident by resident: one who can't be judged is
+    told to staff and tried again, and costs nobody else their judgement."""
+    by_building: defaultdict[int, list[RowMapping]] = defaultdict(list)
+    for row in overdue:
+        by_building[row["building_id"]].append(row)
+    left = list(by_building.values())
+    while left:
+        rows = left.pop()
+        try:
+            with tx.attempt():
+                _judge(tx, house, community, rows)
+        except alerts.CORRUPT:
+            if len(rows) > 1:
+                left += [[row] for row in rows]
+                continue
+            log.exception("resident %s can't be judged", rows[0]["id"])
+            unreadable.resident(tx, house, rows[0]["id"], rows[0]["building_id"], "unjudged")
+            signals.postpone(tx.conn, rows[0]["id"], tx.now + RETRY_BROKEN)
+
+
+def _judge(
+    tx: Tx, house: House, community: CommunityFacts, overdue: Sequence[RowMapping]
+) -> None:
     by_building: defaultdict[int, list[RowMapping]] = defaultdict(list)
     by_class: defaultdict[str, list[int]] = defaultdict(list)
     for row in overdue:
         by_building[row["building_id"]].append(row)
         by_class[row["risk_class"]].append(row["id"])
+        if row["risk_class"] not in rounds.CLASSES:  # owes every round, as who is forgotten
+            unreadable.resident(tx, house, row["id"], row["building_id"], "risk_class")
     latest = {}
     for risk_class, ids in by_class.items():
         plans = community.plans_of(risk_class)
@@ -78,7 +116,6 @@ def missed_rounds(tx: Tx, house: House) -> int:
     raised = _raised(tx, house, [w for w, _ in lists])
     for stored, (w, rows) in zip(raised, lists, strict=True):
         _note_missed(tx, stored.id, w.due_at, rows)
-    return len(overdue)
 
 
 def _raised(tx: Tx, house: House, lists: list[raising.Worklist]) -> list[alerts.Stored]:
@@ -188,23 +225,26 @@ def at_start(tx: Tx, house: House) -> None:
     upkeep.orphans_due(tx.conn, tx.now)
 
 
-def round_bells(tx: Tx, house: House) -> int:  # noqa: ARG001 (the form of all works)
+def round_bells(tx: Tx, house: House) -> int:
     """Open the rounds whose window has come, and chime on the terminals of those still awaited
     when its prompt time has: the resident is reminded before anybody else is told."""
     community = people.community(tx.conn)
     if community is None:
         return 0
     return sum(
-        _bells_of(tx, community, current)
+        _bells_of(tx, house, community, current)
         for current in rounds.running(community.plans, community.zone, tx.now)
     )
 
 
-def _bells_of(tx: Tx, community: CommunityFacts, current: rounds.Occurrence) -> int:
+def _bells_of(
+    tx: Tx, house: House, community: CommunityFacts, current: rounds.Occurrence
+) -> int:
     done = 0
     if signals.open_round(tx.conn, community.id, current, tx.now):
         journal.note(tx, "round_opened", round=current.name, due=current.due_at.isoformat())
         classing.birthdays(tx)
+        unreadable.look(tx, house, current)
         done += 1
     if current.prompt_at <= tx.now < current.due_at and signals.claim_prompt(
         tx.conn, community.id, current.due_at, tx.now
@@ -280,6 +320,7 @@ OF_THE_LADDER = {
     "duty": Fault.LADDER_BROKEN,  # nobody at all stands at the ladders' end
     "rota": Fault.ROTA_GAP,
     "rounds": Fault.ROUNDS_BROKEN,
+    "register": Fault.REGISTER_BROKEN,  # whose shift or absence can't be read is called
     "notes": Fault.NOTES_LOCKED,  # no ladder needs them, whoever goes to the door does
 }
 
@@ -300,6 +341,8 @@ def _ladder_faults(conn: Connection, house: House, now: datetime) -> dict[str, s
         found["rota"] = gap
     if community.problems:
         found["rounds"] = community.problems[0]
+    if spoilt := unreadable.of_the_desks(conn):
+        found["register"] = spoilt
     return found
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Connection,
     Integer,
@@ -16,9 +17,12 @@ from sqlalchemy import (
     Select,
     TextClause,
     bindparam,
+    case,
     delete,
+    literal,
     select,
     text,
+    type_coerce,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -83,18 +87,25 @@ def _responder_json(r: core.Responder) -> dict[str, Any]:
     }
 
 
+def _count(value: Any) -> int:
+    """What SQLite takes into such a column may be anything."""
+    if not isinstance(value, int) or value < 0:
+        raise ValueError("not a count")
+    return value
+
+
 def _to_core(row: Mapping[Any, Any], items: Sequence[Mapping[Any, Any]]) -> core.Alert:
     return core.Alert(
         kind=Kind(row["kind"]),
-        ladder=Ladder.from_json(row["ladder"]) if row["ladder"] else None,
+        ladder=Ladder.from_json(row["ladder"]) if row["ladder"] is not None else None,
         opened_at=row["opened_at"],
         state=State(row["state"]),
-        step=row["step"],
-        repeats=row["repeats"],
+        step=_count(row["step"]),
+        repeats=_count(row["repeats"]),
         next_step_at=row["next_step_at"],
         responders=tuple(_responder(r) for r in row["responders"]),
         lease_until=row["lease_until"],
-        presses=row["presses"],
+        presses=_count(row["presses"]),
         again_at=row["again_at"],
         cancelled_by_resident=row["cancelled_by_resident"],
         items=tuple(
@@ -206,6 +217,20 @@ def repaired(
     raise ValueError(f"alert {alert_id} can't be read, whatever is put in its place")
 
 
+def drop_unreadable_instants(conn: Connection, alert_id: int, now: datetime) -> None:
+    """Take out of an open alert's row what is no instant: nothing of a row can be read with one.
+    When it opened and when its next step is due become `now`."""
+    columns = [column for column in ALERT.c if isinstance(column.type, t.Instant)]
+    must = {ALERT.c.opened_at: t.to_ms(now), ALERT.c.next_step_at: t.to_ms(now)}
+    changes = {}
+    for column in columns:
+        ms = type_coerce(column, BigInteger)
+        unreadable = (ms > t.LATEST_MS) | (ms < t.EARLIEST_MS)
+        changes[column] = case((unreadable, literal(must.get(column), BigInteger)), else_=ms)
+    query = update(ALERT).where(ALERT.c.id == alert_id, ALERT.c.state != State.RESOLVED)
+    conn.execute(query.values(changes))
+
+
 def hold(conn: Connection, alert_id: int) -> None:
     """Let nobody else judge this alert until the transaction ends. For decisions that may change
     nothing: their `version` does not tell two that were taken side by side (on SQLite there is one
@@ -284,8 +309,9 @@ def open_by_subject(conn: Connection, subjects: Collection[str]) -> dict[str, St
 
 def open_ids(conn: Connection, subjects: Collection[str]) -> list[int]:
     """Ids of the open alerts on these subjects, whether they can be read or not."""
-    found = conn.execute(_OPEN, {"subjects": list(subjects)}).mappings()
-    return [int(row["id"]) for row in found]
+    # Their ids alone: nothing else need be readable.
+    found = conn.execute(_OPEN.with_only_columns(ALERT.c.id), {"subjects": list(subjects)})
+    return [int(alert_id) for alert_id in found.scalars()]
 
 
 def open_faults(conn: Connection, kinds: Collection[Fault]) -> Sequence[RowMapping]:

@@ -1,5 +1,6 @@
 """Who lives where, and who stands behind each target of a ladder."""
 
+import logging
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
@@ -8,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy import (
+    BigInteger,
     BindParameter,
     Connection,
     RowMapping,
@@ -18,9 +20,11 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    null,
     or_,
     select,
     text,
+    type_coerce,
     update,
 )
 
@@ -34,6 +38,7 @@ PERSON, ASSIGNMENT = t.table(t.Person), t.table(t.Assignment)
 RESIDENT, FLAT, BUILDING = t.table(t.Resident), t.table(t.Flat), t.table(t.Building)
 COMMUNITY, TERMINAL = t.table(t.Community), t.table(t.Terminal)
 SHIFT = t.table(t.DutyShift)
+log = logging.getLogger(__name__)
 BUILT_IN_ZONE = "Asia/Shanghai"
 
 
@@ -118,7 +123,11 @@ def local_day(conn: Connection, now: datetime) -> date:
     return now.astimezone(facts.zone if facts else UTC).date()
 
 
+ROLES = frozenset(Role)
+
+
 def _person(row: RowMapping, at: datetime) -> ladder.Person:
+    """Whose absence can't be read is there: to tell one too many is better than silence."""
     absent = row["absent_until"] is not None and row["absent_until"] > at
     return ladder.Person(
         id=row["person_id"],
@@ -169,6 +178,9 @@ def rosters(
     behind: defaultdict[tuple[str, int | None], list[ladder.Person]] = defaultdict(list)
     for row in rows:
         role = row["role"]
+        if role not in ROLES:
+            log.error("assignment %s has no role of ours and stands on no step", row["id"])
+            continue
         door = row["resident_id"] if role in OF_A_RESIDENT else row["building_id"]
         person = _person(row, at)
         if role == Role.DUTY and (turn := on_rota.get(person.id)) is not None:
@@ -217,17 +229,32 @@ def _on_rota(conn: Connection, at: datetime) -> dict[int, tuple[bool, datetime |
 _SHIFTS = select(SHIFT).order_by(SHIFT.c.id)
 
 
-def shifts(conn: Connection) -> dict[int, tuple[rota.Shift, ...]]:
-    """Every person's shifts; who has none is not in it."""
+def _shift(row: RowMapping) -> rota.Shift:
+    return rota.Shift(
+        frozenset(int(d) for d in row["days"]),
+        time.fromisoformat(row["starts"]), time.fromisoformat(row["ends"]),
+    )  # fmt: skip
+
+
+def rota_as_read(
+    conn: Connection,
+) -> tuple[dict[int, tuple[rota.Shift, ...]], tuple[int, ...]]:
+    """Every person's shifts, and those of whom one can't be read: they are in the first without
+    any, which means always on duty. To call one too many is better than nobody."""
     found: defaultdict[int, list[rota.Shift]] = defaultdict(list)
+    spoilt: dict[int, None] = {}
     for row in conn.execute(_SHIFTS).mappings():
-        found[row["person_id"]].append(
-            rota.Shift(
-                frozenset(int(d) for d in row["days"]),
-                time.fromisoformat(row["starts"]), time.fromisoformat(row["ends"]),
-            )
-        )  # fmt: skip
-    return {person_id: tuple(own) for person_id, own in found.items()}
+        try:
+            found[row["person_id"]].append(_shift(row))
+        except (TypeError, ValueError):
+            spoilt[row["person_id"]] = None
+    own = {person: tuple(each) for person, each in found.items() if person not in spoilt}
+    return own, tuple(spoilt)
+
+
+def shifts(conn: Connection) -> dict[int, tuple[rota.Shift, ...]]:
+    """Every person's shifts; who has none, or one that can't be read, is not in it."""
+    return rota_as_read(conn)[0]
 
 
 def set_shifts(conn: Connection, person_id: int, own: Sequence[rota.Shift]) -> None:
@@ -296,7 +323,10 @@ _MANNED = (
     .where(
         ASSIGNMENT.c.community_id == bindparam("community"),
         ASSIGNMENT.c.role == Role.DUTY,
-        or_(ASSIGNMENT.c.absent_until.is_(None), ASSIGNMENT.c.absent_until <= bindparam("now")),
+        or_(
+            ASSIGNMENT.c.absent_until.is_(None), ASSIGNMENT.c.absent_until <= bindparam("now"),
+            type_coerce(ASSIGNMENT.c.absent_until, BigInteger) > t.LATEST_MS,  # unreadable: there
+        ),
         PERSON.c.opted_out_at.is_(None),
     )
     .limit(1)
@@ -335,6 +365,21 @@ _BUILDING_NUMBER = select(BUILDING.c.number).where(BUILDING.c.id == bindparam("b
 def resident(conn: Connection, resident_id: int) -> RowMapping | None:
     """A resident with their door."""
     return conn.execute(_RESIDENT_AT_DOOR, {"resident_id": resident_id}).mappings().first()
+
+
+def door_of(conn: Connection, resident_id: int) -> RowMapping | None:
+    """As `resident`, without what no call for help needs: of somebody whose row is spoilt."""
+    query = (
+        select(
+            RESIDENT.c.id, RESIDENT.c.flat_id, RESIDENT.c.living, RESIDENT.c.state,
+            null().label("birth_date"), FLAT.c.label, FLAT.c.floor, FLAT.c.stairwell,
+            BUILDING.c.number.label("building_number"),
+        )
+        .join(FLAT, FLAT.c.id == RESIDENT.c.flat_id)
+        .join(BUILDING, BUILDING.c.id == RESIDENT.c.building_id)
+        .where(RESIDENT.c.id == resident_id)
+    )  # fmt: skip
+    return conn.execute(query).mappings().first()
 
 
 def behind_doors(conn: Connection, ids: Collection[int]) -> dict[int, RowMapping]:
@@ -487,15 +532,21 @@ def residents(
     return conn.execute(query).mappings().all()
 
 
-def duty_phones(conn: Connection) -> list[str]:
-    """The care centre's telephones that can be texted."""
+def desk(conn: Connection) -> Sequence[RowMapping]:
+    """Whoever ever has the duty and can be texted: id, telephone and language. Neither rota nor
+    absences are asked, so that nothing in them can spoil it."""
     query = (
-        select(PERSON.c.phone)
+        select(PERSON.c.id, PERSON.c.phone, PERSON.c.lang)
         .join(ASSIGNMENT, ASSIGNMENT.c.person_id == PERSON.c.id)
         .where(ASSIGNMENT.c.role == Role.DUTY, PERSON.c.opted_out_at.is_(None))
         .order_by(ASSIGNMENT.c.id)
     )
-    return list(conn.execute(query).scalars())
+    return conn.execute(query).mappings().all()
+
+
+def duty_phones(conn: Connection) -> list[str]:
+    """The care centre's telephones that can be texted."""
+    return [row["phone"] for row in desk(conn)]
 
 
 def phones_on_duty(conn: Connection, at: datetime) -> list[str]:

@@ -153,6 +153,8 @@ def absences(conn: Connection, person_ids: Collection[int]) -> dict[int, Any]:
     )
     found: dict[int, Any] = {}
     for row in _all(conn, query, ASSIGNMENT.c.person_id, person_ids):
+        if row["absent_until"] is None:  # it can't be read
+            continue
         known = found.get(row["person_id"])
         found[row["person_id"]] = max(known or row["absent_until"], row["absent_until"])
     return found

@@ -252,6 +252,12 @@ def set_next_due(conn: Connection, resident_ids: Collection[int], at: datetime) 
     )
 
 
+def postpone(conn: Connection, resident_id: int, until: datetime) -> None:
+    """Put off the judgement of a resident who could not be judged."""
+    statement = update(RESIDENT).where(RESIDENT.c.id == resident_id)
+    conn.execute(statement.values(next_due_at=until))
+
+
 def quarantine(
     conn: Connection, topic: str, payload: bytes, reason: str, now: datetime, same: bytes
 ) -> bool:

@@ -15,6 +15,8 @@ from server import tables as t
 from server.app import lines_of
 from server.auditor import EVERY_S, NAMED, SEGMENT, Auditor, words
 from server.jobs import Sweeper
+from server.runtime import WriteProbe
+from server.store import people
 from tests.town import HEAD, SECOND, Town, a_town, bound, serving
 
 DUTY = tuple(f"+861000000010{n}" for n in range(1, 7))
@@ -38,7 +40,9 @@ async def test_all_is_well_while_nothing_is_overdue(tmp_path: Path) -> None:
     async with a_town(tmp_path) as town:
         await town.press()
         await town.settled()
-        town.hand.at_s += 170  # due at 120 s: overdue by 50, under a minute
+        for seconds in (50, 50, 50, 20):  # due at 120 s: overdue by 50, under a minute
+            town.hand.at_s += seconds
+            await town.gateway_lives()
         verdict = await auditor(town).audit()
         assert (verdict.stuck, verdict.well) == ((), True)
 
@@ -224,6 +228,66 @@ async def test_a_locked_database_is_told_past_it(tmp_path: Path) -> None:
             holder.execute("ROLLBACK")
             holder.close()
         assert "求助" in (await bodies(town, DUTY[0]))[-1]
+
+
+@pytest.mark.sqlite_only(reason="only SQLite has one lock for all that is written")
+async def test_a_locked_and_idle_database_is_not_well(tmp_path: Path) -> None:
+    """Somebody holds the write lock for an hour in which nothing falls due: no press can be stored,
+    and nothing that is stored tells of it. The pings stop, the duty is texted past the database,
+    and when it is free again all is well."""
+    async with a_town(tmp_path) as town:
+        await town.gateway_lives()
+        probe = WriteProbe(good_for_s=0.0, patience_s=0.5)
+        watch = auditor(town, probe=probe)
+        assert (await watch.audit()).well
+        holder = sqlite3.connect(tmp_path / "town.db", isolation_level=None)
+        holder.execute("BEGIN IMMEDIATE")
+        try:
+            verdict = await watch.audit()
+            assert (verdict.stuck, verdict.well) == (("database",), False)
+            assert "数据库" in (await bodies(town, DUTY[0]))[-1]
+            town.hand.at_s += 3600
+            verdict = await watch.audit()
+            assert (verdict.stuck, verdict.blind) == (("database",), True)
+        finally:
+            holder.execute("ROLLBACK")
+            holder.close()
+        probe.patience_s = 60.0
+        await town.gateway_lives()
+        await town.ring()
+        await town.move(16)
+        assert (await watch.audit()).well
+
+
+async def test_a_silent_gateway_is_not_well_before_anybody_wrote_it_down(tmp_path: Path) -> None:
+    """The sweep, which writes down that we are blind, is dead as well: the pings stop all the
+    same."""
+    async with a_town(tmp_path) as town:
+        await town.gateway_lives()
+        watch = auditor(town)
+        assert (await watch.audit()).well
+        town.hand.at_s += 61
+        verdict = await watch.audit()
+        assert (verdict.well, verdict.blind, verdict.stuck) == (False, True, ())
+        assert await town.faults() == []
+
+
+async def test_a_rota_that_can_not_be_read_leaves_nobody_untold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Just started, and whose shift it is can't be told: what is stuck is told to all of the
+    duty."""
+
+    def broken(*_: object) -> None:
+        raise ValueError("a shift that can't be read")
+
+    async with a_town(tmp_path) as town:
+        await town.press()
+        await town.forget_sms()
+        town.hand.at_s += 181
+        monkeypatch.setattr(people, "phones_on_duty", broken)
+        assert (await auditor(town).audit()).stuck == ("steps",)
+        assert [len(await bodies(town, phone)) for phone in DUTY] == [1] * 6
 
 
 async def bodies(town: Town, phone: str) -> list[str]:

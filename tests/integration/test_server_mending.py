@@ -4,6 +4,7 @@ readable again, climbs, and is taken on and closed like any other; staff see whi
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from town import GRANNY, HEAD, SECOND, Town, page_in
 
 HEADS_NAME = "邝彩霞"
@@ -39,6 +40,51 @@ async def test_it_climbs_on(town: Town, columns: dict[str, Any]) -> None:
     assert "climbed" in happened[happened.index("alert_mended"):]
     assert await town.faults() == ["broken_alert"]
     assert await town.phone(HEAD) + await town.phone(SECOND)
+
+
+@pytest.mark.parametrize(
+    "columns", [NOBODY, {**NO_LADDER, **NOBODY}, {"step": -5}, {"repeats": -5, **NO_LADDER}]
+)
+async def test_one_that_is_long_open_does_not_fall_silent(
+    town: Town, columns: dict[str, Any]
+) -> None:
+    """Nobody has answered for a quarter of an hour and the care centre is called every two minutes
+    when its row is spoilt: at each of the next steps somebody is told, as before."""
+    alert_id = await spoilt(town)
+    for _ in range(8):
+        await town.watch(121)
+    await town.forget_sms()
+    await town.spoil(alert_id, **columns)
+    for _ in range(4):
+        await town.watch(121)
+        told = [sms for p in town.community.duty for sms in await town.phone(p.phone)]
+        told += await town.phone(HEAD) + await town.phone(SECOND)
+        assert any("301" in sms for sms in told), told
+    assert (await town.sos())["state"] == "open"
+    assert "alert_mended" in await what_happened(town, alert_id)
+
+
+NO_INSTANT = 9_000_000_000_000_000_000
+
+
+@pytest.mark.parametrize("column", ["lease_until", "opened_at", "next_step_at", "again_at"])
+async def test_an_instant_that_is_none_holds_up_no_other_alert(town: Town, column: str) -> None:
+    """An instant of her alert can't be read: her neighbour's ladder climbs as ever, and
+    at her next press hers does too."""
+    alert_id = await spoilt(town)
+    await town.press(terminal="gd-11-303")
+    await town.forget_sms()
+    await town.sql(lambda c: c.execute(text(
+        f"UPDATE alert SET {column} = -{NO_INSTANT} WHERE id = {alert_id}"
+    )))  # fmt: skip
+    await town.watch(121)
+    await town.watch(121)
+    told = [sms for p in town.community.duty for sms in await town.phone(p.phone)]
+    assert any("303" in sms for sms in told), told
+    await town.press()
+    await town.watch(121)
+    told = [sms for p in town.community.duty for sms in await town.phone(p.phone)]
+    assert any("301" in sms for sms in told), told
 
 
 @pytest.mark.parametrize("columns", [NO_LADDER, NOBODY])

@@ -216,6 +216,11 @@ def test_a_class_that_no_round_names_owes_all_of_them() -> None:
     assert covering(BUILT_IN) == BUILT_IN
 
 
+def test_a_class_that_is_none_owes_all_rounds() -> None:
+    """It stands in a row that can't be read: whoever lives there must not be forgotten for that."""
+    assert owed_by(BY_CLASS, "Z") == owed_by(BY_CLASS, "") == BY_CLASS
+
+
 def test_windows_of_two_classes_may_overlap() -> None:
     """Late risers of class C have a window of their own that opens while the first one runs."""
     late = Plan("late", time(5, 30), time(8, 0), time(9, 0), classes=frozenset("C"))

@@ -101,6 +101,7 @@ def test_scripts_get_all_the_words_they_ask_for() -> None:
         ("fault.", "unreadable_sos unknown_number sms_provider blind broken_alert"),
         ("fault.", "ladder_broken unknown"),
         ("fault.", "rota_gap rounds_broken round_unreported terminal_left_behind notes_locked"),
+        ("fault.", "register_broken"),
         ("role.", "befriender family street district"),
         ("a.target.", "steward_1 steward_2 befrienders family street district"),
         ("fault.", "ladder_broken unknown canary_lost building_power building_network"),

@@ -1,0 +1,52 @@
+"""Rows of the register that can't be read. Whoever they are about is told and watched all the same
+(a shift that can't be read: always on duty; an absence: there; a class: every round is owed); staff
+see which row it is, and enter it anew."""
+
+from collections.abc import Collection
+
+from sqlalchemy import Connection
+
+from server.core import rounds
+from server.core.words import Fault
+from server.database import Tx
+from server.service import raising
+from server.service.house import House
+from server.store import alerts, people, signals, unreadable
+
+WHAT = Fault.REGISTER_BROKEN
+
+
+def resident(tx: Tx, house: House, resident_id: int, building_id: int | None, what: str) -> None:
+    """Staff see that `what` of a resident's row can't be read."""
+    raising.fault(
+        tx, house, WHAT, f"resident:{resident_id}", building_id=building_id,
+        resident_id=resident_id, detail=what,
+    )  # fmt: skip
+
+
+def of_the_desks(conn: Connection) -> str | None:
+    """What can't be read of the rota, or None. Asked at every ring."""
+    found = [f"shift of person {p}" for p in people.rota_as_read(conn)[1]]
+    found += [f"absence of person {p}" for p in unreadable.absences_of_desks(conn)]
+    return ", ".join(found) or None
+
+
+def look(tx: Tx, house: House, opening: rounds.Occurrence) -> None:
+    """Once a round, as it opens: find such rows, and close what is mended. Whose deadline can't be
+    read would never be missed, so they are awaited in this round."""
+    about = set()
+    for row in unreadable.residents(tx.conn):
+        about.add(f"resident:{row['id']}")
+        resident(tx, house, row["id"], row["building_id"], row["what"])
+        if row["lost"]:
+            signals.set_next_due(tx.conn, [row["id"]], opening.deadline)
+    for person_id in unreadable.absences(tx.conn):
+        about.add(f"person:{person_id}")
+        raising.fault(tx, house, WHAT, f"person:{person_id}", detail="absent_until")
+    raising.fault_over(tx, house, WHAT, sorted(_standing(tx, ("resident:", "person:")) - about))
+
+
+def _standing(tx: Tx, kinds: Collection[str]) -> set[str]:
+    prefix = raising.subject(WHAT, "")
+    found = {f["subject"].removeprefix(prefix) for f in alerts.open_faults(tx.conn, [WHAT])}
+    return {about for about in found if about.startswith(tuple(kinds))}
