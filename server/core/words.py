@@ -130,6 +130,8 @@ class Template(StrEnum):
     LAPSED = "lapsed"
     CLOSED = "closed"
     CHECKED_IN = "checked_in"
+    FEWER = "fewer"
+    """To those told of a worklist: residents on it have checked in late, and who is left."""
     WHICH = "which"
     OLD_CODE = "old_code"
     NOT_UNDERSTOOD = "not_understood"

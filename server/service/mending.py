@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 AT_FIRST: dict[str, Any] = {
     "state": State.OPEN.value, "step": 0, "repeats": 0, "responders": [], "lease_until": None,
     "presses": 1, "again_at": None, "outcome": None, "resolved_at": None, "pressed_at": None,
+    "declined": [], "news_at": None,
 }  # fmt: skip
 """An alert as it opens. Who was on their way is called once more: better twice than nobody."""
 

@@ -97,6 +97,7 @@ def _to_core(row: Mapping[Any, Any], items: Sequence[Mapping[Any, Any]]) -> core
         presses=row["presses"],
         again_at=row["again_at"],
         cancelled_by_resident=row["cancelled_by_resident"],
+        declined=tuple(row["declined"]),
         items=tuple(
             core.Item(i["resident_id"], i["flat_id"], i["label"],
                       Outcome(i["outcome"]) if i["outcome"] else None, i["after_absence"])
@@ -108,6 +109,7 @@ def _to_core(row: Mapping[Any, Any], items: Sequence[Mapping[Any, Any]]) -> core
         resolved_by=row["resolved_by"],
         fall=row["fall"],
         pressed_at=row["pressed_at"],
+        news_at=row["news_at"],
     )  # fmt: skip
 
 
@@ -125,12 +127,14 @@ def _columns(alert: core.Alert) -> dict[str, Any]:
         "presses": alert.presses,
         "again_at": alert.again_at,
         "cancelled_by_resident": alert.cancelled_by_resident,
+        "declined": list(alert.declined),
         "outcome": alert.outcome.value if alert.outcome else None,
         "note": alert.note,
         "resolved_at": alert.resolved_at,
         "resolved_by": alert.resolved_by,
         "fall": alert.fall,
         "pressed_at": alert.pressed_at,
+        "news_at": alert.news_at,
     }
 
 
