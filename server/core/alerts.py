@@ -110,8 +110,11 @@ def decide(s: Situation, event: Event, now: datetime) -> Decision:
 
 
 def open_alert(alert: Alert, roster: Roster, now: datetime) -> Decision:
-    """The first step of a new alert, taken in the same breath as opening it."""
-    return climb(Situation(alert, roster), now)
+    """The first step of a new alert, taken in the same breath as opening it. A press whose first
+    step can tell nobody (both stewards have opted out) is the care centre's within seconds."""
+    s = Situation(alert, roster)
+    lost = alert.kind is Kind.SOS and alert.ladder is not None and not _call(s, 0)
+    return climb(s, now, until_duty=lost)
 
 
 def call_for(alert: Alert, role: Role) -> Template:
@@ -289,7 +292,8 @@ def _on_accept(s: Situation, actor: Actor, now: datetime) -> Decision:
         return Decision(Reason.ALREADY_DONE, alert)
     mine = Responder(actor.person_id, actor.name, actor.role, now)
     lead = _lead(alert)
-    alert = replace(alert, responders=(*alert.responders, mine))
+    still = tuple(p for p in alert.declined if p != actor.person_id)  # they can go after all
+    alert = replace(alert, responders=(*alert.responders, mine), declined=still)
     effects: list[Effect] = []
     confirm = Template.CONFIRM_MISSED if alert.kind is Kind.MISSED else Template.CONFIRM
     if (person := _person(s, actor.person_id)) is not None:
@@ -308,6 +312,9 @@ def _on_accept(s: Situation, actor: Actor, now: datetime) -> Decision:
 def _on_decline(s: Situation, actor: Actor, now: datetime) -> Decision:
     alert = s.alert
     rest = tuple(r for r in alert.responders if not r.is_(actor))
+    if actor.person_id in alert.declined and rest == alert.responders:
+        return Decision(Reason.ALREADY_DONE, alert)
+    alert = replace(alert, declined=(*alert.declined, actor.person_id))
     if rest:
         alert = replace(alert, responders=rest)
         if any(r.on_scene_at for r in rest):
@@ -410,6 +417,7 @@ def _call_anew(s: Situation, now: datetime) -> Decision:
         alert,
         state=State.OPEN,
         responders=(),
+        declined=(),
         step=max(alert.step, 1),
         next_step_at=now + timedelta(seconds=alert.ladder.steps[0].wait_s),
     )

@@ -87,9 +87,6 @@ def act(
         raise Refused("a fault has no ladder; call the technician, then resolve it",
                       zh="故障没有上报阶梯。请联系维修人员,修好后了结。")  # fmt: skip
     outcome = decision.alert.outcome
-    if decision.reason is core.Reason.DECLINED and decision.alert == stored.alert:
-        # Nothing moves for the word of one who was not going, yet others shall read it.
-        effects.entry_(tx, stored, decision.reason.value, by=actor.name, role=actor.role.value)
     if isinstance(event, core.Resolve):
         parents.closed(tx, stored.row)
     saved = effects.commit(

@@ -50,7 +50,7 @@ def explain(conn: Connection, house: House, resident: str, at: datetime, kind: K
             "version": ladder.version, "lease_s": ladder.lease_s, "on_scene_s": ladder.on_scene_s,
             "problems": list(house.ladder_file.problems),
         },
-        "steps": [_step(rung, at, house) for rung in foresee(ladder, roster_at, at)],
+        "steps": [_step(rung, at, house) for rung in foresee(ladder, roster_at, at, kind=kind)],
         "repeat_s": ladder.steps[-1].wait_s,
     }  # fmt: skip
 

@@ -96,6 +96,27 @@ NIGHTS = {
     "can't go: the next are called at once, the one who can't is left in peace": [
         (30, Decline(actor(LIN)), Reason.DECLINED, State.OPEN, ["苏佩琼", "麦少芬", "何国强"]),
     ],
+    "can't go, said again and again: heard once, and the others keep their time": [
+        (30, Decline(actor(LIN)), Reason.DECLINED, State.OPEN, ["苏佩琼", "麦少芬", "何国强"]),
+        (31, Decline(actor(LIN)), Reason.ALREADY_DONE, State.OPEN, []),
+        (90, Decline(actor(LIN)), Reason.ALREADY_DONE, State.OPEN, []),
+        (149, StepDue(), Reason.NOT_DUE, State.OPEN, []),
+        (150, StepDue(), Reason.CLIMBED, State.OPEN, ["黎瑞芳"]),
+    ],
+    "can't go, then goes, then can't: each is heard": [
+        (30, Decline(actor(LIN)), Reason.DECLINED, State.OPEN, ["苏佩琼", "麦少芬", "何国强"]),
+        (40, Accept(actor(LIN)), Reason.ACCEPTED, State.ACCEPTED,
+         ["林桂芳", "何国强", "苏佩琼", "麦少芬"]),
+        (50, Decline(actor(LIN)), Reason.DECLINED, State.OPEN, ["黎瑞芳"]),
+        (60, Decline(actor(LIN)), Reason.ALREADY_DONE, State.OPEN, []),
+    ],
+    "can't go at one visit, and the next press is a call of its own": [
+        (10, Decline(actor(HE)), Reason.DECLINED, State.OPEN, ["苏佩琼", "麦少芬", "林桂芳"]),
+        (20, Arrive(actor(LIN)), Reason.ARRIVED, State.ON_SCENE,
+         ["林桂芳", "何国强", "苏佩琼", "麦少芬"]),
+        (1300, PressedAgain(), Reason.PRESSED_AGAIN, State.OPEN, ["林桂芳", "何国强", "黎瑞芳"]),
+        (1310, Decline(actor(HE)), Reason.DECLINED, State.OPEN, ["黎瑞芳"]),
+    ],
     "can't go after all: the next are called at once": [
         (30, Accept(actor(LIN)), Reason.ACCEPTED, State.ACCEPTED, ["林桂芳", "何国强"]),
         (90, Decline(actor(LIN)), Reason.DECLINED, State.OPEN, ["苏佩琼", "麦少芬", "何国强"]),
@@ -357,6 +378,18 @@ def test_a_step_with_nobody_to_tell_is_passed_at_once() -> None:
     lonely = Story(Roster(duty=(DUTY,)))
     assert told(lonely.last) == [("黎瑞芳", "duty")]
     assert lonely.alert.step == 3
+
+
+def test_a_press_whose_stewards_have_both_opted_out_is_the_care_centres_at_once() -> None:
+    """The key holder hears of it in the same second, and does not keep it from the desk for two
+    minutes; nor does an empty first step of a list hurry anybody."""
+    gone = tuple(replace(p, reachable=False) for p in (LIN, HE))
+    nobody = replace(ROSTER, stewards=gone)
+    story = Story(nobody)
+    assert [name for name, _ in told(story.last)] == [SU.name, MAI.name, DUTY.name]
+    assert story.alert.next_step_at == later(120)
+    listed = Story(nobody, kind=Kind.MISSED, items=ITEMS)
+    assert [name for name, _ in told(listed.last)] == [SU.name]
 
 
 def test_nobody_at_all_stays_open_and_red() -> None:

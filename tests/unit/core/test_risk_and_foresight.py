@@ -9,6 +9,7 @@ from server.core.alerts import StepDue
 from server.core.explain import Why, foresee
 from server.core.ladder import DEFAULT_LADDERS, SOS_LADDER, Policy, Roster, Target
 from server.core.risk import Because, age_on, apart, reasons, risk_class
+from server.core.words import Kind
 from tests.unit.core.people import DUTY, HE, LIN, MAI, ROSTER, SU, T0, Story, later, told
 
 BACK = T0 + timedelta(minutes=3)
@@ -85,9 +86,9 @@ def test_a_substitute_stands_in_for_a_steward_who_is_away(
     assert list(roster.people((Target.STEWARDS,))) == names
 
 
-def at_steps(roster: Roster) -> list[tuple[datetime, list[str]]]:
+def at_steps(roster: Roster, kind: Kind) -> list[tuple[datetime, list[str]]]:
     """What really happens when nobody answers: instants and names, by the alert's own rules."""
-    story = Story(roster)
+    story = Story(roster, kind)
     seen = [(T0, [n for n, _ in told(story.last)])]
     while not story.alert.exhausted:
         due = story.alert.next_step_at
@@ -103,17 +104,19 @@ def at_steps(roster: Roster) -> list[tuple[datetime, list[str]]]:
         ROSTER,
         replace(ROSTER, stewards=(LIN_AWAY, HE)),
         replace(ROSTER, stewards=()),
+        replace(ROSTER, stewards=(replace(LIN, reachable=False), replace(HE, reachable=False))),
         replace(ROSTER, stewards=(), substitutes=(), key_holders=()),
         Roster(duty=(DUTY,)),
     ],
-    ids=["all", "one away", "no stewards", "only duty", "duty alone"],
+    ids=["all", "one away", "no stewards", "both stopped", "only duty", "duty alone"],
 )
 def test_what_is_explained_is_what_happens(roster: Roster) -> None:
     """The foreseen instants and people are those of the alert's own decisions."""
-    foreseen: dict[datetime, list[str]] = {}
-    for rung in foresee(SOS_LADDER, lambda _at: roster, T0):
-        foreseen.setdefault(rung.at, []).extend(p.name for p in rung.told)
-    assert list(foreseen.items()) == at_steps(roster)
+    for kind, ladder in ((Kind.SOS, SOS_LADDER), (Kind.MISSED, DEFAULT_LADDERS[Policy.MISSED])):
+        foreseen: dict[datetime, list[str]] = {}
+        for rung in foresee(ladder, lambda _at: roster, T0, kind=kind):
+            foreseen.setdefault(rung.at, []).extend(p.name for p in rung.told)
+        assert list(foreseen.items()) == at_steps(roster, kind)
 
 
 def test_an_absence_that_ends_while_the_ladder_climbs_is_seen() -> None:
