@@ -45,6 +45,7 @@ from server.core.delivery import Remedy
 from server.core.ladder import Person, Roster, Target
 from server.core.words import (
     DESKS,
+    GRAVITY,
     UNREACHED,
     Channel,
     Delivery,
@@ -357,7 +358,11 @@ def _on_arrive(s: Situation, actor: Actor, now: datetime) -> Decision:
 def _on_resolve(
     s: Situation, actor: Actor | None, outcome: Outcome, note: str, now: datetime
 ) -> Decision:
+    """The end. That of a worklist is its gravest flat's: nobody reads that all are well, or counts
+    it so, when one of them went with the ambulance."""
     items = tuple(replace(i, outcome=outcome) if i.outcome is None else i for i in s.alert.items)
+    ends = [i.outcome for i in items if i.outcome is not None]
+    outcome = max(ends, key=GRAVITY.index, default=outcome)
     alert = replace(
         s.alert,
         state=State.RESOLVED,

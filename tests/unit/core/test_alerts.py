@@ -542,6 +542,38 @@ def test_a_steward_ticks_one_flat_and_then_the_rest() -> None:
     assert [i.outcome for i in done.items] == [Outcome.AMBULANCE, Outcome.SAFE]
 
 
+# How the flats of a list end, in this order (None: by a late check-in), and how the list does.
+ENDS = {
+    "all by themselves": ([None, None], Outcome.CHECKED_IN),
+    "one with the ambulance, the last by themselves": (
+        [Outcome.AMBULANCE, Outcome.SAFE, None], Outcome.AMBULANCE,
+    ),
+    "one was helped, the last is safe": ([None, Outcome.HELPED, Outcome.SAFE], Outcome.HELPED),
+    "one is safe, the last by themselves": ([Outcome.SAFE, None], Outcome.SAFE),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("flats", "end"), ENDS.values(), ids=ENDS.keys())
+def test_a_list_ends_as_its_gravest_flat(flats: list[Outcome | None], end: Outcome) -> None:
+    """"All are well" is said only when every resident has said so."""
+    story = Story(kind=Kind.MISSED, items=a_list(len(flats)))
+    for who, outcome in enumerate(flats, 1):
+        event = SettleItem(who, outcome, actor(LIN)) if outcome else CheckedIn([who])
+        story.after(60 * who, event)
+    assert (story.alert.state, story.alert.outcome) == (State.RESOLVED, end)
+    words = "checked_in" if end is Outcome.CHECKED_IN else "closed"
+    assert {template for _, template in told(story.last)} == {words}
+    about = {e.about for e in story.last.effects if isinstance(e, Tell)}
+    assert about == ({"all"} if end is Outcome.CHECKED_IN else {end.value})
+
+
+def test_the_rest_is_safe_and_one_went_with_the_ambulance() -> None:
+    """"All safe" is said of the flats that were left; the list is what the gravest of it was."""
+    story = Story(kind=Kind.MISSED, items=ITEMS)
+    story.after(60, SettleItem(87, Outcome.AMBULANCE, actor(LIN)))
+    assert story.after(90, Resolve(actor(LIN), Outcome.SAFE)).alert.outcome is Outcome.AMBULANCE
+
+
 def test_flats_found_missing_later_join_the_same_list() -> None:
     """A second sweep of the same round adds its flats once, and tells nobody twice."""
     story = Story(kind=Kind.MISSED, items=ITEMS[:1])
