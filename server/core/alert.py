@@ -17,6 +17,7 @@ class Reason(StrEnum):
     """Why a decision came out as it did; journalled, and what the tests speak of."""
 
     CLIMBED = "climbed"
+    LISTED = "listed"
     REPEATED = "repeated"
     NOT_DUE = "not_due"
     ACCEPTED = "accepted"

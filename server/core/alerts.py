@@ -61,7 +61,7 @@ __all__ = [  # decisions and the nouns they are made of: callers need one import
     "Decision", "Decline", "DeliveryFailed", "Effect", "Escalate", "Event", "HelpComing", "Item",
     "PressedAgain", "Reason", "ResidentCancelled", "Resolve", "Responder", "SettleItem",
     "Situation", "StepDue", "Tell", "TellTerminalResolved", "WithdrawNews", "call_for", "climb",
-    "decide", "duty_hears", "open_alert",
+    "decide", "duty_hears", "open_alert", "open_beside",
 ]  # fmt: skip
 
 AGAIN_EVERY = timedelta(seconds=60)
@@ -116,6 +116,20 @@ def open_alert(alert: Alert, roster: Roster, now: datetime) -> Decision:
     s = Situation(alert, roster)
     lost = alert.kind is Kind.SOS and alert.ladder is not None and not _call(s, 0)
     return climb(s, now, until_duty=lost)
+
+
+def open_beside(alert: Alert, roster: Roster, now: datetime) -> Decision:
+    """The first step of an alert whose resident is named on the house's worklist as well: its
+    stewards hear of it by that. So it waits as long as they would be waited for, and goes on with
+    who has a key. Are there no stewards to tell, or others whom its first step names, it begins at
+    once."""
+    assert alert.ladder is not None
+    first = alert.ladder.steps[0]
+    s = Situation(replace(alert, ladder=alert.ladder.beside_the_list()), roster)
+    if _call(s, 0) or not roster.people(first.targets):
+        return climb(s, now)
+    waits = replace(s.alert, step=1, next_step_at=now + timedelta(seconds=first.wait_s))
+    return Decision(Reason.LISTED, waits)
 
 
 def call_for(alert: Alert, role: Role) -> Template:

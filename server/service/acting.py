@@ -94,7 +94,30 @@ def act(
         outcome=outcome.value if outcome else None,
     )  # fmt: skip
     walks.settled(tx, house, saved, actor)
+    _on_other_lists(tx, house, stored, saved, actor)
     return saved
+
+
+def _on_other_lists(
+    tx: Tx, house: House, before: alerts.Stored, after: alerts.Stored, actor: core.Actor
+) -> None:
+    """A resident of class A may be on the house's worklist and have an alert of their own: what is
+    found behind their door is true of both."""
+    open_before = {i.resident_id for i in before.alert.items if i.outcome is None}
+    found = {
+        i.resident_id: i.outcome for i in after.alert.items
+        if i.outcome is not None and i.resident_id in open_before
+    }  # fmt: skip
+    if not found:
+        return
+    for alert_id, resident_id in alerts.open_items(tx.conn, list(found)):
+        row, outcome = alerts.row(tx.conn, alert_id), found[resident_id]
+        if row is not None and row["round_due_at"] == after.row["round_due_at"]:
+            event = core.SettleItem(resident_id, outcome, actor)
+            mending.happens(
+                tx, house, alert_id, event, by=actor.name, role=actor.role.value,
+                outcome=outcome.value,
+            )  # fmt: skip
 
 
 def event_for(action: Action, actor: core.Actor) -> core.Event:

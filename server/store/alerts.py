@@ -302,6 +302,18 @@ def open_faults(conn: Connection, kinds: Collection[Fault]) -> Sequence[RowMappi
     return sorted(conn.execute(query).mappings(), key=lambda row: int(row["id"]))
 
 
+def faults_until(
+    conn: Connection, kinds: Collection[Fault], since: datetime
+) -> Sequence[RowMapping]:
+    """The faults of these kinds that are unresolved, or were until after `since`. Of those that are
+    resolved, only such as were opened in the day before: of the others nobody has an index."""
+    ended = select(ALERT).where(
+        ALERT.c.opened_at >= since - timedelta(days=1), ALERT.c.resolved_at >= since,
+        ALERT.c.fault.in_([k.value for k in kinds]),
+    )
+    return [*open_faults(conn, kinds), *conn.execute(ended).mappings()]
+
+
 _STEPS_DUE = (
     select(ALERT.c.id)
     .where(ALERT.c.next_step_at <= bindparam("now"))
