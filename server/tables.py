@@ -472,6 +472,10 @@ class Alert(SQLModel, table=True):
     emergency_since: datetime | None = _at()
     pressed_at: datetime | None = _at()
     """None: when it opened, as of every alert from before there was this column."""
+    declined: list[int | None] = Field(
+        sa_column=Column(JSON, nullable=False, server_default=text("'[]'"))
+    )
+    news_at: datetime | None = _at()
 
 
 class AlertItem(SQLModel, table=True):

@@ -14,6 +14,7 @@ function node(tag, className, words) {
 // Messages that follow up on an alert and don't tell anyone that help is needed.
 const FOLLOW_UPS = new Set([
   "confirm", "confirm_missed", "other_goes", "cancelled", "closed", "checked_in",
+  "fewer",
   "which", "old_code", "not_understood", "nothing_open",
 ]);
 

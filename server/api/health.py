@@ -46,7 +46,7 @@ async def readyz(runtime: RuntimeDep, response: Response) -> dict[str, Any]:
             "register": "ok" if conn.execute(select(COMMUNITY.c.id)).first() else "empty",
             "gateway_heard_s": round((now - max(heard)).total_seconds(), 1) if heard else None,
             "sms": "ok" if runtime.settings.has_sms else "no account",
-            "outbox_age_s": round((now - oldest).total_seconds(), 1) if oldest else 0,
+            "outbox_age_s": max(0, round((now - oldest).total_seconds(), 1)) if oldest else 0,
             "overdue": list(stuck),
         }
 

@@ -17,6 +17,7 @@ class Reason(StrEnum):
     """Why a decision came out as it did; journalled, and what the tests speak of."""
 
     CLIMBED = "climbed"
+    LISTED = "listed"
     REPEATED = "repeated"
     NOT_DUE = "not_due"
     ACCEPTED = "accepted"
@@ -93,7 +94,11 @@ class Alert:
     presses: int = 1
     again_at: datetime | None = None
     cancelled_by_resident: bool = False
+    declined: tuple[int | None, ...] = ()
+    """Who has said that they can't go, by person id; None is the desk."""
     items: tuple[Item, ...] = ()
+    news_at: datetime | None = None
+    """When those told of a worklist last heard, or will hear, that it has grown shorter."""
     outcome: Outcome | None = None
     note: str = ""
     resolved_at: datetime | None = None
@@ -196,12 +201,19 @@ class DeliveryFailed:
 
 @dataclass(frozen=True, slots=True)
 class SettleItem:
-    """One flat of a missed round is settled: by a person (`actor`), or by the resident's own late
-    check-in (`actor` None, outcome CHECKED_IN)."""
+    """A person says how it is behind one door of a missed round."""
 
     resident_id: int
     outcome: Outcome
-    actor: Actor | None = None
+    actor: Actor
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedIn:
+    """Residents who are on a missed round have given a sign of life after all: everybody of whom
+    we hear in one breath, so that it is told in one text."""
+
+    resident_ids: Collection[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +225,7 @@ class AddItems:
 
 Event = (
     StepDue | Escalate | Accept | Decline | Arrive | Resolve | PressedAgain | ResidentCancelled
-    | DeliveryFailed | SettleItem | AddItems
+    | DeliveryFailed | SettleItem | CheckedIn | AddItems
 )  # fmt: skip
 
 
@@ -231,6 +243,8 @@ class Tell:
     about: str = ""
     """A name, label or outcome the words need."""
     channel: Channel = Channel.SMS
+    not_before: datetime | None = None
+    """When it may leave; None: at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,10 +261,15 @@ class TellTerminalResolved:
 
 @dataclass(frozen=True, slots=True)
 class CancelQueued:
-    """Messages that ask for help and have not left yet are no longer true."""
+    """Messages that ask for help, or say who is left, and have not left yet are no longer true."""
 
 
-Effect = Tell | HelpComing | TellTerminalResolved | CancelQueued
+@dataclass(frozen=True, slots=True)
+class WithdrawNews:
+    """What was about to be told of late check-ins is out of date; what is true now follows."""
+
+
+Effect = Tell | HelpComing | TellTerminalResolved | CancelQueued | WithdrawNews
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ To change an escalation rule: edit the ladder (ladder.py) or one `_on_…` funct
 table of cases in tests/unit/core/test_alerts.py.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
@@ -20,6 +20,7 @@ from server.core.alert import (
     Alert,
     Arrive,
     CancelQueued,
+    CheckedIn,
     Decision,
     Decline,
     DeliveryFailed,
@@ -38,11 +39,13 @@ from server.core.alert import (
     StepDue,
     Tell,
     TellTerminalResolved,
+    WithdrawNews,
 )  # fmt: skip
 from server.core.delivery import Remedy
 from server.core.ladder import Person, Roster, Target
 from server.core.words import (
     DESKS,
+    GRAVITY,
     UNREACHED,
     Channel,
     Delivery,
@@ -54,15 +57,22 @@ from server.core.words import (
 )
 
 __all__ = [  # decisions and the nouns they are made of: callers need one import
-    "AGAIN_EVERY", "Accept", "Actor", "AddItems", "Alert", "Arrive", "CancelQueued", "Decision",
-    "Decline", "DeliveryFailed", "Effect", "Escalate", "Event", "HelpComing", "Item",
+    "AGAIN_EVERY", "Accept", "Actor", "AddItems", "Alert", "Arrive", "CancelQueued", "CheckedIn",
+    "Decision", "Decline", "DeliveryFailed", "Effect", "Escalate", "Event", "HelpComing", "Item",
     "PressedAgain", "Reason", "ResidentCancelled", "Resolve", "Responder", "SettleItem",
-    "Situation", "StepDue", "Tell", "TellTerminalResolved", "call_for", "climb", "decide",
-    "duty_hears", "open_alert",
+    "Situation", "StepDue", "Tell", "TellTerminalResolved", "WithdrawNews", "call_for", "climb",
+    "decide", "duty_hears", "open_alert", "open_beside",
 ]  # fmt: skip
 
 AGAIN_EVERY = timedelta(seconds=60)
 """A resident who keeps pressing is shown every time; those on their way get one SMS a minute."""
+NEWS_EVERY = timedelta(minutes=10)
+"""Those told of a worklist hear of late check-ins this often at most, and of the last at once."""
+NEWS_SETTLES = timedelta(minutes=2)
+"""On a long list one late check-in is seldom the only one: when the lights return, all come at
+once. So long do we wait for the others; is the list done by then, its end is all that is told."""
+LONG_LIST = 5
+"""A list of more flats than this is long."""
 
 
 def decide(s: Situation, event: Event, now: datetime) -> Decision:
@@ -89,7 +99,9 @@ def decide(s: Situation, event: Event, now: datetime) -> Decision:
         case DeliveryFailed():
             return _on_delivery_failed(s, event, now)
         case SettleItem(resident_id, outcome, by):
-            return _on_settle_item(s, resident_id, outcome, by, now)
+            return _on_settled(s, (resident_id,), outcome, by, now)
+        case CheckedIn(residents):
+            return _on_settled(s, residents, Outcome.CHECKED_IN, None, now)
         case AddItems(items):
             known = {i.resident_id for i in s.alert.items}
             new = tuple(i for i in items if i.resident_id not in known)
@@ -99,8 +111,25 @@ def decide(s: Situation, event: Event, now: datetime) -> Decision:
 
 
 def open_alert(alert: Alert, roster: Roster, now: datetime) -> Decision:
-    """The first step of a new alert, taken in the same breath as opening it."""
-    return climb(Situation(alert, roster), now)
+    """The first step of a new alert, taken in the same breath as opening it. A press whose first
+    step can tell nobody (both stewards have opted out) is the care centre's within seconds."""
+    s = Situation(alert, roster)
+    lost = alert.kind is Kind.SOS and alert.ladder is not None and not _call(s, 0)
+    return climb(s, now, until_duty=lost)
+
+
+def open_beside(alert: Alert, roster: Roster, now: datetime) -> Decision:
+    """The first step of an alert whose resident is named on the house's worklist as well: its
+    stewards hear of it by that. So it waits as long as they would be waited for, and goes on with
+    who has a key. Are there no stewards to tell, or others whom its first step names, it begins at
+    once."""
+    assert alert.ladder is not None
+    first = alert.ladder.steps[0]
+    s = Situation(replace(alert, ladder=alert.ladder.beside_the_list()), roster)
+    if _call(s, 0) or not roster.people(first.targets):
+        return climb(s, now)
+    waits = replace(s.alert, step=1, next_step_at=now + timedelta(seconds=first.wait_s))
+    return Decision(Reason.LISTED, waits)
 
 
 def call_for(alert: Alert, role: Role) -> Template:
@@ -278,7 +307,8 @@ def _on_accept(s: Situation, actor: Actor, now: datetime) -> Decision:
         return Decision(Reason.ALREADY_DONE, alert)
     mine = Responder(actor.person_id, actor.name, actor.role, now)
     lead = _lead(alert)
-    alert = replace(alert, responders=(*alert.responders, mine))
+    still = tuple(p for p in alert.declined if p != actor.person_id)  # they can go after all
+    alert = replace(alert, responders=(*alert.responders, mine), declined=still)
     effects: list[Effect] = []
     confirm = Template.CONFIRM_MISSED if alert.kind is Kind.MISSED else Template.CONFIRM
     if (person := _person(s, actor.person_id)) is not None:
@@ -297,6 +327,9 @@ def _on_accept(s: Situation, actor: Actor, now: datetime) -> Decision:
 def _on_decline(s: Situation, actor: Actor, now: datetime) -> Decision:
     alert = s.alert
     rest = tuple(r for r in alert.responders if not r.is_(actor))
+    if actor.person_id in alert.declined and rest == alert.responders:
+        return Decision(Reason.ALREADY_DONE, alert)
+    alert = replace(alert, declined=(*alert.declined, actor.person_id))
     if rest:
         alert = replace(alert, responders=rest)
         if any(r.on_scene_at for r in rest):
@@ -339,7 +372,11 @@ def _on_arrive(s: Situation, actor: Actor, now: datetime) -> Decision:
 def _on_resolve(
     s: Situation, actor: Actor | None, outcome: Outcome, note: str, now: datetime
 ) -> Decision:
+    """The end. That of a worklist is its gravest flat's: nobody reads that all are well, or counts
+    it so, when one of them went with the ambulance."""
     items = tuple(replace(i, outcome=outcome) if i.outcome is None else i for i in s.alert.items)
+    ends = [i.outcome for i in items if i.outcome is not None]
+    outcome = max(ends, key=GRAVITY.index, default=outcome)
     alert = replace(
         s.alert,
         state=State.RESOLVED,
@@ -399,6 +436,7 @@ def _call_anew(s: Situation, now: datetime) -> Decision:
         alert,
         state=State.OPEN,
         responders=(),
+        declined=(),
         step=max(alert.step, 1),
         next_step_at=now + timedelta(seconds=alert.ladder.steps[0].wait_s),
     )
@@ -456,23 +494,54 @@ def _other_channel(s: Situation, event: DeliveryFailed) -> tuple[Person, Channel
     return (person, left) if left is not None else None
 
 
-def _on_settle_item(
-    s: Situation, resident_id: int, outcome: Outcome, actor: Actor | None, now: datetime
+def _on_settled(
+    s: Situation, residents: Collection[int], outcome: Outcome, actor: Actor | None, now: datetime
 ) -> Decision:
+    """Flats of a worklist are done: by a person, or by their residents' own late check-ins."""
     alert = s.alert
-    item = next((i for i in alert.items if i.resident_id == resident_id), None)
-    if item is None or item.outcome is not None:
-        return Decision(Reason.ALREADY_DONE, alert)
     items = tuple(
-        replace(i, outcome=outcome) if i.resident_id == resident_id else i for i in alert.items
+        replace(i, outcome=outcome) if i.outcome is None and i.resident_id in residents else i
+        for i in alert.items
     )
-    alert = replace(alert, items=items)
+    if items == alert.items:
+        return Decision(Reason.ALREADY_DONE, alert)
+    s = replace(s, alert=replace(alert, items=items))
     if all(i.outcome is not None for i in items):
-        return _on_resolve(replace(s, alert=alert), actor, outcome, "", now)
-    if actor is not None:
-        return Decision(Reason.ITEM_SETTLED, alert)
+        return _on_resolve(s, actor, outcome, "", now)
+    if actor is None:
+        if not _spared(alert, items):
+            return Decision(Reason.ITEM_SETTLED, s.alert)
+        return _news(s, _news_at(alert, now))
+    # Who ticks a flat needs no text for it; but a text that still waits must not name it as left.
+    waits = alert.news_at is not None and now < alert.news_at
+    return _news(s, alert.news_at) if waits else Decision(Reason.ITEM_SETTLED, s.alert)
+
+
+def _spared(before: Alert, items: Sequence[Item]) -> bool:
+    """Whether a door less is to be walked to: of two who live there, one may be awaited still."""
+    left = {i.flat_id for i in items if i.outcome is None}
+    return not {i.flat_id for i in before.items if i.outcome is None} <= left
+
+
+def _news(s: Situation, at: datetime | None) -> Decision:
+    """Those told of the list hear who is left on it, in place of what they were about to hear."""
+    people = _others(s)
+    if not people:
+        return Decision(Reason.ITEM_SETTLED, s.alert)
+    settled = sum(i.outcome is not None for i in s.alert.items)
     tell = tuple(
-        Tell(p, Template.CHECKED_IN, alert.step, resident_id, about=item.label)
-        for p in _others(s)
+        Tell(p, Template.FEWER, s.alert.step, settled, not_before=at) for p in people
     )
-    return Decision(Reason.ITEM_SETTLED, alert, tell)
+    return Decision(
+        Reason.ITEM_SETTLED, replace(s.alert, news_at=at), (WithdrawNews(), *tell)
+    )
+
+
+def _news_at(alert: Alert, now: datetime) -> datetime:
+    """When a late check-in is told: at once where few were on the list; where many were, when the
+    others had time to follow; and never twice within NEWS_EVERY."""
+    last = alert.news_at
+    if last is not None and now < last:
+        return last  # one text waits already, and will say this too
+    soon = now + NEWS_SETTLES if len(alert.items) > LONG_LIST else now
+    return soon if last is None else max(soon, last + NEWS_EVERY)

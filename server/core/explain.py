@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from server.core.ladder import Ladder, Person, Roster, Target
-from server.core.words import Channel
+from server.core.words import Channel, Kind
 
 
 class Why(StrEnum):
@@ -46,13 +46,17 @@ class Rung:
 
 
 def foresee(
-    ladder: Ladder, roster_at: Callable[[datetime], Roster], opened_at: datetime
-) -> tuple[Rung, ...]:
-    """The steps of an alert opened at `opened_at` that nobody answers; the last is then repeated
-    every `wait_s`. `roster_at` gives the people as they stand at an instant, because absences end
-    while a ladder climbs."""
+    ladder: Ladder, roster_at: Callable[[datetime], Roster], opened_at: datetime, *,
+    kind: Kind = Kind.SOS,
+) -> tuple[Rung, ...]:  # fmt: skip
+    """The steps of an alert of `kind` opened at `opened_at` that nobody answers; the last is then
+    repeated every `wait_s`. `roster_at` gives the people as they stand at an instant, because
+    absences end while a ladder climbs."""
     rungs: list[Rung] = []
     at = opened_at
+    # As `alerts.open_alert`: a press whose first step tells nobody does not stop before the desk.
+    first = roster_at(at).people(ladder.steps[0].targets)
+    until_duty = kind is Kind.SOS and not first
     for index, step in enumerate(ladder.steps):
         roster = roster_at(at)
         told = roster.people(step.targets)
@@ -64,8 +68,9 @@ def foresee(
                 step.channels,
             )
         )  # fmt: skip
-        if told:  # a step with nobody to tell is passed at once
-            at += timedelta(seconds=step.wait_s)
+        if told and not (until_duty and Target.DUTY not in step.targets):
+            at += timedelta(seconds=step.wait_s)  # a step with nobody to tell is passed at once
+            until_duty = False
     return tuple(rungs)
 
 

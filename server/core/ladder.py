@@ -38,6 +38,8 @@ class Target(StrEnum):
 
 
 STEWARDS = frozenset({Target.STEWARDS, Target.STEWARD_1, Target.STEWARD_2})
+OF_THE_HOUSE = STEWARDS | {Target.SUBSTITUTES}
+"""Who answers for a whole house; all others stand beside one resident, or at a desk."""
 OFFICES = frozenset({Target.DUTY, Target.STREET, Target.DISTRICT})
 """Desks, not neighbours: they are told that nobody has come, and send somebody."""
 
@@ -86,6 +88,16 @@ class Ladder:
                 for s in self.steps
             ),
         )  # fmt: skip
+
+    def beside_the_list(self) -> "Ladder":
+        """The same ladder without those who hear of the resident by their house's worklist."""
+        return replace(
+            self,
+            steps=tuple(
+                replace(s, targets=tuple(t for t in s.targets if t not in OF_THE_HOUSE))
+                for s in self.steps
+            ),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The form that is frozen into an alert's row."""

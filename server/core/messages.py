@@ -48,6 +48,8 @@ class Subject:
     city: str = ""
     """The address in the city, in the recipient's language, for whom "building 11" says too little:
     the offices above the community, and whoever is to call 120."""
+    well: tuple[str, ...] = ()
+    """Flats of a worklist that have checked in late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,8 @@ def fill(
         link=subject.link,
         count=len(subject.labels),
         labels=_labels(subject.labels, len(subject.labels) if shown is None else shown, lang),
+        well=_labels(subject.well, len(subject.well), lang),
+        wells=len(subject.well),
         min=subject.waited_min,
         call=texts_one_way.CALL[lang],
         phone=ways.phone,

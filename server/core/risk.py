@@ -11,9 +11,8 @@ from typing import Literal
 RiskClass = Literal["A", "B", "C"]
 Living = Literal["alone", "couple", "family"]
 
-APART_MOST_HIGH = 3
-APART_MOST_MISSED = 5
-"""More than these at once in one building is a pattern (power, network, a feast), not a person."""
+TEXTED_APART = 3
+"""So many of class A in one building are each a text of their own; more are named in one."""
 
 
 def age_on(birth: date, day: date) -> int:
@@ -61,11 +60,19 @@ def risk_class(age: int, living: str, health_flag: bool) -> RiskClass:
     return "C"
 
 
-def apart(high: int, missed: int) -> bool:
-    """Whether a building's `high` residents of class A, among `missed` who owe this round a sign
-    of life, each get an alert of their own (docs/adr/0010).
+def apart(high: int, *, explained: bool) -> bool:
+    """Whether a building's `high` residents of class A who owe this round a sign of life each get
+    an alert of their own, however many doors are silent (docs/adr/0010).
 
-    Few are persons, and each climbs alone and fast. Many at once are one walk through the house:
-    one worklist at an ordinary pace, so that nobody's telephone is flooded.
+    `explained`: a cause that staff see (the building or the area without power or network, or we
+    without sight when the round was due) is why nothing was heard. Then it is one walk through the
+    house: one worklist at an ordinary pace.
     """
-    return 0 < high <= APART_MOST_HIGH and missed <= APART_MOST_MISSED
+    return high > 0 and not explained
+
+
+def named_on_the_list(high: int) -> bool:
+    """Whether those who have an alert of their own are so many that the stewards hear of them by
+    the building's worklist, in one text; their own alerts begin with the step after the stewards.
+    """
+    return high > TEXTED_APART

@@ -2,7 +2,8 @@
 the first that fits one segment is sent (server/core/messages.py). The last must always fit.
 
 Fields: {place} address, {building}, {who} age and living situation, {code}, {about}, {link},
-{count}, {labels}, {min} minutes waited. No health or access data may ever be a field here.
+{count}, {labels}, {well} flats that checked in, {wells} how many, {min} minutes waited. No health
+or access data may ever be a field here.
 """
 
 from collections.abc import Mapping
@@ -58,6 +59,11 @@ ZH: Mapping[Template, Wordings] = {
     ),
     Template.CLOSED: ("【巡楼】{place}已了结:{about}。谢谢您!代码{code}",),
     Template.CHECKED_IN: ("【巡楼】{place} {about}已报平安,不用去了。代码{code}",),
+    Template.FEWER: (
+        "【巡楼】{building}{well}已报平安,不用去了。还剩{count}户:{labels}。代码{code}",
+        "【巡楼】{building}{wells}户已报平安,还剩{count}户:{labels}。代码{code}",
+        "【巡楼】{building}{wells}户已报平安,还剩{count}户。代码{code}",
+    ),
     Template.WHICH: ("您有{count}件未了结:{labels}。请回1加代码,如“1 {code}”",
                      "您有{count}件未了结。请回1加代码,如“1 {code}”"),
     Template.OLD_CODE: ("这个代码的事已了结,不用再去。有新事会另发给您。",),
@@ -122,6 +128,12 @@ EN: Mapping[Template, Wordings] = {
     ),
     Template.CLOSED: ("Xunlou: {place} is closed: {about}. Thank you! code {code}",),
     Template.CHECKED_IN: ("Xunlou: {place} {about} checked in, no need to go. code {code}",),
+    Template.FEWER: (
+        "Xunlou: {building}: {well} checked in, no need to go. {count} left: {labels}. "
+        "code {code}",
+        "Xunlou: {building}: {wells} checked in, {count} left: {labels}. code {code}",
+        "Xunlou: {building}: {wells} checked in, {count} left. code {code}",
+    ),
     Template.WHICH: (
         "{count} are open: {labels}. Reply 1 and the code, like: 1 {code}",
         "{count} are open. Reply 1 and the code, like: 1 {code}",

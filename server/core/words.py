@@ -60,6 +60,11 @@ class Outcome(StrEnum):
 OUTCOMES_OF_PEOPLE = (
     Outcome.SAFE, Outcome.HELPED, Outcome.AMBULANCE, Outcome.FALSE_ALARM, Outcome.OTHER,
 )
+GRAVITY = (
+    Outcome.RESTORED, Outcome.CHECKED_IN, Outcome.SAFE, Outcome.FALSE_ALARM, Outcome.OTHER,
+    Outcome.HELPED, Outcome.AMBULANCE,
+)  # fmt: skip
+"""From the lightest to the gravest: a worklist ends as the gravest of its flats did."""
 
 
 class Role(StrEnum):
@@ -130,6 +135,8 @@ class Template(StrEnum):
     LAPSED = "lapsed"
     CLOSED = "closed"
     CHECKED_IN = "checked_in"
+    FEWER = "fewer"
+    """To those told of a worklist: residents on it have checked in late, and who is left."""
     WHICH = "which"
     OLD_CODE = "old_code"
     NOT_UNDERSTOOD = "not_understood"

@@ -87,9 +87,6 @@ def act(
         raise Refused("a fault has no ladder; call the technician, then resolve it",
                       zh="故障没有上报阶梯。请联系维修人员,修好后了结。")  # fmt: skip
     outcome = decision.alert.outcome
-    if decision.reason is core.Reason.DECLINED and decision.alert == stored.alert:
-        # Nothing moves for the word of one who was not going, yet others shall read it.
-        effects.entry_(tx, stored, decision.reason.value, by=actor.name, role=actor.role.value)
     if isinstance(event, core.Resolve):
         parents.closed(tx, stored.row)
     saved = effects.commit(
@@ -97,7 +94,30 @@ def act(
         outcome=outcome.value if outcome else None,
     )  # fmt: skip
     walks.settled(tx, house, saved, actor)
+    _on_other_lists(tx, house, stored, saved, actor)
     return saved
+
+
+def _on_other_lists(
+    tx: Tx, house: House, before: alerts.Stored, after: alerts.Stored, actor: core.Actor
+) -> None:
+    """A resident of class A may be on the house's worklist and have an alert of their own: what is
+    found behind their door is true of both."""
+    open_before = {i.resident_id for i in before.alert.items if i.outcome is None}
+    found = {
+        i.resident_id: i.outcome for i in after.alert.items
+        if i.outcome is not None and i.resident_id in open_before
+    }  # fmt: skip
+    if not found:
+        return
+    for alert_id, resident_id in alerts.open_items(tx.conn, list(found)):
+        row, outcome = alerts.row(tx.conn, alert_id), found[resident_id]
+        if row is not None and row["round_due_at"] == after.row["round_due_at"]:
+            event = core.SettleItem(resident_id, outcome, actor)
+            mending.happens(
+                tx, house, alert_id, event, by=actor.name, role=actor.role.value,
+                outcome=outcome.value,
+            )  # fmt: skip
 
 
 def event_for(action: Action, actor: core.Actor) -> core.Event:

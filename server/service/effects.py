@@ -16,7 +16,7 @@ from server.core.ladder import Person, Roster
 from server.core.messages import Subject, compose, language
 from server.core.risk import age_on
 from server.core.texts import WORDS
-from server.core.words import Channel, Delivery, Kind, Role, Template
+from server.core.words import Channel, Delivery, Kind, Outcome, Role, Template
 from server.database import Tx
 from server.service import measuring
 from server.service.house import PLACEHOLDER, House, digest_of
@@ -79,12 +79,16 @@ def subject_of(tx: Tx, stored: alerts.Stored) -> Subject:
             code=row["code"], waited_min=waited, test=row["test"], late=row["late"],
         )
     labels = tuple(dict.fromkeys(i.label for i in stored.alert.items if i.outcome is None))
+    well = dict.fromkeys(
+        i.label for i in stored.alert.items if i.outcome is Outcome.CHECKED_IN
+    )
     return Subject(
         building=_number(tx, row["building_id"]),
         code=row["code"],
         labels=labels,
         waited_min=waited,
         test=row["test"],
+        well=tuple(label for label in well if label not in labels),  # of two, one is still awaited
     )
 
 
@@ -164,7 +168,9 @@ def enact(
             case core.TellTerminalResolved():
                 _command(tx, stored, {"cmd": "resolved"}, HELP_TEXT_LIFE)
             case core.CancelQueued():
-                outbox.cancel_queued(tx.conn, stored.id, tx.now)
+                outbox.cancel_queued(tx.conn, stored.id, tx.now, outbox.MOOT)
+            case core.WithdrawNews():
+                outbox.cancel_queued(tx.conn, stored.id, tx.now, [Template.FEWER])
     tell(tx, house, tells_of(tx, stored, effects))
 
 
@@ -204,6 +210,7 @@ def tell(
             links.append((digest, stored.id, person.id, person.role.value, tx.now + LINK_LIFE))
         lane = SOS_LANE if stored.alert.kind is Kind.SOS else ROUND_LANE
         lanes.add(lane)
+        due_at = effect.not_before or tx.now
         rows.append({
             "alert_id": stored.id,
             "person_id": person.id,
@@ -215,8 +222,8 @@ def tell(
             "lane": lane,
             "phone": person.phone,
             "body": body,
-            "due_at": tx.now,
-            "created_at": tx.now,
+            "due_at": due_at,
+            "created_at": due_at,  # one that is to wait is not stuck
         })  # fmt: skip
     alerts.add_links(tx.conn, links)
     queued = outbox.enqueue_many(tx.conn, rows)

@@ -5,9 +5,11 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping
 
+from server.core import risk
 from server.core.explain import Rung, foresee
 from server.core.ladder import Policy, Roster
 from server.core.words import Channel, Kind
+from server.service import parents
 from server.service.acting import Unknown
 from server.service.answering import masked
 from server.service.house import House
@@ -27,7 +29,7 @@ def explain(conn: Connection, house: House, resident: str, at: datetime, kind: K
     row = people.resident(conn, resident_id) if resident_id is not None else None
     if row is None:
         raise Unknown(f"there is no resident or terminal {resident!r}; look in /api/v1/residents")
-    policy = _policy(row, kind)
+    policy = _policy(conn, row, kind, at)
     community = people.community(conn)
     assert community is not None, "a resident has a community"
     ladder = house.ladder_at(policy, at, community.zone)
@@ -50,17 +52,21 @@ def explain(conn: Connection, house: House, resident: str, at: datetime, kind: K
             "version": ladder.version, "lease_s": ladder.lease_s, "on_scene_s": ladder.on_scene_s,
             "problems": list(house.ladder_file.problems),
         },
-        "steps": [_step(rung, at, house) for rung in foresee(ladder, roster_at, at)],
+        "steps": [_step(rung, at, house) for rung in foresee(ladder, roster_at, at, kind=kind)],
         "repeat_s": ladder.steps[-1].wait_s,
     }  # fmt: skip
 
 
-def _policy(row: RowMapping, kind: Kind) -> Policy:
+def _policy(conn: Connection, row: RowMapping, kind: Kind, at: datetime) -> Policy:
+    """As the round is judged: of class A by themselves, unless a cause that staff see today is why
+    the whole house is silent."""
     match kind:
         case Kind.SOS:
             return Policy.SOS
         case Kind.MISSED:
-            return Policy.MISSED_HIGH_RISK if row["risk_class"] == "A" else Policy.MISSED
+            explained = parents.causes(conn, at).explain(row["building_id"], at)
+            apart = risk.apart(int(row["risk_class"] == "A"), explained=explained)
+            return Policy.MISSED_HIGH_RISK if apart else Policy.MISSED
         case Kind.FAULT:
             raise ValueError("a fault has no ladder; ask for sos or missed")
 

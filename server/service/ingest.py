@@ -15,7 +15,7 @@ from functools import partial
 
 from server.core import alerts as core
 from server.core import rounds
-from server.core.words import ALARMS, SIGNS_OF_LIFE, Fault, Outcome, SignalType
+from server.core.words import ALARMS, SIGNS_OF_LIFE, Fault, SignalType
 from server.database import Tx
 from server.service import (
     effects,
@@ -315,26 +315,28 @@ def _signs_of_life(tx: Tx, house: House, new: Sequence[_New]) -> None:
             last_ms = to_ms(max(seen))
         rows.append((resident_id, due_ms, last_ms))
     signals.mark_signs(tx.conn, rows)
+    late: defaultdict[int, dict[int, datetime]] = defaultdict(dict)
     for alert_id, resident_id in alerts.open_items(tx.conn, list(signs)):
-        heard = partial(
-            _heard_of, tx, house, community, alert_id, resident_id, max(signs[resident_id])
-        )
+        late[alert_id][resident_id] = max(signs[resident_id])
+    for alert_id, seen_by in late.items():
+        heard = partial(_heard_of, tx, house, community, alert_id, seen_by)
         mending.minding(tx, house, alert_id, heard)
 
 
 def _heard_of(
-    tx: Tx, house: House, community: CommunityFacts, alert_id: int, resident_id: int,
-    seen_at: datetime,
+    tx: Tx, house: House, community: CommunityFacts, alert_id: int, seen_by: Mapping[int, datetime]
 ) -> None:
-    """A late sign of life settles its resident's item, if it counts for that round."""
+    """Late signs of life settle their residents' items, those that count for that round: all that
+    one batch brings at once, so that people are told once."""
     stored = alerts.load(tx.conn, alert_id)
     assert stored is not None
     deadline = stored.row["round_due_at"]
-    if not rounds.clears(community.plans, community.zone, deadline, seen_at):
-        return
-    event = core.SettleItem(resident_id, Outcome.CHECKED_IN)
-    decision = core.decide(effects.situation(tx, stored), event, tx.now)
-    effects.commit(tx, house, stored, decision, resident_id=resident_id)
+    counting = [
+        resident_id for resident_id, seen_at in seen_by.items()
+        if rounds.clears(community.plans, community.zone, deadline, seen_at)
+    ]  # fmt: skip
+    decision = core.decide(effects.situation(tx, stored), core.CheckedIn(counting), tx.now)
+    effects.commit(tx, house, stored, decision, resident_ids=counting)
 
 
 def _device_facts(tx: Tx, house: House, n: _New) -> None:

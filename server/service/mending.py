@@ -21,7 +21,8 @@ from server.store import alerts
 
 log = logging.getLogger(__name__)
 WHERE_IT_STOOD: dict[str, Any] = {
-    "state": State.OPEN.value, "responders": [], "lease_until": None,
+    "state": State.OPEN.value, "responders": [], "declined": [], "lease_until": None,
+    "news_at": None,
 }  # fmt: skip
 """Nobody is known to be on the way, and the ladder goes on from the step it had come to: whoever
 was told before would get no second message of the same step."""

@@ -26,6 +26,7 @@ from server.database import Tx
 from server.service import raising
 from server.service.house import House
 from server.store import alerts, devices, journal, people, signals
+from server.store import sight as sights
 
 TOGETHER_WITHIN = timedelta(minutes=30)
 """Trouble of the same cause shows within this: two heartbeats of fifteen minutes."""
@@ -35,6 +36,9 @@ clock people live by, as all three: it is their power, not our machinery.)"""
 AFTER_PARENT = timedelta(minutes=10)
 """So long after the parent is mended may a child take to come back by itself."""
 AREA = "all"
+OUTAGES = 8
+"""The newest of our own times of blindness; a round that is judged fell into one of these or none.
+"""
 
 
 class Trouble(Enum):
@@ -211,6 +215,34 @@ def mended(tx: Tx, house: House) -> int:
         raising.fault_over(tx, house, what, [AREA if building_id is None else str(building_id)])
         closed(tx, row)
     return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Causes:
+    """Why nothing may have been heard lately: parents' faults, and our own blindness."""
+
+    faults: Sequence[RowMapping]
+    outages: Sequence[RowMapping]
+
+    def explain(self, building_id: int, due_at: datetime) -> bool:
+        """Whether we know why nothing was heard from a building in the round that was due then: its
+        power or network, or the area's, was gone until shortly before, or we were blind then."""
+        until = due_at - AFTER_PARENT
+        return any(
+            row["building_id"] in (None, building_id)
+            and (row["resolved_at"] is None or row["resolved_at"] >= until)
+            for row in self.faults
+        ) or any(
+            o["started_at"] <= due_at and (o["drained_at"] is None or o["drained_at"] >= due_at)
+            for o in self.outages
+        )
+
+
+def causes(conn: Connection, due_at: datetime) -> Causes:
+    """What may explain the silence of rounds that were due then or later."""
+    return Causes(
+        alerts.faults_until(conn, PARENTS, due_at - AFTER_PARENT), sights.intervals(conn, OUTAGES)
+    )
 
 
 def closed(tx: Tx, row: RowMapping) -> None:

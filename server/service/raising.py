@@ -217,6 +217,8 @@ class Worklist:
     building_number: int
     due_at: datetime
     resident_id: int | None = None
+    beside: bool = False
+    """Whether the resident is on the building's worklist as well."""
 
 
 def worklist(
@@ -228,13 +230,15 @@ def worklist(
 
 
 def worklist_alone(
-    building_id: int, number: int, due_at: datetime, item: core.Item
+    building_id: int, number: int, due_at: datetime, item: core.Item, *, beside: bool
 ) -> Worklist:
-    """One resident's of class A, with the fast ladder and the key holders."""
+    """One resident's of class A, with the fast ladder and the key holders. `beside`: on the
+    building's worklist as well, by which the stewards hear of it."""
     about = f"missed:resident:{item.resident_id}:{int(due_at.timestamp())}"
     return Worklist(
-        about, (item,), Policy.MISSED_HIGH_RISK, building_id, number, due_at, item.resident_id
-    )
+        about, (item,), Policy.MISSED_HIGH_RISK, building_id, number, due_at, item.resident_id,
+        beside,
+    )  # fmt: skip
 
 
 def missed(tx: Tx, house: House, lists: Sequence[Worklist]) -> list[alerts.Stored]:
@@ -248,7 +252,8 @@ def missed(tx: Tx, house: House, lists: Sequence[Worklist]) -> list[alerts.Store
         alert = core.Alert(
             kind=Kind.MISSED, ladder=house.ladders[w.policy], opened_at=tx.now, items=w.items
         )
-        decision = core.open_alert(alert, rosters[w.building_id, w.resident_id], tx.now)
+        begin = core.open_beside if w.beside else core.open_alert
+        decision = begin(alert, rosters[w.building_id, w.resident_id], tx.now)
         decisions[w.about] = decision
         wanted.append((decision.alert, {
             "subject": w.about, "building_id": w.building_id, "round_due_at": w.due_at,

@@ -9,7 +9,7 @@ from sqlalchemy import RowMapping
 from server.core import alerts as core
 from server.core import delivery, keypress
 from server.core.messages import Subject
-from server.core.words import UNREACHED, Channel, Delivery, Fault, Template
+from server.core.words import UNREACHED, Channel, Delivery, Fault, Role, Template
 from server.database import Tx
 from server.service import effects, measuring, mending, raising
 from server.service.house import House
@@ -188,20 +188,23 @@ def _lost(
 def unreachable(tx: Tx, house: House, person_id: int, name: str, why: str) -> None:
     """A fault today, not a surprise in an emergency. The other steward hears of it too, once; in
     the middle of an alert as well, behind its texts: who goes alone is to know it."""
-    building = next(
-        (a["building_id"] for a in people.roles_of(tx.conn, person_id) if a["building_id"]), None
-    )
+    roles = people.roles_of(tx.conn, person_id)
+    # Many stewards are substitutes of a neighbouring house too; the fault is their own house's.
+    own = [a["building_id"] for a in roles if a["role"] == Role.STEWARD and a["building_id"]]
+    elsewhere = [a["building_id"] for a in roles if a["building_id"]]
     fresh = raising.fault(
-        tx, house, Fault.STEWARD_UNREACHABLE, str(person_id), building_id=building,
-        detail=f"{name} ({why})",
+        tx, house, Fault.STEWARD_UNREACHABLE, str(person_id),
+        building_id=next(iter(own or elsewhere), None), detail=f"{name} ({why})",
     )  # fmt: skip
-    if fresh is None or building is None:
+    if fresh is None:
         return
-    stewards = people.rosters(tx.conn, [(building, None)], tx.now)[building, None].stewards
+    for building in dict.fromkeys(own):
+        _tell_partner(tx, house, building, person_id, name)
+
+
+def _tell_partner(tx: Tx, house: House, building: int, person_id: int, name: str) -> None:
     subject = Subject(building=people.building_number(tx.conn, building))
-    if person_id not in {s.id for s in stewards}:
-        return
-    for other in stewards:
+    for other in people.rosters(tx.conn, [(building, None)], tx.now)[building, None].stewards:
         if other.id != person_id and other.reachable:
             row = people.person(tx.conn, other.id)
             effects.answer(

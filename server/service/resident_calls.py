@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from server.core import alerts as core
 from server.core import rounds, speech
 from server.core.messages import Subject
-from server.core.words import Channel, Outcome, Template
+from server.core.words import Channel, Template
 from server.database import Tx
 from server.service import effects, mending
 from server.service.house import House
@@ -75,5 +75,5 @@ def is_well(tx: Tx, house: House, resident_id: int) -> None:
         flat_id=resident["flat_id"],
     )  # fmt: skip
     for alert_id, _ in alerts.open_items(tx.conn, [resident_id]):
-        event = core.SettleItem(resident_id, Outcome.CHECKED_IN)
-        mending.happens(tx, house, alert_id, event, resident_id=resident_id)
+        event = core.CheckedIn([resident_id])
+        mending.happens(tx, house, alert_id, event, resident_ids=[resident_id])

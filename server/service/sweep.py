@@ -109,10 +109,15 @@ def _judge(
         latest[risk_class] = rounds.last_deadline(plans, community.zone, tx.now)
         following = rounds.next_deadline(plans, community.zone, tx.now)
         signals.set_next_due(tx.conn, ids, following)
+    causes = parents.causes(tx.conn, min(latest.values()))
     lists: list[tuple[raising.Worklist, list[RowMapping]]] = []
-    for _, rows in sorted(by_building.items()):
+    for building_id, rows in sorted(by_building.items()):
         # After a long stop two classes may owe two rounds: still one walk, for the later one.
-        lists += _worklists(rows, max(latest[row["risk_class"]] for row in rows))
+        due_at = max(latest[row["risk_class"]] for row in rows)
+        high = [r for r in rows if r["risk_class"] == "A"]
+        explained = causes.explain(building_id, due_at)
+        alone = high if risk.apart(len(high), explained=explained) else []
+        lists += _worklists(tx, rows, alone, due_at)
     raised = _raised(tx, house, [w for w, _ in lists])
     for stored, (w, rows) in zip(raised, lists, strict=True):
         _note_missed(tx, stored.id, w.due_at, rows)
@@ -149,21 +154,23 @@ def _whole_buildings(rows: Sequence[RowMapping]) -> Sequence[RowMapping]:
 
 
 def _worklists(
-    rows: Sequence[RowMapping], due_at: datetime
+    tx: Tx, rows: Sequence[RowMapping], alone: Sequence[RowMapping], due_at: datetime
 ) -> list[tuple[raising.Worklist, list[RowMapping]]]:
-    """One building's missed round: class A each by themselves while they are few, the rest (or
-    all) on one worklist (docs/adr/0010)."""
+    """One building's missed round: those who are to be looked for `alone` each by themselves, the
+    rest on one worklist; when those are many, they are on it too (docs/adr/0010). With each, the
+    rows that it is the first to tell of."""
     building_id, number = rows[0]["building_id"], rows[0]["number"]
-    high = [r for r in rows if r["risk_class"] == "A"]
-    alone = high if risk.apart(len(high), len(rows)) else []
-    listed = [r for r in rows if r not in alone]
+    rest = [r for r in rows if r not in alone]
+    house = raising.worklist(building_id, number, due_at, [_item(r) for r in rest])
+    # A list that is open already has been texted: who is added to it now would be in no text.
+    beside = risk.named_on_the_list(len(alone)) and not alerts.open_ids(tx.conn, [house.about])
+    if beside:
+        house = replace(house, items=tuple(_item(r) for r in rows))
     found = [
-        (raising.worklist_alone(building_id, number, due_at, _item(row)), [row]) for row in alone
+        (raising.worklist_alone(building_id, number, due_at, _item(r), beside=beside), [r])
+        for r in alone
     ]
-    if listed:
-        items = [_item(r) for r in listed]
-        found.append((raising.worklist(building_id, number, due_at, items), listed))
-    return found
+    return [*found, (house, rest)] if house.items else found
 
 
 def _item(row: RowMapping) -> core.Item:

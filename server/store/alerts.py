@@ -108,6 +108,7 @@ def _to_core(row: Mapping[Any, Any], items: Sequence[Mapping[Any, Any]]) -> core
         presses=_count(row["presses"]),
         again_at=row["again_at"],
         cancelled_by_resident=row["cancelled_by_resident"],
+        declined=tuple(row["declined"]),
         items=tuple(
             core.Item(i["resident_id"], i["flat_id"], i["label"],
                       Outcome(i["outcome"]) if i["outcome"] else None, i["after_absence"])
@@ -119,6 +120,7 @@ def _to_core(row: Mapping[Any, Any], items: Sequence[Mapping[Any, Any]]) -> core
         resolved_by=row["resolved_by"],
         fall=row["fall"],
         pressed_at=row["pressed_at"],
+        news_at=row["news_at"],
     )  # fmt: skip
 
 
@@ -136,12 +138,14 @@ def _columns(alert: core.Alert) -> dict[str, Any]:
         "presses": alert.presses,
         "again_at": alert.again_at,
         "cancelled_by_resident": alert.cancelled_by_resident,
+        "declined": list(alert.declined),
         "outcome": alert.outcome.value if alert.outcome else None,
         "note": alert.note,
         "resolved_at": alert.resolved_at,
         "resolved_by": alert.resolved_by,
         "fall": alert.fall,
         "pressed_at": alert.pressed_at,
+        "news_at": alert.news_at,
     }
 
 
@@ -322,6 +326,18 @@ def open_faults(conn: Connection, kinds: Collection[Fault]) -> Sequence[RowMappi
     )  # fmt: skip
     # Sorted here: to have them in order, SQLite would go through every alert there ever was.
     return sorted(conn.execute(query).mappings(), key=lambda row: int(row["id"]))
+
+
+def faults_until(
+    conn: Connection, kinds: Collection[Fault], since: datetime
+) -> Sequence[RowMapping]:
+    """The faults of these kinds that are unresolved, or were until after `since`. Of those that are
+    resolved, only such as were opened in the day before: of the others nobody has an index."""
+    ended = select(ALERT).where(
+        ALERT.c.opened_at >= since - timedelta(days=1), ALERT.c.resolved_at >= since,
+        ALERT.c.fault.in_([k.value for k in kinds]),
+    )
+    return [*open_faults(conn, kinds), *conn.execute(ended).mappings()]
 
 
 _STEPS_DUE = (

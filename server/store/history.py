@@ -61,7 +61,7 @@ def missed_in(
         return {}
     around = min(deadlines) - timedelta(days=1)  # for the index: no worklist is that early
     query = (
-        select(ALERT.c.building_id, ALERT.c.round_due_at, func.count(ITEM.c.resident_id))
+        select(ALERT.c.building_id, ALERT.c.round_due_at, func.count(ITEM.c.resident_id.distinct()))
         .join(ITEM, ITEM.c.alert_id == ALERT.c.id)
         .where(ALERT.c.opened_at > around, ALERT.c.round_due_at.in_(deadlines))
         .where(ALERT.c.kind == Kind.MISSED)

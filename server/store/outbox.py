@@ -35,7 +35,9 @@ PROGRESS = (
 )  # fmt: skip
 """Best first: one message that arrived outweighs one that failed."""
 CALLS = (Template.SOS, Template.FALL, Template.DUTY, Template.CALL_120, Template.MISSED)
-"""Messages that ask somebody to go; false once the matter is closed."""
+"""Messages that ask somebody to go."""
+MOOT = (*CALLS, Template.FEWER)
+"""False once the matter is closed."""
 
 ONCE_MORE = 1_000_000
 """Tells the attempts of a message sent again from those of any decision (which are seconds, presses
@@ -154,7 +156,8 @@ def told(conn: Connection, alert_ids: Collection[int]) -> dict[int, Told]:
         before = one.best.get(person_id)
         if before is None or PROGRESS.index(now) < PROGRESS.index(before):
             one.best[person_id] = now
-        if now in (Delivery.QUEUED, Delivery.SENDING):
+        # Who is only to hear later that a list has grown shorter can be called meanwhile.
+        if now in (Delivery.QUEUED, Delivery.SENDING) and template != Template.FEWER:
             one.waiting.add(person_id)
         if template in CALLS:
             one.tried[person_id] = one.tried.get(person_id, frozenset()) | {Channel(channel)}
@@ -305,14 +308,16 @@ def mark_sent(
     )  # fmt: skip
 
 
-def cancel_queued(conn: Connection, alert_id: int, now: datetime) -> None:
-    """Calls for help that have not left yet are no longer true."""
+def cancel_queued(
+    conn: Connection, alert_id: int, now: datetime, templates: Collection[Template]
+) -> None:
+    """What has not left yet of these templates is no longer true."""
     conn.execute(
         update(MESSAGE)
         .where(
             MESSAGE.c.alert_id == alert_id,
             MESSAGE.c.state == Delivery.QUEUED.value,
-            MESSAGE.c.template.in_([c.value for c in CALLS]),
+            MESSAGE.c.template.in_([c.value for c in templates]),
         )
         .values(state=Delivery.CANCELLED.value, due_at=None, updated_at=now)
     )
@@ -368,7 +373,7 @@ def unwanted(
         return Delivery.FAILED, "opted_out"
     if row.away and row.step >= 0:  # who has just written to us is answered, away or not
         return Delivery.FAILED, delivery.AWAY
-    closed = row.state == State.RESOLVED and row.template in [c.value for c in CALLS]
+    closed = row.state == State.RESOLVED and row.template in [c.value for c in MOOT]
     return (Delivery.CANCELLED, None) if closed else None
 
 

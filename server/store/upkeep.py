@@ -40,8 +40,8 @@ def set_back(conn: Connection, by: timedelta, now: datetime) -> None:
     step or a message's next try would wait that much longer. Rounds are times of day and stay."""
     ms = literal(round(by.total_seconds() * 1000), BigInteger)
     for column in (
-        ALERT.c.next_step_at, ALERT.c.lease_until, MESSAGE.c.due_at, COMMAND.c.due_at,
-        COMMAND.c.expires_at,
+        ALERT.c.next_step_at, ALERT.c.lease_until, ALERT.c.news_at, MESSAGE.c.due_at,
+        COMMAND.c.due_at, COMMAND.c.expires_at,
     ):  # fmt: skip
         table = column.table
         conn.execute(

@@ -15,8 +15,9 @@ PAGE = Path(__file__).parents[2] / "docs" / "messages.md"
 PHONE = "020-81234567"
 LINK = "https://xunlou.example.org/s/" + "x" * 22
 LONGEST = Subject(
-    51, 9, "1203A", 101, True, "123456", ("A101", "A102", "B203", "B304", "C405"), 125, LINK
-)
+    51, 9, "1203A", 101, True, "123456", ("A101", "A102", "B203", "B304", "C405"), 125, LINK,
+    well=("C506", "C607"),
+)  # fmt: skip
 HERE, THERE = Ways(), Ways(two_way=False, calls=True, phone=PHONE)
 LANGUAGES = {"zh": "中文 zh-CN", "en": "English"}
 HEAD = """# Messages: every word that reaches a telephone

@@ -16,7 +16,7 @@ PLAIN = {
     "alert": "id subject kind state building_id terminal_id boot seq code fault fall test late "
     "round_due_at opened_at ladder step repeats next_step_at lease_until presses again_at "
     "cancelled_by_resident outcome resolved_at version emergency_look_at emergency_since "
-    "pressed_at",
+    "pressed_at news_at",
     "alert_item": "alert_id flat_id after_absence",
     "api_token": "id digest rights scope_level scope_id created_at used_at revoked_at",
     "assignment": "id position community_id building_id",

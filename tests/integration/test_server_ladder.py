@@ -165,12 +165,72 @@ async def test_a_resident_of_class_a_climbs_alone(night: Town) -> None:
     assert states == {hers["id"]: "resolved", others["id"]: "open"}
 
 
-async def test_a_silent_house_is_one_walk(night: Town) -> None:
-    """Nobody in the house checks in, class A or not: that is power or a feast. One worklist, one
-    SMS a steward, at the pace of a walk."""
+async def all_of_class_a(town: Town, *flats: str) -> None:
+    """Staff have put these residents of building 11 into class A."""
+    who = await town.residents(11)
+    for flat in flats:
+        body = {"risk_class": "A", "reason": "frail since the winter"}
+        answer = await town.api.patch(f"/api/v1/residents/{who[flat]['id']}", json=body)
+        assert answer.status_code == 200
+
+
+async def test_many_of_class_a_climb_alone_and_the_stewards_have_one_text(night: Town) -> None:
+    """Nobody in the house checks in, five of them of class A, and nothing explains it. One SMS a
+    steward names the house's doors; each of the five climbs by herself, to those with her key and
+    to the care centre. What is found behind a door is true of both."""
+    five = ("301", "303", "304", "602", "503")
+    await all_of_class_a(night, *five)
     await night.watch_until(OPENS)
     flats = list(await night.residents(11))
     await everybody_checks_in(night, *flats)
+    await night.watch_until(JUDGED)
+    for number, words in ((HEAD, "未报平安8户"), (SECOND, "8 without")):
+        await night.expect_sms(number, words)
+    await night.no_more_sms()
+    found = await night.alerts(kind="missed")
+    (house,) = (a for a in found if len(a["items"]) == len(flats))
+    alone = {a["items"][0]["label"]: a for a in found if a is not house}
+    assert set(alone) >= set(five)
+    rows = [e["flat_id"] for e in await night.journal() if e["kind"] == "missed"]
+    assert len(rows) == len(set(rows)) == 8, "each of them is missed once"
+    await night.watch_until(JUDGED + timedelta(minutes=5))
+    for number in (KEY_HOLDER, BEFRIENDER):
+        await night.expect_sms(number, "301")
+    for number in (HEAD, SECOND, SUBSTITUTE):
+        assert await night.phone(number) == []
+    await night.watch_until(JUDGED + timedelta(minutes=10))
+    assert any("301" in body for body in await night.phone(DUTY[0]))
+    who = await night.residents(11)
+    await night.act(
+        house["id"], "resolve", item_resident_id=who["301"]["id"], outcome="ambulance"
+    )
+    await night.act(alone["303"]["id"], "resolve", outcome="helped")
+    await night.press("checkin", who["304"]["terminal_id"])
+    states = {a["id"]: (a["state"], a["outcome"]) for a in await night.alerts(kind="missed")}
+    assert states[alone["301"]["id"]] == ("resolved", "ambulance")
+    assert states[alone["304"]["id"]] == ("resolved", "checked_in")
+    assert states[house["id"]][0] == "open"
+    house = (await night.api.get(f"/api/v1/alerts/{house['id']}")).json()
+    ends = {i["label"]: i["state"] for i in house["items"] if i["state"] != "open"}
+    assert ends == {"301": "ambulance", "303": "helped", "304": "cleared"}
+
+
+async def test_a_house_without_power_is_one_walk(night: Town) -> None:
+    """The house has lost its power and nobody in it checks in, class A or not. One worklist, one
+    SMS a steward, at the pace of a walk; and that is what asking beforehand says."""
+    await night.watch_until(OPENS)
+    flats = await night.residents(11)
+    dark = [r["terminal_id"] for r in flats.values() if r["terminal_id"]]
+    await night.signals(statuses=[{"t": i, "s": "online", "boot": 1} for i in dark])
+    await everybody_checks_in(night, *flats)
+    missed = {"resident": GRANNY, "kind": "missed"}
+    asked = await night.api.get("/api/v1/ladder/explain", params=missed)
+    assert asked.json()["policy"] == "missed_high_risk"
+    await night.signals(*(night.event("mains_lost", i) for i in dark))
+    await night.watch(61)
+    assert await night.faults() == ["building_power"]
+    asked = await night.api.get("/api/v1/ladder/explain", params=missed)
+    assert asked.json()["policy"] == "missed"
     await night.watch_until(JUDGED)
     (worklist,) = await night.alerts(kind="missed")
     assert len(worklist["items"]) == len(flats) == 8
@@ -178,6 +238,22 @@ async def test_a_silent_house_is_one_walk(night: Town) -> None:
     await night.expect_sms(SECOND, "8 without")
     await night.no_more_sms()
     assert worklist["next_step"]["at_ms"] - worklist["opened_ms"] == 20 * 60_000
+
+
+async def test_a_round_that_fell_into_our_own_blindness_is_one_walk(night: Town) -> None:
+    """No gateway was heard when the round was due; afterwards those who are still silent, class A
+    too, are on the house's list."""
+    await night.watch_until(OPENS)
+    await everybody_checks_in(night, "301", "303")
+    await night.watch_until(JUDGED - timedelta(minutes=5))
+    await night.pass_unheard(600)
+    await night.forget_sms()
+    await night.signals()
+    await night.ring()
+    await night.move(15)
+    (worklist,) = await night.alerts(kind="missed")
+    assert [i["label"] for i in worklist["items"]] == ["301", "303"]
+    await night.expect_sms(HEAD, "未报平安2户")
 
 
 async def test_staff_overrule_the_class(night: Town) -> None:

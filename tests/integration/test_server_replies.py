@@ -1,8 +1,11 @@
 """What comes from a telephone: forged, replayed, unknown, mistyped, or a wish to be left alone."""
 
 import pytest
-from town import HEAD, SECOND, TOKEN, Town
+from sqlalchemy import select
+from town import GRANNY, HEAD, SECOND, TOKEN, Town
 from twilio.request_validator import RequestValidator
+
+from server import tables as t
 
 
 async def sent_in(town: Town, signed: bool | None = True, sid: str = "SM1", **form: str) -> int:
@@ -120,6 +123,57 @@ async def test_a_number_that_dies_on_a_quiet_day(town: Town) -> None:
     await town.expect_sms(SECOND, "unsubscribed")
     assert await town.faults() == ["steward_unreachable"] * 2
     await town.no_more_sms()
+
+
+async def test_a_steward_who_also_stands_in_next_door_is_missed_in_their_own_house(
+    town: Town,
+) -> None:
+    """The head of building 4 is a substitute of the next house, and was entered as that first. The
+    fault is building 4's, and its other steward hears of it."""
+    number, partner = "+8610004000101", "+8610004000102"
+    person = await town.person(number)
+    table = t.table(t.Assignment)
+    roles = select(table.c.role).where(table.c.person_id == person)
+    assert await town.sql(lambda c: c.execute(roles).scalars().all()) == ["substitute", "steward"]
+    await town.reply(number, "STOP")
+    (fault,) = await town.alerts(kind="fault", state="unresolved")
+    assert (fault["fault"], fault["building"]) == ("steward_unreachable", "4栋")
+    await town.expect_sms(number, "unsubscribed")
+    (told,) = await town.phone(partner)
+    assert ("4栋" in told and "到不了" in told) or ("Bldg 4" in told and "can't reach" in told)
+    await town.no_more_sms()
+
+
+async def test_both_stewards_have_stopped_before_the_press(town: Town) -> None:
+    """Nobody is left for the first step: who has a key is called, and in the same second the care
+    centre; and that is what asking beforehand says."""
+    for number in (HEAD, SECOND):
+        await town.reply(number, "STOP")
+    await town.forget_sms()
+    asked = {"resident": GRANNY}
+    steps = (await town.api.get("/api/v1/ladder/explain", params=asked)).json()["steps"]
+    assert [s["after_s"] for s in steps] == [0, 0, 0, 120, 240]
+    await town.press()
+    for desk in ("+8610000000101", "+8610000000102"):
+        await town.expect_sms(desk, "11栋", "尚未了结")
+    await town.expect_sms("+8610012000101", "求助")
+    assert await town.phone(HEAD) == []
+    assert (await town.sos())["next_step"]["at_ms"] - (await town.sos())["opened_ms"] == 120_000
+
+
+async def test_cant_go_twice_is_once(town: Town) -> None:
+    """A steward who can't go says so, and taps again because nothing seems to happen: the others
+    are called once, and have the time that they were given. Going after all is possible."""
+    await town.press()
+    await town.reply(HEAD, "0")
+    step = (await town.sos())["next_step"]
+    await town.reply(HEAD, "0")
+    await town.reply(HEAD, "0")
+    assert (await town.sos())["next_step"] == step
+    said = [e["data"]["by"] for e in await town.journal() if e["kind"] == "declined"]
+    assert len(said) == 1
+    await town.reply(HEAD, "1")
+    assert (await town.sos())["state"] == "accepted"
 
 
 async def test_stop_and_start(town: Town) -> None:

@@ -205,7 +205,13 @@ class Checks:
         wait_s = row["next_step_at"] / 1000 - self.world.server_s
         most = 20 * 60 if row["kind"] == Kind.SOS else LONGEST_WAIT_S
         insist(wait_s <= most + 1, "the next step is soon", alert=row["id"], wait_s=wait_s)
-        told = self._one("SELECT count(*) FROM message WHERE alert_id = ?", row["id"])
+        # Of those who have an alert beside the house's list, the stewards are told by the list.
+        told = self._one(
+            "SELECT count(*) FROM message WHERE alert_id = ? OR alert_id IN (SELECT l.alert_id FROM"
+            " alert_item i JOIN alert_item l ON l.resident_id = i.resident_id JOIN alert a ON"
+            " a.id = l.alert_id WHERE i.alert_id = ? AND a.round_due_at = ? AND a.resident_id"
+            " IS NULL)", row["id"], row["id"], row["round_due_at"],
+        )  # fmt: skip
         last = len(json.loads(row["ladder"])["steps"])
         insist(told > 0 or row["step"] >= last, "somebody is told, or the ladder is exhausted",
                alert=row["id"])  # fmt: skip
@@ -214,6 +220,9 @@ class Checks:
         if row["kind"] == Kind.FAULT:
             return
         by_person = row["outcome"] in OUTCOMES_OF_PEOPLE
+        if by_person and row["resolved_by"] is None:
+            self._ended_door_by_door(row)
+            return
         if by_person:
             insist(row["resolved_by"] in self.people.closed_by,
                    "who closed an alert has said so", alert=row["id"], by=row["resolved_by"])
@@ -232,6 +241,21 @@ class Checks:
             insist(rung > 0 or any(s["type"] in SIGNS_OF_LIFE for s in seen),
                    "a worklist closes itself only when everybody on it was heard",
                    alert=row["id"], resident=item["resident_id"])  # fmt: skip
+
+    def _ended_door_by_door(self, row: dict[str, Any]) -> None:
+        """People have been at some doors of a list, and the last of it checked in."""
+        insist(row["kind"] == Kind.MISSED, "an SOS is closed by a person", alert=row["id"])
+        ends = [r["outcome"] for r in self._rows(
+            "SELECT outcome FROM alert_item WHERE alert_id = ?", row["id"]
+        )]  # fmt: skip
+        said = [json.loads(r["data"]) for r in self._rows(
+            "SELECT data FROM journal WHERE alert_id = ? AND kind = 'item_settled'", row["id"]
+        )]  # fmt: skip
+        names = {d["by"] for d in said if "by" in d}
+        insist(Outcome.CHECKED_IN in ends and row["outcome"] in ends and bool(names)
+               and names <= self.people.closed_by,
+               "a list ends by those who were at its doors, and who checked in",
+               alert=row["id"], ends=ends, names=names)  # fmt: skip
 
     def _messages(self) -> None:
         for row in self._rows("SELECT id, channel, state, provider_id FROM message"

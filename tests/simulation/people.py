@@ -244,7 +244,15 @@ class People:
 
         def act(tx: Tx) -> None:
             try:
-                steward_page.act(tx, house, token, action)
+                door = None
+                if action.startswith("resolve"):
+                    # A list is settled door by door; who has been at one goes on to the next.
+                    items = steward_page.open_page(tx, token).stored.alert.items
+                    left = [i.resident_id for i in items if i.outcome is None]
+                    door = left[0] if left else None
+                    if len(left) > 1:
+                        self.world.after(45, self.page, phone, token, action)
+                steward_page.act(tx, house, token, action, door)
             except (acting.Refused, acting.Unknown) as error:
                 self.world.tell("people", f"{name} is told: {error}")
 

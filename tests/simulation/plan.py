@@ -118,9 +118,9 @@ OLD_STORIES = 100_000
 
 
 def classes(seed: int) -> tuple[RiskClass, ...]:
-    """The risk class of each floor. Of A everybody who misses a round is looked for by themselves
-    while they are few, the others are on their building's one worklist, and those of C owe the
-    morning alone."""
+    """The risk class of each floor. Of A everybody who misses a round is looked for by themselves,
+    unless a cause explains the silence; the others are on their building's one worklist, and those
+    of C owe the morning alone."""
     rng = Random(f"classes:{seed}")
     if seed < OLD_STORIES or rng.random() < 0.3:
         return USUAL_FLOORS

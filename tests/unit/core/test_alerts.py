@@ -9,6 +9,7 @@ from server.core.alerts import (
     Accept,
     AddItems,
     Arrive,
+    CheckedIn,
     Decline,
     DeliveryFailed,
     Escalate,
@@ -20,7 +21,9 @@ from server.core.alerts import (
     Resolve,
     SettleItem,
     StepDue,
+    Tell,
     TellTerminalResolved,
+    WithdrawNews,
 )
 from server.core.ladder import SOS_LADDER, Roster
 from server.core.words import Kind, Outcome, State
@@ -92,6 +95,27 @@ NIGHTS = {
     ],
     "can't go: the next are called at once, the one who can't is left in peace": [
         (30, Decline(actor(LIN)), Reason.DECLINED, State.OPEN, ["苏佩琼", "麦少芬", "何国强"]),
+    ],
+    "can't go, said again and again: heard once, and the others keep their time": [
+        (30, Decline(actor(LIN)), Reason.DECLINED, State.OPEN, ["苏佩琼", "麦少芬", "何国强"]),
+        (31, Decline(actor(LIN)), Reason.ALREADY_DONE, State.OPEN, []),
+        (90, Decline(actor(LIN)), Reason.ALREADY_DONE, State.OPEN, []),
+        (149, StepDue(), Reason.NOT_DUE, State.OPEN, []),
+        (150, StepDue(), Reason.CLIMBED, State.OPEN, ["黎瑞芳"]),
+    ],
+    "can't go, then goes, then can't: each is heard": [
+        (30, Decline(actor(LIN)), Reason.DECLINED, State.OPEN, ["苏佩琼", "麦少芬", "何国强"]),
+        (40, Accept(actor(LIN)), Reason.ACCEPTED, State.ACCEPTED,
+         ["林桂芳", "何国强", "苏佩琼", "麦少芬"]),
+        (50, Decline(actor(LIN)), Reason.DECLINED, State.OPEN, ["黎瑞芳"]),
+        (60, Decline(actor(LIN)), Reason.ALREADY_DONE, State.OPEN, []),
+    ],
+    "can't go at one visit, and the next press is a call of its own": [
+        (10, Decline(actor(HE)), Reason.DECLINED, State.OPEN, ["苏佩琼", "麦少芬", "林桂芳"]),
+        (20, Arrive(actor(LIN)), Reason.ARRIVED, State.ON_SCENE,
+         ["林桂芳", "何国强", "苏佩琼", "麦少芬"]),
+        (1300, PressedAgain(), Reason.PRESSED_AGAIN, State.OPEN, ["林桂芳", "何国强", "黎瑞芳"]),
+        (1310, Decline(actor(HE)), Reason.DECLINED, State.OPEN, ["黎瑞芳"]),
     ],
     "can't go after all: the next are called at once": [
         (30, Accept(actor(LIN)), Reason.ACCEPTED, State.ACCEPTED, ["林桂芳", "何国强"]),
@@ -356,6 +380,18 @@ def test_a_step_with_nobody_to_tell_is_passed_at_once() -> None:
     assert lonely.alert.step == 3
 
 
+def test_a_press_whose_stewards_have_both_opted_out_is_the_care_centres_at_once() -> None:
+    """The key holder hears of it in the same second, and does not keep it from the desk for two
+    minutes; nor does an empty first step of a list hurry anybody."""
+    gone = tuple(replace(p, reachable=False) for p in (LIN, HE))
+    nobody = replace(ROSTER, stewards=gone)
+    story = Story(nobody)
+    assert [name for name, _ in told(story.last)] == [SU.name, MAI.name, DUTY.name]
+    assert story.alert.next_step_at == later(120)
+    listed = Story(nobody, kind=Kind.MISSED, items=ITEMS)
+    assert [name for name, _ in told(listed.last)] == [SU.name]
+
+
 def test_nobody_at_all_stays_open_and_red() -> None:
     """A community without any reachable phone still has an open, exhausted alert."""
     empty = Story(Roster())
@@ -399,19 +435,99 @@ def test_a_missed_round_is_one_worklist_for_both_stewards() -> None:
 def test_a_late_check_in_clears_its_flat_and_says_so() -> None:
     """The stewards who were told hear that one of the flats needs no look; the list stays open."""
     story = Story(kind=Kind.MISSED, items=ITEMS)
-    decision = story.after(60, SettleItem(87, Outcome.CHECKED_IN))
+    decision = story.after(60, CheckedIn([87]))
     assert decision.reason is Reason.ITEM_SETTLED
-    assert told(decision) == [("林桂芳", "checked_in"), ("何国强", "checked_in")]
+    assert told(decision) == [("林桂芳", "fewer"), ("何国强", "fewer")]
+    assert news(decision) == [60, 60]
     assert decision.alert.state is State.OPEN
-    assert story.after(61, SettleItem(87, Outcome.CHECKED_IN)).reason is Reason.ALREADY_DONE
-    assert story.after(61, SettleItem(99, Outcome.CHECKED_IN)).reason is Reason.ALREADY_DONE
+    assert story.after(61, CheckedIn([87])).reason is Reason.ALREADY_DONE
+    assert story.after(61, CheckedIn([99])).reason is Reason.ALREADY_DONE
+    assert story.after(61, CheckedIn([])).reason is Reason.ALREADY_DONE
+
+
+def news(decision: core.Decision) -> list[float]:
+    """Seconds after the opening at which each text that the list is shorter may leave."""
+    return [
+        (e.not_before - T0).total_seconds()
+        for e in decision.effects
+        if isinstance(e, Tell) and e.not_before is not None
+    ]
+
+
+def a_list(doors: int) -> tuple[Item, ...]:
+    """So many flats that missed a round, by resident 1, 2, 3 …"""
+    return tuple(Item(i, i, f"{i:02}01") for i in range(1, doors + 1))
+
+
+# Each row: flats on the list; (second, who checks in), and when the stewards are to hear of it.
+LATE = {
+    "few: at once, then after ten minutes for all that came in between": (
+        5, [(60, [1], 60), (100, [2], 660), (200, [3, 4], 660)],
+    ),
+    "few, and long after the last news: at once again": (5, [(60, [1], 60), (700, [2], 700)]),
+    "many: two minutes later, together with those who follow": (
+        6, [(60, [1, 2], 180), (100, [3], 180), (179, [4], 180)],
+    ),
+    "many, and ten minutes between two": (
+        7, [(60, [1], 180), (200, [2], 780), (779, [3], 780), (2000, [4], 2120)],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("doors", "late"), LATE.values(), ids=LATE.keys())
+def test_late_check_ins_are_told_together(doors: int, late: list) -> None:
+    """One text to each steward within ten minutes, and what has not left is said anew."""
+    story = Story(kind=Kind.MISSED, items=a_list(doors))
+    for second, residents, at in late:
+        decision = story.after(second, CheckedIn(residents))
+        assert news(decision) == [at, at]
+        assert decision.effects[0] == WithdrawNews()
+        assert story.alert.news_at == later(at)
+
+
+def test_the_lights_return_and_all_check_in_within_the_same_minutes() -> None:
+    """A list of 25 in four batches: what waits to be told is never told, because all are well."""
+    story = Story(kind=Kind.MISSED, items=a_list(25))
+    for second, batch in ((10, range(1, 9)), (11, range(9, 17)), (90, range(17, 24))):
+        assert news(story.after(second, CheckedIn(batch))) == [130, 130]
+    decision = story.after(120, CheckedIn([24, 25]))
+    assert decision.reason is Reason.RESOLVED
+    assert told(decision) == [("林桂芳", "checked_in"), ("何国强", "checked_in")]
+    assert decision.effects[0] == core.CancelQueued()
+    assert news(decision) == []
+
+
+def test_no_text_that_waits_names_a_flat_that_a_steward_has_ticked_since() -> None:
+    """The text is said anew with the ticked flat off it; once it has left, a tick says nothing."""
+    story = Story(kind=Kind.MISSED, items=a_list(7))
+    story.after(60, CheckedIn([1]))
+    ticked = story.after(90, SettleItem(2, Outcome.SAFE, actor(LIN)))
+    assert news(ticked) == [180, 180]
+    assert {e.attempt for e in ticked.effects if isinstance(e, Tell)} == {2}, "not the same text"
+    assert story.after(180, SettleItem(3, Outcome.SAFE, actor(LIN))).effects == ()
+
+
+def test_one_of_a_couple_checks_in_and_the_other_is_still_awaited() -> None:
+    """Their door is still to be walked to: no text says otherwise."""
+    couple = (Item(87, 249, "301"), Item(88, 249, "301"), Item(89, 250, "302"))
+    story = Story(kind=Kind.MISSED, items=couple)
+    decision = story.after(60, CheckedIn([87]))
+    assert (decision.reason, decision.effects) == (Reason.ITEM_SETTLED, ())
+    assert news(story.after(61, CheckedIn([88]))) == [61, 61]
+
+
+def test_a_late_check_in_of_a_list_that_nobody_was_told_of_is_told_to_nobody() -> None:
+    """Nobody is to be spared a way that nobody was asked to go."""
+    story = Story(Roster(), kind=Kind.MISSED, items=ITEMS)
+    decision = story.after(60, CheckedIn([87]))
+    assert (decision.effects, decision.alert.news_at) == ((), None)
 
 
 def test_the_last_check_in_closes_the_list() -> None:
     """All residents have spoken for themselves: closed without a responder, and all hear it."""
     story = Story(kind=Kind.MISSED, items=ITEMS)
-    story.after(60, SettleItem(87, Outcome.CHECKED_IN))
-    decision = story.after(90, SettleItem(88, Outcome.CHECKED_IN))
+    story.after(60, CheckedIn([87]))
+    decision = story.after(90, CheckedIn([88]))
     assert (decision.alert.state, decision.alert.outcome) == (State.RESOLVED, Outcome.CHECKED_IN)
     assert [t for _, t in told(decision)] == ["checked_in", "checked_in"]
 
@@ -424,6 +540,38 @@ def test_a_steward_ticks_one_flat_and_then_the_rest() -> None:
     assert told(ticked) == []
     done = story.after(400, Resolve(actor(LIN), Outcome.SAFE)).alert
     assert [i.outcome for i in done.items] == [Outcome.AMBULANCE, Outcome.SAFE]
+
+
+# How the flats of a list end, in this order (None: by a late check-in), and how the list does.
+ENDS = {
+    "all by themselves": ([None, None], Outcome.CHECKED_IN),
+    "one with the ambulance, the last by themselves": (
+        [Outcome.AMBULANCE, Outcome.SAFE, None], Outcome.AMBULANCE,
+    ),
+    "one was helped, the last is safe": ([None, Outcome.HELPED, Outcome.SAFE], Outcome.HELPED),
+    "one is safe, the last by themselves": ([Outcome.SAFE, None], Outcome.SAFE),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("flats", "end"), ENDS.values(), ids=ENDS.keys())
+def test_a_list_ends_as_its_gravest_flat(flats: list[Outcome | None], end: Outcome) -> None:
+    """"All are well" is said only when every resident has said so."""
+    story = Story(kind=Kind.MISSED, items=a_list(len(flats)))
+    for who, outcome in enumerate(flats, 1):
+        event = SettleItem(who, outcome, actor(LIN)) if outcome else CheckedIn([who])
+        story.after(60 * who, event)
+    assert (story.alert.state, story.alert.outcome) == (State.RESOLVED, end)
+    words = "checked_in" if end is Outcome.CHECKED_IN else "closed"
+    assert {template for _, template in told(story.last)} == {words}
+    about = {e.about for e in story.last.effects if isinstance(e, Tell)}
+    assert about == ({"all"} if end is Outcome.CHECKED_IN else {end.value})
+
+
+def test_the_rest_is_safe_and_one_went_with_the_ambulance() -> None:
+    """"All safe" is said of the flats that were left; the list is what the gravest of it was."""
+    story = Story(kind=Kind.MISSED, items=ITEMS)
+    story.after(60, SettleItem(87, Outcome.AMBULANCE, actor(LIN)))
+    assert story.after(90, Resolve(actor(LIN), Outcome.SAFE)).alert.outcome is Outcome.AMBULANCE
 
 
 def test_flats_found_missing_later_join_the_same_list() -> None:

@@ -89,6 +89,11 @@ def test_every_message_about_every_sample_resident_is_one_segment(
         whole_house = Subject(building.number, code="123456", labels=labels)
         text = compose(Template.MISSED, whole_house, lang, ways=ways)
         assert segments(text) == 1, text
+        for n in range(len(labels)):
+            shorter = replace(whole_house, labels=labels[n:], well=labels[:n])
+            text = compose(Template.FEWER, shorter, lang, ways=ways)
+            assert segments(text) == 1, text
+            assert f"{len(labels) - n}" in text
 
 
 @pytest.mark.parametrize("ways", WAYS[1:], ids=str)

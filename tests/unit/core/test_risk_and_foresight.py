@@ -5,11 +5,24 @@ from datetime import date, datetime, timedelta
 
 import pytest
 
-from server.core.alerts import StepDue
+from server.core.alerts import Alert, Item, Situation, StepDue, decide, open_beside
 from server.core.explain import Why, foresee
-from server.core.ladder import DEFAULT_LADDERS, SOS_LADDER, Policy, Roster, Target
-from server.core.risk import Because, age_on, apart, reasons, risk_class
-from tests.unit.core.people import DUTY, HE, LIN, MAI, ROSTER, SU, T0, Story, later, told
+from server.core.ladder import DEFAULT_LADDERS, SOS_LADDER, Ladder, Policy, Roster, Target
+from server.core.risk import Because, age_on, apart, named_on_the_list, reasons, risk_class
+from server.core.words import Kind
+from tests.unit.core.people import (
+    BEFRIENDER,
+    DUTY,
+    HE,
+    LIN,
+    MAI,
+    ROSTER,
+    SU,
+    T0,
+    Story,
+    later,
+    told,
+)
 
 BACK = T0 + timedelta(minutes=3)
 LIN_AWAY = replace(LIN, reachable=False, absent_until=BACK)
@@ -51,12 +64,57 @@ def test_somebody_born_on_29_february_is_older_on_1_march() -> None:
 
 
 @pytest.mark.parametrize(
-    ("high", "missed", "by_themselves"),
-    [(0, 1, False), (1, 1, True), (3, 5, True), (4, 4, False), (2, 6, False), (0, 0, False)],
+    ("high", "explained", "by_themselves", "in_one_text"),
+    [
+        (0, False, False, False), (1, False, True, False), (3, False, True, False),
+        (4, False, True, True), (25, False, True, True), (1, True, False, False),
+        (25, True, False, True),
+    ],
+)  # fmt: skip
+def test_class_a_climbs_by_itself_unless_a_cause_explains_the_silence(
+    high: int, explained: bool, by_themselves: bool, in_one_text: bool
+) -> None:
+    """However many they are; only a cause that staff see makes them one walk. More than three are
+    named to the stewards in one text."""
+    assert apart(high, explained=explained) is by_themselves
+    assert named_on_the_list(high) is in_one_text
+
+
+BEFRIENDED = replace(ROSTER, befrienders=(BEFRIENDER,))
+FAST = DEFAULT_LADDERS[Policy.MISSED_HIGH_RISK]
+TO_FRIENDS_FIRST = replace(FAST, steps=(
+    replace(FAST.steps[0], targets=(Target.STEWARDS, Target.BEFRIENDERS)), *FAST.steps[1:],
+))  # fmt: skip
+# Each row: the ladder, the people, who is told at once, and after how long the next are, and who.
+BESIDE = {
+    "the stewards have the list; after their five minutes who has a key, then the desk": (
+        FAST, BEFRIENDED, [], 300, [MAI.name, BEFRIENDER.name],
+    ),
+    "no steward can be told: at once": (
+        FAST, replace(BEFRIENDED, stewards=()), [MAI.name, BEFRIENDER.name], 300, [DUTY.name],
+    ),
+    "nobody has a key: the desk after the stewards' five minutes": (
+        FAST, replace(ROSTER, key_holders=()), [], 300, [DUTY.name],
+    ),
+    "the first step tells a friend as well: at once": (
+        TO_FRIENDS_FIRST, BEFRIENDED, [BEFRIENDER.name], 300, [MAI.name, BEFRIENDER.name],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("ladder", "roster", "first", "after_s", "then"), BESIDE.values(), ids=BESIDE.keys()
 )
-def test_few_are_persons_and_many_are_a_walk(high: int, missed: int, by_themselves: bool) -> None:
-    """Up to three of class A, among up to five silent doors, are each looked for by themselves."""
-    assert apart(high, missed) is by_themselves
+def test_beside_the_list_the_ladder_begins_after_the_stewards(
+    ladder: Ladder, roster: Roster, first: list[str], after_s: int, then: list[str]
+) -> None:
+    """Neither stewards nor substitutes are on it: they have the house's list."""
+    alert = Alert(kind=Kind.MISSED, ladder=ladder, opened_at=T0, items=(Item(1, 1, "301"),))
+    opened = open_beside(alert, roster, T0)
+    assert [name for name, _ in told(opened)] == first
+    assert opened.alert.next_step_at == later(after_s)
+    due = decide(Situation(opened.alert, roster), StepDue(), later(after_s))
+    assert [name for name, _ in told(due)] == then
 
 
 def test_the_high_risk_ladder_is_faster_and_knows_who_has_a_key() -> None:
@@ -85,9 +143,9 @@ def test_a_substitute_stands_in_for_a_steward_who_is_away(
     assert list(roster.people((Target.STEWARDS,))) == names
 
 
-def at_steps(roster: Roster) -> list[tuple[datetime, list[str]]]:
+def at_steps(roster: Roster, kind: Kind) -> list[tuple[datetime, list[str]]]:
     """What really happens when nobody answers: instants and names, by the alert's own rules."""
-    story = Story(roster)
+    story = Story(roster, kind)
     seen = [(T0, [n for n, _ in told(story.last)])]
     while not story.alert.exhausted:
         due = story.alert.next_step_at
@@ -103,17 +161,19 @@ def at_steps(roster: Roster) -> list[tuple[datetime, list[str]]]:
         ROSTER,
         replace(ROSTER, stewards=(LIN_AWAY, HE)),
         replace(ROSTER, stewards=()),
+        replace(ROSTER, stewards=(replace(LIN, reachable=False), replace(HE, reachable=False))),
         replace(ROSTER, stewards=(), substitutes=(), key_holders=()),
         Roster(duty=(DUTY,)),
     ],
-    ids=["all", "one away", "no stewards", "only duty", "duty alone"],
+    ids=["all", "one away", "no stewards", "both stopped", "only duty", "duty alone"],
 )
 def test_what_is_explained_is_what_happens(roster: Roster) -> None:
     """The foreseen instants and people are those of the alert's own decisions."""
-    foreseen: dict[datetime, list[str]] = {}
-    for rung in foresee(SOS_LADDER, lambda _at: roster, T0):
-        foreseen.setdefault(rung.at, []).extend(p.name for p in rung.told)
-    assert list(foreseen.items()) == at_steps(roster)
+    for kind, ladder in ((Kind.SOS, SOS_LADDER), (Kind.MISSED, DEFAULT_LADDERS[Policy.MISSED])):
+        foreseen: dict[datetime, list[str]] = {}
+        for rung in foresee(ladder, lambda _at: roster, T0, kind=kind):
+            foreseen.setdefault(rung.at, []).extend(p.name for p in rung.told)
+        assert list(foreseen.items()) == at_steps(roster, kind)
 
 
 def test_an_absence_that_ends_while_the_ladder_climbs_is_seen() -> None:

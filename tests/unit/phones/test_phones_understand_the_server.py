@@ -29,8 +29,12 @@ def test_an_alert_makes_a_simulated_steward_move(template: Template, lang: str) 
 
 @pytest.mark.parametrize("lang", ["zh", "en"])
 @pytest.mark.parametrize(
-    "template", [Template.CONFIRM, Template.CONFIRM_MISSED, Template.CLOSED, Template.CHECKED_IN]
-)
+    "template",
+    [
+        Template.CONFIRM, Template.CONFIRM_MISSED, Template.CLOSED, Template.CHECKED_IN,
+        Template.FEWER,
+    ],
+)  # fmt: skip
 def test_what_follows_an_alert_starts_nothing(template: Template, lang: str) -> None:
     """A confirmation or an end, even if it were the first text with its code, asks for no 1."""
     assert not asks_for_answer(compose(template, SUBJECT, lang, about="safe"))
