@@ -124,24 +124,13 @@ async def token_principal(runtime: Runtime, token: str) -> Principal | None:
 async def outside(runtime: Runtime, scope: Scope, named: Mapping[str, str]) -> bool:
     """Whether an address names something that lies in no house of this scope, or that can't be
     looked up as it is written. What does not exist is for the endpoint to say. A contact is within
-    when any house of theirs is; `whole_person` asks more of those who change one."""
+    when any house of theirs is; `whole_person` asks more of those who change one. One who stands by
+    no house (any more) is outside of every scope that leaves a house out."""
     if scope.buildings is None:
         return False
-
-    def look(conn: Connection) -> bool:
-        for kind, thing in named.items():
-            houses = scopes.houses_of(conn, kind, thing)
-            if scopes.unreadable(kind, thing, houses):
-                return True
-            if houses is not None and not any(scope.shows(h) for h in houses):
-                return True
-            # Somebody of the care centre belongs to the whole community, not to one house.
-            common = kind in ("person_id", "assignment_id") and None in (houses or ())
-            if common and not scope.wide:
-                return True
-        return False
-
-    return await runtime.database.read(look)
+    return await runtime.database.read(
+        lambda c: any(scopes.beyond(c, scope, kind, thing) for kind, thing in named.items())
+    )
 
 
 def named_in(request: Request) -> dict[str, str]:

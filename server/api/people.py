@@ -104,7 +104,9 @@ async def assign(assignment: Assignment, runtime: RuntimeDep, staff: StaffDep) -
 
     def run(tx: Tx) -> Json:
         wanted = assigning.Wanted(Role(assignment.role), **fields)
-        new = assigning.assign(tx, wanted, who=staff.name, why=assignment.reason)
+        new = assigning.assign(
+            tx, wanted, who=staff.name, why=assignment.reason, scope=staff.scope
+        )
         row = store.by_id(tx.conn, new)
         assert row is not None
         listed = _listed(tx.conn, staff.scope, None, row["person_id"])
