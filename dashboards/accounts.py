@@ -11,7 +11,7 @@ from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import RedirectResponse, Response
 
 from dashboards.alert_page import staff_form
-from dashboards.cookies import DEVICE_AGE_S, DEVICE_COOKIE, set_cookie
+from dashboards.cookies import remember_device
 from dashboards.forms import refuse_foreign
 from dashboards.reader import ActionRefused, Reader, User
 from dashboards.render import request_lang
@@ -49,8 +49,7 @@ def router(reader: Reader) -> APIRouter:
             return await _own(reader, request, user, once=once)
         if action == "password":
             response = RedirectResponse("/account?done=password", 303)
-            known = await reader.device_pass(user)
-            set_cookie(response, DEVICE_COOKIE, known, DEVICE_AGE_S, request)
+            remember_device(response, await reader.device_pass(user), request)
             return response
         return RedirectResponse("/account", 303)
 

@@ -168,6 +168,37 @@ async def test_the_device_of_one_account_is_a_stranger_to_another(town: Town) ->
     assert locks.knows_device(cookie, number, town.runtime.clock.now() + timedelta(1)) is None
 
 
+async def test_a_desk_that_many_share_knows_each_of_them(town: Town) -> None:
+    """Li's shift, then Wang's in the same browser; a stranger guesses at Li from the desk's own
+    network until they must wait. Li comes in at once all the same, and so does Wang. What somebody
+    writes into the cookie is no pass, and the browser keeps eight people's, the newest."""
+    for name in ("li", "wang"):
+        await make_account(town, name, "operator")
+    async with (
+        httpx.AsyncClient(base_url=town.url, headers={"Origin": town.url}) as desk,
+        httpx.AsyncClient(base_url=town.url) as stranger,
+    ):
+        for name in ("li", "wang", "li", "wang"):
+            right = {"username": name, "password": OWN_PASSWORD}
+            assert (await desk.post("/login", data=right)).status_code == 303
+            await desk.post("/logout")
+        assert len(desk.cookies["xunlou_device"].split("~")) == 2
+        for name in ("li", "wang"):
+            assert (await guess(town, name, 12, stranger))[-1] == 429
+            right = {"username": name, "password": OWN_PASSWORD}
+            assert (await desk.post("/login", data=right)).status_code == 303, name
+            await desk.post("/logout")
+        kept = desk.cookies["xunlou_device"]
+        ids = [one.partition(".")[0] for one in kept.split("~")]
+        others = (f"{900 + n}.a.{'0' * 32}" for n in range(9))
+        made_up = "~".join(["<script>", "1.a.b", kept, *others])
+        headers = {"Cookie": f"xunlou_device={made_up}"}
+        answer = await stranger.post("/login", data=right, headers=headers)
+        assert answer.status_code == 303
+        found = [one.partition(".")[0] for one in answer.cookies["xunlou_device"].split("~")]
+        assert found == [ids[0], ids[1], "900", "901", "902", "903"]
+
+
 async def test_a_browser_stays_known_over_a_change_of_the_password(town: Town) -> None:
     """Also over the first one, which everybody must make: a stranger's guesses do not keep this
     browser out at its next login."""
