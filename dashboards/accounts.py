@@ -19,7 +19,7 @@ from dashboards.staff import enter, number_of, staff_page
 
 OWN: Final[Mapping[str, tuple[str, ...]]] = {
     "password": ("old", "new"),
-    "totp": (),
+    "totp": ("password",),
     "totp_confirm": ("code",),
     "totp_drop": ("password",),
     "end": ("begins",),
