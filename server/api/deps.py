@@ -121,6 +121,15 @@ async def token_principal(runtime: Runtime, token: str) -> Principal | None:
     return Principal(f"token:{row['name']}", "token", "program", rights, where)
 
 
+async def program(
+    runtime: Runtime, given: HTTPAuthorizationCredentials
+) -> Principal | None:
+    """The program behind any token for staff: a made one, or XUNLOU_API_TOKEN."""
+    if _is(given, runtime.settings.api_token):
+        return Principal("api", "token", "program", PROGRAM)
+    return await token_principal(runtime, given.credentials)
+
+
 async def outside(runtime: Runtime, scope: Scope, named: Mapping[str, str]) -> bool:
     """Whether an address names something that lies in no house of this scope, or that can't be
     looked up as it is written. What does not exist is for the endpoint to say. A contact is within
@@ -149,13 +158,11 @@ async def staff(
 ) -> Principal:
     """Let programs (token) and people (session) in; a person's POST must come from our pages."""
     if given is not None:
-        if _is(given, runtime.settings.api_token):
-            return Principal("api", "token", "program", PROGRAM)
-        program = await token_principal(runtime, given.credentials)
-        if program is None:
+        found = await program(runtime, given)
+        if found is None:
             raise HTTPException(403, "this token is not known here, or was revoked; an "
                                      "administrator makes one at /accounts")  # fmt: skip
-        return program
+        return found
     person = await session_principal(runtime, session)
     if person is None:
         raise HTTPException(401, "log in at /login, or send Authorization: Bearer <token>")

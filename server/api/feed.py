@@ -3,11 +3,20 @@
 from collections.abc import AsyncIterable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.security import HTTPAuthorizationCredentials
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from server.api.answers import STAFF
-from server.api.deps import COOKIE, RecordDep, RuntimeDep, StaffDep, session_principal
+from server.api.deps import (
+    COOKIE,
+    RecordDep,
+    RuntimeDep,
+    StaffDep,
+    bearer,
+    program,
+    session_principal,
+)
 from server.service import auditing
 from server.store import outbox
 from server.tables import to_ms
@@ -28,14 +37,16 @@ async def stream(
     runtime: RuntimeDep,
     request: Request,
     staff: StaffDep,
+    given: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
     after: Annotated[int | None, Query(ge=0, le=2**53)] = None,
 ) -> AsyncIterable[ServerSentEvent]:
     """Server-sent events: `change`, `heartbeat` every five seconds, `reset` (load the snapshot
     again). Resume with `after` = the last number seen."""
     async def still_in() -> bool:
-        """A stream ends with its session: at the latest with the next heartbeat."""
-        if staff.via == "token":
-            return True
+        """A stream ends with its session, or with the token that opened it: at the latest with
+        the next heartbeat."""
+        if given is not None:
+            return await program(runtime, given) == staff
         return await session_principal(runtime, request.cookies.get(COOKIE)) == staff
 
     async for event in runtime.feed.events(after, staff.scope, still_in):
