@@ -97,6 +97,7 @@ async def _every(
     refused: ActionRefused | None = None, once: Mapping[str, Any] | None = None,
 ) -> Response:  # fmt: skip
     found = await reader.all_accounts(user)
+    reader.looked(user, "accounts_listed")
     facts = {
         "e": found, "once": once or {}, "tz": found["tz"], "now_ms": found["now_ms"],
         "refused": refused.message(request_lang(request)) if refused else None,

@@ -79,6 +79,7 @@ def router(reader: Reader, wall_times_ms: dict[str, int] | None = None) -> APIRo
     async def wall(request: Request) -> Response:
         user = await enter(reader, request)
         snapshot = await reader.snapshot(user)
+        reader.sees(user, "wall_opened")
         facts = {
             "user": user,
             "snapshot": snapshot,

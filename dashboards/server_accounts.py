@@ -132,6 +132,10 @@ class ServerAccounts:
         from the page of somebody who has called for help."""
         self._runtime.later(lambda tx: auditing.saw(tx, user.name, what, **about))
 
+    def sees(self, user: User, what: str, **about: Any) -> None:
+        """The same, once an opening."""
+        self._runtime.saw(user.name, what, **about)
+
     async def all_accounts(self, user: User) -> Json:
         """Accounts and tokens within the user's own scope."""
         now, mine = self._runtime.clock.now(), user.scope

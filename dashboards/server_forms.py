@@ -207,7 +207,7 @@ class ServerForms:
         return number
 
     def _duty(
-        self, tx: Tx, verb: str, number: int, fields: Fields, said: Said, _scope: Scope
+        self, tx: Tx, verb: str, number: int, fields: Fields, said: Said, scope: Scope
     ) -> int:
         said = said.checked()
         own = {"who": said.who, "why": said.why, "via": said.via}
@@ -215,7 +215,9 @@ class ServerForms:
             case "add":
                 wanted = contacts.wanted(_one(fields, "role"), _one(fields, "name"),
                                          _one(fields, "phone"), _one(fields, "lang"))  # fmt: skip
-                assigning.assign(tx, wanted, **own)
+                assigning.assign(
+                    tx, wanted, who=said.who, why=said.why, via=said.via, scope=scope
+                )
             case "remove":
                 contacts.leave_office(tx, _number(_one(fields, "assignment")), said)
             case "shifts":

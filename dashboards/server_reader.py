@@ -123,9 +123,9 @@ class ServerReader(
         if token:
             await self._runtime.database.write(lambda tx: accounts.end_session(tx, token))
 
-    async def alert_detail(self, alert_id: int) -> Mapping[str, Any] | None:
+    async def alert_detail(self, user: User, alert_id: int) -> Mapping[str, Any] | None:
         """One alert with its timeline and ladder."""
-        return await self._runtime.feed.alert(alert_id)
+        return await self._runtime.feed.alert(alert_id, numbers=user.may_act)
 
     async def alert_act(
         self, user: User, alert_id: int, action: str, fields: Mapping[str, str]

@@ -29,7 +29,9 @@ Seq = Annotated[int, Query(ge=0, le=2**53)]
 @router.get("/snapshot")
 async def snapshot(runtime: RuntimeDep, staff: StaffDep) -> Json:
     """Every building and every unresolved alert, with the journal number they are true for."""
-    return await runtime.feed.snapshot(staff.scope)
+    found = await runtime.feed.snapshot(staff.scope)
+    runtime.saw(staff.name, "wall_opened")
+    return found
 
 
 @router.get("/stream", response_class=EventSourceResponse)
@@ -49,6 +51,7 @@ async def stream(
             return await program(runtime, given) == staff
         return await session_principal(runtime, request.cookies.get(COOKIE)) == staff
 
+    runtime.saw(staff.name, "feed_opened")
     async for event in runtime.feed.events(after, staff.scope, still_in):
         yield ServerSentEvent(
             event=event.kind,
@@ -60,12 +63,14 @@ async def stream(
 @router.get("/journal")
 async def read_journal(
     runtime: RuntimeDep,
-    _staff: RecordDep,
+    staff: RecordDep,
     after: Seq = 0,
     limit: Annotated[int, Query(ge=1, le=5000)] = 500,
 ) -> dict[str, list[Json]]:
     """What happened, in order; ask on with `after` = the last `seq`."""
-    return {"entries": await runtime.feed.entries(after, limit)}
+    found = await runtime.feed.entries(after, limit)
+    runtime.saw(staff.name, "journal_listed")
+    return {"entries": found}
 
 
 @router.get("/messages")

@@ -89,6 +89,7 @@ async def assignments(
 ) -> dict[str, list[Json]]:
     """Who stands behind which target. No full phone numbers, and no places of keys."""
     found = await runtime.database.read(lambda c: _listed(c, staff.scope, building, person_id))
+    runtime.saw(staff.name, "assignments_listed", building=building, person_id=person_id)
     return {"assignments": found}
 
 
@@ -134,10 +135,12 @@ async def unassign(
 
 
 @router.get("/rota")
-async def rota(runtime: RuntimeDep, _staff: CommonDep) -> Json:
+async def rota(runtime: RuntimeDep, staff: CommonDep) -> Json:
     """Who of the care centre has which shifts, who has the duty now, and where nobody has."""
     now = runtime.clock.now()
-    return await runtime.database.read(lambda c: shifts.rota_view(c, now))
+    found = await runtime.database.read(lambda c: shifts.rota_view(c, now))
+    runtime.saw(staff.name, "duty_looked_at")
+    return found
 
 
 @router.put("/people/{person_id}/shifts")
