@@ -31,6 +31,10 @@ class AccountReader(Protocol):
         """The user has looked at personal data; goes into the audit, and holds up nobody."""
         ...
 
+    def sees(self, user: Any, what: str, **about: Any) -> None:
+        """The same of a page that stands open and asks again: once an opening."""
+        ...
+
     async def all_accounts(self, user: Any) -> Mapping[str, Any]:
         """{accounts [{id, username, name, role, level, place, totp_on, one_time, closed}], tokens
         [{id, name, rights, level, place, by, created_ms, used_ms, revoked}], now_ms, tz, roles,

@@ -11,7 +11,7 @@ from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import RedirectResponse, Response
 
 from dashboards.alert_page import staff_form
-from dashboards.cookies import DEVICE_AGE_S, DEVICE_COOKIE, set_cookie
+from dashboards.cookies import remember_device
 from dashboards.forms import refuse_foreign
 from dashboards.reader import ActionRefused, Reader, User
 from dashboards.render import request_lang
@@ -19,7 +19,7 @@ from dashboards.staff import enter, number_of, staff_page
 
 OWN: Final[Mapping[str, tuple[str, ...]]] = {
     "password": ("old", "new"),
-    "totp": (),
+    "totp": ("password",),
     "totp_confirm": ("code",),
     "totp_drop": ("password",),
     "end": ("begins",),
@@ -49,8 +49,7 @@ def router(reader: Reader) -> APIRouter:
             return await _own(reader, request, user, once=once)
         if action == "password":
             response = RedirectResponse("/account?done=password", 303)
-            known = await reader.device_pass(user)
-            set_cookie(response, DEVICE_COOKIE, known, DEVICE_AGE_S, request)
+            remember_device(response, await reader.device_pass(user), request)
             return response
         return RedirectResponse("/account", 303)
 
@@ -98,6 +97,7 @@ async def _every(
     refused: ActionRefused | None = None, once: Mapping[str, Any] | None = None,
 ) -> Response:  # fmt: skip
     found = await reader.all_accounts(user)
+    reader.looked(user, "accounts_listed")
     facts = {
         "e": found, "once": once or {}, "tz": found["tz"], "now_ms": found["now_ms"],
         "refused": refused.message(request_lang(request)) if refused else None,

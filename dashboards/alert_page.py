@@ -108,9 +108,10 @@ async def _answer(
     refused: ActionRefused | None = None,
     access: Mapping[str, Any] | None = None,
 ) -> Response:
-    alert = await reader.alert_detail(alert_id)
+    alert = await reader.alert_detail(user, alert_id)
     if alert is None:
         raise HTTPException(404)
+    reader.sees(user, "alert_looked_at", alert_id=alert_id)
     community = await reader.community()
     zone: tzinfo = ZoneInfo(community["tz"]) if community else UTC
     lang = request_lang(request)

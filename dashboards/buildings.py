@@ -53,6 +53,7 @@ def router(reader: Reader) -> APIRouter:
     async def one(request: Request, number: str) -> Response:
         async def answer(user: User) -> Response:
             found = await _building(reader, number)
+            reader.sees(user, "building_looked_at", building=found["number"])
             short = (await reader.short_of_stewards()).get(found["number"])
             facts = {"b": found, "plan": facade(found), "counts": counts(found), "short": short}
             return staff_page(request, "building.html", user, {**facts, **_times(found)})

@@ -10,10 +10,9 @@ from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import RedirectResponse, Response
 
 from dashboards.cookies import (
-    DEVICE_AGE_S,
-    DEVICE_COOKIE,
     SESSION_AGE_S,
     SESSION_COOKIE,
+    remember_device,
     set_cookie,
 )
 from dashboards.forms import local_path
@@ -54,7 +53,7 @@ def router(reader: Reader) -> APIRouter:
             login, following = answer
             response = RedirectResponse(local_path(following), 303)
             set_cookie(response, SESSION_COOKIE, login.token, SESSION_AGE_S, request)
-            set_cookie(response, DEVICE_COOKIE, login.device, DEVICE_AGE_S, request)
+            remember_device(response, login.device, request)
         # The note is worth one way there and back.
         response.delete_cookie(NOTE_COOKIE)
         return response

@@ -97,9 +97,9 @@ async def read(request: Request) -> Fields:
 def add(routes: APIRouter, reader: Reader, one: Act) -> None:
     """GET and POST of a form."""
 
-    async def facts_of(request: Request) -> tuple[int, Facts]:
+    async def facts_of(request: Request, user: User) -> tuple[int, Facts]:
         number = number_of(str(request.path_params[one.named])) if one.named else 0
-        facts = await reader.form_facts(one.kind, number)
+        facts = await reader.form_facts(user, one.kind, number)
         if facts is None:
             raise HTTPException(404)
         return number, facts
@@ -107,7 +107,7 @@ def add(routes: APIRouter, reader: Reader, one: Act) -> None:
     @routes.get(one.path)
     async def show(request: Request) -> Response:
         user = await enter(reader, request, one.look or one.right, common=one.common)
-        number, facts = await facts_of(request)
+        number, facts = await facts_of(request, user)
         reader.looked(user, "form_looked_at", form=one.act, id=number)
         return form_page(request, user, one, facts)
 
@@ -116,7 +116,7 @@ def add(routes: APIRouter, reader: Reader, one: Act) -> None:
         refuse_foreign(request)
         user = await enter(reader, request, one.right, common=one.common)
         fields = await read(request)
-        number, facts = await facts_of(request)
+        number, facts = await facts_of(request, user)
         try:
             done = await reader.form_act(user, one.act, number, fields)
         except FormRefused as refused:
@@ -139,7 +139,7 @@ def add_button(
         try:
             await reader.form_act(user, act, number, fields)
         except FormRefused as refused:
-            facts = await reader.form_facts(form.kind, number)
+            facts = await reader.form_facts(user, form.kind, number)
             if facts is None:
                 raise HTTPException(404) from refused
             return form_page(request, user, form, facts, None, refused)

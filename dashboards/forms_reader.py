@@ -34,8 +34,11 @@ class FormRefused(Exception):
 class FormReader(Protocol):
     """The register by hand."""
 
-    async def form_facts(self, kind: Kind, number: int) -> Mapping[str, Any] | None:
-        """What a form begins with (server/register_forms.py); None: no such one."""
+    async def form_facts(
+        self, user: Any, kind: Kind, number: int
+    ) -> Mapping[str, Any] | None:
+        """What a form begins with (server/register_forms.py), as far as `user` may see it; None:
+        no such one."""
         ...
 
     async def form_act(self, user: Any, act: str, number: int, fields: Fields) -> int:

@@ -42,6 +42,7 @@ def router(reader: Reader) -> APIRouter:
         found = await reader.handover_written(handover_id)
         if found is None:
             raise HTTPException(404)
+        reader.looked(user, "handover_looked_at", handover_id=handover_id)
         facts = {"user": user, "h": found, "p": found["picture"], "now_ms": found["at_ms"]}
         return page(request, "handover_written.html", facts | await _common(reader))
 
@@ -80,6 +81,7 @@ async def _sheet(
     refused: ActionRefused | None = None,
 ) -> Response:
     sheet = await reader.handover()
+    reader.looked(user, "handover_looked_at")
     words = refused.message(request_lang(request)) if refused else None
     facts = {
         "user": user,

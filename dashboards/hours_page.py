@@ -53,6 +53,7 @@ def router(reader: Reader) -> APIRouter:
     async def balance(request: Request) -> Response:
         user = await enter(reader, request, common=True)
         found = await reader.hours_balance()
+        reader.looked(user, "volunteers_listed")
         facts = {"b": found, "hours": hours, "tz": found["tz"], "now_ms": found["now_ms"]}
         return staff_page(request, "hours.html", user, facts)
 

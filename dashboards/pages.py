@@ -35,11 +35,10 @@ from dashboards import (
     visits_page,
 )
 from dashboards.cookies import (
-    DEVICE_AGE_S,
-    DEVICE_COOKIE,
     PREFERENCE_AGE_S,
     SESSION_AGE_S,
     SESSION_COOKIE,
+    remember_device,
     set_cookie,
 )
 from dashboards.facade import skyline
@@ -80,6 +79,7 @@ def router(reader: Reader, wall_times_ms: dict[str, int] | None = None) -> APIRo
     async def wall(request: Request) -> Response:
         user = await enter(reader, request)
         snapshot = await reader.snapshot(user)
+        reader.sees(user, "wall_opened")
         facts = {
             "user": user,
             "snapshot": snapshot,
@@ -125,7 +125,7 @@ def _add_login(routes: APIRouter, reader: Reader) -> None:
             return page(request, "login.html", facts, status=status)
         response = RedirectResponse(following, 303)
         set_cookie(response, SESSION_COOKIE, answer.token, SESSION_AGE_S, request)
-        set_cookie(response, DEVICE_COOKIE, answer.device, DEVICE_AGE_S, request)
+        remember_device(response, answer.device, request)
         return response
 
     @routes.post("/logout")

@@ -158,7 +158,7 @@ def router(reader: Reader) -> APIRouter:
     @routes.get("/duty")
     async def duty(request: Request) -> Response:
         user = await enter(reader, request, common=True)
-        found = await reader.form_facts("duty", 0)
+        found = await reader.form_facts(user, "duty", 0)
         assert found is not None, "the care centre is always there"
         zone = ZoneInfo(found["tz"] or "UTC")
         facts = {"d": found, "days": _spans_by_day(found["week"], zone), "tz": found["tz"],

@@ -119,9 +119,9 @@ class Reader(
         """Ends the session of this request on the server; harmless when there is none."""
         ...
 
-    async def alert_detail(self, alert_id: int) -> Mapping[str, Any] | None:
-        """The body of `GET /api/v1/alerts/{id}` (card, timeline, ladder, and `seq`, the journal
-        number all of it is true for); None: no such alert."""
+    async def alert_detail(self, user: User, alert_id: int) -> Mapping[str, Any] | None:
+        """The body of `GET /api/v1/alerts/{id}` as `user` may see it (card, timeline, ladder, and
+        `seq`, the journal number all of it is true for); None: no such alert."""
         ...
 
     async def alert_act(

@@ -64,7 +64,7 @@ class ServerAccounts:
             new = await self._tried(user, lambda c: keeping.renewal(
                 c, locks, own, fields["old"], fields["new"]
             ))  # fmt: skip
-        elif action == "totp_drop":
+        elif action in ("totp", "totp_drop"):
             proven = await self._tried(
                 user, lambda c: keeping.proven(c, locks, own, fields["password"])
             )
@@ -74,7 +74,7 @@ class ServerAccounts:
                 case "password":
                     keeping.set_own_password(tx, own, new, user.session)
                 case "totp":
-                    secret = keeping.begin_totp(tx, locks, own)
+                    secret = keeping.begin_totp(tx, locks, own, proven["password_hash"])
                     row = accounts.by_id(tx.conn, own)
                     name = row["username"] if row else ""
                     return {"secret": totp.as_text(secret), "address": totp.address(secret, name)}
@@ -131,6 +131,10 @@ class ServerAccounts:
         """Into the audit, a moment later: a database that takes no writes must not keep anybody
         from the page of somebody who has called for help."""
         self._runtime.later(lambda tx: auditing.saw(tx, user.name, what, **about))
+
+    def sees(self, user: User, what: str, **about: Any) -> None:
+        """The same, once an opening."""
+        self._runtime.saw(user.name, what, **about)
 
     async def all_accounts(self, user: User) -> Json:
         """Accounts and tokens within the user's own scope."""

@@ -91,9 +91,9 @@ class ServerForms:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
 
-    async def form_facts(self, kind: Kind, number: int) -> Json | None:
+    async def form_facts(self, user: User, kind: Kind, number: int) -> Json | None:
         """What a form begins with."""
-        now = self._runtime.clock.now()
+        now, scope = self._runtime.clock.now(), user.scope or EVERYWHERE
 
         def look(conn: Connection) -> Json | None:
             match kind:
@@ -102,7 +102,7 @@ class ServerForms:
                 case "building":
                     return register_forms.building(conn, number, now)
                 case "person":
-                    return register_forms.person(conn, number, now)
+                    return register_forms.person(conn, number, now, scope)
                 case "duty":
                     return register_forms.duty(conn, now)
                 case "shifts":
@@ -157,7 +157,7 @@ class ServerForms:
             case "add":
                 return by_hand.add_resident(tx, _form(fields, said), scope)
             case "change":
-                by_hand.change_resident(tx, house, number, _form(fields, said))
+                by_hand.change_resident(tx, house, number, _form(fields, said), scope)
             case "move":
                 by_hand.move_resident(tx, number, _form(fields, said), scope)
             case "end":
@@ -193,6 +193,7 @@ class ServerForms:
                 contacts.correct(
                     tx, number, name=_one(fields, "name"), phone=_one(fields, "phone"),
                     lang=_one(fields, "lang"), seen=_number(_one(fields, "seen")), said=said,
+                    scope=scope,
                 )  # fmt: skip
             case "away":
                 said, until = said.checked(), _until(tx, fields)
@@ -206,7 +207,7 @@ class ServerForms:
         return number
 
     def _duty(
-        self, tx: Tx, verb: str, number: int, fields: Fields, said: Said, _scope: Scope
+        self, tx: Tx, verb: str, number: int, fields: Fields, said: Said, scope: Scope
     ) -> int:
         said = said.checked()
         own = {"who": said.who, "why": said.why, "via": said.via}
@@ -214,7 +215,9 @@ class ServerForms:
             case "add":
                 wanted = contacts.wanted(_one(fields, "role"), _one(fields, "name"),
                                          _one(fields, "phone"), _one(fields, "lang"))  # fmt: skip
-                assigning.assign(tx, wanted, **own)
+                assigning.assign(
+                    tx, wanted, who=said.who, why=said.why, via=said.via, scope=scope
+                )
             case "remove":
                 contacts.leave_office(tx, _number(_one(fields, "assignment")), said)
             case "shifts":

@@ -7,7 +7,7 @@ from fastapi import HTTPException
 from sqlalchemy import RowMapping
 from starlette.requests import Request
 
-from dashboards.cookies import DEVICE_COOKIE
+from dashboards.cookies import passes
 from dashboards.guesses import Guesses, Paused
 from dashboards.reader import ActionRefused, Login, LoginError, User
 from dashboards.server_accounts import ServerAccounts
@@ -88,7 +88,7 @@ class ServerReader(
         a queue of its own for the slow hash: strangers can use up neither."""
         database, clock, locks = self._runtime.database, self._runtime.clock, self._runtime.locks
         address = request.client.host if request.client else ""
-        given = request.cookies.get(DEVICE_COOKIE, "")
+        given = passes(request)
         device = await database.read(
             lambda c: accounts.known_device(c, locks, username, given)
         ) if given else None  # fmt: skip
@@ -123,9 +123,9 @@ class ServerReader(
         if token:
             await self._runtime.database.write(lambda tx: accounts.end_session(tx, token))
 
-    async def alert_detail(self, alert_id: int) -> Mapping[str, Any] | None:
+    async def alert_detail(self, user: User, alert_id: int) -> Mapping[str, Any] | None:
         """One alert with its timeline and ladder."""
-        return await self._runtime.feed.alert(alert_id)
+        return await self._runtime.feed.alert(alert_id, numbers=user.may_act)
 
     async def alert_act(
         self, user: User, alert_id: int, action: str, fields: Mapping[str, str]

@@ -164,6 +164,8 @@ class ServerRegister:
             )
         except Unreadable as error:
             raise FileRefused(error.words) from error
+        if not apply:
+            self._runtime.saw(user.name, "register_compared")
         return register_files.report(file, lang)
 
     async def register_rejected(

@@ -10,17 +10,20 @@ from typing import Any
 from sqlalchemy import Connection
 
 from server import views
-from server.core.ladder import Roster
+from server.core.ladder import Person, Roster
+from server.service.answering import masked
 from server.store import alerts, journal, people
 from server.tables import to_ms
 
 Json = dict[str, Any]
 
 
-def detail(conn: Connection, alert_id: int, now: datetime, seq: int) -> Json | None:
+def detail(
+    conn: Connection, alert_id: int, now: datetime, seq: int, *, numbers: bool
+) -> Json | None:
     """The alert's card with `timeline` (journal entries, oldest first) and `ladder`; None when
     there is no such alert. `seq`, settled before, is where the feed goes on: what was committed
-    since is told again, never left out."""
+    since is told again, never left out. `numbers`: whole ones, for those who may have to dial."""
     stored = alerts.shown(conn, alert_id)
     if stored is None:
         return None
@@ -34,11 +37,20 @@ def detail(conn: Connection, alert_id: int, now: datetime, seq: int) -> Json | N
         "now_ms": to_ms(now),
         "seq": seq,
         "timeline": timeline,
-        "ladder": _ladder(conn, stored, now),
+        "ladder": _ladder(conn, stored, now, numbers=numbers),
     }
 
 
-def _ladder(conn: Connection, stored: alerts.Stored, now: datetime) -> Json | None:
+def _callee(person: Person, *, numbers: bool) -> Json:
+    shown = {
+        "name": person.name, "role": person.role.value, "phone_masked": masked(person.phone)
+    }  # fmt: skip
+    return {**shown, "phone": person.phone} if numbers else shown
+
+
+def _ladder(
+    conn: Connection, stored: alerts.Stored, now: datetime, *, numbers: bool
+) -> Json | None:
     """The frozen ladder, each step with the people who stand behind it today.
 
     `state`: "taken", "next" (with `at_ms` while the alert waits for it) or "later".
@@ -58,8 +70,7 @@ def _ladder(conn: Connection, stored: alerts.Stored, now: datetime) -> Json | No
             {
                 "targets": [t.value for t in step.targets],
                 "people": [
-                    {"name": p.name, "role": p.role.value, "phone": p.phone}
-                    for p in roster.people(step.targets)
+                    _callee(p, numbers=numbers) for p in roster.people(step.targets)
                 ],
                 "wait_s": step.wait_s,
                 "state": "next" if is_next else "taken" if index < alert.step else "later",

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping
 
 from server.core import cells
+from server.core.access import Scope
 from server.core.words import Role
 from server.service import shifts
 from server.service.answering import masked
@@ -89,8 +90,8 @@ def building(conn: Connection, number: int, now: datetime) -> Json | None:
     }  # fmt: skip
 
 
-def person(conn: Connection, person_id: int, now: datetime) -> Json | None:
-    """A contact, and every place behind which they stand; None: no such one."""
+def person(conn: Connection, person_id: int, now: datetime, scope: Scope) -> Json | None:
+    """A contact, and every place of the scope behind which they stand; None: no such one."""
     if not people.has_person(conn, person_id):
         return None
     row, roles = people.person(conn, person_id), people.roles_of(conn, person_id)
@@ -98,6 +99,8 @@ def person(conn: Connection, person_id: int, now: datetime) -> Json | None:
     listed = []
     for r in roles:
         own = people.resident(conn, r["resident_id"]) if r["resident_id"] else None
+        if not scope.shows(own["building_id"] if own else r["building_id"]):
+            continue
         house = (own["building_number"] if own
                  else people.building_number(conn, r["building_id"]) if r["building_id"]
                  else None)  # fmt: skip

@@ -5,10 +5,13 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from server.clock import Clock
+from server.core.looks import Looks, look
 from server.database import Database, Tx
 from server.feed import Broadcaster
+from server.service import auditing
 from server.service.house import House
 from server.service.locks import Locks
 from server.settings import Settings
@@ -64,21 +67,34 @@ class Runtime:
     stop: asyncio.Event
     feed: Broadcaster
     probe: WriteProbe = field(default_factory=WriteProbe)
+    looks: Looks = field(default_factory=Looks)
     _later: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def settle(self) -> None:
         """Wait for all that was to be written later."""
         await asyncio.gather(*self._later)
 
-    def later(self, work: Callable[[Tx], None]) -> None:
+    def saw(self, who: str, what: str, **about: Any) -> None:
+        """Somebody looks at personal data: into the audit, once an opening and not each time that
+        an open page asks again. Holds up nobody, whatever becomes of the database."""
+        one = look(who, what, about)
+        if self.looks.opened(one, time.monotonic()):
+            self.later(
+                lambda tx: auditing.saw(tx, who, what, **about), lambda: self.looks.forget(one)
+            )
+
+    def later(
+        self, work: Callable[[Tx], None], lost: Callable[[], None] = lambda: None
+    ) -> None:
         """Write something that nobody waits for and that may be lost, such as when a session was
-        last used: a database that takes no writes must not close the wall."""
+        last used: a database that takes no writes must not close the wall. `lost`: it was."""
 
         async def run() -> None:
             try:
                 await self.database.write(work)
             except Exception:
                 log.debug("a note was lost", exc_info=True)
+                lost()
 
         task = asyncio.create_task(run())
         self._later.add(task)

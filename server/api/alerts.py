@@ -10,6 +10,7 @@ from server.api.answers import STAFF
 from server.api.deps import ActDep, Principal, RuntimeDep, StaffDep
 from server.api.refusals import Refusal
 from server.core import alerts as core
+from server.core.access import Right
 from server.core.numbers import MOST
 from server.database import Tx
 from server.runtime import Runtime
@@ -64,15 +65,19 @@ async def list_alerts(
         )
         return sorted(views.Cards(conn, found, now).cards, key=lambda c: int(c["id"]))
 
-    return AlertList(alerts=await runtime.database.read(find))
+    listed = await runtime.database.read(find)
+    runtime.saw(staff.name, "alerts_listed", building=building)
+    return AlertList(alerts=listed)
 
 
 @router.get("/{alert_id}")
-async def get_alert(alert_id: Id, runtime: RuntimeDep, _staff: StaffDep) -> Card:
-    """One alert with its timeline, and its ladder with what comes next."""
-    found = await runtime.feed.alert(alert_id)
+async def get_alert(alert_id: Id, runtime: RuntimeDep, staff: StaffDep) -> Card:
+    """One alert with its timeline, and its ladder with what comes next. Whole telephone numbers
+    with the right `act` alone."""
+    found = await runtime.feed.alert(alert_id, numbers=Right.ACT in staff.rights)
     if found is None:
         raise HTTPException(404, f"there is no alert {alert_id}")
+    runtime.saw(staff.name, "alert_looked_at", alert_id=alert_id)
     return found
 
 

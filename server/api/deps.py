@@ -121,27 +121,25 @@ async def token_principal(runtime: Runtime, token: str) -> Principal | None:
     return Principal(f"token:{row['name']}", "token", "program", rights, where)
 
 
+async def program(
+    runtime: Runtime, given: HTTPAuthorizationCredentials
+) -> Principal | None:
+    """The program behind any token for staff: a made one, or XUNLOU_API_TOKEN."""
+    if _is(given, runtime.settings.api_token):
+        return Principal("api", "token", "program", PROGRAM)
+    return await token_principal(runtime, given.credentials)
+
+
 async def outside(runtime: Runtime, scope: Scope, named: Mapping[str, str]) -> bool:
     """Whether an address names something that lies in no house of this scope, or that can't be
     looked up as it is written. What does not exist is for the endpoint to say. A contact is within
-    when any house of theirs is; `whole_person` asks more of those who change one."""
+    when any house of theirs is; `whole_person` asks more of those who change one. One who stands by
+    no house (any more) is outside of every scope that leaves a house out."""
     if scope.buildings is None:
         return False
-
-    def look(conn: Connection) -> bool:
-        for kind, thing in named.items():
-            houses = scopes.houses_of(conn, kind, thing)
-            if scopes.unreadable(kind, thing, houses):
-                return True
-            if houses is not None and not any(scope.shows(h) for h in houses):
-                return True
-            # Somebody of the care centre belongs to the whole community, not to one house.
-            common = kind in ("person_id", "assignment_id") and None in (houses or ())
-            if common and not scope.wide:
-                return True
-        return False
-
-    return await runtime.database.read(look)
+    return await runtime.database.read(
+        lambda c: any(scopes.beyond(c, scope, kind, thing) for kind, thing in named.items())
+    )
 
 
 def named_in(request: Request) -> dict[str, str]:
@@ -160,13 +158,11 @@ async def staff(
 ) -> Principal:
     """Let programs (token) and people (session) in; a person's POST must come from our pages."""
     if given is not None:
-        if _is(given, runtime.settings.api_token):
-            return Principal("api", "token", "program", PROGRAM)
-        program = await token_principal(runtime, given.credentials)
-        if program is None:
+        found = await program(runtime, given)
+        if found is None:
             raise HTTPException(403, "this token is not known here, or was revoked; an "
                                      "administrator makes one at /accounts")  # fmt: skip
-        return program
+        return found
     person = await session_principal(runtime, session)
     if person is None:
         raise HTTPException(401, "log in at /login, or send Authorization: Bearer <token>")

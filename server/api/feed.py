@@ -3,11 +3,20 @@
 from collections.abc import AsyncIterable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.security import HTTPAuthorizationCredentials
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from server.api.answers import STAFF
-from server.api.deps import COOKIE, RecordDep, RuntimeDep, StaffDep, session_principal
+from server.api.deps import (
+    COOKIE,
+    RecordDep,
+    RuntimeDep,
+    StaffDep,
+    bearer,
+    program,
+    session_principal,
+)
 from server.service import auditing
 from server.store import outbox
 from server.tables import to_ms
@@ -20,7 +29,9 @@ Seq = Annotated[int, Query(ge=0, le=2**53)]
 @router.get("/snapshot")
 async def snapshot(runtime: RuntimeDep, staff: StaffDep) -> Json:
     """Every building and every unresolved alert, with the journal number they are true for."""
-    return await runtime.feed.snapshot(staff.scope)
+    found = await runtime.feed.snapshot(staff.scope)
+    runtime.saw(staff.name, "wall_opened")
+    return found
 
 
 @router.get("/stream", response_class=EventSourceResponse)
@@ -28,16 +39,19 @@ async def stream(
     runtime: RuntimeDep,
     request: Request,
     staff: StaffDep,
+    given: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
     after: Annotated[int | None, Query(ge=0, le=2**53)] = None,
 ) -> AsyncIterable[ServerSentEvent]:
     """Server-sent events: `change`, `heartbeat` every five seconds, `reset` (load the snapshot
     again). Resume with `after` = the last number seen."""
     async def still_in() -> bool:
-        """A stream ends with its session: at the latest with the next heartbeat."""
-        if staff.via == "token":
-            return True
+        """A stream ends with its session, or with the token that opened it: at the latest with
+        the next heartbeat."""
+        if given is not None:
+            return await program(runtime, given) == staff
         return await session_principal(runtime, request.cookies.get(COOKIE)) == staff
 
+    runtime.saw(staff.name, "feed_opened")
     async for event in runtime.feed.events(after, staff.scope, still_in):
         yield ServerSentEvent(
             event=event.kind,
@@ -49,12 +63,14 @@ async def stream(
 @router.get("/journal")
 async def read_journal(
     runtime: RuntimeDep,
-    _staff: RecordDep,
+    staff: RecordDep,
     after: Seq = 0,
     limit: Annotated[int, Query(ge=1, le=5000)] = 500,
 ) -> dict[str, list[Json]]:
     """What happened, in order; ask on with `after` = the last `seq`."""
-    return {"entries": await runtime.feed.entries(after, limit)}
+    found = await runtime.feed.entries(after, limit)
+    runtime.saw(staff.name, "journal_listed")
+    return {"entries": found}
 
 
 @router.get("/messages")

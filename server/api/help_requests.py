@@ -99,7 +99,9 @@ async def listed(
             conn, now, staff.scope, which, building_id=house, before=before, limit=limit
         )
 
-    return await runtime.database.read(read)
+    found = await runtime.database.read(read)
+    runtime.saw(staff.name, "requests_listed", which=which, building=building)
+    return found
 
 
 @router.get("/figures")
@@ -120,9 +122,11 @@ async def figures(
 
 
 @router.get("/{request_id}")
-async def one(request_id: Id, runtime: RuntimeDep, _staff: StaffDep) -> Json:
+async def one(request_id: Id, runtime: RuntimeDep, staff: StaffDep) -> Json:
     """One request with its steps, who could see to it, and whose savings could pay."""
-    return await _told(runtime, request_id)
+    found = await _told(runtime, request_id)
+    runtime.saw(staff.name, "request_looked_at", request_id=request_id)
+    return found
 
 
 async def _told(runtime: Runtime, request_id: int) -> Json:

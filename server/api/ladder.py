@@ -18,7 +18,7 @@ router = APIRouter(prefix="/api/v1/ladder", tags=["ladder"], responses=STAFF)
 @router.get("/explain")
 async def explain_ladder(
     runtime: RuntimeDep,
-    _staff: StaffDep,
+    staff: StaffDep,
     resident: Annotated[str, Query(min_length=1, max_length=32, description="id, or terminal")],
     at: Annotated[Instant | None, Query(description="ISO instant; now without it")] = None,
     kind: Literal["sos", "missed"] = "sos",
@@ -26,8 +26,10 @@ async def explain_ladder(
     """Who would be told of this resident at that time, step by step, and who is passed over."""
     when = (at or runtime.clock.now()).astimezone(UTC)
     try:
-        return await runtime.database.read(
+        found = await runtime.database.read(
             lambda c: explain(c, runtime.house, resident, when, Kind(kind))
         )
     except Unknown as error:
         raise HTTPException(404, str(error)) from error
+    runtime.saw(staff.name, "ladder_explained", resident=resident)
+    return found

@@ -89,6 +89,7 @@ async def assignments(
 ) -> dict[str, list[Json]]:
     """Who stands behind which target. No full phone numbers, and no places of keys."""
     found = await runtime.database.read(lambda c: _listed(c, staff.scope, building, person_id))
+    runtime.saw(staff.name, "assignments_listed", building=building, person_id=person_id)
     return {"assignments": found}
 
 
@@ -104,7 +105,9 @@ async def assign(assignment: Assignment, runtime: RuntimeDep, staff: StaffDep) -
 
     def run(tx: Tx) -> Json:
         wanted = assigning.Wanted(Role(assignment.role), **fields)
-        new = assigning.assign(tx, wanted, who=staff.name, why=assignment.reason)
+        new = assigning.assign(
+            tx, wanted, who=staff.name, why=assignment.reason, scope=staff.scope
+        )
         row = store.by_id(tx.conn, new)
         assert row is not None
         listed = _listed(tx.conn, staff.scope, None, row["person_id"])
@@ -132,10 +135,12 @@ async def unassign(
 
 
 @router.get("/rota")
-async def rota(runtime: RuntimeDep, _staff: CommonDep) -> Json:
+async def rota(runtime: RuntimeDep, staff: CommonDep) -> Json:
     """Who of the care centre has which shifts, who has the duty now, and where nobody has."""
     now = runtime.clock.now()
-    return await runtime.database.read(lambda c: shifts.rota_view(c, now))
+    found = await runtime.database.read(lambda c: shifts.rota_view(c, now))
+    runtime.saw(staff.name, "duty_looked_at")
+    return found
 
 
 @router.put("/people/{person_id}/shifts")

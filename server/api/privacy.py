@@ -44,7 +44,7 @@ class Wish(BaseModel):
 
 
 @router.get("/residents/{resident_id}/consents")
-async def consents(resident_id: Id, runtime: RuntimeDep, _staff: StaffDep) -> Json:
+async def consents(resident_id: Id, runtime: RuntimeDep, staff: StaffDep) -> Json:
     """What a resident has agreed to and taken back, newest first."""
 
     def look(conn: Connection) -> Json:
@@ -52,7 +52,9 @@ async def consents(resident_id: Id, runtime: RuntimeDep, _staff: StaffDep) -> Js
             raise HTTPException(404, f"there is no resident {resident_id}")
         return {"consents": consenting.listed(conn, resident_id)}
 
-    return await runtime.database.read(look)
+    found = await runtime.database.read(look)
+    runtime.saw(staff.name, "consents_looked_at", resident_id=resident_id)
+    return found
 
 
 @router.post("/residents/{resident_id}/consents")

@@ -189,6 +189,7 @@ async def access(resident_id: Id, look: Look, runtime: RuntimeDep, staff: Access
 async def terminals(runtime: RuntimeDep, staff: StaffDep) -> dict[str, list[Json]]:
     """Every terminal as it last spoke."""
     rows = await runtime.database.read(people.terminals)
+    runtime.saw(staff.name, "terminals_listed")
     return {
         "terminals": [
             {
@@ -207,10 +208,11 @@ async def terminals(runtime: RuntimeDep, staff: StaffDep) -> dict[str, list[Json
 
 @router.get("/quarantine")
 async def quarantine(
-    runtime: RuntimeDep, _staff: RecordDep, limit: Annotated[int, Query(ge=1, le=1000)] = 100
+    runtime: RuntimeDep, staff: RecordDep, limit: Annotated[int, Query(ge=1, le=1000)] = 100
 ) -> dict[str, list[Json]]:
     """What could not be taken: topic, reason, how often, and the bytes as text where they are."""
     rows = await runtime.database.read(lambda c: signals.quarantined(c, limit))
+    runtime.saw(staff.name, "quarantine_listed")
     return {
         "quarantine": [
             {

@@ -121,6 +121,8 @@ async def import_file(
         )
     except Unreadable as error:
         raise HTTPException(422, error.words[lang]) from error
+    if dry_run:  # what is taken is journalled; what is compared shows whom it would change
+        runtime.saw(staff.name, "register_compared")
     told = {"dry_run": dry_run, **report(file, lang)}
     if rejected:
         book = await asyncio.to_thread(file.rejected, lang)

@@ -112,9 +112,11 @@ async def last_rounds(
         return found
 
     try:
-        return {"rounds": await runtime.database.read(read)}
+        found = await runtime.database.read(read)
     except Unknown as error:
         raise HTTPException(404, str(error)) from error
+    runtime.saw(staff.name, "rounds_listed", building=building)
+    return {"rounds": found}
 
 
 @router.post("/rounds/report")
@@ -134,7 +136,7 @@ async def report_round(report: Report, runtime: RuntimeDep, staff: ActDep) -> Js
 async def rounds_of(
     resident_id: Id,
     runtime: RuntimeDep,
-    _staff: StaffDep,
+    staff: StaffDep,
     limit: Annotated[int, Query(ge=1, le=60)] = past_rounds.SHOWN,
 ) -> dict[str, list[Json]]:
     """What became of a resident's last rounds."""
@@ -144,4 +146,5 @@ async def rounds_of(
     )
     if found is None:
         raise HTTPException(404, f"there is no resident {resident_id}")
+    runtime.saw(staff.name, "rounds_looked_at", resident_id=resident_id)
     return {"rounds": found}

@@ -72,9 +72,11 @@ async def listed(
 ) -> Json:
     """`owed`, the longest overdue first, with whose visit it is; `closed`, newest first."""
     now = runtime.clock.now()
-    return await runtime.database.read(lambda c: help_view.visits_listed(
+    found = await runtime.database.read(lambda c: help_view.visits_listed(
         c, now, staff.scope if resident is None else EVERYWHERE, resident_id=resident, limit=limit
     ))  # fmt: skip
+    runtime.saw(staff.name, "visits_listed", resident_id=resident)
+    return found
 
 
 @router.post("", status_code=201)

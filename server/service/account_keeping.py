@@ -222,10 +222,12 @@ def set_own_password(tx: Tx, account_id: int, new: Renewal, session: str) -> Non
     journal.note(tx, "password_changed", account=row["username"], by=row["username"])
 
 
-def begin_totp(tx: Tx, locks: Locks, account_id: int) -> bytes:
-    """The secret for a new second factor; it counts once a code has been given."""
-    row = accounts.by_id(tx.conn, account_id)
-    if row is None or row["totp_on"]:
+def begin_totp(tx: Tx, locks: Locks, account_id: int, password_hash: str) -> bytes:
+    """The secret for a new second factor, for the owner, with the password that this is the hash of
+    (`proven`): a session that somebody took could shut its owner out for good. It counts once a
+    code has been given. Raises Refused."""
+    row = _unchanged(tx, account_id, password_hash)
+    if row["totp_on"]:
         raise Refused("the second factor is on already", zh="动态码已经启用。")
     nonce = row["totp_nonce"] or secrets.token_hex(16)
     accounts.change(tx.conn, account_id, totp_nonce=nonce)

@@ -1,6 +1,7 @@
 """Logging in and out. Passwords are argon2id; sessions live on the server and end there."""
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -48,12 +49,16 @@ class Visit:
     touch: bool
 
 
-def known_device(conn: Connection, locks: Locks, username: str, given: str) -> str | None:
-    """The name of a browser that has logged in to this account before; None for a stranger's."""
+def known_device(
+    conn: Connection, locks: Locks, username: str, given: Sequence[str]
+) -> str | None:
+    """The name of a browser that has logged in to this account before, by one of the passes that it
+    keeps; None for a stranger's."""
     account = accounts.by_username(conn, username.strip().lower())
     if account is None:
         return None
-    return locks.knows_device(given, account["id"], account["password_at"])
+    known = (locks.knows_device(one, account["id"], account["password_at"]) for one in given)
+    return next((name for name in known if name is not None), None)
 
 
 def prove(

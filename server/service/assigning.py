@@ -6,12 +6,13 @@ off, but replaced. Each change is in the journal, with who and why.
 
 from dataclasses import dataclass
 
+from server.core.access import EVERYWHERE, Scope
 from server.core.words import Role
 from server.database import Tx
 from server.service import history, notes
 from server.service.history import Via
 from server.service.refusals import Refused, Unknown
-from server.store import assigning, journal, people
+from server.store import assigning, journal, people, scopes
 
 PLACES = {
     Role.STEWARD: "building_id", Role.SUBSTITUTE: "building_id",
@@ -39,9 +40,11 @@ class Wanted:
     key_place: str = ""
 
 
-def assign(tx: Tx, wanted: Wanted, *, who: str, why: str, via: str = Via.API) -> int:
+def assign(
+    tx: Tx, wanted: Wanted, *, who: str, why: str, via: str = Via.API, scope: Scope = EVERYWHERE
+) -> int:
     """Put a person behind a target; returns the assignment's id. A steward's place that is taken
-    passes to the new one. Raises Unknown or Refused."""
+    passes to the new one. Raises Unknown or Refused; a refusal names nobody beyond `scope`."""
     if wanted.role not in PLACES:
         raise Refused(f"nobody is put behind {wanted.role}; choose one of {', '.join(ROLES)}",
                       zh="这个角色不能登记。")  # fmt: skip
@@ -53,7 +56,7 @@ def assign(tx: Tx, wanted: Wanted, *, who: str, why: str, via: str = Via.API) ->
             raise Refused("a steward has position 1 (the building's head) or 2; send it",
                           zh="楼管员要注明位置:1 为楼长,2 为另一位。")  # fmt: skip
         position = wanted.position
-    person_id = _person(tx, wanted)
+    person_id = _person(tx, wanted, scope)
     taken = next((a for a in standing if a["position"] == position and position), None)
     if any(a["person_id"] == person_id for a in standing):
         if taken is not None and taken["person_id"] == person_id:
@@ -146,7 +149,7 @@ def _place(tx: Tx, wanted: Wanted) -> dict[str, int]:
     return {column: community.id}
 
 
-def _person(tx: Tx, wanted: Wanted) -> int:
+def _person(tx: Tx, wanted: Wanted, scope: Scope) -> int:
     if wanted.person_id is not None:
         if people.has_person(tx.conn, wanted.person_id):
             return wanted.person_id
@@ -158,6 +161,11 @@ def _person(tx: Tx, wanted: Wanted) -> int:
     if known is None:
         return assigning.add_person(tx.conn, wanted.name, wanted.phone, wanted.lang)
     if known["name"] != wanted.name:
+        if scopes.beyond(tx.conn, scope, "person_id", str(known["id"])):
+            raise Refused("this number is somebody's beyond your houses: ask an account of all "
+                          "houses to do it",
+                          zh="这个号码已登记给您范围外的人,请让管辖全部楼栋的账号来办。"
+                          )  # fmt: skip
         raise Refused(f"this number is person {known['id']}'s; send that person_id",
                       zh="这个号码已登记给另一位联系人。")  # fmt: skip
     return int(known["id"])

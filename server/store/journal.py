@@ -49,8 +49,11 @@ def _write(tx: Tx) -> None:
 
 
 def _act(entry: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]]:
-    """A person's entry for the audit: who, what, and all else that it says."""
-    about = {name: entry[name] for name in COLUMNS[2:5] if entry.get(name) is not None}
+    """A person's entry for the audit: who, what, and all else that it says but the door. The audit
+    is kept for good, and a door leads to whoever lived there after they were erased."""
+    about = {
+        name: entry[name] for name in ("building_id", "alert_id") if entry.get(name) is not None
+    }
     about |= {name: value for name, value in entry["data"].items() if name != "by"}
     return str(entry["data"]["by"]), str(entry["kind"]), about
 

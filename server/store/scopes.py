@@ -110,6 +110,25 @@ def unreadable(kind: str, thing: str, houses: Houses | None) -> bool:
     return kind in NUMBERED or (kind == "resident" and houses is None)
 
 
+def beyond(conn: Connection, scope: Scope, kind: str, thing: str) -> bool:
+    """Whether something lies in no house of this scope, or can't be looked up as it is written.
+    What does not exist is not for us to say. A contact is within when any house of theirs is."""
+    if scope.buildings is None:
+        return False
+    houses = houses_of(conn, kind, thing)
+    if unreadable(kind, thing, houses):
+        return True
+    if houses is None:
+        # Whoever stands by no house (any more) was somebody's beyond, perhaps: only for those who
+        # have no beyond.
+        return kind == "person_id" and not scope.common
+    if not any(scope.shows(h) for h in houses):
+        return True
+    # Somebody of the care centre belongs to the whole community, not to one house.
+    common = kind in ("person_id", "assignment_id") and None in houses
+    return common and not scope.wide
+
+
 def houses_of(conn: Connection, kind: str, thing: str) -> Houses | None:
     """The buildings to which something belongs: an `alert_id`, `resident_id`, `terminal_id`,
     `person_id`, `assignment_id`, `request_id`, `visit_id`, or a building's `number`. None stands

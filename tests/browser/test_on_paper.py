@@ -71,8 +71,8 @@ async def test_a_long_night_is_two_sheets(browser: Browser, alert_id: int, lang:
     reader = FakeReader(busy=True)
     asked = reader.alert_detail
 
-    async def long(wanted: int) -> Any:
-        found = dict(await asked(wanted) or {})
+    async def long(user: Any, wanted: int) -> Any:
+        found = dict(await asked(user, wanted) or {})
         found["told"] = [told(f"陈国{n}", "steward", "delivered", n) for n in range(20)]
         found["timeline"] = [
             {"seq": n, "at_ms": NOW_MS - n * 60_000, "kind": "climbed", "data": {"by": "李文静"}}

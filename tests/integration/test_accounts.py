@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import select
 from staff_kit import OWN_PASSWORD, account_id, building_id, login, make_account
 from town import PASSWORD, Town, a_town
 
@@ -82,11 +83,16 @@ async def test_a_one_time_password_that_lay_about_is_void(town: Town) -> None:
 
 
 async def test_the_second_factor(town: Town) -> None:
-    """Switched on with a first code; from then on a password alone is as wrong as a wrong one; a
-    code counts once, and so does a recovery code. The database holds neither secret nor codes."""
+    """Switched on with the password and a first code, by no session alone; from then on a password
+    alone is as wrong as a wrong one; a code counts once, and so does a recovery code. The database
+    holds neither secret nor codes."""
     await make_account(town, "li", "operator")
     async with await login(town, "li") as li:
-        page = (await li.post("/account/totp")).text
+        for wrong in ({}, {"password": "not this one at all"}):
+            refused = await li.post("/account/totp", data=wrong)
+            assert (refused.status_code, "<code>" in refused.text) == (409, False)
+        assert (await li.post("/account/totp_confirm", data={"code": "000000"})).status_code == 409
+        page = (await li.post("/account/totp", data={"password": OWN_PASSWORD})).text
         text = re.search(r"<code>([A-Z2-7 ]+)</code>", page)
         assert text is not None
         number = await account_id(town, "li")
@@ -166,6 +172,37 @@ async def test_the_device_of_one_account_is_a_stranger_to_another(town: Town) ->
     assert locks.knows_device(cookie, number + 1, row["password_at"]) is None
     assert locks.knows_device(cookie[:-1] + "x", number, row["password_at"]) is None
     assert locks.knows_device(cookie, number, town.runtime.clock.now() + timedelta(1)) is None
+
+
+async def test_a_desk_that_many_share_knows_each_of_them(town: Town) -> None:
+    """Li's shift, then Wang's in the same browser; a stranger guesses at Li from the desk's own
+    network until they must wait. Li comes in at once all the same, and so does Wang. What somebody
+    writes into the cookie is no pass, and the browser keeps eight people's, the newest."""
+    for name in ("li", "wang"):
+        await make_account(town, name, "operator")
+    async with (
+        httpx.AsyncClient(base_url=town.url, headers={"Origin": town.url}) as desk,
+        httpx.AsyncClient(base_url=town.url) as stranger,
+    ):
+        for name in ("li", "wang", "li", "wang"):
+            right = {"username": name, "password": OWN_PASSWORD}
+            assert (await desk.post("/login", data=right)).status_code == 303
+            await desk.post("/logout")
+        assert len(desk.cookies["xunlou_device"].split("~")) == 2
+        for name in ("li", "wang"):
+            assert (await guess(town, name, 12, stranger))[-1] == 429
+            right = {"username": name, "password": OWN_PASSWORD}
+            assert (await desk.post("/login", data=right)).status_code == 303, name
+            await desk.post("/logout")
+        kept = desk.cookies["xunlou_device"]
+        ids = [one.partition(".")[0] for one in kept.split("~")]
+        others = (f"{900 + n}.a.{'0' * 32}" for n in range(9))
+        made_up = "~".join(["<script>", "1.a.b", kept, *others])
+        headers = {"Cookie": f"xunlou_device={made_up}"}
+        answer = await stranger.post("/login", data=right, headers=headers)
+        assert answer.status_code == 303
+        found = [one.partition(".")[0] for one in answer.cookies["xunlou_device"].split("~")]
+        assert found == [ids[0], ids[1], "900", "901", "902", "903"]
 
 
 async def test_a_browser_stays_known_over_a_change_of_the_password(town: Town) -> None:
@@ -378,6 +415,29 @@ async def test_the_feed_of_a_closed_account_ends(town: Town) -> None:
             async for _ in lines:
                 pass
         assert (await li.get("/wall")).headers["location"].startswith("/login")
+
+
+async def test_the_feed_of_a_revoked_token_ends(town: Town) -> None:
+    """A token that is revoked loses the stream that it opened, as a closed account does."""
+    keeper = keeping.Keeper("test")
+    token = await town.runtime.database.write(
+        lambda tx: keeping.make_token(tx, keeper, name="street", rights=["look"])
+    )
+    number = await town.sql(lambda c: c.execute(select(accounts.TOKEN.c.id)).scalar_one())
+    headers = {"Authorization": f"Bearer {token}"}
+    async with (
+        httpx.AsyncClient(base_url=town.url, headers=headers, timeout=30.0) as program,
+        program.stream("GET", "/api/v1/stream") as stream,
+    ):
+        lines, beats = stream.aiter_lines(), 0
+        async with asyncio.timeout(30):
+            async for line in lines:
+                beats += line == "event: heartbeat"
+                if beats == 2:  # it goes on while the token counts
+                    break
+            await town.runtime.database.write(lambda tx: keeping.revoke_token(tx, keeper, number))
+            async for _ in lines:
+                pass
 
 
 async def test_tokens_of_programs(town: Town) -> None:

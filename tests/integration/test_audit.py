@@ -56,6 +56,11 @@ async def test_looks_and_acts_of_people_are_in_it_and_machines_are_not(town: Tow
     assert seen["resident_looked_at"]["about"]["resident_id"] == number
     assert seen["access_looked_at"]["about"]["why"] == "水漫到楼下"
     assert "11-301" not in str(seen["residents_searched"]["about"]), "a search may be a name"
+    journal = (await town.api.get("/api/v1/journal")).json()["entries"]
+    (look,) = [e for e in journal if e["kind"] == "access_looked_at"]
+    assert look["flat_id"] is not None
+    kept = await entries(town)
+    assert not any("flat_id" in e["about"] for e in kept), "a door outlives an erasure"
 
 
 @pytest.mark.parametrize("harm", ["changed", "removed", "reordered", "cut off"])

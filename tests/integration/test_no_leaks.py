@@ -48,13 +48,16 @@ class Day:
         self.town, self.clerk = town, clerk
         self.addresses: set[str] = set()
         self.errors: list[str] = []
+        self.told_anew: list[tuple[str, str]] = []
+        """Who stands in a refused form that neither was sent nor stood on its page before."""
+        self._a_form = False
         for client in (clerk, town.api, town.gateway):
             client.event_hooks["response"].append(self._met)
 
     async def _met(self, answer: httpx.Response) -> None:
         await answer.aread()
         self.addresses.add(answer.headers.get("location", ""))
-        if answer.status_code >= 400:
+        if answer.status_code >= 400 and not self._a_form:
             self.errors.append(answer.text)
         elif "html" in answer.headers.get("content-type", ""):
             self.addresses |= {unescape(found) for found in ADDRESS.findall(answer.text)}
@@ -62,6 +65,21 @@ class Day:
     async def post(self, path: str, **form: str) -> httpx.Response:
         """A form of a page."""
         return await self.clerk.post(path, data=form, headers=FROM_OURSELVES)
+
+    async def refused(self, path: str, page: str, **form: str) -> None:
+        """A form of `page` that is not taken, and shown again with what was sent: whoever stands
+        there was sent, or stood there before."""
+        before = (await self.clerk.get(page)).text
+        self._a_form = True
+        answer = await self.post(path, **form)
+        self._a_form = False
+        assert answer.status_code in (409, 422), (path, answer.status_code)
+        assert answer.headers["content-type"].startswith("text/html"), path
+        sent = before + " ".join(form.values())
+        community = self.town.community
+        self.told_anew += [
+            (path, word) for word in personal(community) if word in answer.text and word not in sent
+        ]
 
 
 async def a_press_and_its_pages(day: Day) -> None:
@@ -95,6 +113,76 @@ async def the_register(day: Day, her: dict[str, Any]) -> None:
     broken = table.replace("女".encode(), b"?")
     await town.api.post("/api/v1/register/import", content=broken)
     await town.api.post(f"/api/v1/residents/{who}/export", json={"reason": "checking"})
+
+
+async def every_page(day: Day, her: dict[str, Any]) -> None:
+    """All other pages of the staff, each with somebody on it, and what is written on them."""
+    town, who, name = day.town, her["id"], her["name"]
+    head, terminal = await town.person(HEAD), her["terminal_id"]
+    everybody = (await town.api.get("/api/v1/assignments")).json()["assignments"]
+    duty = next(a for a in everybody if a["role"] == "duty")
+    assert (await day.post("/requests", resident_id=str(who), kind="repair", source="phone",
+                           words=f"{name}家的灯")).status_code == 303  # fmt: skip
+    assert (await day.post("/visits", resident_id=str(who), cause="other",
+                           why=f"{name}出院")).status_code == 303  # fmt: skip
+    assert (await day.post(f"/greetings/{who}", outcome="well",
+                           note=f"{name}很好")).status_code == 303  # fmt: skip
+    assert (await day.post("/handover", outgoing=duty["name"], incoming=name, note=HEAD,
+                           last_id="0")).status_code == 303  # fmt: skip
+    away = {"until": "2026-03-20T18:00", "reason": f"{name}住院"}
+    assert (await day.post(f"/residents/{who}/away", **away)).status_code == 303
+    assert (await day.post(f"/residents/{who}/back")).status_code == 303
+    request = (await town.api.get("/api/v1/requests")).json()["requests"][0]["id"]
+    assert (await day.post(f"/requests/{request}/take", person=str(head))).status_code == 303
+    forms = [f"/residents/{who}/{form}" for form in ("edit", "move", "end", "away")]
+    forms += [f"/people/{head}", f"/people/{head}/away", "/residents/new", "/buildings/new",
+              "/buildings/11/edit", "/duty/add", "/duty/remove", "/duty/community",
+              f"/duty/shifts/{duty['person_id']}"]  # fmt: skip
+    histories = [f"{p}/history" for p in (f"/residents/{who}", "/buildings/11", f"/people/{head}",
+                                          "/duty")]  # fmt: skip
+    lists = ["/duty", "/handover", "/handover/1", "/requests", f"/requests/{request}", "/visits",
+             "/greetings", "/greetings/sheet", "/hours", f"/hours/{head}", "/terminals",
+             f"/terminals/{terminal}", "/terminals/labels", "/accounts", "/account", "/kiosk",
+             f"/hours/{head}/statement.csv", "/reports.csv"]  # fmt: skip
+    shown = ""
+    for path in (*forms, *histories, *lists):
+        answer = await day.clerk.get(path)
+        assert answer.status_code == 200, path
+        shown += answer.text
+    assert name in shown, "somebody stands on the pages that were walked"
+
+
+async def forms_that_are_refused(day: Day, her: dict[str, Any]) -> None:
+    """Each kind of form, sent with a person in it and not taken."""
+    town, who, name = day.town, her["id"], her["name"]
+    head, terminal = await town.person(HEAD), her["terminal_id"]
+    person = {"name": name, "phone": HEAD, "lang": "zh"}
+    for path, form in (
+        ("/residents/new", {"name": name, "phone": HEAD, "family": name, "family_phone": SECOND}),
+        (f"/residents/{who}/edit", {"name": name, "phone": HEAD}),
+        (f"/residents/{who}/move", {"building": "12", "flat": name}),
+        (f"/residents/{who}/end", {"how": "other"}),
+        (f"/residents/{who}/away", {"until": name, "reason": name}),
+        (f"/people/{head}", person), (f"/people/{head}/away", {"until": name, "reason": name}),
+        ("/buildings/new", {"head": name, "head_phone": HEAD}),
+        ("/buildings/11/edit", {"head": name, "head_phone": HEAD}),
+        ("/duty/add", {**person, "role": "duty"}), ("/duty/remove", {"assignment": name}),
+        ("/duty/community", {"name": name}),
+    ):  # fmt: skip
+        await day.refused(path, path, **form)
+    for path, page, form in (
+        ("/requests", "/requests", {"place": name, "words": name, "kind": name}),
+        ("/requests/1/take", "/requests/1", {"person": "999999", "name": name}),
+        ("/visits", "/visits", {"place": name, "why": name, "cause": name}),
+        ("/visits/1/drop", "/visits", {"visitor": name}),
+        (f"/greetings/{who}", "/greetings", {"outcome": name, "note": name}),
+        ("/handover", "/handover", {"outgoing": name, "note": HEAD}),
+        ("/terminals/enrol", "/terminals", {"ids": name, "reason": name}),
+        (f"/terminals/{terminal}/lost", f"/terminals/{terminal}", {"place": name}),
+        ("/accounts", "/accounts", {"username": name, "name": name, "role": name}),
+        ("/account/password", "/account", {"old": HEAD, "new": HEAD}),
+    ):
+        await day.refused(path, page, **form)
 
 
 async def everything_wrong(day: Day, her: dict[str, Any]) -> None:
@@ -137,6 +225,8 @@ async def test_nobody_is_in_logs_metrics_addresses_and_errors(
             day, her = Day(town, clerk), (await town.residents())["301"]
             await a_press_and_its_pages(day)
             await the_register(day, her)
+            await every_page(day, her)
+            await forms_that_are_refused(day, her)
             await everything_wrong(day, her)
             await a_crash(day, her)
         figures = (
@@ -146,6 +236,7 @@ async def test_nobody_is_in_logs_metrics_addresses_and_errors(
     assert "xunlou_" in figures
     assert "a part failed" in logged.getvalue()
     assert len(day.errors) >= 8
+    assert day.told_anew == []
     dialled = {a for a in day.addresses if a.startswith(("tel:", "sms:"))}
     assert dialled, "a page has a number to call"
     addresses = "\n".join(unquote(a) for a in day.addresses - dialled)

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from staff_kit import login, make_account
 from town import GRANNY, HEAD, SECOND, Town, a_town
 
 
@@ -81,6 +82,28 @@ async def test_an_alert_has_its_ladder_with_what_comes_next(town: Town) -> None:
     states = [s["state"] for s in second["ladder"]["steps"]]
     assert states == ["taken", "taken", "next", "later", "later"]
     assert (await town.api.get("/api/v1/alerts/4711")).status_code == 404
+
+
+async def test_whole_numbers_are_for_those_who_may_have_to_dial(town: Town) -> None:
+    """Whoever only looks reads the last digits of those behind the ladder, in the API and on the
+    page; who acts has the number in the link, and no page shows it to the eye."""
+    await town.press()
+    await town.settled()
+    number = (await town.sos())["id"]
+    seen = {}
+    for role in ("auditor", "operator"):
+        await make_account(town, role + "-1", role)
+        async with await login(town, role + "-1") as browser:
+            found = (await browser.get(f"/api/v1/alerts/{number}")).json()
+            seen[role] = [p for s in found["ladder"]["steps"] for p in s["people"]]
+            page = (await browser.get(f"/alerts/{number}")).text
+        assert (f'href="tel:{HEAD}"' in page) == (role == "operator")
+        assert f'title="{HEAD[:6]}****{HEAD[-4:]}"' in page or role == "auditor"
+        assert HEAD not in page.replace(f'href="tel:{HEAD}"', "")
+    assert all(p["phone_masked"].endswith(p["phone"][-4:]) for p in seen["operator"])
+    assert len(seen["auditor"]) == len(seen["operator"]) > 2
+    assert not any("phone" in p for p in seen["auditor"])
+    assert not any(p["phone"] in str(seen["auditor"]) for p in seen["operator"])
 
 
 async def test_the_access_notes_are_not_in_the_detail(town: Town) -> None:

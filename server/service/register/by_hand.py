@@ -79,10 +79,12 @@ def _shown(form: Form, act: str) -> dict[str, str]:
     }  # fmt: skip
 
 
-def _plan(tx: Tx, sheet: Sheet, given: Cells, said: Said) -> tuple[Planner, str]:
+def _plan(
+    tx: Tx, sheet: Sheet, given: Cells, said: Said, scope: Scope
+) -> tuple[Planner, str]:
     """The draft of a form, and whether it adds, changes or leaves. Raises Misfit."""
     row, names = _row(sheet, given)
-    picture = pictures.load(tx.conn, [row], tx.now)
+    picture = pictures.load(tx.conn, [row], tx.now, scope)
     planner = Planner(picture, tx.vault.open, said.who, said.why)
     outcome = planner.plan(row)
     if row.problems:
@@ -116,7 +118,7 @@ def add_resident(tx: Tx, form: Form, scope: Scope = EVERYWHERE) -> int:
     Raises Misfit."""
     said = form.said.checked()
     _house(tx, form.cells, scope)
-    planner, outcome = _plan(tx, Sheet.RESIDENTS, _shown(form, "resident.add"), said)
+    planner, outcome = _plan(tx, Sheet.RESIDENTS, _shown(form, "resident.add"), said, scope)
     if outcome == CHANGED or (outcome == ADDED and not planner.draft.residents):
         raise Misfit({"name": {"zh": "此人已登记在这一户,请到住户页修改",
                                "en": "is registered behind this door; change it on their page"}})
@@ -135,7 +137,9 @@ def _who(given: Cells) -> tuple[pictures.Door, str]:
     return pictures.door(int(str(number)), str(label)), str(name)
 
 
-def change_resident(tx: Tx, house: House, resident_id: int, form: Form) -> None:
+def change_resident(
+    tx: Tx, house: House, resident_id: int, form: Form, scope: Scope = EVERYWHERE
+) -> None:
     """Change what is registered of a resident. Their door and whether they are watched are other
     acts (service/moving.py). Raises Unknown, Refused, Misfit or Stale."""
     said = form.said.checked()
@@ -154,9 +158,10 @@ def change_resident(tx: Tx, house: House, resident_id: int, form: Form) -> None:
     for key in EMPTIES:
         if key in given and not given[key].strip():
             given[key] = CLEARED
-    _hand_over_terminal(tx, house, resident_id, given, said)
+    _hand_over_terminal(tx, house, resident_id, given, said, scope)
     _take_off(tx, form.removed, "resident_id", resident_id, said)
-    planner, _ = _plan(tx, Sheet.RESIDENTS, _with_places(tx, resident_id, given), said)
+    given = _with_places(tx, resident_id, given)
+    planner, _ = _plan(tx, Sheet.RESIDENTS, given, said, scope)
     _save(tx, planner, said)
     if wanted_class is not None:
         _class(tx, resident_id, wanted_class, said)
@@ -215,9 +220,10 @@ def _cell(key: str, given: Cells) -> object:
 
 
 def _hand_over_terminal(
-    tx: Tx, house: House, resident_id: int, given: dict[str, str], said: Said
+    tx: Tx, house: House, resident_id: int, given: dict[str, str], said: Said, scope: Scope
 ) -> None:
-    """Take the terminal off that they have, where the form names another or none."""
+    """Take the terminal off that they have, where the form names another or none. One that is in
+    no stock yet is enrolled on the way, but not by the account of one building."""
     if "terminal" not in given:
         return
     try:
@@ -232,10 +238,12 @@ def _hand_over_terminal(
         moving.assign_terminal(tx, house, terminal, None, who=said.who, why=said.why, via=said.via)
     if isinstance(wanted, str) and wanted:
         known = people.terminal(tx.conn, wanted)
+        if known is None and not scope.wide:
+            return  # refused with the other fields
         if known is None:
             terminals.enrol(tx, [wanted], who=said.who, why=said.why)
         elif known["resident_id"] is not None:
-            return  # refused with the other fields, with whose it is
+            return  # the same, with whose it is
         moving.assign_terminal(
             tx, house, wanted, resident_id, who=said.who, why=said.why, via=said.via
         )
@@ -268,7 +276,7 @@ def add_building(tx: Tx, form: Form) -> int:
     if store.community(tx.conn) is not None:
         # The community's name stays: a wrong one is refused, and none changes what it is called.
         given = {key: words for key, words in given.items() if key not in OF_FIRST}
-    planner, outcome = _plan(tx, Sheet.BUILDINGS, given, said)
+    planner, outcome = _plan(tx, Sheet.BUILDINGS, given, said, EVERYWHERE)
     number = int(str(cells.value("building", form.cells["building"])))
     if outcome == CHANGED or (outcome == ADDED and not planner.draft.buildings):
         raise Misfit({"building": {"zh": f"{number}栋已登记,请到楼栋页修改",
@@ -288,7 +296,7 @@ def change_building(tx: Tx, number: int, form: Form, scope: Scope = EVERYWHERE) 
     unchanged_since(tx, "building", row["id"], form.seen)
     _take_off(tx, form.removed, "building_id", row["id"], said)
     given = {**_shown(form, "building.change"), "building": str(number)}
-    planner, _ = _plan(tx, Sheet.BUILDINGS, given, said)
+    planner, _ = _plan(tx, Sheet.BUILDINGS, given, said, scope)
     _save(tx, planner, said)
     _of_building(tx, number, form, said, scope)
 

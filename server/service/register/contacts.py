@@ -5,20 +5,22 @@ from collections.abc import Mapping
 from sqlalchemy import RowMapping
 
 from server.core import cells
+from server.core.access import EVERYWHERE, Scope
 from server.core.cells import Bad, Why
 from server.core.words import Role
 from server.database import Tx
 from server.service import assigning, history
 from server.service.refusals import Unknown
 from server.service.register.forms import Said, misfit, unchanged_since
-from server.store import people
+from server.store import people, scopes
 from server.store import register as store
 
 OFFICES = (Role.DUTY, Role.STREET, Role.DISTRICT)
 
 
 def correct(
-    tx: Tx, person_id: int, *, name: str, phone: str, lang: str, seen: int, said: Said
+    tx: Tx, person_id: int, *, name: str, phone: str, lang: str, seen: int, said: Said,
+    scope: Scope = EVERYWHERE,
 ) -> None:
     """Put a contact's name, number or language right, wherever they stand. With a new number what
     was known of the old one's reach is forgotten. Raises Unknown, Misfit or Stale."""
@@ -30,6 +32,8 @@ def correct(
     new = _read(name, phone, lang)
     other = people.person_by_phone(tx.conn, new["phone"])
     if other is not None and other["id"] != person_id:
+        if scopes.beyond(tx.conn, scope, "person_id", str(other["id"])):
+            raise misfit("phone", Why.NUMBER_BEYOND)
         raise misfit("phone", Why.NUMBER_OF_ANOTHER, other["name"])
     changed = {k: v for k, v in new.items() if v != was[k]}
     if not changed:

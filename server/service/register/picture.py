@@ -13,10 +13,11 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, RowMapping
 
+from server.core.access import EVERYWHERE, Scope
 from server.core.columns import Sheet
 from server.core.words import Role
 from server.service.register.rows import Row
-from server.store import people
+from server.store import people, scopes
 from server.store import register as store
 
 Door = tuple[int, str]
@@ -74,6 +75,10 @@ class Picture:
     community_name: str = ""
     rehearsals: frozenset[int] = frozenset()
     """Numbers of buildings in which nobody lives."""
+    beyond: frozenset[str] = frozenset()
+    """Telephones and terminals of people whom the asker is not shown: nothing says whose."""
+    enrols: bool = True
+    """Whether a terminal that is not registered yet may be."""
 
 
 def door(number: int, label: str) -> Door:
@@ -81,8 +86,10 @@ def door(number: int, label: str) -> Door:
     return number, label.upper()
 
 
-def load(conn: Connection, rows: Sequence[Row], now: datetime) -> Picture:
-    """The picture for these rows."""
+def load(
+    conn: Connection, rows: Sequence[Row], now: datetime, scope: Scope = EVERYWHERE
+) -> Picture:
+    """The picture for these rows, as somebody with this scope may see it."""
     facts = people.community(conn)
     numbers = {r.get("building") for r in rows if r.get("building") is not None}
     houses = {b["number"]: b for b in store.buildings(conn, numbers)}
@@ -120,7 +127,14 @@ def load(conn: Connection, rows: Sequence[Row], now: datetime) -> Picture:
     picture.offices = {(a["role"], a["phone"]) for a in store.offices(conn)}
     phones = {c.phone for r in rows for c in r.contacts}
     phones |= {r.get("phone") for r in rows if r.sheet is Sheet.OFFICES and r.get("phone")}
-    picture.persons = {p["phone"]: p["name"] for p in store.persons(conn, phones)}
+    known = store.persons(conn, phones)
+    picture.persons = {p["phone"]: p["name"] for p in known}
+    theirs = {t for t, (_, own) in picture.terminals.items() if own is not None}
+    picture.beyond = frozenset(
+        [p["phone"] for p in known if scopes.beyond(conn, scope, "person_id", str(p["id"]))]
+        + [t for t in theirs if scopes.beyond(conn, scope, "terminal_id", t)]
+    )
+    picture.enrols = scope.wide
     return picture
 
 

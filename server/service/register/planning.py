@@ -77,7 +77,10 @@ class Planner:
         for phone, name, key in people:
             known = self.picture.persons.get(phone, name)
             if cells.name(known) != name:
-                row.refuse(key, Why.NUMBER_OF_ANOTHER, known)
+                if phone in self.picture.beyond:
+                    row.refuse(key, Why.NUMBER_BEYOND)
+                else:
+                    row.refuse(key, Why.NUMBER_OF_ANOTHER, known)
 
     def _refuse_rehearsals(self, row: Row) -> None:
         """Life and rehearsal never mix: neither its building nor who is on its list."""
@@ -226,7 +229,11 @@ class Planner:
         if wanted is None:
             return
         state, whose = self.picture.terminals.get(wanted, ("new", None))
-        if whose is not None and whose is not own:
+        if wanted in self.picture.beyond:
+            row.refuse("terminal", Why.TERMINAL_BEYOND)
+        elif wanted not in self.picture.terminals and not self.picture.enrols:
+            row.refuse("terminal", Why.NOT_ENROLLED)
+        elif whose is not None and whose is not own:
             row.refuse("terminal", Why.TERMINAL_TAKEN, f"{whose.door[0]}-{whose.door[1]}")
         elif state not in ("new", "active"):
             row.refuse("terminal", Why.TERMINAL_REVOKED)

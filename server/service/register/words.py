@@ -22,6 +22,9 @@ WORDS: dict[Why, tuple[str, str]] = {
     Why.PAIR: ("姓名和电话要一起填", "give both, name and telephone"),
     Why.TWICE_IN_FILE: ("与第 {d} 行重复", "the same as line {d}"),
     Why.NUMBER_OF_ANOTHER: ("这个号码已登记给 {d}", "this number is {d}'s"),
+    Why.NUMBER_BEYOND: (
+        "这个号码已登记给您范围外的人,请让管辖全部楼栋的账号来办",
+        "this number is somebody's beyond your houses: ask an account of all houses to do it"),
     Why.REHEARSAL: ("演练用的楼栋,没有人住", "a rehearsal's building; nobody lives there"),
     Why.ON_REHEARSAL_LIST: ("这个号码在演练名单上", "this number is on the rehearsal list"),
     Why.NO_BUILDING: ("{d}栋还没有登记,请先填楼栋表和两位巡楼员",
@@ -32,6 +35,11 @@ WORDS: dict[Why, tuple[str, str]] = {
     Why.ENDED: ("已停止守护", "is no longer watched"),
     Why.NEEDED_FOR_NEW: ("新住户必填", "needed for somebody new"),
     Why.TERMINAL_TAKEN: ("这台终端登记在 {d}", "this terminal is registered at {d}"),
+    Why.TERMINAL_BEYOND: (
+        "这台终端登记在您范围外的住户名下,请让管辖全部楼栋的账号来办",
+        "this terminal is somebody's beyond your houses: ask an account of all houses to do it"),
+    Why.NOT_ENROLLED: ("这台终端还没有入库,请让管辖全社区的账号先登记",
+                       "not in the stock yet: ask an account of the whole community to enrol it"),
     Why.HAS_TERMINAL: ("已有终端 {d},请在终端页更换", "has terminal {d}; swap it on its page"),
     Why.TERMINAL_REVOKED: ("这台终端已停用", "this terminal is out of service"),
     Why.NO_COMMUNITY: ("还没有社区,请先在楼栋表填社区名",

@@ -28,6 +28,8 @@ class AccountFake:
     def looked(self, user: Any, what: str, **about: Any) -> None:
         """Nobody audits the fake."""
 
+    sees = looked
+
     async def all_accounts(self, user: Any) -> Mapping[str, Any]:  # noqa: ARG002
         return {
             "now_ms": NOW_MS, "tz": "Asia/Shanghai", "roles": ["operator"], "levels": ["all"],

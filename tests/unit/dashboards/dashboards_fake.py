@@ -259,7 +259,12 @@ def detail(card: dict[str, Any]) -> dict[str, Any]:
                 {
                     "targets": targets,
                     "people": [
-                        {"name": "冯志强", "role": "substitute", "phone": "+8610011000199"}
+                        {
+                            "name": "冯志强",
+                            "role": "substitute",
+                            "phone": "+8610011000199",
+                            "phone_masked": "+86100****0199",
+                        }
                     ],
                     "wait_s": 120,
                     "state": state,
@@ -505,7 +510,9 @@ class FakeReader(RegisterFake, AccountFake, FormsFake, HelpFake, TerminalsFake):
     async def logout(self, request: Request) -> None:  # noqa: ARG002
         self.logouts += 1
 
-    async def alert_detail(self, alert_id: int) -> Mapping[str, Any] | None:
+    async def alert_detail(
+        self, user: User, alert_id: int  # noqa: ARG002
+    ) -> Mapping[str, Any] | None:
         found = [a for a in self.data["alerts"] if a["id"] == alert_id]
         return detail(found[0]) if found else None
 

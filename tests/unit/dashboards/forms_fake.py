@@ -83,7 +83,7 @@ class FormsFake:
     short: Mapping[int, int] = {}
     """Buildings without two stewards to tell."""
 
-    async def form_facts(self, kind: Kind, number: int) -> Mapping[str, Any] | None:
+    async def form_facts(self, _user: Any, kind: Kind, number: int) -> Mapping[str, Any] | None:
         known = {"resident": RESIDENT, "building": HOUSE, "person": PERSON, "duty": DUTY,
                  "shifts": SHIFTS, "new": {**FRAME, "community": None}}[kind]  # fmt: skip
         wanted = {"resident": (901,), "building": (11,), "person": (101,), "shifts": (201,)}
