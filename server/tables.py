@@ -128,7 +128,8 @@ class Person(SQLModel, table=True):
 
 
 class DutyShift(SQLModel, table=True):
-    """When a person of the care centre has the duty, in the community's time. `days`: the ISO
+    """When somebody of the care centre, a steward or a substitute has the duty, in the community's
+    time. `days`: the ISO
     weekdays on which it begins, like "12345"; `starts`, `ends`: "HH:MM". No rows: always."""
 
     __tablename__ = "duty_shift"
