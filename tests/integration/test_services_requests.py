@@ -237,13 +237,13 @@ async def test_the_press_is_a_sign_of_life_and_no_alarm(town: Town) -> None:
     request, and the audit, which is of people, nothing at all."""
     await town.press("checkin", "gd-11-303")
     before = await town.sql(lambda c: len(list(audit.unsealed(c, 1000))))
-    known = {e["id"] for e in await town.journal()}
+    known = {e["seq"] for e in await town.journal()}
     await town.press("help", want="wish")
     resident = t.table(t.Resident)
     her = await granny(town)
     heard = select(resident.c.last_sign_at).where(resident.c.id == her)
     assert await town.sql(lambda c: c.execute(heard).scalar_one()) is not None
-    new = [e for e in await town.journal() if e["id"] not in known]
+    new = [e for e in await town.journal() if e["seq"] not in known]
     assert [e["kind"] for e in new] == ["signal"]
     assert await town.alerts() == []
     await town.no_more_sms()
