@@ -45,8 +45,18 @@ def _person(facts: Facts) -> FormPage:
         )),),
         seen=facts["seen"], back=f"{own}/back" if away else "",
         notice="person_opted_out" if facts["opted_out"] else "person_is_away" if away else "person",
-        also=((f"{own}/away", "away"), (f"{own}/history", "history")),
+        also=(
+            (f"{own}/away", "away"),
+            *([(f"{own}/shifts", "turns")] if _has_turns(facts) else []),
+            (f"{own}/history", "history"),
+        ),
     )  # fmt: skip
+
+
+def _has_turns(facts: Facts) -> bool:
+    """Whether a rota of the house is for them. Who has the duty has the desk's, at `/duty`."""
+    roles = {role["role"] for role in facts["roles"]}
+    return bool(roles & {"steward", "substitute"}) and "duty" not in roles
 
 
 def _away(facts: Facts) -> FormPage:
@@ -92,6 +102,21 @@ def _community(facts: Facts) -> FormPage:
 
 
 def _shifts(facts: Facts) -> FormPage:
+    return FormPage(
+        "shifts", CRUMB, _shift_sections(facts), about={"name": facts["name"]}, seen=facts["seen"],
+        notice="shifts",
+    )  # fmt: skip
+
+
+def _turns(facts: Facts) -> FormPage:
+    about = {"name": facts["name"]}
+    return FormPage(
+        "shifts", (f"/people/{facts['id']}", "person", about), _shift_sections(facts), about=about,
+        seen=facts["seen"], notice="turns",
+    )  # fmt: skip
+
+
+def _shift_sections(facts: Facts) -> list[Section]:
     held = facts["shifts"]
     sections = []
     for n in range(len(held) + MORE_SHIFTS):
@@ -101,10 +126,7 @@ def _shifts(facts: Facts) -> FormPage:
             Field(f"starts:{n}", "starts", "time", own["starts"], most=5),
             Field(f"ends:{n}", "ends", "time", own["ends"], most=5, hint="ends"),
         )))  # fmt: skip
-    return FormPage(
-        "shifts", CRUMB, sections, about={"name": facts["name"]}, seen=facts["seen"],
-        notice="shifts",
-    )  # fmt: skip
+    return sections
 
 
 def _spans_by_day(week: Facts, zone: ZoneInfo) -> list[dict[str, Any]]:
@@ -146,6 +168,8 @@ def router(reader: Reader) -> APIRouter:
     away = Act(f"{path}/away", "act", "person", "person.away", _away, page_of, of)
     add(routes, reader, away)
     add_button(routes, reader, f"{path}/back", of, "person.back", page_of, away)
+    add(routes, reader,
+        Act(f"{path}/shifts", "register", "turns", "person.shifts", _turns, page_of, of))
     for name, build in (
         ("add", _office_add), ("remove", _office_remove), ("community", _community)
     ):

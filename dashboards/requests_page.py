@@ -15,7 +15,7 @@ from dashboards.render import request_lang
 from dashboards.staff import enter, number_of, staff_page
 
 KINDS: Final = ("errand", "repair", "haircut", "wish", "complaint", "other")
-SOURCES: Final = ("desk", "phone")
+SOURCES: Final = ("desk", "phone", "steward")
 ENDINGS: Final = ("solved", "passed_on", "not_possible")
 ACTIONS: Final = ("take", "hand-on", "done", "withdraw", "correct")
 ASK: Final = ("resident_id", "place", "kind", "words", "source", "key")

@@ -107,6 +107,8 @@ class ServerForms:
                     return register_forms.duty(conn, now)
                 case "shifts":
                     return register_forms.turns(conn, number, now)
+                case "turns":
+                    return register_forms.house_turns(conn, number, now)
                 case "new":
                     return register_forms.blank(conn, now)
 
@@ -201,6 +203,12 @@ class ServerForms:
                     tx, self._runtime.house, number, until, who=said.who, why=said.why,
                     via=said.via,
                 )  # fmt: skip
+            case "shifts":
+                said = said.checked()
+                unchanged_since(tx, "person", number, _number(_one(fields, "seen")))
+                shifts.set_shifts(
+                    tx, number, _shifts(fields), who=said.who, why=said.why, via=said.via
+                )
             case "back":
                 why = " ".join(said.why.split())[:200]
                 absences.person_back(tx, number, who=said.who, why=why, via=said.via)

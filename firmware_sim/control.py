@@ -26,10 +26,11 @@ from firmware_sim.wire import Kind
 
 
 class PressRequest(BaseModel):
-    """Which button; `test` marks a drill."""
+    """Which button; `test` marks a drill, `want` says what a `help` asks for."""
 
-    kind: Literal["sos", "checkin", "test", "fall", "sos_cancel", "tamper"]
+    kind: Literal["sos", "checkin", "test", "fall", "sos_cancel", "tamper", "help"]
     test: bool = False
+    want: Literal["errand", "repair", "haircut", "wish", "other"] | None = None
 
 
 def terminal_view(fleet: Fleet, terminal: str) -> dict[str, Any]:
@@ -229,7 +230,7 @@ def router(fleet: Fleet, residents: Residents, progress: Progress) -> APIRouter:
     @api.post("/terminals/{terminal}/press")
     async def press(terminal: str, wanted: PressRequest) -> dict[str, Any]:
         """Press; boot and seq of the event, or null when nothing came of it."""
-        ref = fleet.press(known(terminal), Kind(wanted.kind), wanted.test)
+        ref = fleet.press(known(terminal), Kind(wanted.kind), wanted.test, wanted.want)
         view = terminal_view(fleet, terminal)
         identity = {"boot": ref.boot if ref else None, "seq": ref.seq if ref else None}
         return {"terminal": view, "t": terminal, **identity}

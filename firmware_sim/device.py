@@ -110,8 +110,8 @@ def step(state: State, event: out.Input, now_ms: int) -> Stepped:
 
 def _dispatch(state: State, event: out.Input, now_ms: int) -> Stepped:
     match event:
-        case out.Pressed(kind, test):
-            return pressed(state, kind, test, now_ms)
+        case out.Pressed(kind, test, want):
+            return pressed(state, kind, test, now_ms, want)
         case out.KeyMoved():
             return key_moved(state, event, now_ms)
         case out.Impact():

@@ -123,11 +123,13 @@ class Fleet:
 
     # ---- what people and power do ----
 
-    def press(self, terminal: str, kind: Kind, test: bool = False) -> Ref | None:
+    def press(
+        self, terminal: str, kind: Kind, test: bool = False, want: str | None = None
+    ) -> Ref | None:
         """Press; the new event's identity, or None when nothing came of it (dark, no alarm)."""
         stored = [
             output.ref
-            for output in self.apply(self.node(terminal), out.Pressed(kind, test))
+            for output in self.apply(self.node(terminal), out.Pressed(kind, test, want))
             if isinstance(output, out.Stored)
         ]
         return stored[0] if stored else None

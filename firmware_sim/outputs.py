@@ -29,10 +29,12 @@ class Disconnected:
 
 @dataclass(frozen=True, slots=True)
 class Pressed:
-    """A button, the fall detector or the case's contact; `test` marks a drill."""
+    """A button, the fall detector or the case's contact; `test` marks a drill, `want` what a
+    `help` asks for."""
 
     kind: Kind
     test: bool = False
+    want: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

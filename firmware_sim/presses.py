@@ -55,7 +55,9 @@ def send(state: State, pending: Pending) -> tuple[Pending, out.Publish]:
     return pending, publish
 
 
-def pressed(state: State, kind: Kind, test: bool, now_ms: int) -> Stepped:
+def pressed(
+    state: State, kind: Kind, test: bool, now_ms: int, want: str | None = None
+) -> Stepped:
     """A press becomes an event in flash, a lamp, a word, and an attempt if there is a line."""
     if kind is Kind.SOS_CANCEL and (state.alarm is None or state.alarm.stage is Led.RESOLVED):
         return Stepped(state, (out.Ignored("nothing to cancel"), say(state, "nothing_to_cancel")))
@@ -75,6 +77,7 @@ def pressed(state: State, kind: Kind, test: bool, now_ms: int) -> Stepped:
         rssi=rssi_now(state, now_ms),
         test=test or kind is Kind.TEST,
         stored_ms=now_ms,
+        want=want if kind is Kind.HELP else None,
     )
     pending = Pending(event, buffered=not state.connected, base_ms=now_ms)
     outputs = [*roomy.outputs, out.Stored(event.ref, kind, event.test)]

@@ -43,7 +43,9 @@ class World(Protocol):
     def find_phone(self, part: sc.CastPhone) -> str:
         """The number of the phone that plays a part. Raises WorldError."""
 
-    async def press(self, terminal: str, kind: Kind, test: bool) -> None:
+    async def press(
+        self, terminal: str, kind: Kind, test: bool, want: str | None = None
+    ) -> None:
         """Press a button. Raises WorldError when nothing came of it."""
 
     async def befall(self, whom: str | int, what: str, how: dict[str, Any]) -> None:
@@ -157,8 +159,8 @@ async def _until_ms(clock: Clock, at_ms: int) -> None:
 async def _take(run: _Play, step: Step) -> Result:
     world, action = run.world, step.action
     match action:
-        case sc.Press(on, kind, test):
-            await world.press(_terminal(run, on), kind, test)
+        case sc.Press(on, kind, test, want):
+            await world.press(_terminal(run, on), kind, test, want)
         case sc.Reply(phone, body):
             await world.reply(_phone(run, phone), _filled(run, body))
         case sc.Switch(where, what, to):

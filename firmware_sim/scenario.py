@@ -20,7 +20,7 @@ from firmware_sim import weather
 from firmware_sim.flash import Led
 from firmware_sim.keys import Button
 from firmware_sim.manifest import Profile
-from firmware_sim.wire import Kind
+from firmware_sim.wire import WANTS, Kind
 from firmware_sim.yaml_lines import LineLoader, Reader, ScenarioError
 
 SCENARIOS: Final = Path(__file__).parent / "scenarios"
@@ -43,7 +43,10 @@ def _press(reader: Reader) -> st.Press:
         kind = Kind(text)
     except ValueError:
         raise reader.fail(f"{text!r} can't be pressed; one of {', '.join(Kind)}") from None
-    return st.Press(kind=kind, on=reader.text("on_terminal"), test=reader.flag("test", False))
+    want = reader.one_of("want", WANTS) if "want" in reader.raw else None
+    if want is not None and kind is not Kind.HELP:
+        raise reader.fail("'want' belongs to 'press: help'")
+    return st.Press(reader.text("on_terminal"), kind, reader.flag("test", False), want)
 
 
 def _where(reader: Reader) -> st.Where:

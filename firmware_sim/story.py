@@ -43,11 +43,13 @@ class Where:
 
 @dataclass(frozen=True, slots=True)
 class Press:
-    """Press a button of a terminal, or fall; `test` marks a drill."""
+    """Press a button of a terminal, or fall; `test` marks a drill, `want` says what a `help` asks
+    for."""
 
     on: str
     kind: Kind
     test: bool = False
+    want: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

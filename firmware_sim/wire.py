@@ -29,6 +29,11 @@ class Kind(StrEnum):
     MAINS_LOST = "mains_lost"
     MAINS_RESTORED = "mains_restored"
     TAMPER = "tamper"
+    HELP = "help"
+
+
+WANTS: Final = ("errand", "repair", "haircut", "wish", "other")
+"""What a `help` asks for; a terminal with one key for it says nothing, which is `other`."""
 
 
 # An alarm lights the lamp and is sent until its receipt, without end.
@@ -68,6 +73,7 @@ class StoredEvent:
     rssi: int
     test: bool
     stored_ms: int
+    want: str | None = None
 
 
 class BadCommand(ValueError):
@@ -121,6 +127,7 @@ def event_payload(event: StoredEvent, attempt: int, buffered: bool) -> bytes:
             "mains": event.mains,
             "rssi": event.rssi,
             "test": event.test,
+            **({"want": event.want} if event.want is not None else {}),
         }
     )
 

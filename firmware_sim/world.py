@@ -56,9 +56,11 @@ class HttpWorld:
         except casting.NoSuchPart as error:
             raise WorldError(str(error)) from error
 
-    async def press(self, terminal: str, kind: Kind, test: bool) -> None:
+    async def press(
+        self, terminal: str, kind: Kind, test: bool, want: str | None = None
+    ) -> None:
         """Press a button."""
-        how = {"kind": str(kind), "test": test}
+        how = {"kind": str(kind), "test": test, "want": want}
         answer = await self._sim(f"terminals/{terminal}/press", how)
         if answer.get("seq") is None:
             raise WorldError(f"pressing {kind} on {terminal} gave no event")

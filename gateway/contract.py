@@ -39,10 +39,14 @@ EVENT_TYPES: Final = frozenset(
         "mains_lost",
         "mains_restored",
         "tamper",
+        "help",
     }
 )
 SOS_LANE_TYPES: Final = ("sos", "fall", "sos_cancel")
 """What travels on its own connection and never waits behind routine traffic."""
+
+WANTS: Final = frozenset({"errand", "repair", "haircut", "wish", "other"})
+"""What a `help` asks for. Nobody is called: it can wait until tomorrow."""
 
 CMD_RESULTS: Final = frozenset({"received", "shown", "failed", "expired"})
 
@@ -267,6 +271,12 @@ def _event(t: str, event_type: str, body: dict[str, Any]) -> Event | Reason:
     fields = _pick(body, _EVENT_FIELDS)
     if fields is None:
         return "bad_type"
+    # Looked at in no other event: a call for help must never be refused for it.
+    if event_type == "help" and "want" in body:
+        want = body["want"]
+        if not isinstance(want, str) or want not in WANTS:
+            return "bad_type"
+        fields["want"] = want
     return Event(t, event_type, fields["boot"], fields["seq"], fields)
 
 

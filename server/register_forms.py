@@ -148,6 +148,18 @@ def turns(conn: Connection, person_id: int, now: datetime) -> Json | None:
     return {**found, **own, "shifts": [shifts.shift_json(s) for s in held]}
 
 
+def house_turns(conn: Connection, person_id: int, now: datetime) -> Json | None:
+    """The shifts of a steward or substitute as a form; None for everybody else, and for whoever
+    has the duty: the desk's shifts are set with the desk."""
+    roles = {r["role"] for r in people.roles_of(conn, person_id)}
+    if not roles & people.OF_THE_HOUSE or Role.DUTY in roles:
+        return None
+    return {
+        **_frame(conn, now), **shifts.of_person(conn, person_id, now), "id": person_id,
+        "seen": changes.newest(conn, [f"person:{person_id}"]),
+    }  # fmt: skip
+
+
 def entries(rows: Sequence[RowMapping]) -> list[Json]:
     """Rows of the history as a page shows them: what one act changed stands together."""
     found: list[Json] = []

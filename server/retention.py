@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from server.database import Database, Tx
+from server.service import past
 from server.settings import Settings
 from server.store import retention
 
@@ -31,6 +32,7 @@ class Retention:
         self._database = database
         signals, messages = settings.keep_signals_days, settings.keep_messages_days
         services = timedelta(days=settings.keep_services_days)
+        self._ended = timedelta(days=settings.keep_ended_days)
         self._kept: tuple[tuple[retention.Kept, timedelta], ...] = (
             (retention.SIGNALS, timedelta(days=signals)),
             (retention.COMMANDS, timedelta(days=signals)),
@@ -62,12 +64,27 @@ class Retention:
                     log.info("cleared: %s", ", ".join(f"{n} {what}" for what, n in gone.items()))
 
     async def clear(self, stop: asyncio.Event) -> dict[str, int]:
-        """Clear every table once; returns how many rows went, by table."""
+        """Clear every table once; returns how many rows went, by table, and how many people."""
         gone = {}
         for kept, life in self._kept:
             if count := await self._clear(kept, life, stop):
                 gone[kept.name] = count
+        if self._ended and not stop.is_set():
+            gone |= {what: n for what, n in (await self._past(stop)).items() if n}
         return gone
+
+    async def _past(self, stop: asyncio.Event) -> dict[str, int]:
+        """Those who are watched no more, and contacts without a role."""
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+
+        async def rest() -> bool:
+            nonlocal begun
+            await asyncio.sleep(REST * (loop.time() - begun))
+            begun = loop.time()
+            return stop.is_set()
+
+        return await past.clear(self._database, self._ended, rest)
 
     async def _clear(self, kept: retention.Kept, life: timedelta, stop: asyncio.Event) -> int:
         before, loop = self._database.clock.now() - life, asyncio.get_running_loop()

@@ -118,6 +118,10 @@ class Settings(BaseSettings):
         730, ge=90, description="Days that help requests, visits and greeting calls are kept after "
         "their end; the ledger of hours stays"
     )
+    keep_ended_days: int = Field(
+        0, ge=0, description="Days after which those who are watched no more, and contacts without "
+        "a role, are erased by themselves (docs/privacy.md): at least 30; 0 = by hand",
+    )
     deadman_url: SecretStr | None = Field(
         None,
         description="Address outside the house, pinged every 20 s while all is well; its owner "
@@ -196,6 +200,14 @@ class Settings(BaseSettings):
         if value is not None and not re.fullmatch(r"[A-Za-z0-9_-]{16,128}",
                                                   value.get_secret_value()):  # fmt: skip
             raise ValueError("kiosk_token must be 16 to 128 letters, digits, - or _")
+        return value
+
+    @field_validator("keep_ended_days")
+    @classmethod
+    def _no_slip(cls, value: int) -> int:
+        """What is erased does not come back."""
+        if 0 < value < 30:
+            raise ValueError("keep_ended_days must be 0 (by hand) or at least 30")
         return value
 
     @field_validator("public_url", "sim_url", "oidc_issuer")

@@ -152,11 +152,14 @@ class Person(SQLModel, table=True):
     lang: str = "zh"
     opted_out_at: datetime | None = _register_at()
     failing_since: datetime | None = _at()
+    roleless_since: datetime | None = _at()
+    """When the daily clearing first found them behind no target (server/service/past.py)."""
 
 
 class DutyShift(SQLModel, table=True):
-    """When a person of the care centre has the duty, in the community's time. `days`: the ISO
-    weekdays on which it begins, like "12345"; `starts`, `ends`: "HH:MM". No rows: always."""
+    """When somebody of the care centre, a steward or a substitute has the duty, in the community's
+    time. `days`: the ISO weekdays on which it begins, like "12345"; `starts`, `ends`: "HH:MM". No
+    rows: always."""
 
     __tablename__ = "duty_shift"
     id: int | None = _id()

@@ -1,7 +1,7 @@
 """Help that was asked for and can wait. Never an alarm: see `server/core/help_requests.py`."""
 
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, HTTPException, Query
 from pydantic import BaseModel, ConfigDict, Field
@@ -36,7 +36,8 @@ class Asked(BaseModel):
     resident_id: Id
     kind: Want
     words: Words
-    source: Source = Source.DESK
+    source: Literal[Source.DESK, Source.PHONE, Source.STEWARD, Source.GREETING] = Source.DESK
+    """Who writes it down here is a person; what a terminal asks comes in by its gateway."""
     key: Annotated[str | None, Field(min_length=8, max_length=64)] = None
 
 

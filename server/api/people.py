@@ -1,4 +1,4 @@
-"""Those who are told: who stands behind which target, and when the care centre's people work."""
+"""Those who are told: who stands behind which target, and when they are on shift."""
 
 from datetime import time
 from typing import Annotated, Any, Literal
@@ -144,8 +144,10 @@ async def rota(runtime: RuntimeDep, staff: CommonDep) -> Json:
 
 
 @router.put("/people/{person_id}/shifts")
-async def set_shifts(person_id: Id, wanted: Shifts, runtime: RuntimeDep, staff: CommonDep) -> Json:
-    """Give a person of the care centre these shifts."""
+async def set_shifts(person_id: Id, wanted: Shifts, runtime: RuntimeDep, staff: StaffDep) -> Json:
+    """Give somebody of the care centre, a steward or a substitute these shifts. An account that
+    answers for all of that person's houses may; for the care centre's, one that leaves no house
+    out, and it is answered the whole rota as well."""
 
     def run(tx: Tx) -> Json:
         own = [
@@ -153,6 +155,7 @@ async def set_shifts(person_id: Id, wanted: Shifts, runtime: RuntimeDep, staff: 
             for s in wanted.shifts
         ]
         shifts.set_shifts(tx, person_id, own, who=staff.name, why=wanted.reason)
-        return shifts.rota_view(tx.conn, tx.now)
+        found = shifts.of_person(tx.conn, person_id, tx.now)
+        return {**found, **shifts.rota_view(tx.conn, tx.now)} if staff.scope.common else found
 
     return await change(runtime, run)

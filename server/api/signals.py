@@ -50,6 +50,8 @@ class SignalForm(Form):
     rssi: Annotated[int, Field(ge=-32768, le=32767)] | None = None
     attempt: Annotated[int, Field(ge=1)] = 1
     held_ms: Annotated[int, Field(ge=0, le=7 * 86_400_000)] = 0
+    want: Literal["errand", "repair", "haircut", "wish", "other"] | None = None
+    """What a `help` asks for."""
 
 
 class HeartbeatForm(Form):
@@ -162,7 +164,7 @@ def _signal(s: SignalForm) -> ingest.SignalIn:
     """By hand: `model_dump` and keywords took several times as long, 10,000 times a second."""
     return ingest.SignalIn(
         s.t, s.type, s.boot, s.seq, s.ts, s.ts_ok, s.buffered, s.test, s.bat, s.mains, s.rssi,
-        s.attempt, s.held_ms,
+        s.attempt, s.held_ms, s.want,
     )  # fmt: skip
 
 

@@ -64,7 +64,7 @@ def foresee(
             Rung(
                 index, at, step.wait_s, step.targets, told,
                 _passed_over(roster, step.targets),
-                tuple(t for t in step.targets if not roster.behind(t)),
+                tuple(t for t in step.targets if not roster.named(t)),
                 step.channels,
             )
         )  # fmt: skip
@@ -77,13 +77,11 @@ def foresee(
 def _passed_over(roster: Roster, targets: tuple[Target, ...]) -> tuple[PassedOver, ...]:
     found: dict[int, PassedOver] = {}
     for target in targets:
-        for person in roster.behind(target):
+        standing = roster.behind(target)
+        for person in (*standing, *roster.named(target)):
             if not person.reachable:
                 why = Why.OPTED_OUT if person.absent_until is None else Why.ABSENT
                 found[person.id] = PassedOver(person, why, person.absent_until)
-    if Target.DUTY in targets:
-        standing = roster.behind(Target.DUTY)
-        for person in roster.duty:
-            if person not in standing:
+            elif person not in standing:
                 found[person.id] = PassedOver(person, Why.OFF_SHIFT, person.shift_changes_at)
     return tuple(found.values())

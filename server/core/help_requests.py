@@ -25,14 +25,16 @@ class Want(StrEnum):
 
 
 class Source(StrEnum):
-    """By which door a request came. A terminal is none: its contract has no event for it."""
+    """By which door a request came."""
 
     DESK = "desk"
     PHONE = "phone"
     STEWARD = "steward"
-    """A steward's SMS."""
+    """A steward's word: an SMS, or told to the desk where they can't text us."""
     GREETING = "greeting"
     """Said in a greeting call."""
+    TERMINAL = "terminal"
+    """A key of the resident's own terminal."""
 
 
 class Stage(StrEnum):

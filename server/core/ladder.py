@@ -208,7 +208,8 @@ class Person:
     """Somebody who can be told. `reachable` is false after an opt-out, and during an absence.
 
     `absent_until` is set only while they are away: then somebody stands in for them. `on_shift` is
-    false while the rota gives the duty to others; `shift_changes_at`: when that changes.
+    false while the rota gives the care centre's duty, or the house, to others; `shift_changes_at`:
+    when that changes.
     """
 
     id: int
@@ -220,6 +221,14 @@ class Person:
     absent_until: datetime | None = None
     on_shift: bool = True
     shift_changes_at: datetime | None = None
+
+
+def _on_shift(people: tuple[Person, ...]) -> tuple[Person, ...]:
+    return tuple(p for p in people if p.on_shift)
+
+
+def _reached(people: tuple[Person, ...]) -> bool:
+    return any(p.reachable for p in people)
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,22 +273,31 @@ class Roster:
         return tuple(chosen.values())
 
     def behind(self, target: Target) -> tuple[Person, ...]:
-        """Who stands behind a target, reachable or not. While a steward is away the substitutes
-        stand with the other one: there are always to be two. The care centre is whoever is on
-        shift; where none of these can be reached, it is everybody who ever has the duty."""
+        """Who stands behind a target, reachable or not. While a steward is away or off shift the
+        substitutes stand with the other one: there are always to be two. Of the house, and of the
+        care centre, it is whoever is on shift; where none of these can be reached, a rota holds no
+        longer and it is everybody: it must never silence a call for help."""
+        people = self.named(target)
+        if target is Target.DUTY:
+            return _on_shift(people) if _reached(_on_shift(people)) else people
+        if target not in OF_THE_HOUSE:
+            return people
+        stand_in, missed = self.substitutes, any(p.absent_until is not None for p in people)
+        if _reached(_on_shift(self.stewards + self.substitutes)):
+            missed = missed or not all(p.on_shift for p in people)
+            people, stand_in = _on_shift(people), _on_shift(stand_in)
+        return people + stand_in if target in STEWARDS and missed else people
+
+    def named(self, target: Target) -> tuple[Person, ...]:
+        """Everybody whom the register puts behind a target, on shift or not, there or away."""
         match target:
             case Target.STEWARD_1:
-                people = self.stewards[:1]
+                return self.stewards[:1]
             case Target.STEWARD_2:
-                people = self.stewards[1:2]
-            case Target.DUTY:
-                on_shift = tuple(p for p in self.duty if p.on_shift)
-                people = on_shift if any(p.reachable for p in on_shift) else self.duty
+                return self.stewards[1:2]
             case _:
-                people = getattr(self, target.value)
-        if target in STEWARDS and any(p.absent_until is not None for p in people):
-            return people + self.substitutes
-        return people
+                people: tuple[Person, ...] = getattr(self, target.value)
+                return people
 
     def everyone(self) -> tuple[Person, ...]:
         """All groups, reachable or not, each person once."""

@@ -15,13 +15,15 @@ class SignalType(StrEnum):
     MAINS_LOST = "mains_lost"
     MAINS_RESTORED = "mains_restored"
     TAMPER = "tamper"
+    HELP = "help"
+    """An errand, a repair, a haircut, a wish: it can wait, and is no call for help."""
 
 
 ALARMS = frozenset({SignalType.SOS, SignalType.FALL})
 """A person needs a person, now."""
 
 SIGNS_OF_LIFE = frozenset({SignalType.SOS, SignalType.SOS_CANCEL, SignalType.CHECKIN,
-                           SignalType.TEST})
+                           SignalType.TEST, SignalType.HELP})
 """A hand on the terminal. A heartbeat is none (it says that the *device* lives), and neither is a
 fall detector: it fires for a person who lies still."""
 

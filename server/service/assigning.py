@@ -72,6 +72,7 @@ def assign(
     absent_until = max((end for end in ends if end is not None), default=None)
     if taken is not None:
         assigning.replace(tx.conn, taken["id"], person_id, absent_until)
+        _shifts_end(tx, taken["person_id"], wanted.role)
         assignment_id = int(taken["id"])
     else:
         assignment_id = assigning.add(
@@ -82,6 +83,8 @@ def assign(
             # Sealed for its row, so the row comes first.
             sealed = notes.seal(tx, "assignment.key_place", assignment_id, wanted.key_place)
             assigning.set_key_place(tx.conn, assignment_id, sealed)
+    if wanted.role is Role.DUTY:  # new at the desk (who stood there already was refused above)
+        people.set_shifts(tx.conn, person_id, ())
     _note(tx, "assigned", wanted.role, place, person_id, who, why,
           was=taken["person_id"] if taken else None)  # fmt: skip
     before = history.contact(people.person(tx.conn, taken["person_id"])) if taken else None
@@ -107,11 +110,18 @@ def remove(
         raise Refused("the last one on duty stays: no ladder may end without a human",
                       zh="值班室至少要有一个人,请先登记接替的人。")  # fmt: skip
     assigning.remove(tx.conn, assignment_id)
-    if role is Role.DUTY:
-        people.set_shifts(tx.conn, row["person_id"], ())
+    _shifts_end(tx, row["person_id"], role)
     _note(tx, "unassigned", role, place, row["person_id"], who, why)
     before = history.contact(people.person(tx.conn, row["person_id"]))
     _keep(tx, role, row["position"], place, (before, None), who=who, why=why, via=via)
+
+
+def _shifts_end(tx: Tx, person_id: int, left: Role) -> None:
+    """Shifts don't outlive the place that they were for: who comes back is always on duty until
+    somebody says otherwise. The desk's go with the desk, a steward's with their last house."""
+    kept = {Role(r["role"]) for r in people.roles_of(tx.conn, person_id)} & people.WITH_A_ROTA
+    if left is Role.DUTY or (left in people.WITH_A_ROTA and not kept):
+        people.set_shifts(tx.conn, person_id, ())
 
 
 def _keep(

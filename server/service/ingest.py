@@ -13,8 +13,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
+from sqlalchemy.exc import DataError, IntegrityError
+
 from server.core import alerts as core
 from server.core import rounds
+from server.core.help_requests import Want
 from server.core.words import ALARMS, SIGNS_OF_LIFE, Fault, SignalType
 from server.database import Tx
 from server.service import (
@@ -27,7 +30,9 @@ from server.service import (
     sight,
     unreadable,
 )
+from server.service.help import by_terminal
 from server.service.house import House
+from server.service.refusals import Refused, Unknown
 from server.store import alerts, devices, journal, signals
 from server.store.people import CommunityFacts
 from server.tables import LATEST_MS, from_ms, to_ms
@@ -35,6 +40,9 @@ from server.tables import LATEST_MS, from_ms, to_ms
 log = logging.getLogger(__name__)
 LATE = timedelta(minutes=5)
 """An event that took longer than this to reach us is flagged late."""
+NO_REQUEST = (*alerts.CORRUPT, Refused, Unknown, IntegrityError, DataError)
+"""A row that can't be read, a mistake of ours, or a database that will not take this: nothing that
+trying the batch once more would mend."""
 FAULTS = {
     SignalType.BATTERY_LOW: Fault.BATTERY_LOW,
     SignalType.TAMPER: Fault.TAMPER,
@@ -59,6 +67,8 @@ class SignalIn:
     attempt: int = 1
     held_ms: int = 0
     """How long the gateway had it: while we were down, a press in time must not become late."""
+    want: str | None = None
+    """What a `help` asks for, a word of `core.help_requests.Want`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +143,7 @@ def ingest(tx: Tx, house: House, batch: Batch) -> list[Receipt]:
         _alarm_at_least(tx, house, n)
     _signs_of_life(tx, house, new)
     for n in new:
+        _help_wanted(tx, n)
         _device_facts(tx, house, n)
     _mains(tx, house, new)
     words = presence.Words(batch.heartbeats, batch.statuses, [n.signal for n in new])
@@ -337,6 +348,24 @@ def _heard_of(
     ]  # fmt: skip
     decision = core.decide(effects.situation(tx, stored), core.CheckedIn(counting), tx.now)
     effects.commit(tx, house, stored, decision, resident_ids=counting)
+
+
+def _help_wanted(tx: Tx, n: _New) -> None:
+    """A help request of the resident's own, which can wait. The press has counted as a sign of life
+    already, and whatever becomes of the request, that stands."""
+    s, resident_id = n.signal, n.terminal.resident_id
+    if s.type is not SignalType.HELP or s.test or n.terminal.simulated:
+        return  # a test means a test, and in a rehearsal nobody wants anything
+    if resident_id is None or n.terminal.state == "ended":
+        return
+    try:
+        with tx.attempt():
+            by_terminal.ask(
+                tx, terminal_id=s.t, resident_id=resident_id, want=Want(s.want or Want.OTHER),
+                key=f"terminal:{s.t}:{s.boot}:{s.seq}",
+            )  # fmt: skip
+    except NO_REQUEST:
+        log.exception("a help request of terminal %s could not be written down", s.t)
 
 
 def _device_facts(tx: Tx, house: House, n: _New) -> None:

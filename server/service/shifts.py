@@ -1,4 +1,5 @@
-"""The care centre's rota as stored: who has which shifts, and where nobody stands on duty."""
+"""The rotas as stored: who has which shifts, of the care centre and of the houses, and where nobody
+stands on duty."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -23,26 +24,30 @@ MOST_SHIFTS = 20
 def set_shifts(
     tx: Tx, person_id: int, own: Sequence[rota.Shift], *, who: str, why: str, via: str = Via.API
 ) -> None:
-    """Give a person of the care centre these shifts (none: always on duty), with who and why.
+    """Give somebody of the care centre, a steward or a substitute these shifts (none: always on
+    duty), with who and why. Who has the duty as well has the desk's shifts, and is always on duty
+    at home.
 
-    Raises Unknown, or Refused for somebody who has no duty.
+    Raises Unknown, or Refused for somebody who has no role with a rota.
     """
     roles = people.roles_of(tx.conn, person_id)
     if not roles:
         raise Unknown(f"person {person_id} stands on no step of a ladder; check the register")
-    if not any(r["role"] == Role.DUTY for r in roles):
-        raise Refused(f"person {person_id} has no duty; give them the role duty first",
-                      zh="此人不在值班室,请先登记为值班员。")  # fmt: skip
+    if not any(r["role"] in people.WITH_A_ROTA for r in roles):
+        raise Refused(f"person {person_id} has no rota; give them the role duty, steward or "
+                      "substitute first",
+                      zh="此人没有排班,请先登记为值班员、楼管员或替补。")  # fmt: skip
     name = people.person(tx.conn, person_id)["name"]
     was, now = people.shifts(tx.conn).get(person_id, ()), tuple(own)
     people.set_shifts(tx.conn, person_id, own)
-    community = next(r["community_id"] for r in roles if r["role"] == Role.DUTY)
+    community = next((r["community_id"] for r in roles if r["role"] == Role.DUTY), None)
     if was != now:
         shown = tuple(f"{name}: {_words(shifts)}" for shifts in (was, now))
-        history.note(
-            tx, f"community:{community}", {"shifts": (shown[0], shown[1])}, who=who, why=why,
-            via=via,
-        )  # fmt: skip
+        change = {"shifts": (shown[0], shown[1])}
+        if community is not None:
+            history.note(tx, f"community:{community}", change, who=who, why=why, via=via)
+        else:
+            history.of_person(tx, person_id, change, who=who, why=why, via=via)
     journal.note(
         tx, "shifts_set", person_id=person_id, shifts=[shift_json(s) for s in own], by=who, why=why
     )
@@ -65,12 +70,13 @@ def shift_json(shift: rota.Shift) -> Json:
 def _gaps(
     conn: Connection, zone: ZoneInfo, now: datetime, ahead: timedelta = rota.HORIZON
 ) -> tuple[rota.Span, ...]:
-    own = people.shifts(conn)
-    if not own:  # nobody has shifts: everybody always has the duty
+    standing = people.duty(conn)
+    own = people.shifts(conn, {r["person_id"] for r in standing})
+    if not own:  # nobody of the desk has shifts: everybody always has the duty
         return ()
     duty = tuple(
         rota.Duty(own.get(r["person_id"], ()), r["absent_until"])
-        for r in people.duty(conn)
+        for r in standing
         if r["opted_out_at"] is None
     )
     return rota.gaps_ahead(duty, zone, rota.minute_of(now), ahead)
@@ -117,6 +123,19 @@ def rota_view(conn: Connection, now: datetime) -> Json:
              "to_ms": to_ms(g.end) if g.end else None}
             for g in _gaps(conn, zone, now)
         ],
+    }  # fmt: skip
+
+
+def of_person(conn: Connection, person_id: int, now: datetime) -> Json:
+    """Somebody's own shifts, and whether they are on shift now."""
+    community = people.community(conn)
+    assert community is not None, "a person has a role, and a role a community"
+    own = people.shifts(conn, [person_id]).get(person_id, ())
+    on_shift, changes = rota.turn(own, community.zone, now)
+    return {
+        "tz": str(community.zone), "person_id": person_id,
+        "name": people.person(conn, person_id)["name"], "shifts": [shift_json(s) for s in own],
+        "on_shift": on_shift, "shift_changes_ms": to_ms(changes) if changes else None,
     }  # fmt: skip
 
 

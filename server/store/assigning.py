@@ -7,10 +7,13 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
 
 from server import tables as t
+from server.core.ladder import Target
 from server.core.words import Role
+from server.store import people
 
 PERSON, ASSIGNMENT = t.table(t.Person), t.table(t.Assignment)
 BUILDING, RESIDENT = t.table(t.Building), t.table(t.Resident)
+SHIFT = t.table(t.DutyShift)
 
 
 def all_of(
@@ -42,7 +45,8 @@ def all_of(
 
 def short_of_stewards(conn: Connection, now: datetime) -> dict[int, int]:
     """Building's number → how many of its two stewards can be told now, where it is not both: one
-    place is empty, or somebody is away or has opted out. No building of a rehearsal is in it."""
+    place is empty, or somebody is away, off shift or has opted out. No building of a rehearsal is
+    in it."""
     there = (
         (ASSIGNMENT.c.building_id == BUILDING.c.id)
         & (ASSIGNMENT.c.role == Role.STEWARD)
@@ -59,7 +63,27 @@ def short_of_stewards(conn: Connection, now: datetime) -> dict[int, int]:
         .having(count < 2)
         .order_by(BUILDING.c.number)
     )
-    return {int(row[0]): int(row[1]) for row in conn.execute(query)}
+    short = {int(row[0]): int(row[1]) for row in conn.execute(query)}
+    return dict(sorted({**short, **_short_by_rota(conn, now)}.items()))
+
+
+def _short_by_rota(conn: Connection, now: datetime) -> dict[int, int]:
+    """The same of the houses one of whose stewards has shifts: as the ladder would have it."""
+    theirs = select(SHIFT.c.person_id).where(SHIFT.c.person_id == ASSIGNMENT.c.person_id)
+    query = (
+        select(BUILDING.c.id, BUILDING.c.number)
+        .join(ASSIGNMENT, ASSIGNMENT.c.building_id == BUILDING.c.id)
+        .where(ASSIGNMENT.c.role == Role.STEWARD, theirs.exists(), BUILDING.c.rehearsal.is_(False))
+        .distinct()
+    )
+    numbers = {int(row[0]): int(row[1]) for row in conn.execute(query)}
+    found = {}
+    for (house, _), roster in people.rosters(conn, [(h, None) for h in numbers], now).items():
+        stewards = {p.id for p in roster.stewards}
+        told = [p for p in roster.people((Target.STEWARDS,)) if p.id in stewards]
+        if house is not None and len(told) < 2:
+            found[numbers[house]] = len(told)
+    return found
 
 
 def by_id(conn: Connection, assignment_id: int) -> RowMapping | None:

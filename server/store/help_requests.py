@@ -7,9 +7,9 @@ from typing import Any, Literal
 from sqlalchemy import Connection, RowMapping, Select, func, select, update
 
 from server import tables as t
-from server.core.help_requests import Ending, Helper, HelpRequest, Stage, Want
+from server.core.help_requests import Ending, Helper, HelpRequest, Source, Stage, Want
 from server.database import Stale
-from server.store.signals import insert
+from server.store.signals import held, insert
 
 REQUEST, BUILDING = t.table(t.HelpRequest), t.table(t.Building)
 RESIDENT, FLAT = t.table(t.Resident), t.table(t.Flat)
@@ -26,6 +26,16 @@ def by_key(conn: Connection, key: str) -> int | None:
     """The request that came by this."""
     query = select(REQUEST.c.id).where(REQUEST.c.request_key == key)
     return conn.execute(query).scalar_one_or_none()
+
+
+def waiting_of_terminal(conn: Connection, resident_id: int, kind: str) -> RowMapping | None:
+    """What this resident asked for by their terminal and still waits for; held, so that a desk
+    which acts on it at the same moment comes after us."""
+    query = select(REQUEST).where(
+        REQUEST.c.resident_id == resident_id, REQUEST.c.kind == kind,
+        REQUEST.c.source == Source.TERMINAL.value, REQUEST.c.closed_at.is_(None),
+    )  # fmt: skip
+    return conn.execute(held(conn, query.limit(1))).mappings().first()
 
 
 def _with_door() -> Select[Any]:

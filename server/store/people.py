@@ -44,6 +44,8 @@ BUILT_IN_ZONE = "Asia/Shanghai"
 
 OFFICES = frozenset({Role.DUTY, Role.STREET, Role.DISTRICT, Role.REHEARSAL})
 """Roles that stand behind the whole community."""
+OF_THE_HOUSE = frozenset({Role.STEWARD, Role.SUBSTITUTE})
+WITH_A_ROTA = OF_THE_HOUSE | {Role.DUTY}
 OF_A_RESIDENT = frozenset({Role.KEY_HOLDER, Role.BEFRIENDER, Role.FAMILY})
 
 
@@ -174,7 +176,14 @@ def rosters(
     rows = conn.execute(
         _BEHIND, {"buildings": list(buildings), "residents": list(residents)}
     ).mappings().all()
-    on_rota = _on_rota(conn, at)
+    # Who has the duty as well as a house has the desk's shifts: at home they stay a steward.
+    desk = {row["person_id"] for row in rows if row["role"] == Role.DUTY}
+    rota_of = {
+        row["id"]: row["person_id"] for row in rows
+        if row["role"] == Role.DUTY
+        or (row["role"] in OF_THE_HOUSE and row["person_id"] not in desk)
+    }
+    on_rota = _on_rota(conn, at, set(rota_of.values()))
     behind: defaultdict[tuple[str, int | None], list[ladder.Person]] = defaultdict(list)
     for row in rows:
         role = row["role"]
@@ -183,7 +192,7 @@ def rosters(
             continue
         door = row["resident_id"] if role in OF_A_RESIDENT else row["building_id"]
         person = _person(row, at)
-        if role == Role.DUTY and (turn := on_rota.get(person.id)) is not None:
+        if row["id"] in rota_of and (turn := on_rota.get(person.id)) is not None:
             person = replace(person, on_shift=turn[0], shift_changes_at=turn[1])
         behind[role, None if role in OFFICES else door].append(person)
 
@@ -214,9 +223,11 @@ def rehearsals(conn: Connection, building_ids: Collection[int]) -> set[int]:
     return set(conn.execute(query).scalars())
 
 
-def _on_rota(conn: Connection, at: datetime) -> dict[int, tuple[bool, datetime | None]]:
+def _on_rota(
+    conn: Connection, at: datetime, of: Collection[int]
+) -> dict[int, tuple[bool, datetime | None]]:
     """Person → whether they are on shift at `at`, and when that changes. Only those with shifts."""
-    found = shifts(conn)
+    found = shifts(conn, of)
     facts = community(conn) if found else None
     if facts is None:
         return {}
@@ -227,6 +238,9 @@ def _on_rota(conn: Connection, at: datetime) -> dict[int, tuple[bool, datetime |
 
 
 _SHIFTS = select(SHIFT).order_by(SHIFT.c.id)
+_SHIFTS_OF = _SHIFTS.where(SHIFT.c.person_id.in_(bindparam("people", expanding=True)))
+MOST_NAMED = 200
+"""Of more people than this all shifts are read: an SOS asks for a handful, a round for a town."""
 
 
 def _shift(row: RowMapping) -> rota.Shift:
@@ -237,13 +251,16 @@ def _shift(row: RowMapping) -> rota.Shift:
 
 
 def rota_as_read(
-    conn: Connection,
+    conn: Connection, of: Collection[int] | None = None
 ) -> tuple[dict[int, tuple[rota.Shift, ...]], tuple[int, ...]]:
-    """Every person's shifts, and those of whom one can't be read: they are in the first without
-    any, which means always on duty. To call one too many is better than nobody."""
+    """Every person's shifts, or those of these, and those of whom one can't be read: they are in
+    the first without any, which means always on duty. To call one too many is better than nobody.
+    """
     found: defaultdict[int, list[rota.Shift]] = defaultdict(list)
     spoilt: dict[int, None] = {}
-    for row in conn.execute(_SHIFTS).mappings():
+    few = of is not None and len(of) <= MOST_NAMED
+    rows = conn.execute(_SHIFTS_OF, {"people": list(of or ())}) if few else conn.execute(_SHIFTS)
+    for row in rows.mappings():
         try:
             found[row["person_id"]].append(_shift(row))
         except (TypeError, ValueError):
@@ -252,9 +269,12 @@ def rota_as_read(
     return own, tuple(spoilt)
 
 
-def shifts(conn: Connection) -> dict[int, tuple[rota.Shift, ...]]:
-    """Every person's shifts; who has none, or one that can't be read, is not in it."""
-    return rota_as_read(conn)[0]
+def shifts(
+    conn: Connection, of: Collection[int] | None = None
+) -> dict[int, tuple[rota.Shift, ...]]:
+    """Every person's shifts, or those of these; who has none, or one that can't be read, is not in
+    it."""
+    return rota_as_read(conn, of)[0]
 
 
 def set_shifts(conn: Connection, person_id: int, own: Sequence[rota.Shift]) -> None:

@@ -15,7 +15,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 FORMS = (
     "/residents/new", "/residents/901/edit", "/residents/901/move", "/residents/901/end",
     "/residents/901/away", "/buildings/new", "/buildings/11/edit", "/people/101",
-    "/people/101/away", "/duty/add", "/duty/remove", "/duty/community", "/duty/shifts/201",
+    "/people/101/away", "/people/101/shifts", "/duty/add", "/duty/remove", "/duty/community",
+    "/duty/shifts/201",
 )  # fmt: skip
 OTHERS = ("/duty", "/residents/901/history", "/buildings/11/history", "/people/101/history",
           "/duty/history")  # fmt: skip

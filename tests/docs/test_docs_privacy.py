@@ -43,7 +43,7 @@ PLAIN = {
     "journal": "seq at kind building_id flat_id alert_id",
     "message": "id alert_id role step attempt channel template lane state sender tries due_at "
     "created_at sent_at updated_at provider provider_id tried_at error",
-    "person": "id",
+    "person": "id roleless_since",
     "quarantine": "id topic digest reason count first_at last_at",
     "recovery_code": "account_id digest",
     "register_change": "id at via subject what",

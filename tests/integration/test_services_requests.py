@@ -1,11 +1,19 @@
 """Help requests over the API, on both databases: one procedure, and nothing of it near an alarm."""
 
+import asyncio
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
+from sqlalchemy import select, update
 from staff_kit import login, make_account
-from town import GZ, HEAD, Town
+from town import GRANNY, GZ, HEAD, Town
 
+from server import tables as t
+from server.database import Tx
+from server.service import rehearsing
+from server.service.help import by_terminal
+from server.store import audit, help_requests
 from server.tables import from_ms
 
 
@@ -95,8 +103,6 @@ async def test_nothing_of_it_is_an_alarm_or_in_the_feed(town: Town) -> None:
     assert await town.alerts() == []
     assert len(await town.journal()) == before
     await town.no_more_sms()
-    from server.store import audit
-
     rows = await town.sql(lambda c: list(audit.unsealed(c, 100)))
     told = [r for r in rows if r["what"].startswith("request_")]
     assert [r["what"] for r in told] == ["request_asked", "request_taken"]
@@ -174,3 +180,147 @@ async def test_who_is_no_steward_asks_nothing_by_sms(town: Town) -> None:
     duty = town.community.duty[0].phone
     await town.reply(duty, "帮办 11-301 灯坏了")
     assert (await town.api.get("/api/v1/requests")).json()["requests"] == []
+
+
+async def listed(town: Town) -> list[dict[str, Any]]:
+    """The requests that wait."""
+    found = (await town.api.get("/api/v1/requests")).raise_for_status().json()["requests"]
+    return list(found)
+
+
+async def said(town: Town) -> list[tuple[str, str]]:
+    """What terminals were told to say, as a gateway is given it: the terminal and the words."""
+    body = {"gateway": "gw-1", "wait_s": 0}
+    answer = await town.gateway.post("/api/v1/commands/lease", json=body)
+    commands = answer.raise_for_status().json()["commands"]
+    done = {"cmd_ids": [c["cmd_id"] for c in commands]}
+    await town.gateway.post("/api/v1/commands/done", json=done)
+    return [(c["t"], c["payload"]["text"]) for c in commands if c["payload"]["cmd"] == "say"]
+
+
+async def test_a_key_of_the_terminal_asks_and_is_answered(town: Town) -> None:
+    """One request an identity, due as any of its kind, and the terminal says by when; the same
+    event again is a duplicate, and makes neither a second one nor a second answer."""
+    event = town.event("help", want="repair")
+    assert await town.signals(event) == ["stored"]
+    (one,) = await listed(town)
+    assert (one["kind"], one["source"], one["flat"]) == ("repair", "terminal", "301")
+    assert one["words"] == "终端按键:小修(pressed: repair)"
+    assert from_ms(one["due_ms"]) == datetime(2026, 3, 15, tzinfo=GZ)
+    assert await said(town) == [(GRANNY, "已登记:小修,最迟3月14日办。急事请按报警键。")]
+    assert await town.signals({**event, "attempt": 2}) == ["duplicate"]
+    assert (await listed(town), await said(town)) == ([one], [])
+    await town.press("help")
+    assert [r["kind"] for r in await listed(town)] == ["repair", "other"], "no word: something else"
+
+
+async def test_a_key_that_is_pressed_again_and_again_is_one_request(town: Town) -> None:
+    """Each press is answered, and is a step of the request as long as that waits, up to a bound;
+    another kind is another request, and so is the same one once the first is done."""
+    for _ in range(23):
+        await town.press("help", want="errand")
+    (one,) = await listed(town)
+    assert [s["what"] for s in one["steps"]] == ["asked_again"] * 20
+    assert len(await said(town)) == 23
+    await post(town, f"requests/{one['id']}/take")
+    await town.press("help", want="haircut")
+    await town.press("help", want="errand")
+    assert [r["kind"] for r in await listed(town)] == ["errand", "haircut"]
+    await post(town, f"requests/{one['id']}/done", ending="solved")
+    await town.press("help", want="errand")
+    assert {r["id"] for r in await listed(town)} & {one["id"]} == set()
+    assert len(await listed(town)) == 2
+
+
+async def test_the_press_is_a_sign_of_life_and_no_alarm(town: Town) -> None:
+    """The round has heard of her; the journal has the press as of any key and nothing of the
+    request, and the audit, which is of people, nothing at all."""
+    await town.press("checkin", "gd-11-303")
+    before = await town.sql(lambda c: len(list(audit.unsealed(c, 1000))))
+    known = {e["seq"] for e in await town.journal()}
+    await town.press("help", want="wish")
+    resident = t.table(t.Resident)
+    her = await granny(town)
+    heard = select(resident.c.last_sign_at).where(resident.c.id == her)
+    assert await town.sql(lambda c: c.execute(heard).scalar_one()) is not None
+    new = [e for e in await town.journal() if e["seq"] not in known]
+    assert [e["kind"] for e in new] == ["signal"]
+    assert await town.alerts() == []
+    await town.no_more_sms()
+    assert await town.sql(lambda c: len(list(audit.unsealed(c, 1000)))) == before
+    assert len(await listed(town)) == 1
+
+
+async def test_what_asks_for_nothing(town: Town) -> None:
+    """A test press, a terminal of a rehearsal, one that is nobody's, and one whose resident is
+    watched no more. Each is stored, and nothing is said."""
+    people = [rehearsing.Listed("演练", "+8619900000001")]
+    (simulated,) = await town.runtime.database.write(
+        lambda tx: rehearsing.set_up(
+            tx, building=900, flats=1, listed=people, who="test", why="test"
+        )
+    )
+    await town.press("help", test=True, want="repair")
+    await town.press("help", simulated, want="repair")
+    terminal, resident = t.table(t.Terminal), t.table(t.Resident)
+
+    def change(tx: Tx) -> None:
+        nobodys = update(terminal).where(terminal.c.id == "gd-11-303").values(resident_id=None)
+        tx.conn.execute(nobodys)
+        ended = select(terminal.c.resident_id).where(terminal.c.id == "gd-11-304")
+        tx.conn.execute(
+            update(resident).where(resident.c.id.in_(ended)).values(state="ended")
+        )
+
+    await town.runtime.database.write(change)
+    await town.press("help", "gd-11-303", want="repair")
+    await town.press("help", "gd-11-304", want="repair")
+    assert (await listed(town), await said(town)) == ([], [])
+
+
+async def test_a_request_that_fails_undoes_no_sign_of_life(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The press is stored and counts, and so do the others of its batch."""
+
+    def broken(*_: Any) -> None:
+        raise ValueError("a mistake of ours")
+
+    monkeypatch.setattr(by_terminal.terminal_request, "answer", broken)
+    events = [town.event("help", want="repair"), town.event("checkin", "gd-11-303")]
+    assert await town.signals(*events) == ["stored", "stored"]
+    assert (await listed(town), await said(town)) == ([], []), "all of it, or nothing"
+    resident = t.table(t.Resident)
+    her = await granny(town)
+    heard = select(resident.c.last_sign_at).where(resident.c.id == her)
+    assert await town.sql(lambda c: c.execute(heard).scalar_one()) is not None
+
+
+async def test_nobody_writes_a_request_down_as_a_terminals(town: Town) -> None:
+    """That one has no name in the audit: whoever writes must stand beside what they wrote."""
+    body = {"resident_id": await granny(town), "kind": "repair", "words": "灯"}
+    await post(town, "requests", 422, **body, source="terminal")
+    await make_account(town, "desk", "operator")
+    browser = await login(town, "desk")
+    try:
+        form = {**{k: str(v) for k, v in body.items()}, "source": "terminal"}
+        headers = {"Origin": town.url}
+        answer = await browser.post("/requests", data=form, headers=headers)
+        assert answer.status_code == 409, answer.text
+        answer = await browser.post("/requests", data={**form, "source": "steward"},
+                                    headers=headers)  # fmt: skip
+        assert answer.status_code == 303, answer.text
+    finally:
+        await browser.aclose()
+    assert [r["source"] for r in await listed(town)] == ["steward"]
+
+
+async def test_two_presses_at_once_are_one_request(town: Town) -> None:
+    """Of one terminal by two gateways: the second waits for the first, on either database."""
+    events = [town.event("help", want="repair") for _ in range(6)]
+    await asyncio.gather(*(town.signals(e) for e in events))
+    (one,) = await listed(town)
+    assert len(one["steps"]) == 5
+    her = await granny(town)
+    found = await town.sql(lambda c: help_requests.listed(c, "all", 10, resident_id=her))
+    assert len(found) == 1

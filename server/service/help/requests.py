@@ -16,6 +16,7 @@ from server.tables import to_ms
 
 MOST_WORDS, MOST_WHY, MOST_NAME = 500, 500, 40
 MOST_MINUTES = 24 * 60
+AGAIN, MOST_AGAIN = "asked_again", 20
 WORDS: dict[Reason, tuple[str, str]] = {
     Reason.HAS_A_HELPER: ("{helper} sees to it already; hand it on with a reason",
                           "{helper}已在办。要换人请用“转交”,并写原因。"),
@@ -28,13 +29,17 @@ WORDS: dict[Reason, tuple[str, str]] = {
 
 
 def ask(
-    tx: Tx, *, want: Want, words: str, source: Source, by: str, resident_id: int | None = None,
-    building_id: int | None = None, key: str | None = None,
+    tx: Tx, *, want: Want, words: str, source: Source, by: str | None,
+    resident_id: int | None = None, building_id: int | None = None, key: str | None = None,
 ) -> int:  # fmt: skip
     """Write a request down; returns its id, the first one's where `key` comes again.
+    `by`: who writes; None is a terminal, which is nobody whom the audit could name.
 
     Raises Unknown for a resident who is not there, Refused without words or for one who is ended.
     """
+    if by is not None and source is Source.TERMINAL:
+        raise Refused("what a terminal asks for is written down by itself; choose another source",
+                      zh="终端的请求由系统登记,请选别的来源。")  # fmt: skip
     words = " ".join(words.split())[:MOST_WORDS]
     if not words:
         raise Refused("say what is wanted: `words` is empty", zh="请写明要办什么事。")
@@ -51,7 +56,7 @@ def ask(
     assert community is not None, "a building has a community"
     made = store.add(
         tx.conn, building_id=building_id, resident_id=resident_id, kind=want.value,
-        source=source.value, words=words, asked_at=tx.now, asked_by=by,
+        source=source.value, words=words, asked_at=tx.now, asked_by=by or "",
         due_at=core.due_at(want, tx.now, community.zone), stage=Stage.OPEN.value, why="",
         minutes=0, steps=[], request_key=key, version=0,
     )  # fmt: skip
@@ -59,9 +64,17 @@ def ask(
         known = store.by_key(tx.conn, key or "")
         assert known is not None, "only a key that is there already refuses a row"
         return known
-    auditing.saw(tx, by, "request_asked", request_id=made, resident_id=resident_id,
-                 request_kind=want.value, source=source.value)  # fmt: skip
+    if by is not None:
+        auditing.saw(tx, by, "request_asked", request_id=made, resident_id=resident_id,
+                     request_kind=want.value, source=source.value)  # fmt: skip
     return made
+
+
+def asked_again(tx: Tx, row: RowMapping) -> None:
+    """The same key once more while it waits: a step of this request, not a second one. Past
+    MOST_AGAIN it is not counted on. Raises Stale."""
+    if sum(step["what"] == AGAIN for step in row["steps"]) < MOST_AGAIN:
+        store.set_facts(tx.conn, row, _step(tx, AGAIN, ""))
 
 
 def helper_of(tx: Tx, person_id: int | None, name: str, me: str) -> Helper:

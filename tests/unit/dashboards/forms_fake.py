@@ -75,6 +75,8 @@ DUTY = {
 }  # fmt: skip
 SHIFTS = {**DUTY, **standing(201, "周明", "duty"),
           "shifts": [{"days": [1, 2, 3], "starts": "08:00", "ends": "20:00"}]}  # fmt: skip
+TURNS = {**FRAME, "id": 101, "name": "梁玉珍", "seen": 4, "on_shift": True,
+         "shifts": [{"days": [6, 7], "starts": "20:00", "ends": "08:00"}]}  # fmt: skip
 
 
 class FormsFake:
@@ -85,8 +87,10 @@ class FormsFake:
 
     async def form_facts(self, _user: Any, kind: Kind, number: int) -> Mapping[str, Any] | None:
         known = {"resident": RESIDENT, "building": HOUSE, "person": PERSON, "duty": DUTY,
-                 "shifts": SHIFTS, "new": {**FRAME, "community": None}}[kind]  # fmt: skip
-        wanted = {"resident": (901,), "building": (11,), "person": (101,), "shifts": (201,)}
+                 "shifts": SHIFTS, "turns": TURNS,
+                 "new": {**FRAME, "community": None}}[kind]  # fmt: skip
+        wanted = {"resident": (901,), "building": (11,), "person": (101,), "shifts": (201,),
+                  "turns": (101,)}  # fmt: skip
         return known if number in wanted.get(kind, (0,)) else None
 
     async def form_act(

@@ -37,6 +37,10 @@ SENSE = False
 
 WHOLE = [
     _whole("  - {at: 0, do: {press: hug, on_terminal: her}}", "f.yaml:6: 'hug' can't be pressed"),
+    _whole("  - {at: 0, do: {press: help, want: garden, on_terminal: her}}",
+           "f.yaml:6: 'want' is one of errand, repair, haircut, wish, other, not 'garden'"),
+    _whole("  - {at: 0, do: {press: sos, want: repair, on_terminal: her}}",
+           "f.yaml:6: 'want' belongs to 'press: help'", SENSE),
     _whole("  - {at: 0, do: {press: sos, on_terminal: him}}",
            "f.yaml:6: 'him' is no CastTerminal", SENSE),
     _whole("  - {at: 0, do: {reply: '1', from: her}}", "f.yaml:6: 'her' is no CastPhone", SENSE),

@@ -2,14 +2,14 @@
 
 import itertools
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
 from firmware_sim import device
 from firmware_sim import outputs as out
 from firmware_sim.battery import Battery
-from firmware_sim.flash import FlashImage, Led
+from firmware_sim.flash import FlashImage, Led, image_from_json
 from firmware_sim.state import State, Traits
 from firmware_sim.wire import Kind, Ref
 
@@ -108,6 +108,22 @@ def test_an_unanswered_sos_is_still_sent_after_two_days(bench: Bench) -> None:
     before = len(bench.events("sos"))
     bench.wait(15 * S)
     assert len(bench.events("sos")) == before + 1
+
+
+def test_a_help_request_is_kept_for_a_day_and_says_what_is_wanted(bench: Bench) -> None:
+    """Resent like a check-in, no lamp and no buzzer, through a power cut; a press of another kind
+    says nothing of it."""
+    bench.give(out.Pressed(Kind.HELP, want="haircut"))
+    bench.give(out.Pressed(Kind.CHECKIN, want="haircut"))
+    assert bench.flash == image_from_json(json.dumps(asdict(bench.flash)))
+    bench.wait(5 * 60 * S)
+    sent = [payload for _, payload in bench.events("help")]
+    assert len(sent) > 1
+    assert {p["want"] for p in sent} == {"haircut"}
+    assert all("want" not in p for _, p in bench.events("checkin"))
+    assert (bench.state.led, bench.state.buzzing) == (Led.IDLE, False)
+    bench.wait(24 * H)
+    assert bench.flash.events == ()
 
 
 def test_the_receipt_ends_the_resending(bench: Bench) -> None:

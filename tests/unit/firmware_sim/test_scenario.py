@@ -47,7 +47,9 @@ class ToyWorld:
     def find_phone(self, part: CastPhone) -> str:
         return f"+{part.nth}"
 
-    async def press(self, terminal: str, kind: Kind, test: bool) -> None:
+    async def press(
+        self, terminal: str, kind: Kind, test: bool, want: str | None = None
+    ) -> None:
         self.led = "centre_has_it"
         for number, texts in self.texts.items():
             if not (self.broken == "second phone" and number == "+2"):

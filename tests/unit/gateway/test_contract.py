@@ -79,6 +79,18 @@ def test_golden_bad_messages_are_refused_for_their_reason(example: dict[str, Any
     assert got == Reject(example["topic"], raw, example["reason"])
 
 
+def test_a_want_is_looked_at_in_a_help_request_alone() -> None:
+    """A call for help with a field that we use elsewhere is a call for help."""
+    payload = b'{"boot": 3, "seq": 17, "want": {"any": "thing"}}'
+    sos = parse(f"xunlou/v1/t/{T}/evt/sos", payload, retain=False)
+    assert isinstance(sos, Event)
+    assert sos.fields == {"boot": 3, "seq": 17}
+    asked = parse(f"xunlou/v1/t/{T}/evt/help", payload, retain=False)
+    assert isinstance(asked, Reject)
+    assert asked.reason == "bad_type"
+    assert not is_sos_lane(f"xunlou/v1/t/{T}/evt/help"), "it can wait"
+
+
 def test_the_golden_examples_cover_every_type_command_and_reason() -> None:
     """A new event type, result or reason without an example fails here."""
     assert {e["topic"].rsplit("/", 1)[1] for e in golden("events")} == EVENT_TYPES
