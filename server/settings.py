@@ -21,6 +21,11 @@ class Settings(BaseSettings):
         "http://127.0.0.1:8000",
         description="The address people and Twilio use, exactly; webhooks are signed over it",
     )
+    link_url: str = Field(
+        "",
+        description="A shorter address of the same server, for the links in SMS "
+        "([operations](operations.md#a-short-address-for-links)); empty = `XUNLOU_PUBLIC_URL`",
+    )
     secret: SecretStr | None = Field(
         None, description="Key of the links in stewards' SMS; at least 16 characters. Required"
     )
@@ -198,10 +203,15 @@ class Settings(BaseSettings):
             raise ValueError("kiosk_token must be 16 to 128 letters, digits, - or _")
         return value
 
-    @field_validator("public_url", "sim_url", "oidc_issuer")
+    @field_validator("public_url", "link_url", "sim_url", "oidc_issuer")
     @classmethod
     def _no_slash_at_the_end(cls, value: str) -> str:
         return value.rstrip("/")
+
+    @property
+    def links_at(self) -> str:
+        """The address that links in SMS begin with."""
+        return self.link_url or self.public_url
 
     @property
     def has_sms(self) -> bool:

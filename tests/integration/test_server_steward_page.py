@@ -3,11 +3,12 @@
 import asyncio
 import re
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from town import GZ, HEAD, SECOND, Town, page_in
+from town import GZ, HEAD, SECOND, Town, a_town, page_in
 
 RESIDENT, HEADS_NAME, SECONDS_NAME = "何桂芳", "邝彩霞", "罗少芬"
 KEY_HOLDER = "黎美珠"
@@ -228,6 +229,33 @@ async def test_the_page_is_kept_nowhere(town: Town) -> None:
         assert "noindex" in headers["x-robots-tag"]
         assert "frame-ancestors 'none'" in headers["content-security-policy"]
         assert headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("kind", ["sos", "fall", "missed"])
+async def test_the_first_sms_leads_to_the_page_before_accepting(tmp_path: Path, kind: str) -> None:
+    """In Chinese too, where the address of links is short: the page says what the SMS left out,
+    and one tap accepts. The digits are there for a telephone that opens no page."""
+    async with a_town(tmp_path, link_url="https://xunlou.com") as town:
+        if kind == "missed":
+            await town.gateway_lives()
+            await town.watch_until(datetime(2026, 3, 14, 19, 6, tzinfo=GZ))
+        else:
+            await town.press(kind)
+        first = next(sms for sms in await town.phone(HEAD) if "https://" in sms)
+        words = {"sos": "11栋3楼301求助!1去0不去", "fall": "11栋3楼301跌倒!1去0不去",
+                 "missed": "回1=我去"}[kind]  # fmt: skip
+        assert words in first
+        assert "https://xunlou.com/s/" in first
+        path = page_in(first)
+        text = await looked(town, path)
+        assert f"{path}/accept" in text
+        assert ("84" in text and "独居" in text) is (kind != "missed")
+        assert not [w for w in (RESIDENT, WAY_IN, KEY_HOLDER) if w in text]
+        (alert,) = await town.alerts(kind="missed" if kind == "missed" else "sos", building=11)
+        assert alert["state"] == "open"
+        await tapped(town, path, "accept")
+        (alert,) = await town.alerts(kind="missed" if kind == "missed" else "sos", building=11)
+        assert alert["state"] == "accepted"
 
 
 async def a_worklist(town: Town) -> tuple[dict[str, Any], str]:
