@@ -93,12 +93,14 @@ def act(
     outcome = decision.alert.outcome
     if decision.reason is core.Reason.DECLINED and decision.alert == stored.alert:
         # Nothing moves for the word of one who was not going, yet others shall read it.
-        effects.entry_(tx, stored, decision.reason.value, by=actor.name, role=actor.role.value)
+        effects.entry_(tx, stored, decision.reason.value, by=actor.name, role=actor.role.value,
+                       person_id=actor.person_id)  # fmt: skip
     if isinstance(event, core.Resolve):
         parents.closed(tx, stored.row)
     saved = effects.commit(
         tx, house, stored, decision, by=actor.name, role=actor.role.value,
         outcome=outcome.value if outcome else None,
+        person_id=actor.person_id if decision.reason is core.Reason.DECLINED else None,
     )  # fmt: skip
     walks.settled(tx, house, saved, actor)
     _note_opened(tx, house, stored, saved)

@@ -162,15 +162,15 @@ def _others(tx: Tx, page: Page) -> list[dict[str, str]]:
     declined = _declined(tx, page.stored.id)
     for message in asked.values():
         failed = message["state"] in UNREACHED
-        state = "declined" if message["name"] in declined else "unreachable" if failed else "told"
+        state = "declined" if message["person_id"] in declined else "unreachable" if failed else "told"
         others.append({"name": message["name"], "state": state})
     return others
 
 
-def _declined(tx: Tx, alert_id: int) -> set[str]:
-    """Names of those who said that they can't go."""
+def _declined(tx: Tx, alert_id: int) -> set[int | None]:
+    """Who said that they can't go. Two may have one name."""
     return {
-        str(e["data"].get("by"))
+        e["data"].get("person_id")
         for e in journal.for_alert(tx.conn, alert_id)
         if e["kind"] == core.Reason.DECLINED.value
     }
