@@ -8,7 +8,14 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import update
 from town import GZ, HEAD, SECOND, Town, a_town, page_in
+
+from server import tables as t
+from server.service import steward_page
+from server.service.effects import LINK_LIFE
+from server.service.house import digest_of
+from server.store import alerts
 
 RESIDENT, HEADS_NAME, SECONDS_NAME = "何桂芳", "邝彩霞", "罗少芬"
 KEY_HOLDER = "黎美珠"
@@ -195,6 +202,83 @@ async def test_a_link_of_an_open_alert_lasts_twelve_hours(
     assert (RESIDENT in answer.text) is (status == 200)
     await tapped(town, path, "resolve:safe")
     assert ((await town.sos())["state"] == "resolved") is (status == 200)
+
+
+async def test_who_accepts_after_twelve_hours_is_sent_no_dead_link(town: Town) -> None:
+    """The link of the first SMS has ended and is not renewed: the confirmation says how to answer
+    and leads nowhere. Who is told now for the first time has a link that works."""
+    path = await asked(town)
+    await town.reply(HEAD, "1")
+    await town.reply(HEAD, "2")
+    town.hand.at_s += 12.1 * 3600
+    await town.forget_sms()
+    await town.reply(SECOND, "1")
+    text = await town.expect_sms(SECOND, "Noted: you go to", "Reply 2 at the door")
+    assert "http" not in text
+    assert (await town.phones.get(f"{town.url}{path}")).status_code == 410
+    assert await opened(town) == [HEADS_NAME], "nothing was opened to the second"
+
+
+async def test_who_cannot_go_is_known_by_more_than_a_name(town: Town) -> None:
+    """Two contacts may have one name: only the one who said so has declined."""
+    path = await asked(town)
+    person = t.table(t.Person)
+    await town.sql(lambda c: c.execute(update(person).values(name="陈姐")))
+    await tapped(town, path, "decline")
+    others = re.findall(r'<li><b>陈姐</b> <span class="fact">(.*?)</span>',
+                        await looked(town, await head_page(town)))  # fmt: skip
+    assert others.count("去不了") == 1
+    assert len(others) > 1
+
+
+async def head_page(town: Town) -> str:
+    """The page of the building's head, whose first SMS had no room for its link."""
+    alert, head = await town.sos(), await town.person(HEAD)
+    token = town.runtime.house.token(alert["id"], head)
+    row = (digest_of(token), alert["id"], head, "steward", town.runtime.clock.now() + LINK_LIFE)
+    await town.sql(lambda c: alerts.add_links(c, [row]))
+    return f"/s/{token}"
+
+
+async def test_a_buttons_address_after_a_refusal_leads_back_to_the_page(town: Town) -> None:
+    """Without a script the browser stands at the button's address after a 409: loading that again
+    is the page, and nothing is done."""
+    _, path = await a_worklist(town)
+    assert (await tapped(town, path, "resolve:safe")).status_code == 409
+    answer = await town.phones.get(f"{town.url}{path}/resolve:safe")
+    assert (answer.status_code, answer.headers["location"]) == (303, path)
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert "noindex" in answer.headers["x-robots-tag"]
+    assert (await town.phones.get(f"{town.url}/s/short/accept")).status_code == 404
+
+
+@pytest.mark.parametrize("accept", ["text/html", "*/*"])
+@pytest.mark.parametrize("status", [405, 500])
+async def test_an_error_under_a_link_is_the_stewards_own_page(
+    town: Town, monkeypatch: pytest.MonkeyPatch, status: int, accept: str
+) -> None:
+    """In their letters, with the way back and 120, handed on to nobody and listed nowhere; and it
+    is no sign that a tap was heard."""
+    path = await asked(town)
+    method = "GET"
+    if status == 405:
+        method = "PUT"
+    else:
+        def crash(*_: object) -> None:
+            raise RuntimeError("of this test")
+
+        monkeypatch.setattr(steward_page, "_content", crash)
+    answer = await town.phones.request(method, f"{town.url}{path}", headers={"accept": accept})
+    assert answer.status_code == status
+    assert "没有打开,请再试" in answer.text
+    assert f'href="{path}"' in answer.text
+    assert 'href="tel:120"' in answer.text
+    assert "steward.css" in answer.text
+    assert "data-xunlou" not in answer.text
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert answer.headers["cache-control"] == "no-store"
+    assert "noindex" in answer.headers["x-robots-tag"]
+    assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
 
 
 async def test_the_way_in_is_gone_with_the_end(town: Town) -> None:
