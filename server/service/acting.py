@@ -22,7 +22,7 @@ __all__ = [  # who acts meets the refusals here
 LOOKED = "access_looked_at"
 """The journal's entry of a look at a way in."""
 OPENED = "access_opened"
-"""The journal's entry of a way in that stands open to somebody who goes, on the page of their link."""
+"""The journal's entry of a way in that stands open to somebody who goes, on their link's page."""
 RESPONDER = "responder"
 """The reason of somebody who goes: it needs no words."""
 

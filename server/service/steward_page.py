@@ -1,9 +1,9 @@
 """What a steward sees and does on the page in their SMS.
 
 Before accepting: where, what, since when, who else. After: name, way in, key holder; on a worklist
-whom to expect behind each door. Looking writes nothing: robots open links, and what one has opened is
-no look of the person whose link it is. That the way in is open to somebody is journalled when they
-accept (acting.py).
+whom to expect behind each door. Looking writes nothing: robots open links, and what one has opened
+is no look of the person whose link it is. That the way in is open to somebody is journalled when
+they accept (acting.py).
 """
 
 from collections.abc import Mapping
@@ -162,7 +162,8 @@ def _others(tx: Tx, page: Page) -> list[dict[str, str]]:
     declined = _declined(tx, page.stored.id)
     for message in asked.values():
         failed = message["state"] in UNREACHED
-        state = "declined" if message["person_id"] in declined else "unreachable" if failed else "told"
+        said_no = message["person_id"] in declined
+        state = "declined" if said_no else "unreachable" if failed else "told"
         others.append({"name": message["name"], "state": state})
     return others
 

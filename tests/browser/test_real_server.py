@@ -157,7 +157,7 @@ async def test_a_robot_that_opens_the_link_changes_nothing(
     browser: Browser, tmp_path: Path, *, accepted: bool
 ) -> None:
     """Previews run whole browsers, scripts and all: opened three times and reloaded, the alert and
-    the journal are as they were, nobody goes or has looked, and the preview's title names nobody."""
+    the journal are as they were, nobody goes or has looked, and the title names nobody."""
     async with a_town(tmp_path) as town:
         await town.press()
         if accepted:

@@ -32,8 +32,8 @@ async def verify(town: Town, known: chain.Checkpoint | None = None) -> Any:
 
 
 async def test_looks_and_acts_of_people_are_in_it_and_machines_are_not(town: Town) -> None:
-    """A press and its texts are not; the steward who goes is, to whom the way in is opened, and so is every look of a curious
-    coordinator, with the reason for the way in."""
+    """A press and its texts are not; the steward who goes is, and that the way in is opened to
+    them, and so is every look of a curious coordinator, with the reason for the way in."""
     await town.press()
     assert [e["what"] for e in await entries(town)] == []
     await town.reply(HEAD, "1")
