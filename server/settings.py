@@ -75,6 +75,11 @@ class Settings(BaseSettings):
         description="Opens the screen of the community hall at `/kiosk/<token>`, which shows no "
         "names; at least 16 letters and digits. Empty = no such screen",
     )
+    kiosk_wall: bool = Field(
+        False,
+        description="Whether the same token also opens `/kiosk/wall`: the wall's windows in their "
+        "true places, without names, for a screen that staff alone see",
+    )
     oidc_issuer: str = Field(
         "",
         description="Address of the house's identity provider (OpenID Connect), as its discovery "
