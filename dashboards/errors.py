@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from dashboards import steward
 from dashboards.headers import HTML_HEADERS
 from dashboards.render import page
 
@@ -23,6 +24,8 @@ def wants_page(request: Request) -> bool:
     """Whether a person's browser is asking, rather than a program."""
     if request.url.path.startswith(_FOR_PROGRAMS):
         return False
+    if request.url.path.startswith(steward.PREFIX):  # whatever opens a link from an SMS
+        return True
     return "text/html" in request.headers.get("accept", "")
 
 
@@ -35,6 +38,8 @@ def explained(status: int) -> int:
 
 def error_page(request: Request, status: int) -> Response:
     """The page for an HTTP error status, in the reader's language."""
+    if request.url.path.startswith(steward.PREFIX):
+        return steward.error_page(request, status)
     return page(request, "error.html", {"code": explained(status)}, status=status)
 
 
@@ -67,8 +72,8 @@ def add_handlers(app: FastAPI) -> None:
         # Starlette re-raises after this answer, so the log keeps the whole story.
         if wants_page(request):
             response = error_page(request, 500)
-            # A crash is answered outside the middleware that adds these.
-            response.headers.update(HTML_HEADERS)
+            for name, value in HTML_HEADERS.items():  # it is outside the middleware that adds these
+                response.headers.setdefault(name, value)
             return response
         return JSONResponse({"detail": "internal error: try again, then tell staff"}, 500)
 

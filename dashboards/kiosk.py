@@ -5,15 +5,20 @@ who has not been heard of, and who has fallen; so a façade here is a gauge. Its
 the ground up, one for each check-in of the running round, whoever it was. A house with fewer than
 FEWEST watched residents shows no gauge, because one missing window would be a person. Help is
 counted for the whole community, never for a building.
+
+A screen that staff alone see may show the wall itself: `/kiosk/wall`, where it is switched on,
+opened by the same token. It has the windows, and of an alert what, where and since when; nobody's
+name, number or answer leaves the server for it. It has no feed: it reads itself again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import RedirectResponse, Response
 
+from dashboards.facade import skyline
 from dashboards.headers import by_https
 from dashboards.reader import Reader
 from dashboards.render import page
@@ -59,12 +64,34 @@ def gauge(building: Mapping[str, Any], is_open: bool) -> Gauge:
     return Gauge(building["number"], lit, len(states))
 
 
+ALERT: Final = (
+    "kind", "fall", "state", "fault", "address", "address_en", "opened_ms", "test", "rehearsal",
+)
+HOUSE: Final = ("id", "number", "rehearsal", "name", "name_en", "worst", "stairwells")
+FLAT: Final = ("id", "label", "floor", "stairwell", "state")
+"""All that the nameless wall is given: what is not named here does not leave the server for it."""
+
+
+def nameless(snapshot: Mapping[str, Any]) -> dict[str, Any]:
+    """The picture without anybody in it: no resident, nobody who was told, goes or comes next, no
+    note, detail or code."""
+    return {
+        "now_ms": snapshot["now_ms"], "round": snapshot["round"], "counts": snapshot["counts"],
+        "buildings": [
+            {**{name: b[name] for name in HOUSE if name in b},
+             "flats": [{name: f[name] for name in FLAT} for f in b["flats"]]}
+            for b in snapshot["buildings"]
+        ],
+        "alerts": [{name: a.get(name) for name in ALERT} for a in snapshot["alerts"]],
+    }  # fmt: skip
+
+
 def router(reader: Reader) -> APIRouter:
-    """GET /kiosk and /kiosk/{token}."""
+    """GET /kiosk, /kiosk/wall and /kiosk/{token}."""
     routes = APIRouter(include_in_schema=False)
 
-    @routes.get("/kiosk")
-    async def show(request: Request) -> Response:
+    async def seen(request: Request) -> Mapping[str, Any] | Response:
+        """The picture for this screen, or the page that says why there is none."""
         state = reader.kiosk_state(request.cookies.get(COOKIE))
         user = None if state == "open" else await reader.current_user(request)
         if user is None or user.must_change or "hall" not in user.rights:
@@ -72,12 +99,19 @@ def router(reader: Reader) -> APIRouter:
                 raise HTTPException(404)
             if state == "closed":
                 return page(request, "kiosk_closed.html", {}, status=403, default_theme="dark")
-        snapshot = await reader.snapshot(user)
+        return await reader.snapshot(user)
+
+    @routes.get("/kiosk")
+    async def show(request: Request) -> Response:
+        snapshot = await seen(request)
+        if isinstance(snapshot, Response):
+            return snapshot
         community = snapshot["community"] or {"name": None, "tz": "UTC"}
         running = snapshot["round"]
         is_open = running is not None and running["state"] == "open"
         houses = [
             gauge(b, is_open) for b in sorted(snapshot["buildings"], key=lambda b: b["number"])
+            if not b.get("rehearsal")  # nobody lives there
         ]
         mood, number = _mood(snapshot)
         facts = {
@@ -88,11 +122,28 @@ def router(reader: Reader) -> APIRouter:
             "number": number,
             "round": running,
             "open": is_open,
-            "calls": snapshot["counts"]["sos"] + snapshot["counts"]["claimed"],
+            "calls": _calls(snapshot["alerts"]),
             "phones": await reader.duty_phones(),
             "now_ms": snapshot["now_ms"],
         }
         return page(request, "kiosk.html", facts, default_theme="dark")
+
+    @routes.get("/kiosk/wall")
+    async def wall(request: Request) -> Response:
+        snapshot = await seen(request)
+        if isinstance(snapshot, Response):
+            return snapshot
+        if not reader.kiosk_wall():
+            raise HTTPException(404)
+        community = snapshot["community"] or {"name": None, "tz": "UTC"}
+        bare = nameless(snapshot)
+        facts = {
+            "place": community["name"],
+            "when": Times(community["tz"], bare["now_ms"]),
+            "wall": bare,
+            "plan": skyline(bare["buildings"]),
+        }
+        return page(request, "kiosk_wall.html", facts, default_theme="dark")
 
     @routes.get("/kiosk/{token}")
     async def enter(request: Request, token: str) -> Response:
@@ -111,10 +162,20 @@ def router(reader: Reader) -> APIRouter:
     return routes
 
 
+def _is_real(alert: Mapping[str, Any]) -> bool:
+    """No test and no rehearsal: nobody is to worry because of one."""
+    return not alert.get("test") and not alert.get("rehearsal")
+
+
+def _calls(alerts: Iterable[Mapping[str, Any]]) -> int:
+    """How many call for help."""
+    return sum(a["kind"] == "sos" and _is_real(a) for a in alerts)
+
+
 def _mood(snapshot: Mapping[str, Any]) -> tuple[str, int]:
     """The screen's one sentence (`k.<mood>`), and the figure in it. "All well" is only said while
     we can see, nobody calls, nobody is looked for and nobody is awaited."""
-    alerts = snapshot["alerts"]
+    alerts = [a for a in snapshot["alerts"] if _is_real(a)]
     if any(a["fault"] in OWN_TROUBLE for a in alerts):
         return "blind", 0
     looked_for = sum(
@@ -122,7 +183,7 @@ def _mood(snapshot: Mapping[str, Any]) -> tuple[str, int]:
     )
     if looked_for:
         return "looking", looked_for
-    calls = snapshot["counts"]["sos"] + snapshot["counts"]["claimed"]
+    calls = _calls(alerts)
     if calls:
         return "helping", calls
     running = snapshot["round"]

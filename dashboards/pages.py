@@ -47,7 +47,7 @@ from dashboards.headers import SafeHeaders
 from dashboards.i18n import LANGS, live_texts
 from dashboards.reader import ActionRefused, LoginError, Reader, User
 from dashboards.render import STATIC, THEMES, page, request_lang
-from dashboards.staff import enter
+from dashboards.staff import ENDED, enter
 
 __all__ = ["ActionRefused", "LoginError", "Reader", "User", "mount", "router"]
 
@@ -103,7 +103,8 @@ def _add_login(routes: APIRouter, reader: Reader) -> None:
         if await reader.current_user(request) is not None:
             return RedirectResponse(following, 303)
         failed = request.query_params.get("failed")
-        facts = {"next": following, "error": failed if failed in elsewhere.REASONS else None,
+        known = failed in elsewhere.REASONS or failed == ENDED
+        facts = {"next": following, "error": failed if known else None,
                  "username": "", "elsewhere": reader.elsewhere}  # fmt: skip
         return page(request, "login.html", facts)
 

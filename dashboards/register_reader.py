@@ -73,6 +73,10 @@ class RegisterReader(Protocol):
         """Whether the hall's screen is switched off, closed to this cookie, or open."""
         ...
 
+    def kiosk_wall(self) -> bool:
+        """Whether the same token opens the nameless wall."""
+        ...
+
     async def duty_phones(self) -> list[str]:
         """The care centre's telephones, for the hall's screen."""
         ...

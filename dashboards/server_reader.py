@@ -200,17 +200,12 @@ class ServerReader(
             raise ActionRefused(error.words) from error
 
     async def steward_view(self, token: str) -> Mapping[str, Any] | None:
-        """What the holder of a link may see. A page is read again every few seconds: in a view of
-        its own, and only for a look that is to be journalled as a writer."""
-        runtime = self._runtime
-        now, vault = runtime.clock.now(), runtime.house.vault
+        """What the holder of a link may see. Nothing is written: robots open links as well."""
+        now, vault = self._runtime.clock.now(), self._runtime.house.vault
         try:
-            shown = await runtime.database.read(
-                lambda c: steward_page.glance(Tx(c, now, vault=vault), token)
+            return await self._runtime.database.read(
+                lambda c: steward_page.view(Tx(c, now, vault=vault), token)
             )
-            if shown is not None:
-                return shown
-            return await runtime.database.write(lambda tx: steward_page.view(tx, token))
         except acting.Unknown:
             return None
 

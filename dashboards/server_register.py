@@ -149,6 +149,10 @@ class ServerRegister:
         same = hmac.compare_digest((cookie or "").encode(), right.encode())
         return "open" if same else "closed"
 
+    def kiosk_wall(self) -> bool:
+        """As set."""
+        return self._runtime.settings.kiosk_wall
+
     async def duty_phones(self) -> list[str]:
         """The care centre's telephones."""
         return await self._runtime.database.read(people.duty_phones)

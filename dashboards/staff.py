@@ -10,11 +10,14 @@ from fastapi import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from dashboards.cookies import SESSION_COOKIE
 from dashboards.forms import address
 from dashboards.reader import Reader, User
 from dashboards.render import page
 
 DATE, CLOCK = "%Y-%m-%d", "%H:%M"
+ENDED = "ended"
+"""Why somebody whose browser still has a session's cookie has to log in: `login.error.ended`."""
 Answer = Callable[[User], Awaitable[Response]]
 
 
@@ -31,7 +34,9 @@ async def enter(
     if user is None:
         if not reads:
             raise HTTPException(401)
-        raise HTTPException(303, headers={"Location": f"/login?next={quote(address(request))}"})
+        ended = f"&failed={ENDED}" if request.cookies.get(SESSION_COOKIE) else ""
+        back = f"/login?next={quote(address(request))}{ended}"
+        raise HTTPException(303, headers={"Location": back})
     if user.must_change and right is not None:
         if not reads:
             raise HTTPException(403)

@@ -10,10 +10,11 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import RedirectResponse, Response
 
 from dashboards.cookies import PREFERENCE_AGE_S, set_cookie
+from dashboards.headers import HTML_HEADERS
 from dashboards.i18n import LANGS
 from dashboards.reader import ActionRefused, Reader
 from dashboards.render import page, request_lang
@@ -36,6 +37,7 @@ _PRIMARY: Final[dict[str, tuple[str, ...]]] = {
     "accepted": ("on_scene",),
     "on_scene": OUTCOMES,
 }
+PREFIX: Final = "/s/"
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{16,128}")
 
 # The link is the key to a home. It is not stored, not passed on and not listed.
@@ -79,8 +81,19 @@ def silent(heard_ms: int, now_ms: int) -> tuple[str, dict[str, int]]:
     return "s.silent.days", {"n": hours // 24}
 
 
+def error_page(request: Request, status: int) -> Response:
+    """What went wrong under a link, with the way back to its page and 120, and the headers of that
+    page: the address is the key to a home here as well."""
+    token = request.url.path.removeprefix(PREFIX).partition("/")[0]
+    facts = {"path": f"{PREFIX}{token}" if _TOKEN.fullmatch(token) else None}
+    response = page(request, "steward_error.html", facts, status=status)
+    response.headers.update(HTML_HEADERS | _HEADERS)
+    return response
+
+
 def router(reader: Reader) -> APIRouter:
-    """GET /s/{token} and POST /s/{token}/{action}."""
+    """GET /s/{token} and POST /s/{token}/{action}. The latter's address stays in the bar after a
+    refusal: who loads that again gets the page."""
     routes = APIRouter(include_in_schema=False)
 
     @routes.get("/s/{token}")
@@ -108,6 +121,12 @@ def router(reader: Reader) -> APIRouter:
         response = RedirectResponse(f"/s/{token}", 303)
         response.headers.update(_HEADERS)
         return response
+
+    @routes.get("/s/{token}/{action}")
+    async def back(token: str) -> Response:
+        if not _TOKEN.fullmatch(token):
+            raise HTTPException(404)
+        return RedirectResponse(f"{PREFIX}{token}", 303, headers=_HEADERS)
 
     return routes
 

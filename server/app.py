@@ -186,7 +186,7 @@ def house_of(settings: Settings, link_key: bytes, vault: Vault | None = None) ->
     starts, ends = (time.fromisoformat(t) for t in settings.night.split("-"))
     ladder_file = LadderFile(Path(settings.ladder_file) if settings.ladder_file else None)
     return House(
-        settings.public_url, link_key, ladder_file, ways, Night(starts, ends),
+        settings.links_at, link_key, ladder_file, ways, Night(starts, ends),
         _secret(settings.terminal_secret), vault or Vault(),
     )  # fmt: skip
 

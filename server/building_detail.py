@@ -77,6 +77,7 @@ def _windows(conn: Connection, building: RowMapping, now: datetime) -> Json:
     shown = {f["id"]: states.get(f["id"], Window.NONE) for f in flats}
     return {
         "id": building["id"], "number": building["number"],
+        "rehearsal": building["rehearsal"],
         "name": WORDS["zh"]["building"].format(number=building["number"]),
         "name_en": WORDS["en"]["building"].format(number=building["number"]),
         "worst": views.building_worst(list(shown.values())),

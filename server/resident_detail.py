@@ -28,7 +28,7 @@ MOST_ALERTS = 30
 ACTIVE_DAYS = 14
 HISTORY_DAYS = 30
 ABSENCE = (past_rounds.AWAY, past_rounds.BACK)
-CLASS_SET, LOOKED = "risk_class_set", "access_looked_at"
+CLASS_SET, LOOKS = "risk_class_set", ("access_looked_at", "access_opened")
 ADDRESS = re.compile(r"(?P<building>\d{1,5})\s*(?:栋|幢|号楼|[-–/ ])\s*(?P<label>.*)")
 LABEL = re.compile(r"[A-Za-z一二三四五六七八九十东西南北]?[-–]?\d{1,4}[A-Za-z]?")
 
@@ -125,7 +125,7 @@ def detail(conn: Connection, resident_id: int, now: datetime) -> Json | None:
     if community is None or row is None:
         return None
     flat = row["flat_id"]
-    noted = history.entries(conn, [flat], (*ABSENCE, CLASS_SET, LOOKED), 40)
+    noted = history.entries(conn, [flat], (*ABSENCE, CLASS_SET, *LOOKS), 40)
     # A door is a couple's, and was another tenant's; old entries name nothing but the door.
     entries = [_entry(e) for e in noted if e["data"].get("resident_id") in (None, resident_id)]
     about = [_alert(a) for a in history.alerts_about(conn, resident_id, MOST_ALERTS)]
@@ -150,7 +150,7 @@ def detail(conn: Connection, resident_id: int, now: datetime) -> Json | None:
         "days": _active_days(conn, community, row, now),
         "absences": [e for e in entries if e["kind"] in ABSENCE],
         "consents": [_consent(c) for c in consents.of(conn, resident_id)],
-        "looks": [e for e in entries if e["kind"] == LOOKED],
+        "looks": [e for e in entries if e["kind"] in LOOKS],
         "open": [a for a in about if a["state"] != "resolved"],
         "past": [a for a in about if a["state"] == "resolved"],
     }  # fmt: skip

@@ -21,6 +21,11 @@ class Settings(BaseSettings):
         "http://127.0.0.1:8000",
         description="The address people and Twilio use, exactly; webhooks are signed over it",
     )
+    link_url: str = Field(
+        "",
+        description="A shorter address of the same server, for the links in SMS "
+        "([operations](operations.md#a-short-address-for-links)); empty = `XUNLOU_PUBLIC_URL`",
+    )
     secret: SecretStr | None = Field(
         None, description="Key of the links in stewards' SMS; at least 16 characters. Required"
     )
@@ -69,6 +74,11 @@ class Settings(BaseSettings):
         None,
         description="Opens the screen of the community hall at `/kiosk/<token>`, which shows no "
         "names; at least 16 letters and digits. Empty = no such screen",
+    )
+    kiosk_wall: bool = Field(
+        False,
+        description="Whether the same token also opens `/kiosk/wall`: the wall's windows in their "
+        "true places, without names, for a screen that staff alone see",
     )
     oidc_issuer: str = Field(
         "",
@@ -210,10 +220,15 @@ class Settings(BaseSettings):
             raise ValueError("keep_ended_days must be 0 (by hand) or at least 30")
         return value
 
-    @field_validator("public_url", "sim_url", "oidc_issuer")
+    @field_validator("public_url", "link_url", "sim_url", "oidc_issuer")
     @classmethod
     def _no_slash_at_the_end(cls, value: str) -> str:
         return value.rstrip("/")
+
+    @property
+    def links_at(self) -> str:
+        """The address that links in SMS begin with."""
+        return self.link_url or self.public_url
 
     @property
     def has_sms(self) -> bool:

@@ -4,11 +4,14 @@ import shutil
 import stat
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from server.core.messages import Subject, compose
+from server.core.words import Template
+from server.service.house import TOKEN_CHARACTERS
 from server.settings import Settings
 
 BACKUPS: Final = Path("/var/backups/xunlou")
@@ -17,6 +20,10 @@ BACKUP_DAYS: Final = 2
 FREE_LEAST: Final = 1024**3
 """Bytes: weeks of events, and room for a backup."""
 DAY_S: Final = 86_400
+DOOR: Final = Subject(11, 3, "301", 84, True, "4031", ("301", "303"))
+"""A door as most are: by it is told how long the address of links may be."""
+FIRST: Final = (Template.SOS, Template.FALL, Template.MISSED)
+AFTER: Final = (Template.CONFIRM, Template.CONFIRM_MISSED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +40,7 @@ def of_house(data: Path, settings: Settings) -> list[Finding]:
     """Everything that is asked of an embedded house."""
     return [
         check_rights(data), check_disk(data), check_backup((data / "backups", BACKUPS)),
-        check_address(settings), check_deadman(settings),
+        check_address(settings), check_links(settings), check_deadman(settings),
     ]  # fmt: skip
 
 
@@ -83,6 +90,34 @@ def check_address(settings: Settings) -> Finding:
         return Finding("address", True, settings.public_url)
     advice = "put a proxy with HTTPS before it, and set XUNLOU_PUBLIC_URL to its address"
     return Finding("address", False, f"{settings.public_url} is reached by no telephone", advice)
+
+
+def _carry(templates: tuple[Template, ...], address: str) -> bool:
+    """Whether Chinese SMS by all these templates have room for a link that begins so."""
+    about = replace(DOOR, link=f"{address}/s/{'x' * TOKEN_CHARACTERS}")
+    return all(about.link in compose(t, about, "zh") for t in templates)
+
+
+def _longest(templates: tuple[Template, ...]) -> int:
+    """The most characters that the host of links may have in them."""
+    return max(n for n in range(1, 71) if _carry(templates, f"https://{'x' * n}"))
+
+
+def check_links(settings: Settings) -> Finding:
+    """A Chinese SMS holds 70 characters, and a link takes 33 of them beside its host."""
+    if not settings.sms_two_way:
+        return Finding("links", True, "none: XUNLOU_SMS_TWO_WAY=false")
+    address, first = settings.links_at, _longest(FIRST)
+    host = urlsplit(address).netloc
+    long = f"{host} ({len(host)} characters)"
+    if _carry(FIRST, address):
+        return Finding("links", True, f"{long} fits the first SMS")
+    advice = f"set XUNLOU_LINK_URL to an address of this server whose host has {first} at most"
+    if _carry(AFTER, address):
+        return Finding("links", True, f"{long} is too long for the first SMS in Chinese, so that "
+                       f"the page opens only after accepting; {advice}")  # fmt: skip
+    return Finding("links", False, f"{long} is too long for any SMS in Chinese: nobody gets to the "
+                   "page with the way in", f"{advice}, {_longest(AFTER)} after accepting")
 
 
 def check_deadman(settings: Settings) -> Finding:

@@ -94,6 +94,7 @@ class Place:
         return {
             **os.environ,
             "XUNLOU_PUBLIC_URL": self.public_url or self.url,
+            **({} if self.public_url else {"XUNLOU_LINK_URL": ""}),  # the demo's links stay here
             "XUNLOU_DATABASE_URL": self.database_url,
             "XUNLOU_HOST": "127.0.0.1",
             "XUNLOU_PORT": str(self.port),

@@ -1,8 +1,8 @@
 // Keeps the marked regions of a page fresh, and says how old they are. Without it the page is whole:
 // it carries the time it was true at. It only replaces markup that the same address served.
-const EVERY_MS = 15_000;
-const STALE_MS = 60_000;
 const age = document.querySelector("#age");
+const EVERY_MS = Number(age.dataset.everyMs ?? 15_000);
+const STALE_MS = Number(age.dataset.staleMs ?? 60_000);
 let heard = performance.now();
 let since = heard;
 let loggedOut = false;

@@ -1,6 +1,10 @@
 """The catalogue of SMS words, zh-CN first. Each entry lists its wordings from fullest to shortest;
 the first that fits one segment is sent (server/core/messages.py). The last must always fit.
 
+In Chinese a link takes half of a segment: the wordings with one come first, leave to the page what
+the page says (age, living situation), and fit where XUNLOU_LINK_URL is short. The digits to answer
+with are in every one of them, for telephones that open no page.
+
 Fields: {place} address, {building}, {who} age and living situation, {code}, {about}, {link},
 {count}, {labels}, {well} flats that checked in, {wells} how many, {min} minutes waited. No health
 or access data may ever be a field here.
@@ -14,12 +18,14 @@ Wordings = tuple[str, ...]
 
 ZH: Mapping[Template, Wordings] = {
     Template.SOS: (
-        "【巡楼】{place}求助!{who}。回1=我去,0=去不了。代码{code} {link}",
+        "【巡楼】{place}求助!回1去0不去。代码{code} {link}",
+        "【巡楼】{place}求助!1去0不去,码{code} {link}",
         "【巡楼】{place}求助!{who}。回1=我去,0=去不了。代码{code}",
         "【巡楼】{place}求助!回1=我去。代码{code}",
     ),
     Template.FALL: (
-        "【巡楼】{place}跌倒报警!{who}。回1=我去,0=去不了。代码{code} {link}",
+        "【巡楼】{place}跌倒!回1去0不去。代码{code} {link}",
+        "【巡楼】{place}跌倒!1去0不去,码{code} {link}",
         "【巡楼】{place}跌倒报警!{who}。回1=我去,0=去不了。代码{code}",
         "【巡楼】{place}跌倒!回1=我去。代码{code}",
     ),
@@ -33,16 +39,19 @@ ZH: Mapping[Template, Wordings] = {
         "【巡楼】请打120!{place}求助。代码{code}",
     ),
     Template.MISSED: (
+        "【巡楼】{building}未报平安{count}户:{labels}。回1去。代码{code} {link}",
+        "【巡楼】{building}未报平安{count}户。回1=我去。代码{code} {link}",
         "【巡楼】{building}未报平安{count}户:{labels}。请巡楼时看看。回1=我去。代码{code}",
         "【巡楼】{building}未报平安{count}户。请巡楼。回1=我去。代码{code}",
     ),
     Template.CONFIRM: (
-        "已记您前往{place}。到门口回2,平安回3。代码{code}。进门办法:{link}",
+        "已记您去{place}。到了回2,平安回3。进门:{link}",
         "已记您前往{place}。到门口回2。进门:{link}",
         "已记您去{place}。进门:{link}",
         "已记您前往{place}。到门口回2,平安回3。代码{code}",
     ),
     Template.CONFIRM_MISSED: (
+        "已记您去{building}:{labels}。都平安回3。{link}",
         "已记您去{building}巡看。都平安回3。代码{code}。名单:{link}",
         "已记您去{building}巡看。名单:{link}",
         "已记您去{building}巡看。都平安回3。代码{code}",

@@ -7,20 +7,24 @@ from sqlalchemy import RowMapping
 from server.core import alerts as core
 from server.core.replies import Action
 from server.core.texts import WORDS
-from server.core.words import OUTCOMES_OF_PEOPLE, Kind, Outcome, Role
+from server.core.words import OUTCOMES_OF_PEOPLE, Kind, Outcome, Role, State
 from server.database import Tx
 from server.service import effects, mending, notes, parents, raising, walks
-from server.service.house import House
+from server.service.house import House, digest_of
 from server.service.refusals import Refused, Unknown
 from server.store import alerts, journal, people
 
 __all__ = [  # who acts meets the refusals here
-    "LOOKED", "Refused", "Unknown", "act", "actor_for", "load", "look_at_access", "note_look",
-    "operator", "outcome_of", "way_in",
+    "LOOKED", "OPENED", "Refused", "Unknown", "act", "actor_for", "load", "look_at_access",
+    "opens_a_home", "operator", "outcome_of", "way_in",
 ]  # fmt: skip
 
 LOOKED = "access_looked_at"
 """The journal's entry of a look at a way in."""
+OPENED = "access_opened"
+"""The journal's entry of a way in that stands open to somebody who goes, on their link's page."""
+RESPONDER = "responder"
+"""The reason of somebody who goes: it needs no words."""
 
 
 def actor_for(tx: Tx, stored: alerts.Stored, person_id: int) -> core.Actor:
@@ -92,9 +96,11 @@ def act(
     saved = effects.commit(
         tx, house, stored, decision, by=actor.name, role=actor.role.value,
         outcome=outcome.value if outcome else None,
+        person_id=actor.person_id if decision.reason is core.Reason.DECLINED else None,
     )  # fmt: skip
     walks.settled(tx, house, saved, actor)
     _on_other_lists(tx, house, stored, saved, actor)
+    _note_opened(tx, house, stored, saved)
     return saved
 
 
@@ -118,6 +124,28 @@ def _on_other_lists(
                 tx, house, alert_id, event, by=actor.name, role=actor.role.value,
                 outcome=outcome.value,
             )  # fmt: skip
+
+
+def opens_a_home(stored: alerts.Stored) -> bool:
+    """Whether the page of who goes has a way in: a building's worklist opens no home, nor does a
+    fault."""
+    return stored.alert.kind is not Kind.FAULT and stored.row["resident_id"] is not None
+
+
+def _note_opened(
+    tx: Tx, house: House, before: alerts.Stored, saved: alerts.Stored
+) -> None:
+    """Journal that a way in is open from now on to whoever has said that they go and has a link.
+    Not when a page is opened: a carrier's robot opens it too, and would look in their name."""
+    if saved.alert.state is State.RESOLVED or not opens_a_home(saved):
+        return
+    for going in saved.alert.responders:
+        if going.person_id is None or any(r.person_id == going.person_id
+                                          for r in before.alert.responders):  # fmt: skip
+            continue
+        link = alerts.link(tx.conn, digest_of(house.token(saved.id, going.person_id)))
+        if link is not None and link["expires_at"] >= tx.now:
+            _note(tx, OPENED, saved.row["resident_id"], going.name, RESPONDER, saved.id)
 
 
 def event_for(action: Action, actor: core.Actor) -> core.Event:
@@ -151,25 +179,25 @@ def look_at_access(
     tx: Tx, resident_id: int, *, who: str, why: str, alert_id: int | None = None
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The way into a resident's home, and who holds a key; the look is journalled."""
-    note_look(tx, resident_id, who=who, why=why, alert_id=alert_id)
+    _note(tx, LOOKED, resident_id, who, why, alert_id)
     return way_in(tx, resident_id)
 
 
-def note_look(
-    tx: Tx, resident_id: int, *, who: str, why: str, alert_id: int | None = None
+def _note(
+    tx: Tx, kind: str, resident_id: int, who: str, why: str, alert_id: int | None
 ) -> None:
-    """Journal a look at the way in: whose, who, why (a couple shares a door, and so do tenants one
-    after the other)."""
+    """Journal whose way in was opened or looked at, by whom and why (a couple shares a door, and so
+    do tenants one after the other)."""
     resident = _resident(tx, resident_id)
     journal.note(
-        tx, LOOKED, building_id=resident["building_id"], flat_id=resident["flat_id"],
+        tx, kind, building_id=resident["building_id"], flat_id=resident["flat_id"],
         resident_id=resident_id, alert_id=alert_id, by=who, why=why[:200],
     )  # fmt: skip
 
 
 def way_in(tx: Tx, resident_id: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The resident and who holds a key, with their notes open. A note that can't be read says so
-    in its place. Whoever shows this journals the look."""
+    in its place. Whoever shows this journals the look, or that it stands open."""
     resident, holders = _resident(tx, resident_id), people.key_holders(tx.conn, resident_id)
     return (
         notes.of_resident(tx.vault, resident),

@@ -195,15 +195,18 @@ def tell(
     """Queue messages about alerts, each in the recipient's language, with their own link. Where no
     call can be placed, a call is an SMS instead (and the unique key makes two of them one)."""
     links, rows, lanes = [], [], set()
+    ended = _ended_links(tx, house, tells)
     bodies: dict[tuple[object, ...], str] = {}
     for stored, effect, subject in tells:
         person = effect.person
         channel = effect.channel if house.ways.calls else Channel.SMS
         # Two stewards with one language read the same words; only the link's token is their own.
         city = _city(tx, stored, person.role, effect.template)
-        wording = (stored.id, channel, effect.template, person.lang, effect.about, city is None)
+        linked = (stored.id, person.id) not in ended
+        wording = (stored.id, channel, effect.template, person.lang, effect.about, city is None,
+                   linked)  # fmt: skip
         if wording not in bodies:
-            bodies[wording] = _body(house, stored, effect, channel, subject, city)
+            bodies[wording] = _body(house, stored, effect, channel, subject, city, linked=linked)
         body = bodies[wording]
         if PLACEHOLDER in body:
             digest = digest_of(house.token(stored.id, person.id))
@@ -237,6 +240,18 @@ def tell(
             tx.queued(*lanes)
 
 
+def _ended_links(
+    tx: Tx, house: House, tells: Sequence[tuple[alerts.Stored, core.Tell, Subject]]
+) -> set[tuple[int, int]]:
+    """Alerts and persons whose link has ended. None is renewed, so that no SMS may lead to it any
+    more. Nothing is asked while no link of these alerts can be so old."""
+    old = {
+        digest_of(house.token(stored.id, effect.person.id)): (stored.id, effect.person.id)
+        for stored, effect, _ in tells if stored.alert.opened_at + LINK_LIFE < tx.now
+    }  # fmt: skip
+    return {old[digest] for digest in alerts.ended_links(tx.conn, list(old), tx.now)}
+
+
 def _city(
     tx: Tx, stored: alerts.Stored, role: Role, template: Template
 ) -> dict[str, str] | None:
@@ -250,13 +265,13 @@ def _city(
 
 def _body(
     house: House, stored: alerts.Stored, effect: core.Tell, channel: Channel, subject: Subject,
-    city: dict[str, str] | None,
+    city: dict[str, str] | None, *, linked: bool,
 ) -> str:
     if channel is Channel.VOICE:
         return speech.call(effect.template, subject, effect.person.lang, city)
     # The page behind the link is about a door.
     has_page = stored.row["building_id"] is not None
-    link = house.link() if house.ways.two_way and has_page else ""
+    link = house.link() if house.ways.two_way and has_page and linked else ""
     lang = effect.person.lang
     whole = replace(subject, link=link, city=city[language(lang)] if city else "")
     return compose(effect.template, whole, lang, effect.about, house.ways)

@@ -20,10 +20,10 @@ PLACEHOLDER = "*" * TOKEN_CHARACTERS
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """Public address, link key, ladder file, ways to answer, keys of notes. Built once, in
+    """Where links lead, link key, ladder file, ways to answer, keys of notes. Built once, in
     server/app.py."""
 
-    public_url: str
+    links_at: str
     link_key: bytes = field(repr=False)
     ladder_file: LadderFile = field(default_factory=LadderFile)
     ways: Ways = field(default_factory=lambda: Ways(calls=False))
@@ -51,7 +51,7 @@ class House:
 
     def link(self) -> str:
         """A link as it is stored: its token is filled in only when the message leaves."""
-        return f"{self.public_url}/s/{PLACEHOLDER}"
+        return f"{self.links_at}/s/{PLACEHOLDER}"
 
     def token(self, alert_id: int, person_id: int) -> str:
         """The token of this person's page for this alert."""

@@ -1,8 +1,9 @@
 """What a steward sees and does on the page in their SMS.
 
 Before accepting: where, what, since when, who else. After: name, way in, key holder; on a worklist
-whom to expect behind each door. Looking never changes an alert. A look at the way in is journalled,
-once an hour for each person and alert: an open page reads itself again every ten seconds.
+whom to expect behind each door. Looking writes nothing: robots open links, and what one has opened
+is no look of the person whose link it is. That the way in is open to somebody is journalled when
+they accept (acting.py).
 """
 
 from collections.abc import Mapping
@@ -24,10 +25,6 @@ from server.store import addresses, alerts, journal, outbox, people
 from server.tables import to_ms
 
 AFTER_THE_END = timedelta(hours=2)
-NOTED_FOR = timedelta(hours=1)
-"""So long an entry stands for all looks of one person at one alert's way in."""
-RESPONDER = "responder"
-"""The reason of somebody who goes: it needs no words."""
 OUTCOMES = {
     "resolve:safe": Outcome.SAFE,
     "resolve:ambulance": Outcome.AMBULANCE,
@@ -60,22 +57,9 @@ def open_page(tx: Tx, token: str) -> Page:
     return Page(stored, actor, person["lang"], expired)
 
 
-def glance(tx: Tx, token: str) -> dict[str, Any] | None:
-    """The page's content where nothing has to be written for it, so that a page that reads itself
-    again keeps nobody from writing; else None, and `view` is to be asked. Raises acting.Unknown."""
-    page = open_page(tx, token)
-    return None if _to_be_noted(tx, page) else _content(tx, page)
-
-
 def view(tx: Tx, token: str) -> dict[str, Any]:
-    """The page's content; the look is journalled if it is one. Raises acting.Unknown."""
-    page = open_page(tx, token)
-    if _to_be_noted(tx, page):
-        acting.note_look(
-            tx, page.stored.row["resident_id"], who=page.actor.name, why=RESPONDER,
-            alert_id=page.stored.id,
-        )  # fmt: skip
-    return _content(tx, page)
+    """The page's content; nothing is written. Raises acting.Unknown."""
+    return _content(tx, open_page(tx, token))
 
 
 def _running(page: Page) -> bool:
@@ -87,21 +71,8 @@ def _mine(page: Page) -> core.Responder | None:
 
 
 def _shows_way_in(page: Page) -> bool:
-    """Whoever goes to one resident; a building's worklist opens no home, nor does a fault."""
-    stored = page.stored
-    return (
-        _mine(page) is not None and _running(page)
-        and stored.alert.kind is not Kind.FAULT and stored.row["resident_id"] is not None
-    )  # fmt: skip
-
-
-def _to_be_noted(tx: Tx, page: Page) -> bool:
-    """Whether this look at the way in has to be journalled."""
-    return _shows_way_in(page) and not any(
-        e["kind"] == acting.LOOKED and e["at"] > tx.now - NOTED_FOR
-        and (e["data"].get("by"), e["data"].get("why")) == (page.actor.name, RESPONDER)
-        for e in journal.for_alert(tx.conn, page.stored.id)
-    )  # fmt: skip
+    """Whoever goes to one resident."""
+    return _mine(page) is not None and _running(page) and acting.opens_a_home(page.stored)
 
 
 def _content(tx: Tx, page: Page) -> dict[str, Any]:
@@ -191,15 +162,16 @@ def _others(tx: Tx, page: Page) -> list[dict[str, str]]:
     declined = _declined(tx, page.stored.id)
     for message in asked.values():
         failed = message["state"] in UNREACHED
-        state = "declined" if message["name"] in declined else "unreachable" if failed else "told"
+        said_no = message["person_id"] in declined
+        state = "declined" if said_no else "unreachable" if failed else "told"
         others.append({"name": message["name"], "state": state})
     return others
 
 
-def _declined(tx: Tx, alert_id: int) -> set[str]:
-    """Names of those who said that they can't go."""
+def _declined(tx: Tx, alert_id: int) -> set[int | None]:
+    """Who said that they can't go. Two may have one name."""
     return {
-        str(e["data"].get("by"))
+        e["data"].get("person_id")
         for e in journal.for_alert(tx.conn, alert_id)
         if e["kind"] == core.Reason.DECLINED.value
     }

@@ -622,6 +622,14 @@ def add_links(
         bulk.insert(conn, "steward_link", LINK_COLUMNS, links, conflict="DO NOTHING")
 
 
+def ended_links(conn: Connection, digests: Sequence[str], now: datetime) -> Sequence[str]:
+    """Those of these links that were given and have ended."""
+    if not digests:
+        return ()
+    query = select(LINK.c.digest).where(LINK.c.digest.in_(digests), LINK.c.expires_at < now)
+    return conn.execute(query).scalars().all()
+
+
 def link(conn: Connection, digest: str) -> RowMapping | None:
     """What a link's hash is bound to."""
     return conn.execute(select(LINK).where(LINK.c.digest == digest)).mappings().first()

@@ -32,13 +32,13 @@ async def verify(town: Town, known: chain.Checkpoint | None = None) -> Any:
 
 
 async def test_looks_and_acts_of_people_are_in_it_and_machines_are_not(town: Town) -> None:
-    """A press and its texts are not; the steward who goes is, and so is every look of a curious
-    coordinator, with the reason for the way in."""
+    """A press and its texts are not; the steward who goes is, and that the way in is opened to
+    them, and so is every look of a curious coordinator, with the reason for the way in."""
     await town.press()
     assert [e["what"] for e in await entries(town)] == []
     await town.reply(HEAD, "1")
-    (went,) = await entries(town)
-    assert (went["who"], went["what"]) == ("邝彩霞", "accepted")
+    went = [(e["who"], e["what"]) for e in await entries(town)]
+    assert went == [("邝彩霞", "accepted"), ("邝彩霞", "access_opened")]
     sos = await town.sos()
     number = sos["resident_id"]
     await make_account(town, "li", "coordinator")

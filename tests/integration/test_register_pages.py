@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,7 +17,7 @@ from sqlalchemy import text
 from server import tables as t
 from server.store.by_time import SLACK, first_id
 from tests.lived import START, an_sos_that_ends_well, keep_rounds
-from tests.town import GRANNY, GZ, PASSWORD, SECOND, Town, a_town
+from tests.town import GRANNY, GZ, HEAD, PASSWORD, SECOND, Town, a_town, phone_book
 
 NO_WAY_IN = ("铁门", "天井", "易跌倒")
 
@@ -213,6 +214,35 @@ async def test_the_halls_screen_needs_its_token_and_forgets_old_ones(tmp_path: P
         assert (await hall.get("/buildings")).url.path == "/login", "it opens nothing else"
         town.runtime.settings.kiosk_token = SecretStr("another-token-of-the-hall")
         assert (await hall.get("/kiosk")).status_code == 403
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+async def test_the_wall_of_a_kiosk_has_nobodys_name_or_number(tmp_path: Path, lang: str) -> None:
+    """A press, somebody who goes, a worklist and a fault; no name of the whole register is on the
+    page, and the cookie opens neither the snapshot nor the stream."""
+    async with a_town(
+        tmp_path, START, kiosk_token=SecretStr("a-token-of-the-hall"), kiosk_wall=True
+    ) as town, httpx.AsyncClient(
+        base_url=town.url, headers={"accept": "text/html"}, follow_redirects=True
+    ) as hall:
+        await hall.get("/kiosk/a-token-of-the-hall")
+        await town.press()
+        await town.press(terminal="gd-11-303")
+        await town.reply(HEAD, f"1 {(await town.alerts(kind='sos'))[0]['code']}")
+        await town.move(130)
+        book = phone_book(town.community)
+        residents = [r for _, _, r in town.community.flats_with_residents()]
+        words = {e.name for e in book} | {r.name for r in residents}
+        words |= {e.number for e in book} | {e.number[-4:] for e in book}
+        assert len(words) > 100
+        known = json.dumps((await town.api.get("/api/v1/snapshot")).json(), ensure_ascii=False)
+        assert [w for w in words if w in known], "the staff's picture does name people"
+        page = (await hall.get(f"/kiosk/wall?lang={lang}")).text
+        assert "301" in page
+        assert 'data-state="sos"' in page or 'data-state="claimed"' in page
+        assert [w for w in words if w in page] == []
+        for feed in ("snapshot", "stream"):
+            assert (await hall.get(f"/api/v1/{feed}")).status_code == 401
 
 
 @pytest.mark.sqlite_only(reason="reads SQLite's own words for a plan")

@@ -1,8 +1,10 @@
 """A rehearsal beside life: its messages reach its list alone, and life's never do."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import pytest
 from sqlalchemy import update
 
@@ -65,6 +67,18 @@ async def test_a_simulated_press_climbs_the_whole_ladder_among_the_list(town: To
     snapshot = (await town.api.get("/api/v1/snapshot")).json()
     marked = [b for b in snapshot["buildings"] if b["rehearsal"]]
     assert [b["name"] for b in marked] == ["演练 900栋"]
+
+
+async def test_a_rehearsals_house_is_marked_on_the_pages_of_buildings(
+    town: Town, office: httpx.AsyncClient
+) -> None:
+    """Among all houses and on its own page; no other one is."""
+    await rehearsal(town)
+    houses = (await office.get("/buildings")).text
+    assert re.findall(r'class="house-name">演练 (\d+)栋', houses) == ["900"]
+    assert houses.count('data-rehearsal="yes"') == 1
+    assert "演练 900栋" in (await office.get("/buildings/900")).text
+    assert "演练" not in (await office.get("/buildings/11")).text
 
 
 async def test_a_real_press_never_reaches_the_list(town: Town) -> None:

@@ -98,9 +98,10 @@ TABLE: dict[str, str] = {
     **dict.fromkeys(
         ["GET /accounts", "POST /accounts", "POST /accounts/{account_id}/{action}",
          "POST /tokens", "POST /tokens/{token_id}/revoke"], "accounts"),
-    "GET /kiosk": "hall",
+    **dict.fromkeys(["GET /kiosk", "GET /kiosk/wall"], "hall"),
     "GET /kiosk/{token}": "token in the address",
-    **dict.fromkeys(["GET /s/{token}", "POST /s/{token}/{action}"], "token in the address"),
+    **dict.fromkeys([f"{m} /s/{{token}}{a}" for m, a in (
+        ("GET", ""), ("GET", "/{action}"), ("POST", "/{action}"))], "token in the address"),
     **dict.fromkeys(
         [f"POST {API}/{p}" for p in ("signals", "commands/lease", "commands/done")], "gateway"),
     **dict.fromkeys(

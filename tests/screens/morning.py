@@ -99,8 +99,8 @@ async def a_press(town: Town, asleep: list[str]) -> str:
 
 
 async def page_of(town: Town, number: str) -> str:
-    """The page of this steward. Our address is too long for the first SMS, as a community's own
-    need not be: its link is registered here as it would be there."""
+    """The page of this steward. Our own address is too long for the first SMS in Chinese: the link
+    is registered here as it is where XUNLOU_LINK_URL is short."""
     (alert,) = await town.alerts(kind="sos", building=11)
     return await _link(town, alert, await town.person(number))
 

@@ -64,6 +64,33 @@ def test_an_address_that_no_telephone_reaches(url: str, *, ok: bool) -> None:
     assert checkup.check_address(Settings(public_url=url)).ok is ok
 
 
+@pytest.mark.parametrize(
+    ("link_url", "ok", "words"),
+    [
+        ("https://xunl.cn", True, "fits the first SMS"),
+        ("https://abcdef.com", True, "fits the first SMS"),
+        ("https://abcdefg.com", True, "too long for the first SMS"),
+        ("", True, "xunlou.example.org (18 characters) is too long for the first SMS"),
+        ("https://alarm.guangdan.example.org", False, "too long for any SMS"),
+    ],
+)  # fmt: skip
+def test_an_address_too_long_for_a_link(link_url: str, *, ok: bool, words: str) -> None:
+    """A Chinese SMS has room for a short address alone, and it is told how short."""
+    found = checkup.check_links(
+        Settings(public_url="https://xunlou.example.org", link_url=link_url)
+    )
+    assert found.ok is ok
+    assert words in found.found
+    if not ok:
+        assert "XUNLOU_LINK_URL" in found.advice
+
+
+def test_where_no_sms_can_be_answered_no_link_is_missed() -> None:
+    """Mainland China: no SMS has one, whatever the address."""
+    long = "https://alarm.guangdan.example.org"
+    assert checkup.check_links(Settings(public_url=long, sms_two_way=False)).ok
+
+
 def test_who_hears_that_the_machine_is_off() -> None:
     """Nobody, until an address outside the house is set."""
     assert not checkup.check_deadman(Settings(deadman_url=None)).ok

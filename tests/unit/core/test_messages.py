@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.core.messages import GSM7, Subject, Ways, compose, place, segments, who
+from server.core.messages import GSM7, Subject, Ways, compose, fill, place, segments, who
 from server.core.texts import CATALOGUE, WORDS
 from server.core.words import SPOKEN_ONLY, Outcome, Template
 from xunlou.sample import guangdan
 
 WRITTEN = [t for t in Template if t not in SPOKEN_ONLY]
-LINKS = ("", "http://127.0.0.1:8000/s/" + "x" * 22, "https://xunlou.example.org/s/" + "x" * 22)
+HOSTS = ("https://x.cn", "https://xunlou.com", "http://127.0.0.1:8000", "https://xunlou.example.org")
+LINKS = ("", *(f"{host}/s/{'x' * 22}" for host in HOSTS))
 
 
 @pytest.mark.parametrize(
@@ -125,6 +126,37 @@ def test_an_sos_says_where_first_and_then_who_and_how_to_answer() -> None:
         "Xunlou: SOS at Bldg 11 floor 3 flat 301! aged 84, alone. "
         "Reply 1 = I am going, 0 = I can't. code 4031"
     )
+
+
+@pytest.mark.parametrize(
+    ("label", "address"), [("301", "https://xunlou.com/s/"), ("1204", "https://xunl.cn/s/")]
+)
+@pytest.mark.parametrize(
+    ("template", "digits"),
+    [(Template.SOS, "1去0不去"), (Template.FALL, "1去0不去"), (Template.MISSED, "回1"),
+     (Template.CONFIRM, "到了回2,平安回3"), (Template.CONFIRM_MISSED, "平安回3")],
+)  # fmt: skip
+def test_a_short_address_leaves_room_for_the_link_and_the_digits(
+    template: Template, digits: str, label: str, address: str
+) -> None:
+    """In Chinese as well the first SMS leads to the page; a telephone that opens none can still be
+    answered with. 2 is "at the door": never may it stand where "can't" is meant."""
+    link = address + "x" * 22
+    subject = Subject(11, int(label[:-2]), label, 84, True, "4031", (label, "1301"), link=link)
+    text = compose(template, subject, "zh")
+    assert link in text
+    assert digits in text
+    assert segments(text) == 1
+    assert "2不" not in text
+
+
+@pytest.mark.parametrize("template", WRITTEN)
+def test_no_wording_is_too_long_for_every_address(template: Template) -> None:
+    """A wording that can't fit even the shortest link and door would be dead words."""
+    subject = Subject(1, 1, "101", 84, True, "4031", ("101",), 5, LINKS[1])
+    for wording in CATALOGUE["zh"][template]:
+        text = fill(wording, subject, "zh", "陈姐")
+        assert segments(text) == 1, text
 
 
 CITY = {"zh": "广东省广州市天河区榕影路188号广氮小区", "en": "188 Rongying Road, Tianhe, Guangzhou"}

@@ -60,7 +60,7 @@ def building(number: int) -> dict[str, Any]:
         "name": f"{number}栋",
         "name_en": f"Bldg {number}",
         "rounds": "".join(week),
-        "worst": "ok",
+        "worst": "ok", "rehearsal": False,
         "stairwells": ["A", "B"],
         "flats": flats,
     }

@@ -164,6 +164,7 @@ class RegisterFake:
 
     data: dict[str, Any]
     kiosk: str | None = KIOSK_TOKEN
+    wall_in_hall: bool = True
     refused: str | None = None
     nothing: bool = False
     """Whether reports are of a period in which nothing happened."""
@@ -241,6 +242,9 @@ class RegisterFake:
         if self.kiosk is None:
             return "off"
         return "open" if cookie == KIOSK_COOKIE else "closed"
+
+    def kiosk_wall(self) -> bool:
+        return self.wall_in_hall
 
     async def duty_phones(self) -> list[str]:
         return ["+8610000000101"]

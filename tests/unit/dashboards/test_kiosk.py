@@ -7,7 +7,7 @@ from dashboards_fake import FakeReader, flat_id
 from fastapi.testclient import TestClient
 from register_fake import KIOSK_COOKIE, KIOSK_TOKEN
 
-from dashboards.kiosk import COOKIE, gauge
+from dashboards.kiosk import ALERT, COOKIE, gauge, nameless
 
 
 def opened(client: TestClient, query: str = "") -> str:
@@ -120,7 +120,7 @@ def test_all_well_is_only_said_while_it_is_true(
     elif change == "no round":
         data["round"] = None
     elif change == "sos":
-        data["counts"]["sos"] = 1
+        data["alerts"] = [a for a in alerts if a["kind"] == "sos"][:1]
     elif change == "missed":
         data["alerts"] = [a for a in alerts if a["kind"] == "missed"]
     elif change == "blind":
@@ -129,6 +129,55 @@ def test_all_well_is_only_said_while_it_is_true(
     page = opened(client)
     assert f'data-mood="{mood}"' in page
     assert words in page
+
+
+@pytest.mark.parametrize("mark", ["test", "rehearsal"])
+@pytest.mark.parametrize("kind", ["sos", "missed", "fault"])
+def test_nobody_worries_because_of_a_rehearsal(
+    client: TestClient, reader: FakeReader, kind: str, mark: str
+) -> None:
+    """Neither a test's alerts nor a rehearsal's change what the hall reads, and the rehearsal's
+    house, in which nobody lives, is not among the gauges."""
+    data = reader.data
+    data["round"]["checked"] = data["round"]["expected"]
+    data["alerts"] = [{**a, mark: True, "fault": a["fault"] and "blind"}
+                      for a in data["alerts"] if a["kind"] == kind]  # fmt: skip
+    assert data["alerts"]
+    data["counts"]["sos"] = 1
+    house = max(data["buildings"], key=lambda b: b["number"])
+    assert f"{house['number']}栋" in opened(client)
+    house["rehearsal"] = True
+    page = opened(client)
+    assert 'data-mood="well"' in page
+    assert f"{house['number']}栋" not in page
+
+
+def test_the_wall_without_names(client: TestClient, reader: FakeReader) -> None:
+    """The windows in their places and what is open, worst first; nothing to press, no sound, no
+    link, no data for a script, and of all that the server knows only what has no name in it."""
+    client.cookies.set(COOKIE, KIOSK_COOKIE)
+    page = client.get("/kiosk/wall").text
+    assert set(re.findall(r'class="w" data-state="(\w+)"', page)) >= {"sos", "late", "checked"}
+    assert "11栋3楼301" in page
+    for piece in ("<button", "<form", "<a ", "sound", "application/json", "何婉仪", "梁玉珍"):
+        assert piece not in page
+    reader.data["alerts"] = [dict.fromkeys(reader.data["alerts"][0], "何桂芳") | {
+        "kind": "sos", "state": "open", "fault": None, "opened_ms": 0, "fall": False,
+        "address": "11栋", "address_en": None}]  # fmt: skip
+    assert "何桂芳" not in client.get("/kiosk/wall").text
+    assert set(nameless(reader.data)["alerts"][0]) == set(ALERT)
+
+
+def test_the_wall_without_names_is_off_until_it_is_set(
+    client: TestClient, reader: FakeReader
+) -> None:
+    """The hall's own token shows strangers no window in its true place; a wrong one opens nothing
+    either way."""
+    assert client.get("/kiosk/wall").status_code == 403
+    client.cookies.set(COOKIE, KIOSK_COOKIE)
+    reader.wall_in_hall = False
+    assert client.get("/kiosk/wall").status_code == 404
+    assert client.get("/kiosk").status_code == 200
 
 
 def test_it_says_how_old_it_is_and_whom_to_call(client: TestClient) -> None:

@@ -26,6 +26,28 @@ def test_the_wall_asks_for_a_login_first(client: TestClient, reader: FakeReader)
     assert (answer.status_code, answer.headers["location"]) == (303, "/login?next=/wall")
 
 
+@pytest.mark.parametrize(("lang", "words"), [("zh", "登录已过期"), ("en", "Your login has ended")])
+def test_a_session_that_has_ended_is_said_and_leads_back(
+    client: TestClient, reader: FakeReader, lang: str, words: str
+) -> None:
+    """A bare form would look like an error of ours; the way back keeps the page and its period."""
+    user, reader.user = reader.user, None
+    client.cookies.set("xunlou_session", SESSION)
+    answer = client.get("/reports?from=2026-03-01")
+    where = answer.headers["location"]
+    assert (answer.status_code, where.endswith("&failed=ended")) == (303, True)
+    form = client.get(f"{where}&lang={lang}")
+    assert words in form.text
+    following = re.search(r'name="next" value="([^"]+)"', form.text)
+    assert following is not None
+    assert unescape(following[1]) == "/reports?from=2026-03-01"
+    client.cookies.clear()
+    assert words not in client.get(f"/login?lang={lang}").text
+    reader.user = user
+    fields = {"username": "li", "password": "right", "next": unescape(following[1])}
+    assert client.post("/login", data=fields).headers["location"] == "/reports?from=2026-03-01"
+
+
 def test_the_front_door_leads_to_the_wall(client: TestClient) -> None:
     """/ is not a dead end."""
     assert client.get("/").headers["location"] == "/wall"
