@@ -532,6 +532,106 @@ async def test_every_word_of_a_label_is_read_from_three_metres(browser: Browser,
         await page.close()
 
 
+READ_FROM_AFAR = (
+    ".place", ".clock", ".round", ".counts", ".load", ".sound", ".feed", ".legend", ".group h2",
+    ".none", ".pick", ".card time", ".facts", ".who", ".next", ".emergency", ".items", ".calm",
+)  # fmt: skip
+"""What says on the wall how things are. Its buttons, and who was told by which SMS, are for the
+desk before it."""
+SMALL_OR_CUT = """(selectors) => {
+  const found = [];
+  for (const place of document.querySelectorAll(selectors)) {
+    const walk = document.createTreeWalker(place, NodeFilter.SHOW_TEXT);
+    while (walk.nextNode()) {
+      const at = walk.currentNode.parentElement, words = walk.currentNode.textContent.trim();
+      const px = parseFloat(getComputedStyle(at).fontSize);
+      // Of a flat that is seen to, the reason is the desk's.
+      if (words && !at.matches(".why") && at.getClientRects().length && px < 22)
+        found.push(`${words}: ${px} px`);
+    }
+    const box = place.getBoundingClientRect();
+    if (!box.width) continue;
+    if (place.scrollWidth > place.clientWidth + 1 || box.right > innerWidth)
+      found.push(`${place.className}: cut off`);
+    for (const part of place.children)
+      if (part.getBoundingClientRect().right > box.right + 1)
+        found.push(`${part.textContent}: outside`);
+  }
+  return found;
+}"""
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+@pytest.mark.parametrize("busy", [True, False])
+async def test_every_word_that_tells_is_read_from_three_metres(
+    browser: Browser, lang: str, busy: bool
+) -> None:
+    """At 1920×1080 with 51 houses: date, round, counts, load, lamp, feed, legend, and of the queue
+    the heads, the addresses, who goes and what comes next: 22 px or more, and nothing cut off."""
+    reader = FakeReader(busy=busy)
+    reader.data["buildings"] = sample_buildings()
+    async with house(reader) as served:
+        page = await browser.new_page(viewport={"width": 1920, "height": 1080})
+        await page.context.add_cookies([{"name": "lang", "value": lang, "url": served.url}])
+        await page.goto(f"{served.url}/wall")
+        await served.script.streams(1)
+        await served.script.send("heartbeat", heartbeat(alarms_10min=12))
+        await expect(page.locator("#load")).to_have_attribute("data-band", "flood")
+        await expect(page.locator(".group h2:visible")).to_have_count(4)
+        assert await page.locator(".building").count() == 51
+        assert await page.evaluate(SMALL_OR_CUT, ", ".join(READ_FROM_AFAR)) == []
+        await page.close()
+
+
+HEAD_AT_ITS_LONGEST = """(most) => {
+  const texts = JSON.parse(document.getElementById("texts").textContent);
+  const say = (place, key) => {
+    document.querySelector(place).textContent = (texts[key] ?? key)
+      .replace("{time}", "01:59").replace("{age}", "29").replace("{since}", "06:08:13");
+  };
+  const head = [...document.querySelectorAll(".top > *")], found = [];
+  const top = document.querySelector(".top");
+  say('[data-slot="n"]', "12");
+  say(".round-name", most.round);
+  for (const load of most.load) for (const sound of most.sound) for (const feed of most.feed) {
+    say('#load [data-slot="band"]', `live.load.${load}`);
+    say('#sound [data-slot="words"]', `live.sound.${sound}`);
+    say('#feed [data-slot="words"]', `live.feed.${feed}`);
+    document.getElementById("load").dataset.band = load;
+    document.getElementById("sound").dataset.state = sound;
+    document.body.dataset.feed = feed;
+    const box = (e) => e.getBoundingClientRect();
+    const wrong = head.filter((e, i) => e.scrollWidth > e.clientWidth + 1
+      || box(e).right > (i + 1 < head.length ? box(head[i + 1]).left : innerWidth)
+      || box(e).top < 0 || box(e).bottom > box(top).bottom);
+    if (wrong.length) found.push([load, sound, feed, ...wrong.map((e) => e.className)].join(" "));
+  }
+  return found;
+}"""
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+@pytest.mark.parametrize(("width", "height"), [(1920, 1080), (1366, 768)])
+async def test_the_head_has_its_place_in_its_longest_words(
+    browser: Browser, lang: str, width: int, height: int
+) -> None:
+    """A flood of alarms, a lamp that wants a touch, a feed that was cut off, a round of a thousand:
+    side by side all the same, in every combination."""
+    async with house(FakeReader(busy=True)) as served:
+        page = await browser.new_page(viewport={"width": width, "height": height})
+        await page.context.add_cookies([{"name": "lang", "value": lang, "url": served.url}])
+        await page.goto(f"{served.url}/wall")
+        await served.script.streams(1)
+        most = {
+            "load": ["calm", "busy", "excess", "flood"],
+            "sound": ["unarmed", "blocked", "armed", "muted"],
+            "feed": ["live", "late", "blind"],
+            "round": {"zh": "早巡 1234/1293", "en": "Morning round 1234/1293"}[lang],
+        }
+        assert await page.evaluate(HEAD_AT_ITS_LONGEST, most) == []
+        await page.close()
+
+
 @pytest.mark.parametrize("lang", ["zh", "en"])
 @pytest.mark.parametrize(("width", "height"), [(1920, 1080), (1366, 768)])
 async def test_the_head_has_its_place_while_a_round_runs(
