@@ -289,6 +289,54 @@ async def test_silence_becomes_visible_in_two_steps_and_heals(browser: Browser) 
         await expect(page.locator("#blind")).to_be_hidden()
 
 
+HIDDEN_BY_THE_NOTICE = """() => {
+  const notice = document.getElementById('blind').getBoundingClientRect();
+  const panes = [...document.querySelectorAll('[data-flat]')];
+  const over = (b) => b.left < notice.right && b.right > notice.left
+    && b.top < notice.bottom && b.bottom > notice.top;
+  const seen = (pane) => {
+    const b = pane.getBoundingClientRect();
+    const hit = document.elementFromPoint(b.left + b.width / 2, b.top + b.height / 2);
+    return hit !== null && pane.closest('.building').contains(hit)
+      && getComputedStyle(pane).boxShadow.includes('rgb(229, 53, 43)');
+  };
+  return {
+    covered: panes.filter((pane) => over(pane.getBoundingClientRect())).length,
+    rings: panes.filter((pane) => pane.dataset.state === 'sos').map(seen),
+    cut: document.getElementById('blind').scrollHeight > notice.height,
+    bottom: Math.max(...panes.map((pane) => pane.getBoundingClientRect().bottom)),
+    outside: [...document.querySelectorAll('.building')].filter((house) =>
+      house.querySelector('.facade').getBoundingClientRect().top <
+      house.getBoundingClientRect().top - 0.5).length,
+  };
+}"""
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+@pytest.mark.parametrize(("width", "height"), [(1920, 1080), (1366, 768)])
+async def test_not_knowing_hides_no_window(
+    browser: Browser, lang: str, width: int, height: int
+) -> None:
+    """The notice has a place of its own: with an SOS in every house each ring stays in sight."""
+    reader = FakeReader()
+    reader.data["buildings"] = sample_buildings()
+    for building in reader.data["buildings"]:
+        building["flats"][0]["state"] = "sos"
+    async with house(reader, {"late-ms": 300, "blind-ms": 900}) as served:
+        served.script.snapshot_status = 502
+        page = await browser.new_page(viewport={"width": width, "height": height})
+        await page.context.add_cookies([{"name": "lang", "value": lang, "url": served.url}])
+        await page.goto(f"{served.url}/wall")
+        await expect(page.locator("body")).to_have_attribute("data-feed", "blind")
+        facts = await page.evaluate(HIDDEN_BY_THE_NOTICE)
+        await page.close()
+    assert facts["covered"] == 0
+    assert facts["rings"] == [True] * 51
+    assert not facts["cut"]
+    assert facts["bottom"] <= height
+    assert facts["outside"] == 0
+
+
 async def test_a_silent_connection_is_given_up_and_opened_again(browser: Browser) -> None:
     """Half-open connections report nothing; the wall doesn't wait for them."""
     async with wall(browser, times_ms={"late-ms": 400}) as (served, _page):
@@ -443,6 +491,8 @@ async def test_the_pulse_can_be_stilled(browser: Browser, way: str) -> None:
         pulse = f"getComputedStyle(document.querySelector('{WINDOW}'), '::after').animationName"
         if way == "button":
             assert await page.evaluate(pulse) == "pulse"
+            length = pulse.replace("animationName", "animationDuration")
+            assert await page.evaluate(length) == "0.667s", "1.5 Hz"
             await page.click("#pulse-toggle")
         assert await page.evaluate(pulse) == "none"
 
@@ -500,10 +550,13 @@ LABELS = """() => [...document.querySelectorAll('.building')].map((house) => {
     (e) => label.querySelector(e).getBoundingClientRect());
   const plot = house.getBoundingClientRect();
   const inside = name.left >= plot.left && word.right <= plot.right && name.right <= word.left;
-  return { said: label.innerText.replace(/\\s+/g, ' '), small, inside };
+  const week = house.querySelector('.week').getBoundingClientRect();
+  const ring = house.dataset.worst === 'sos' ? 2 : 0;
+  const clear = week.height >= 8 && week.top >= word.bottom + ring && week.bottom <= plot.bottom;
+  return { said: label.innerText.replace(/\\s+/g, ' '), small, inside, clear };
 })"""
-"""Of each house's label: what is said, which words of it are under 22 px, and whether all of it has
-its place."""
+"""Of each house's label: what is said, which words of it are under 22 px, whether all of it has its
+place, and whether the strip of the last rounds below it is high enough and clear of the words."""
 
 
 @pytest.mark.parametrize("lang", ["zh", "en"])
@@ -525,6 +578,7 @@ async def test_every_word_of_a_label_is_read_from_three_metres(browser: Browser,
         assert len(labels) == 51
         assert [label for label in labels if label["small"]] == []
         assert [label["said"] for label in labels if not label["inside"]] == []
+        assert [label["said"] for label in labels if not label["clear"]] == []
         said = {re.sub("^[0-9]+栋?", "", label["said"]).strip() for label in labels}
         longest = {"en": {"SOS 2", "going 2", "late 12", "off 12"},
                    "zh": {"SOS 2", "前往 2", "迟 12", "离线 12"}}  # fmt: skip
@@ -590,6 +644,8 @@ HEAD_AT_ITS_LONGEST = """(most) => {
       .replace("{time}", "01:59").replace("{age}", "29").replace("{since}", "06:08:13");
   };
   const head = [...document.querySelectorAll(".top > *")], found = [];
+  const legend = document.querySelector(".legend");
+  if (legend.scrollWidth > legend.clientWidth) found.push("legend");
   const top = document.querySelector(".top");
   say('[data-slot="n"]', "12");
   say(".round-name", most.round);
@@ -616,7 +672,7 @@ async def test_the_head_has_its_place_in_its_longest_words(
     browser: Browser, lang: str, width: int, height: int
 ) -> None:
     """A flood of alarms, a lamp that wants a touch, a feed that was cut off, a round of a thousand:
-    side by side all the same, in every combination."""
+    side by side all the same, in every combination; and the legend below ends where it has to."""
     async with house(FakeReader(busy=True)) as served:
         page = await browser.new_page(viewport={"width": width, "height": height})
         await page.context.add_cookies([{"name": "lang", "value": lang, "url": served.url}])
