@@ -680,7 +680,7 @@ async def test_the_head_has_its_place_in_its_longest_words(
         await served.script.streams(1)
         most = {
             "load": ["calm", "busy", "excess", "flood"],
-            "sound": ["unarmed", "blocked", "armed", "muted"],
+            "sound": ["unarmed", "blocked", "armed", "stale", "muted"],
             "feed": ["live", "late", "blind"],
             "round": {"zh": "早巡 1234/1293", "en": "Morning round 1234/1293"}[lang],
         }
