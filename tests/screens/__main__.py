@@ -254,7 +254,7 @@ SCREENS = [
     Screen("wall-busy", "/wall"),
     Screen("wall-busy-grey", "/wall", grey=True),
     Screen("wall-busy-light-en", "/wall", theme="light", lang="en"),
-    Screen("wall-table", "/wall", step=_table),
+    Screen("wall-table", "/wall", size=(1720, 968), step=_table),
     Screen("wall-keys", "/wall", step=_keys),
     Screen("wall-late", "/wall", silent="late"),
     Screen("wall-blind", "/wall", silent="blind"),
