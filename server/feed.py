@@ -16,7 +16,7 @@ from typing import Any, Literal
 from server import alert_detail, views
 from server.core.access import EVERYWHERE, Scope
 from server.database import Database
-from server.store import journal
+from server.store import handovers, journal
 from server.tables import to_ms
 
 log = logging.getLogger(__name__)
@@ -159,13 +159,13 @@ class Broadcaster:
 
     async def heartbeat(self, scope: Scope = EVERYWHERE) -> FeedEvent:
         """We live; what time it is; how long ago the terminals' side was last heard, by a
-        gateway's word and by a canary's way through the whole chain."""
+        gateway's word and by a canary's way through the whole chain; when the shift began."""
         clock = self._database.clock
         now = clock.now()
-        lag_ms, alarms, sight = await self._database.read(
+        lag_ms, alarms, sight, handed_over = await self._database.read(
             lambda c: (
                 views.ingest_lag_ms(c, now), views.alarms_10min(c, now, scope),
-                views.sight(c, now, clock.speed),
+                views.sight(c, now, clock.speed), handovers.newest_at(c),
             )
         )  # fmt: skip
         return FeedEvent(
@@ -175,6 +175,7 @@ class Broadcaster:
                 "speed": clock.speed,
                 "seq": self._seq,
                 "alarms_10min": alarms,
+                "handed_over_ms": None if handed_over is None else to_ms(handed_over),
                 "ingest_lag_ms": None if lag_ms is None else int(lag_ms / clock.speed),
                 **sight,
             },

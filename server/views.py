@@ -100,13 +100,13 @@ def round_view(conn: Connection, now: datetime, scope: Scope = EVERYWHERE) -> Js
 
 
 def counts(conn: Connection, scope: Scope = EVERYWHERE) -> Json:
-    """What needs a person, by kind."""
+    """What needs a person, by kind: alerts; of missed rounds the homes nobody has seen to."""
     found = wall.open_counts(conn, scope.buildings)
     claimed = (State.ACCEPTED, State.ON_SCENE)
     return {
         "sos": found.get((Kind.SOS, State.OPEN), 0),
         "claimed": sum(found.get((Kind.SOS, s), 0) for s in claimed),
-        "missed": sum(n for (kind, _), n in found.items() if kind == Kind.MISSED),
+        "missed": wall.homes_missed(conn, scope.buildings),
         "faults": sum(n for (kind, _), n in found.items() if kind == Kind.FAULT),
     }
 

@@ -1,6 +1,8 @@
 // One-key control of the wall. C and E act only on the card that has the focus, and all of it can be
 // switched off (WCAG 2.1.4): a key brushed by a sleeve must not accept an SOS.
 
+import { put, slot, t } from "./text.js";
+
 const STORED = "keys";
 
 export class Keyboard {
@@ -15,7 +17,8 @@ export class Keyboard {
       dialog.querySelector("[data-close]").addEventListener("click", () => dialog.close());
     }
     document.getElementById("help-open").addEventListener("click", () => this.help.showModal());
-    this.find.querySelector("form").addEventListener("submit", () => this.found());
+    this.find.querySelector("form").addEventListener("submit", (event) => this.found(event));
+    this.find.addEventListener("close", () => this.unknown(false));
     document.addEventListener("keydown", (event) => this.key(event));
   }
 
@@ -51,13 +54,25 @@ export class Keyboard {
     if (button && !button.hidden && !button.disabled) button.click();
   }
 
-  found() {
-    const number = this.find.querySelector("input").value.trim();
+  found(event) {
+    const input = this.find.querySelector("input");
+    const number = input.value.trim();
     const name = [...document.querySelectorAll(".building")].find(
       (building) => building.dataset.number === number);
+    this.unknown(!name);
     if (name) {
       this.pickBuilding(Number(name.dataset.building));
       name.focus();
+    } else {
+      event.preventDefault(); // the dialog stays, with what was typed
+      input.select();
     }
+  }
+
+  unknown(is) {
+    const failure = slot(this.find, "failure");
+    failure.hidden = !is;
+    put(failure, is ? t("live.no_building") : "");
+    this.find.querySelector("input").setAttribute("aria-invalid", String(is));
   }
 }

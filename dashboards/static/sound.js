@@ -6,18 +6,22 @@ import { put, slot, span, t } from "./text.js";
 const LOOK_MS = 200;
 const VOLUME = 0.5;
 const STORED = "sound-tested"; // in this tab: the shift's test outlives a reload of the page
+const SHIFT_MS = 12 * 3600 * 1000;
+const DRIFT_MS = 60 * 1000; // so far may the server's clock be put right
 
+// When the test was made, by the server's clock; null when it never was.
 function tested() {
   try {
-    return sessionStorage.getItem(STORED) === "yes";
+    const stored = sessionStorage.getItem(STORED);
+    return stored === null ? null : Number(stored);
   } catch {
-    return false; // storage denied: the test is asked for again
+    return null; // storage denied: the test is asked for again
   }
 }
 
-function remember() {
+function remember(at) {
   try {
-    sessionStorage.setItem(STORED, "yes");
+    sessionStorage.setItem(STORED, String(at));
   } catch {
     // storage denied: the test is asked for again at the next load
   }
@@ -28,10 +32,12 @@ export class Sound {
     Object.assign(this, { clock, alerts, feedLost });
     this.plan = new SoundPlan();
     this.context = null;
+    this.testedMs = tested();
+    this.handedOverMs = null;
     this.lamp = document.getElementById("sound");
     this.lamp.addEventListener("click", () => this.press());
     setInterval(() => this.tick(), LOOK_MS);
-    if (tested()) this.wake();
+    if (this.testedMs !== null) this.wake();
     this.tick();
   }
 
@@ -49,15 +55,28 @@ export class Sound {
     this.context.onstatechange = () => this.tick();
   }
 
-  // unarmed: nobody has made the shift-start test. blocked: the browser plays nothing.
+  // unarmed: nobody has made the shift-start test. blocked: the browser plays nothing. stale: it
+  // plays, but nobody of this shift has heard it.
   state() {
     if (this.context === null) return "unarmed";
     if (this.context.state !== "running") return "blocked";
-    return this.plan.muted(performance.now()) ? "muted" : "armed";
+    if (this.plan.muted(performance.now())) return "muted";
+    return this.heardByThisShift() ? "armed" : "stale";
+  }
+
+  heardByThisShift() {
+    const age = this.clock.now() - this.testedMs;
+    return age > -DRIFT_MS && age < SHIFT_MS && !(this.handedOverMs > this.testedMs);
+  }
+
+  // When the last shift was handed over; null before the first.
+  handedOver(at) {
+    this.handedOverMs = at ?? null;
+    this.tick();
   }
 
   press() {
-    if (this.state() === "unarmed" || this.state() === "blocked") this.arm();
+    if (["unarmed", "blocked", "stale"].includes(this.state())) this.arm();
     else this.toggleMute();
   }
 
@@ -66,7 +85,8 @@ export class Sound {
   async arm() {
     this.open();
     await this.context.resume();
-    remember();
+    this.testedMs = this.clock.now();
+    remember(this.testedMs);
     this.play([{ at: 0, hz: 880, ms: 150 }, { at: 250, hz: 880, ms: 150 }, { at: 500, hz: 880, ms: 150 }]);
     this.tick();
   }
@@ -74,7 +94,7 @@ export class Sound {
   toggleMute() {
     const now = performance.now();
     if (this.state() === "muted") this.plan.unmute(now);
-    else if (this.state() === "armed") this.plan.mute(now);
+    else if (["armed", "stale"].includes(this.state())) this.plan.mute(now);
     this.tick();
   }
 

@@ -112,6 +112,7 @@ const feed = new SharedFeed({
       heardMs = data.now_ms;
       header.hear(data);
       header.load(data.alarms_10min);
+      sound?.handedOver(data.handed_over_ms);
       tick();
     },
     signedOut(out) {

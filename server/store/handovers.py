@@ -27,6 +27,13 @@ def recent(conn: Connection, limit: int) -> Sequence[RowMapping]:
     return conn.execute(query).mappings().all()
 
 
+def newest_at(conn: Connection) -> datetime | None:
+    """When a shift was last handed over; None before the first time."""
+    query = select(HANDOVER.c.at).order_by(HANDOVER.c.id.desc()).limit(1)
+    found: datetime | None = conn.execute(query).scalar_one_or_none()
+    return found
+
+
 def one(conn: Connection, handover_id: int) -> RowMapping | None:
     """One with all that it told."""
     query = select(HANDOVER).where(HANDOVER.c.id == handover_id)

@@ -93,6 +93,24 @@ def open_counts(
     return {(r[0], r[1]): r[2] for r in conn.execute(query)}
 
 
+def homes_missed(conn: Connection, buildings: Collection[int] | None = None) -> int:
+    """How many doors the open worklists still hold: a couple behind one door is one home, a door
+    that was seen to is none. None of a rehearsal."""
+    query = (
+        select(func.count(RESIDENT.c.flat_id.distinct()))
+        .select_from(ITEM)
+        .join(ALERT, ALERT.c.id == ITEM.c.alert_id)
+        .join(RESIDENT, RESIDENT.c.id == ITEM.c.resident_id)
+        .where(
+            ITEM.c.outcome.is_(None), ALERT.c.state != State.RESOLVED,
+            ALERT.c.building_id.not_in(select(BUILDING.c.id).where(BUILDING.c.rehearsal)),
+        )
+    )  # fmt: skip
+    if buildings is not None:
+        query = query.where(ALERT.c.building_id.in_(buildings))
+    return int(conn.execute(query).scalar_one())
+
+
 def opened_since(
     conn: Connection, at: datetime, buildings: Collection[int] | None = None
 ) -> int:

@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 import pytest
 from browser_house import House, house
-from dashboards_fake import TOKEN, FakeReader, steward_view
+from dashboards_fake import NOW_MS, TOKEN, FakeReader, steward_view
 from fastapi import FastAPI
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser, Page, Response, expect
 from starlette.routing import Route
 
 from dashboards.pages import mount
@@ -123,6 +123,79 @@ async def test_staff_pages_have_no_violation(browser: Browser, theme: str, lang:
             await go(wall, served, path)
             assert await violations(wall) == [], path
         await wall.context.close()
+
+
+@pytest.mark.parametrize(("theme", "lang"), LOOKS)
+@pytest.mark.parametrize(
+    ("feed", "times_ms"),
+    [
+        ("late", {"late-ms": 300, "blind-ms": 600_000}),
+        ("blind", {"late-ms": 300, "blind-ms": 600}),
+        ("live", {"late-ms": 600_000, "blind-ms": 900_000}),  # axe may take twelve seconds
+    ],
+)
+async def test_a_wall_that_does_not_know_has_no_violation(
+    browser: Browser, theme: str, lang: str, feed: str, times_ms: dict[str, int]
+) -> None:
+    """Late, blind, and live over terminals that nobody hears (deaf), each in its own colours."""
+    reader = FakeReader(busy=True)
+    del reader.data["buildings"][12:]  # of the same kind, and axe looks at each window
+    async with house(reader, times_ms) as served:
+        if feed != "live":
+            served.script.snapshot_status = 502
+        page = await visit(browser, served, "/wall", theme, lang)
+        await served.script.streams(1)
+        if feed == "live":
+            deaf = {"now_ms": NOW_MS, "speed": 1.0, "seq": 100, "canary_age_s": 300}
+            await served.script.send("heartbeat", deaf)
+            await expect(page.locator("body")).to_have_attribute("data-deaf", "true")
+        await expect(page.locator("body")).to_have_attribute("data-feed", feed)
+        await expect(page.locator("#band")).to_be_visible()
+        assert await violations(page) == []
+        await expect(page.locator("body")).to_have_attribute("data-feed", feed)
+        await page.context.close()
+
+
+@pytest.mark.parametrize(("theme", "lang"), LOOKS)
+async def test_refusals_and_errors_have_no_violation(
+    browser: Browser, theme: str, lang: str
+) -> None:
+    """A wall without houses; a page of others (403); a refused handover; a crash (500); a form sent
+    after the login ended (401); a wrong password. Each is the page it should be."""
+    reader = FakeReader(busy=True)
+    reader.data["buildings"] = []
+    async with house(reader) as served:
+        page = await visit(browser, served, "/wall", theme, lang)
+        await expect(page.locator(".empty")).to_be_visible()
+        assert await violations(page) == []
+
+        async def seen(answer: Response | None, status: int) -> None:
+            assert answer is not None
+            assert answer.status == status
+            assert await violations(page) == [], status
+
+        async def sent() -> Response | None:
+            async with page.expect_navigation() as going:
+                await page.evaluate("document.querySelector('main form').submit()")  # no script's
+            return await going.value
+
+        await seen(await page.goto(f"{served.url}/accounts"), 403)
+        await go(page, served, "/handover")
+        await page.fill("#outgoing", "周明")
+        await page.fill("#incoming", "李文静")
+        reader.refuse = "周明刚刚已交给陈海"
+        await seen(await sent(), 409)
+        user, reader.user = reader.user, None
+        await seen(await sent(), 401)
+        reader.user, whole = user, reader.sheet
+        reader.sheet = {}
+        await seen(await page.goto(f"{served.url}/handover"), 500)
+        reader.user, reader.sheet = None, whole
+        await go(page, served, "/login")
+        await page.fill("input[name=username]", "operator")
+        await page.fill("input[name=password]", "wrong")
+        await seen(await sent(), 401)
+        await page.context.close()
 
 
 @pytest.mark.parametrize(("theme", "lang"), LOOKS)

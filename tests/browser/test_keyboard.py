@@ -82,3 +82,21 @@ async def test_a_building_is_found_by_its_number(browser: Browser) -> None:
         await page.keyboard.press("Enter")
         await expect(page.locator('[data-building="32"]')).to_have_attribute("aria-pressed", "true")
         assert served.script.posts == []
+
+
+async def test_a_building_that_is_not_there_is_said_so(browser: Browser) -> None:
+    """An unknown number, and none, keep the dialog open and say it; the next number is found; the
+    next search begins without the old words."""
+    async with wall(browser, busy=True) as (_served, page):
+        dialog, words = page.locator("#find"), page.locator("#find .failure")
+        await page.keyboard.press("/")
+        for typed in ("Enter", "9", "9", "Enter"):
+            await page.keyboard.press(typed)
+        await expect(words).to_have_text("没有这栋楼")
+        await expect(dialog).to_be_visible()
+        await page.keyboard.type("32")  # over what was typed
+        await page.keyboard.press("Enter")
+        await expect(dialog).to_be_hidden()
+        await expect(page.locator('[data-building="32"]')).to_have_attribute("aria-pressed", "true")
+        await page.keyboard.press("/")
+        await expect(words).to_be_hidden()

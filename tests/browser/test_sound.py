@@ -12,7 +12,7 @@ from dashboards_fake import NOW_MS, alert
 from playwright.async_api import Browser, Page, expect
 from playwright.async_api import Error as PlaywrightError
 
-from tests.browser.test_wall_live import sos_change, wall
+from tests.browser.test_wall_live import heartbeat, sos_change, wall
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -207,3 +207,39 @@ async def test_a_browser_that_wants_a_touch_first_is_told_of(browser: Browser) -
         await expect(lamp).to_contain_text("没有声音:点这里")
         await page.keyboard.press("j")
         await expect(lamp).to_have_attribute("data-state", "armed")
+
+
+HOUR_MS = 3_600_000
+
+
+async def test_a_test_is_of_one_shift(browser: Browser) -> None:
+    """Twelve hours on, and after a handover, the lamp asks for a test again, over a reload too, and
+    the wall sounds all the same; one more press is the new shift's test."""
+    async with wall(browser) as (served, page):
+        lamp = page.locator("#sound")
+        await lamp.click()
+        await expect(lamp).to_have_attribute("data-state", "armed")
+        await served.script.send("heartbeat", heartbeat(now_ms=NOW_MS + 12 * HOUR_MS - 60_000))
+        await expect(page.locator("#clock")).to_have_text(re.compile("^18:09"))
+        await expect(lamp).to_have_attribute("data-state", "armed")
+        await served.script.send("heartbeat", heartbeat(now_ms=NOW_MS + 12 * HOUR_MS))
+        await expect(lamp).to_have_attribute("data-state", "stale")
+        await expect(lamp).to_have_text("请试音")
+        served.reader.data["now_ms"] = NOW_MS + 12 * HOUR_MS
+        await page.add_init_script(COUNTED)
+        await page.evaluate("location.reload()")
+        await served.script.streams(2)
+        await expect(lamp).to_have_attribute("data-state", "stale")
+        await served.script.send("change", sos_change(101))
+        await expect(page.locator("html")).to_have_attribute("data-tones", BURST)
+        await lamp.click()
+        await expect(lamp).to_have_attribute("data-state", "armed")
+        before = {"now_ms": NOW_MS + 13 * HOUR_MS, "handed_over_ms": NOW_MS + 11 * HOUR_MS}
+        await served.script.send("heartbeat", heartbeat(**before))
+        await expect(page.locator("#clock")).to_have_text(re.compile("^19:10"))
+        await expect(lamp).to_have_attribute("data-state", "armed")
+        after = before | {"handed_over_ms": NOW_MS + 13 * HOUR_MS}
+        await served.script.send("heartbeat", heartbeat(**after))
+        await expect(lamp).to_have_attribute("data-state", "stale")
+        await page.keyboard.press("m")
+        await expect(lamp).to_have_attribute("data-state", "muted")

@@ -289,6 +289,54 @@ async def test_silence_becomes_visible_in_two_steps_and_heals(browser: Browser) 
         await expect(page.locator("#blind")).to_be_hidden()
 
 
+HIDDEN_BY_THE_NOTICE = """() => {
+  const notice = document.getElementById('blind').getBoundingClientRect();
+  const panes = [...document.querySelectorAll('[data-flat]')];
+  const over = (b) => b.left < notice.right && b.right > notice.left
+    && b.top < notice.bottom && b.bottom > notice.top;
+  const seen = (pane) => {
+    const b = pane.getBoundingClientRect();
+    const hit = document.elementFromPoint(b.left + b.width / 2, b.top + b.height / 2);
+    return hit !== null && pane.closest('.building').contains(hit)
+      && getComputedStyle(pane).boxShadow.includes('rgb(229, 53, 43)');
+  };
+  return {
+    covered: panes.filter((pane) => over(pane.getBoundingClientRect())).length,
+    rings: panes.filter((pane) => pane.dataset.state === 'sos').map(seen),
+    cut: document.getElementById('blind').scrollHeight > notice.height,
+    bottom: Math.max(...panes.map((pane) => pane.getBoundingClientRect().bottom)),
+    outside: [...document.querySelectorAll('.building')].filter((house) =>
+      house.querySelector('.facade').getBoundingClientRect().top <
+      house.getBoundingClientRect().top - 0.5).length,
+  };
+}"""
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+@pytest.mark.parametrize(("width", "height"), [(1920, 1080), (1366, 768)])
+async def test_not_knowing_hides_no_window(
+    browser: Browser, lang: str, width: int, height: int
+) -> None:
+    """The notice has a place of its own: with an SOS in every house each ring stays in sight."""
+    reader = FakeReader()
+    reader.data["buildings"] = sample_buildings()
+    for building in reader.data["buildings"]:
+        building["flats"][0]["state"] = "sos"
+    async with house(reader, {"late-ms": 300, "blind-ms": 900}) as served:
+        served.script.snapshot_status = 502
+        page = await browser.new_page(viewport={"width": width, "height": height})
+        await page.context.add_cookies([{"name": "lang", "value": lang, "url": served.url}])
+        await page.goto(f"{served.url}/wall")
+        await expect(page.locator("body")).to_have_attribute("data-feed", "blind")
+        facts = await page.evaluate(HIDDEN_BY_THE_NOTICE)
+        await page.close()
+    assert facts["covered"] == 0
+    assert facts["rings"] == [True] * 51
+    assert not facts["cut"]
+    assert facts["bottom"] <= height
+    assert facts["outside"] == 0
+
+
 async def test_a_silent_connection_is_given_up_and_opened_again(browser: Browser) -> None:
     """Half-open connections report nothing; the wall doesn't wait for them."""
     async with wall(browser, times_ms={"late-ms": 400}) as (served, _page):
@@ -443,6 +491,8 @@ async def test_the_pulse_can_be_stilled(browser: Browser, way: str) -> None:
         pulse = f"getComputedStyle(document.querySelector('{WINDOW}'), '::after').animationName"
         if way == "button":
             assert await page.evaluate(pulse) == "pulse"
+            length = pulse.replace("animationName", "animationDuration")
+            assert await page.evaluate(length) == "0.667s", "1.5 Hz"
             await page.click("#pulse-toggle")
         assert await page.evaluate(pulse) == "none"
 
@@ -500,10 +550,13 @@ LABELS = """() => [...document.querySelectorAll('.building')].map((house) => {
     (e) => label.querySelector(e).getBoundingClientRect());
   const plot = house.getBoundingClientRect();
   const inside = name.left >= plot.left && word.right <= plot.right && name.right <= word.left;
-  return { said: label.innerText.replace(/\\s+/g, ' '), small, inside };
+  const week = house.querySelector('.week').getBoundingClientRect();
+  const ring = house.dataset.worst === 'sos' ? 2 : 0;
+  const clear = week.height >= 8 && week.top >= word.bottom + ring && week.bottom <= plot.bottom;
+  return { said: label.innerText.replace(/\\s+/g, ' '), small, inside, clear };
 })"""
-"""Of each house's label: what is said, which words of it are under 22 px, and whether all of it has
-its place."""
+"""Of each house's label: what is said, which words of it are under 22 px, whether all of it has its
+place, and whether the strip of the last rounds below it is high enough and clear of the words."""
 
 
 @pytest.mark.parametrize("lang", ["zh", "en"])
@@ -525,10 +578,113 @@ async def test_every_word_of_a_label_is_read_from_three_metres(browser: Browser,
         assert len(labels) == 51
         assert [label for label in labels if label["small"]] == []
         assert [label["said"] for label in labels if not label["inside"]] == []
+        assert [label["said"] for label in labels if not label["clear"]] == []
         said = {re.sub("^[0-9]+栋?", "", label["said"]).strip() for label in labels}
         longest = {"en": {"SOS 2", "going 2", "late 12", "off 12"},
                    "zh": {"SOS 2", "前往 2", "迟 12", "离线 12"}}  # fmt: skip
         assert longest[lang] < said
+        await page.close()
+
+
+READ_FROM_AFAR = (
+    ".place", ".clock", ".round", ".counts", ".load", ".sound", ".feed", ".legend", ".group h2",
+    ".none", ".pick", ".card time", ".facts", ".who", ".next", ".emergency", ".items", ".calm",
+)  # fmt: skip
+"""What says on the wall how things are. Its buttons, and who was told by which SMS, are for the
+desk before it."""
+SMALL_OR_CUT = """(selectors) => {
+  const found = [];
+  for (const place of document.querySelectorAll(selectors)) {
+    const walk = document.createTreeWalker(place, NodeFilter.SHOW_TEXT);
+    while (walk.nextNode()) {
+      const at = walk.currentNode.parentElement, words = walk.currentNode.textContent.trim();
+      const px = parseFloat(getComputedStyle(at).fontSize);
+      // Of a flat that is seen to, the reason is the desk's.
+      if (words && !at.matches(".why") && at.getClientRects().length && px < 22)
+        found.push(`${words}: ${px} px`);
+    }
+    const box = place.getBoundingClientRect();
+    if (!box.width) continue;
+    if (place.scrollWidth > place.clientWidth + 1 || box.right > innerWidth)
+      found.push(`${place.className}: cut off`);
+    for (const part of place.children)
+      if (part.getBoundingClientRect().right > box.right + 1)
+        found.push(`${part.textContent}: outside`);
+  }
+  return found;
+}"""
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+@pytest.mark.parametrize("busy", [True, False])
+async def test_every_word_that_tells_is_read_from_three_metres(
+    browser: Browser, lang: str, busy: bool
+) -> None:
+    """At 1920×1080 with 51 houses: date, round, counts, load, lamp, feed, legend, and of the queue
+    the heads, the addresses, who goes and what comes next: 22 px or more, and nothing cut off."""
+    reader = FakeReader(busy=busy)
+    reader.data["buildings"] = sample_buildings()
+    async with house(reader) as served:
+        page = await browser.new_page(viewport={"width": 1920, "height": 1080})
+        await page.context.add_cookies([{"name": "lang", "value": lang, "url": served.url}])
+        await page.goto(f"{served.url}/wall")
+        await served.script.streams(1)
+        await served.script.send("heartbeat", heartbeat(alarms_10min=12))
+        await expect(page.locator("#load")).to_have_attribute("data-band", "flood")
+        await expect(page.locator(".group h2:visible")).to_have_count(4)
+        assert await page.locator(".building").count() == 51
+        assert await page.evaluate(SMALL_OR_CUT, ", ".join(READ_FROM_AFAR)) == []
+        await page.close()
+
+
+HEAD_AT_ITS_LONGEST = """(most) => {
+  const texts = JSON.parse(document.getElementById("texts").textContent);
+  const say = (place, key) => {
+    document.querySelector(place).textContent = (texts[key] ?? key)
+      .replace("{time}", "01:59").replace("{age}", "29").replace("{since}", "06:08:13");
+  };
+  const head = [...document.querySelectorAll(".top > *")], found = [];
+  const legend = document.querySelector(".legend");
+  if (legend.scrollWidth > legend.clientWidth) found.push("legend");
+  const top = document.querySelector(".top");
+  say('[data-slot="n"]', "12");
+  say(".round-name", most.round);
+  for (const load of most.load) for (const sound of most.sound) for (const feed of most.feed) {
+    say('#load [data-slot="band"]', `live.load.${load}`);
+    say('#sound [data-slot="words"]', `live.sound.${sound}`);
+    say('#feed [data-slot="words"]', `live.feed.${feed}`);
+    document.getElementById("load").dataset.band = load;
+    document.getElementById("sound").dataset.state = sound;
+    document.body.dataset.feed = feed;
+    const box = (e) => e.getBoundingClientRect();
+    const wrong = head.filter((e, i) => e.scrollWidth > e.clientWidth + 1
+      || box(e).right > (i + 1 < head.length ? box(head[i + 1]).left : innerWidth)
+      || box(e).top < 0 || box(e).bottom > box(top).bottom);
+    if (wrong.length) found.push([load, sound, feed, ...wrong.map((e) => e.className)].join(" "));
+  }
+  return found;
+}"""
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+@pytest.mark.parametrize(("width", "height"), [(1920, 1080), (1366, 768)])
+async def test_the_head_has_its_place_in_its_longest_words(
+    browser: Browser, lang: str, width: int, height: int
+) -> None:
+    """A flood of alarms, a lamp that wants a touch, a feed that was cut off, a round of a thousand:
+    side by side all the same, in every combination; and the legend below ends where it has to."""
+    async with house(FakeReader(busy=True)) as served:
+        page = await browser.new_page(viewport={"width": width, "height": height})
+        await page.context.add_cookies([{"name": "lang", "value": lang, "url": served.url}])
+        await page.goto(f"{served.url}/wall")
+        await served.script.streams(1)
+        most = {
+            "load": ["calm", "busy", "excess", "flood"],
+            "sound": ["unarmed", "blocked", "armed", "stale", "muted"],
+            "feed": ["live", "late", "blind"],
+            "round": {"zh": "早巡 1234/1293", "en": "Morning round 1234/1293"}[lang],
+        }
+        assert await page.evaluate(HEAD_AT_ITS_LONGEST, most) == []
         await page.close()
 
 

@@ -81,6 +81,19 @@ async def test_a_handover_keeps_what_it_told(town: Town, desk: httpx.AsyncClient
     assert told == {"outgoing": "周明", "incoming": "李文静", "by": "operator", "open": 1}
 
 
+async def test_every_wall_hears_when_the_shift_began(town: Town, desk: httpx.AsyncClient) -> None:
+    """By the heartbeat, whoever wrote the handover and wherever: the sound is tested anew."""
+    feed = town.runtime.feed
+    assert (await feed.heartbeat()).data["handed_over_ms"] is None
+    first = await hand_over(desk, "周明", "李文静")
+    then = int(town.hand.at_s * 1000)
+    assert (await feed.heartbeat()).data["handed_over_ms"] == then
+    await town.watch(600)
+    last = int(first.headers["location"].rpartition("/")[2])
+    await hand_over(desk, "李文静", "陈海", last)
+    assert (await feed.heartbeat()).data["handed_over_ms"] == then + 600_000
+
+
 async def test_a_double_tap_is_one_handover_and_a_stale_sheet_is_none(
     town: Town, desk: httpx.AsyncClient
 ) -> None:

@@ -3,9 +3,11 @@
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
+from test_server_stream import listening, seq
 from town import GRANNY, GZ, HEAD, SECOND, Town, a_town
 
 from server import tables as t
@@ -89,6 +91,39 @@ async def test_a_morning_from_the_first_window_to_the_last_door(night: Town) -> 
     seen = await windows(night)
     assert {f for f, state in seen.items() if state == "late"} == set(SILENT)
     assert await night.commands() == [], "the chime rings once"
+
+
+async def test_missed_are_homes_and_not_worklists(night: Town) -> None:
+    """Two doors of one house, behind one of them a couple: two homes for the wall, on the snapshot
+    and on the stream. One is seen to: one home. A rehearsal's count as nothing."""
+    door, house = t.table(t.Resident), t.table(t.Building)
+    doors = await night.residents()
+    hers, his = (doors[flat]["id"] for flat in SILENT)
+
+    def marry(conn: Any) -> None:
+        row = dict(conn.execute(select(door).where(door.c.id == hers)).mappings().one())
+        own = {k: v for k, v in row.items() if k != "id"} | {"name": "老伴"}
+        conn.execute(insert(door).values(own))
+
+    async def counted() -> int:
+        return int((await night.api.get("/api/v1/snapshot")).json()["counts"]["missed"])
+
+    await night.sql(marry)
+    await night.watch_until(OPENS)
+    await check_in(night, *SILENT)
+    async with listening(night, await seq(night)) as stream:
+        await night.watch_until(JUDGED)
+        event = await stream.change_with("alert_opened")
+        (worklist,) = await night.alerts(kind="missed")
+        assert sorted(labels(worklist)) == [SILENT[0], *SILENT]
+        assert (event.data["counts"]["missed"], await counted()) == (2, 2)
+        await night.act(worklist["id"], "resolve", outcome="safe", item_resident_id=his)
+        while event.data["counts"]["missed"] == 2:
+            event = await stream.until("change")
+        assert (event.data["counts"]["missed"], await counted()) == (1, 1)
+    rehearsing = update(house).where(house.c.number == 11).values(rehearsal=True)
+    await night.sql(lambda c: c.execute(rehearsing))
+    assert await counted() == 0
 
 
 async def test_a_late_check_in_is_told_and_clears_its_door(night: Town) -> None:

@@ -6,17 +6,32 @@ A picture is one line of `SCREENS`; a page of yours is one more line there.
 """
 
 import asyncio
+import io
 import re
 import shutil
 import sys
 import tempfile
+import zipfile
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
-from playwright.async_api import Browser, BrowserContext, Page, Route, async_playwright, expect
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    FilePayload,
+    Page,
+    Route,
+    async_playwright,
+    expect,
+)
 from pydantic import SecretStr
+from sqlalchemy import text, update
 
+from dashboards.cookies import SESSION_COOKIE
+from dashboards.register_files import XLSX
+from server import tables
 from server.database import Tx
 from server.service import account_keeping as keeping
 from tests.screens import morning, png
@@ -25,6 +40,7 @@ from tests.town import HEAD, PASSWORD, Town, a_town
 FOLDER = Path(__file__).parents[2] / "docs" / "screens"
 WEEK = "/reports?from=2026-03-08&to=2026-03-14"
 HALL = "the-hall-of-the-pictures"
+GUARD = "+8610000000101"
 MOST_BYTES = 150_000
 DESK, PHONE, PAPER = (1920, 1080), (390, 844), (1100, 800)
 
@@ -41,9 +57,10 @@ class Screen:
 
     name: str
     path: str
-    """{sos}: the open SOS. {link}: the steward's page. {missed}, {list}: a worklist, and the page
-    of a steward of it. {request}: one for help. {head}: the head steward of building 11. {her}: the
-    woman of 84 there. {hall}: the token of the hall's screen."""
+    """{sos}: the open SOS. {fault}: a terminal's. {link}: the steward's page. {missed}, {list}: a
+    worklist, and the page of a steward of it. {request}: one for help. {head}: the head steward of
+    building 11. {guard}: one on duty. {her}: the woman of 84. {hall}: the token of the hall's
+    screen."""
     after: str = "busy"
     """calm, busy, accepted, on_scene, resolved or next_day: where in the story it is taken."""
     size: tuple[int, int] = DESK
@@ -60,6 +77,8 @@ class Screen:
     silent: str = ""
     """late or blind: the server has not said a word for so long."""
     step: Step = field(default=nothing)
+    leads: str = ""
+    """The address where the step ends, if it is another page's."""
 
 
 async def _reason(page: Page, _town: Town) -> None:
@@ -141,6 +160,69 @@ async def _kept(page: Page, town: Town) -> None:
     await page.goto(here)
 
 
+async def _house_kept(page: Page, town: Town) -> None:
+    """A third substitute and an address for 120."""
+    here = page.url
+    await page.goto(here.replace("/history", "/edit"))
+    await page.fill("#f-substitute", "何小妹")
+    await page.fill("#f-substitute_phone", "100 1100 0791")
+    await page.fill("#f-address", "广东省广州市黄埔区广氮路11号,东门进")
+    await _saved(page, "三月核对")
+    await page.goto(here)
+
+
+async def _compared(page: Page, town: Town) -> None:
+    """The register as it is, with one name put right, compared and not yet taken."""
+    answer = await page.context.request.post(
+        f"{town.url}/register/export", form={"reason": "核对姓名"}
+    )
+    book = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(await answer.body())) as old, zipfile.ZipFile(book, "w") as new:
+        for part in old.namelist():
+            new.writestr(part, old.read(part).replace("何桂芳".encode(), "何桂芬".encode()))
+    file: FilePayload = {"name": "名册.xlsx", "mimeType": XLSX, "buffer": book.getvalue()}
+    await page.set_input_files("#file", file)
+    async with page.expect_navigation():
+        await page.click('form[action="/register/import"] button')
+
+
+async def _deaf(page: Page, town: Town) -> None:
+    """No gateway is heard; the feed goes on. The clock stands, so nothing comes of it."""
+    silent = town.runtime.clock.now() - timedelta(minutes=4)
+    gateway = tables.table(tables.Gateway)
+    await town.sql(lambda c: c.execute(update(gateway).values(last_heard_at=silent)))
+    await page.wait_for_selector('body[data-deaf="true"]', timeout=20_000)
+
+
+async def _full(page: Page, town: Town) -> None:
+    """Forty flats in every house, each with somebody in it."""
+    await morning.full_houses(town)
+    await page.reload()
+    await page.wait_for_selector('body[data-feed="live"]')
+
+
+async def _unsent(page: Page, _town: Town) -> None:
+    """The network is gone when the steward taps."""
+    await page.context.set_offline(True)
+    await page.click("main button.first, button.first")
+    await expect(page.get_by_text("未送达").first).to_be_visible()
+
+
+async def _signed_out(page: Page, _town: Town) -> None:
+    """The login ends while the sheet lies open; then it is sent."""
+    await _hand_over(page, _town)
+    await page.context.clear_cookies(name=SESSION_COOKIE)
+    async with page.expect_navigation():
+        await page.evaluate("document.querySelector('main form').submit()")
+
+
+async def _broken(page: Page, town: Town) -> None:
+    """A table is gone: whoever reads it meets our own failure."""
+    await town.sql(lambda c: c.execute(text("ALTER TABLE handover RENAME TO lost")))
+    await page.goto(f"{town.url}/handover")
+    await town.sql(lambda c: c.execute(text("ALTER TABLE lost RENAME TO handover")))
+
+
 async def _table(page: Page, _town: Town) -> None:
     await page.click("#table-toggle")
 
@@ -172,7 +254,7 @@ SCREENS = [
     Screen("wall-busy", "/wall"),
     Screen("wall-busy-grey", "/wall", grey=True),
     Screen("wall-busy-light-en", "/wall", theme="light", lang="en"),
-    Screen("wall-table", "/wall", step=_table),
+    Screen("wall-table", "/wall", size=(1720, 968), step=_table),
     Screen("wall-keys", "/wall", step=_keys),
     Screen("wall-late", "/wall", silent="late"),
     Screen("wall-blind", "/wall", silent="blind"),
@@ -186,6 +268,7 @@ SCREENS = [
     Screen("resident", "/residents/{her}", size=PAPER, whole=True),
     Screen("resident-light-en", "/residents/{her}", size=PAPER, whole=True, theme="light",
            lang="en"),
+    Screen("building-new", "/buildings/new", size=PAPER, whole=True, office=True, theme="light"),
     Screen("resident-edit", "/residents/{her}/edit", size=PAPER, whole=True, office=True),
     Screen("resident-new", "/residents/new", size=PAPER, whole=True, office=True, theme="light"),
     Screen("resident-move", "/residents/{her}/move", size=PAPER, whole=True, office=True,
@@ -197,11 +280,13 @@ SCREENS = [
            theme="light"),
     Screen("card", "/residents/{her}/card", "calm", (760, 1000), "light", whole=True),
     Screen("kiosk", "/kiosk/{hall}", "calm", login=False),
+    Screen("wall-deaf", "/wall", "calm", step=_deaf),
     Screen("kiosk-busy-en", "/kiosk/{hall}", login=False, theme="light", lang="en"),
     Screen("kiosk-closed", "/kiosk", size=(900, 620), login=False, theme="light"),
     Screen("reports", WEEK, "resolved", (1100, 1500), "light"),
     Screen("reports-dark-en", WEEK, "resolved", (1100, 1500), lang="en"),
-    Screen("handover-written", "/handover", "resolved", PAPER, "light", whole=True, step=_written),
+    Screen("handover-written", "/handover", "resolved", PAPER, "light", whole=True, step=_written,
+           leads="/handover/1"),
     Screen("login-refused", "/login", size=(900, 620), login=False, theme="light", step=_wrong),
     Screen("steward-worklist", "{list}", size=PHONE, login=False, theme="light", step=_tick),
     Screen("steward-expired", "{link}", "next_day", PHONE, "light", login=False),
@@ -210,8 +295,10 @@ SCREENS = [
     Screen("handover", "/handover", size=PAPER, whole=True, theme="light", step=_hand_over),
     Screen("login", "/login", size=(900, 620), login=False, theme="light"),
     Screen("error", "/nowhere", size=(900, 620), theme="light"),
+    Screen("error-403", "/accounts", size=(900, 620), theme="light"),
     Screen("steward-1-before", "{link}", size=PHONE, login=False, theme="light"),
     Screen("steward-2-accepted", "{link}", "accepted", PHONE, "light", login=False),
+    Screen("steward-unsent", "{link}", "accepted", PHONE, "light", login=False, step=_unsent),
     Screen("steward-3-at-the-door", "{link}", "on_scene", PHONE, "light", login=False),
     Screen("steward-3-at-the-door-dark-en", "{link}", "on_scene", PHONE, "dark", "en", False),
     Screen("steward-4-done", "{link}", "resolved", PHONE, "light", login=False),
@@ -229,16 +316,33 @@ SCREENS = [
     Screen("register", "/register", "resolved", PAPER, "light", whole=True, chief=True),
     Screen("accounts", "/accounts", "resolved", PAPER, "light", whole=True, chief=True),
     Screen("account", "/account", "resolved", PAPER, "light", whole=True, chief=True),
+    Screen("alert-fault", "/alerts/{fault}", "resolved", PAPER, whole=True),
+    Screen("person-away", "/people/{head}/away", "resolved", PAPER, "light", whole=True),
+    Screen("duty-remove", "/duty/remove", "resolved", PAPER, "light", whole=True, office=True),
+    Screen("duty-community", "/duty/community", "resolved", PAPER, "light", whole=True,
+           office=True),
+    Screen("error-401", "/handover", "resolved", (900, 620), "light", step=_signed_out),
+    Screen("error-500", "/handover", "resolved", (900, 620), "light", step=_broken),
+    Screen("register-compared", "/register", "resolved", PAPER, "light", whole=True, chief=True,
+           step=_compared),
     Screen("labels", "/terminals/labels", "resolved", PAPER, "light"),
     # Last, because they change what is registered.
     Screen("resident-stale-en", "/residents/{her}/edit", "resolved", PAPER, "light", "en",
            office=True, step=_too_late),
     Screen("history", "/residents/{her}/history", "resolved", PAPER, "light", whole=True,
            office=True, step=_kept),
+    Screen("building-history", "/buildings/11/history", "resolved", PAPER, "light", whole=True,
+           office=True, step=_house_kept),
+    Screen("person-history", "/people/{head}/history", "resolved", PAPER, "light", whole=True,
+           office=True),
     Screen("duty", "/duty", "resolved", (1400, 900), whole=True, office=True, step=_a_rota),
+    Screen("duty-shifts", "/duty/shifts/{guard}", "resolved", PAPER, "light", whole=True,
+           office=True),
+    Screen("duty-history", "/duty/history", "resolved", PAPER, "light", whole=True, office=True),
     Screen("terminals", "/terminals", "resolved", (1400, 900), office=True, step=_a_carton),
     Screen("terminal-light-en", "/terminals/gd-61-0001", "resolved", PAPER, "light", "en",
            whole=True, office=True, step=_opened),
+    Screen("wall-forty-flats", "/wall", "resolved", step=_full),
 ]
 
 
@@ -264,7 +368,9 @@ async def places(town: Town, links: dict[str, str]) -> dict[str, object]:
     sos = await town.alerts(kind="sos", state="unresolved", building=11)
     missed = await town.alerts(kind="missed", state="unresolved")
     asked = (await town.api.get("/api/v1/requests")).json()["requests"]
+    faults = await town.alerts(kind="fault", state="unresolved")
     return {
+        "fault": faults[0]["id"] if faults else 0, "guard": await town.person(GUARD),
         "request": asked[0]["id"] if asked else 0, "head": await town.person(HEAD),
         "sos": sos[0]["id"] if sos else 0, "missed": missed[0]["id"] if missed else 0,
         "her": (await town.residents())["301"]["id"], "hall": HALL, **links,

@@ -1,10 +1,10 @@
 """A week in the sample community, and a morning on which something of everything happens."""
 
 import random
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import Connection, insert, select, update
 
 from server import tables
 from server.core import hours as core
@@ -79,7 +79,13 @@ async def a_battery(town: Town) -> None:
          "rssi": -68 - dice.randrange(9)}
         for n in range(30) if n != 11
     ]  # fmt: skip
+    terminal = tables.table(tables.Terminal)
+    told = update(terminal).where(terminal.c.id == "gd-11-301").values(
+        battery=rows[0]["level"], mains=True, rssi=rows[0]["rssi"],
+        last_seen_at=town.runtime.clock.now(),
+    )  # fmt: skip
     await town.sql(lambda c: c.execute(insert(table), rows))
+    await town.sql(lambda c: c.execute(told))
 
 
 async def a_press(town: Town, asleep: list[str]) -> str:
@@ -129,10 +135,54 @@ async def an_hour_in_the_office(town: Town) -> None:
     for n, minutes in enumerate((30, 30, 45)):
         entry = core.gift(f"round:{n}:1:1", core.EntryKind.ROUND, 1, head, minutes)
         await town.runtime.database.write(lambda tx, e=entry: hours.post(tx, e, by="周明"))
+    low = town.event("battery_low", "gd-20-202") | {"bat": 9, "mains": False}
+    await town.signals(low)
     stock = [{"id": f"gd-new-{n:02}", "boot": 0, "simulated": False, "key_v": 0}
              for n in range(1, 13)]  # fmt: skip
     await town.sql(lambda c: c.execute(insert(tables.table(tables.Terminal)), stock))
     await town.watch(60)
+
+
+async def full_houses(town: Town) -> None:
+    """Somebody checked in behind each of forty doors of every house."""
+    await town.sql(_fill)
+
+
+def _fill(conn: Connection) -> None:
+    flat, resident, terminal = (
+        tables.table(t) for t in (tables.Flat, tables.Resident, tables.Terminal)
+    )
+    due = conn.execute(
+        select(resident.c.next_due_at).where(resident.c.state == "active")
+        .order_by(resident.c.next_due_at.desc())
+    ).scalars().first()  # fmt: skip
+    lived_in = select(resident.c.flat_id).where(resident.c.flat_id.is_not(None))
+    for house in conn.execute(select(tables.table(tables.Building).c.id)).scalars().all():
+        doors = conn.execute(
+            select(flat).where(flat.c.building_id == house).order_by(flat.c.floor, flat.c.id)
+        ).mappings().all()  # fmt: skip
+        wells = sorted({d["stairwell"] for d in doors})
+        top = max(d["floor"] for d in doors)
+        more = [
+            {"building_id": house, "stairwell": wells[n % len(wells)], "floor": 1 + n % top,
+             "label": f"E{n:02}"}
+            for n in range(40 - len(doors))
+        ]  # fmt: skip
+        if more:
+            conn.execute(insert(flat), more)
+        empty = select(flat.c.id).where(flat.c.building_id == house, flat.c.id.not_in(lived_in))
+        for n, door in enumerate(conn.execute(empty).scalars().all()):
+            who = conn.execute(
+                insert(resident).values(
+                    flat_id=door, building_id=house, name="某某", birth_date=date(1950, 1, 1),
+                    sex="f", living="couple", risk_class="C", state="active", phone="",
+                    access_notes="", risks="", next_due_at=due,
+                ).returning(resident.c.id)
+            ).scalar_one()  # fmt: skip
+            conn.execute(
+                insert(terminal).values(id=f"full-{house}-{n}", resident_id=who, state="active",
+                                        status="online", boot=0, firmware="", heartbeat_s=900)
+            )  # fmt: skip
 
 
 async def _post(town: Town, path: str, **body: Any) -> None:

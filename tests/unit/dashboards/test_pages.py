@@ -142,6 +142,15 @@ def test_the_language_is_remembered_and_a_query_wins(client: TestClient) -> None
     assert '<html lang="en"' in client.get("/wall").text
 
 
+def test_the_wall_doubts_after_twelve_seconds_and_is_blind_after_thirty(
+    client: TestClient,
+) -> None:
+    """What the page gives its scripts where no test shortens it."""
+    page = client.get("/wall").text
+    assert 'data-late-ms="12000"' in page
+    assert 'data-blind-ms="30000"' in page
+
+
 def test_the_wall_is_dark_until_somebody_chooses(client: TestClient) -> None:
     """A wall at night must not light the room because a browser prefers light."""
     assert 'data-theme="dark"' in client.get("/wall").text
