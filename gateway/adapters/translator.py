@@ -81,8 +81,9 @@ class Translator:
         self._waiting: asyncio.Queue[tuple[Received, int]] = asyncio.Queue()
         topics = tuple(dict.fromkeys(topic for a in self._adapters for topic in a.topics))
         self.link = MqttLink(
-            settings, lane="devices", topics=topics, counters=counters, on_message=self._heard
-        )
+            settings, lane="devices", topics=topics, counters=counters, on_message=self._heard,
+            foreign=True,
+        )  # fmt: skip
 
     async def run(self) -> None:
         """Translate until cancelled; then say goodbye to the broker."""

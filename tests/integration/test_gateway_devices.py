@@ -82,3 +82,31 @@ async def test_a_bridge_can_say_nothing_in_a_terminals_name(broker: Broker, tmp_
 def test_the_accounts_of_the_tests_hold_the_bridges_own() -> None:
     """Or the tests above would be refused for the wrong reason."""
     assert "devices" in BROKER_USERS
+
+
+CORD = """
+esphome:
+  - {prefix: flat-502, sensor: cord, terminal: gd-11-301, event: sos}
+"""
+CORD_TOPIC = "flat-502/binary_sensor/cord/state"
+
+
+async def test_a_state_that_its_maker_retains_is_new_when_it_is_new(
+    broker: Broker, tmp_path: Path
+) -> None:
+    """ESPHome asks the broker to keep each state, so a pull has that flag from the first; what the
+    broker gives out of its memory, also to a session that it knows, is no pull."""
+    double = ServerDouble()
+    path = tmp_path / "devices.yaml"
+    path.write_text(CORD)
+    settings = make_settings(double.url, broker.port, devices_file=str(path))
+    async with double.serving(), Terminal("any", broker.port, user="devices") as board:
+        async with gateway_running(settings, connections=3):
+            await board.send(CORD_TOPIC, b"ON", retain=True)
+            await double.until(lambda: stored_sos(double) == ["gd-11-301"], "the pull")
+        async with gateway_running(settings, connections=3):
+            await board.send(CORD_TOPIC, b"ON", retain=True)  # it says so again and again
+            await board.send(CORD_TOPIC, b"OFF", retain=True)
+            await board.send(CORD_TOPIC, b"ON", retain=True)
+            await double.until(lambda: len(stored_sos(double)) == 2, "the second pull")
+        assert stored_sos(double) == ["gd-11-301", "gd-11-301"]
