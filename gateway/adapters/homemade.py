@@ -8,7 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from gateway.adapters.nouns import Alive, Edges, Presence, Press, Reading, Unknown, Window
+from gateway.adapters.nouns import (
+    Alive,
+    Edges,
+    Habit,
+    Presence,
+    Press,
+    Reading,
+    Unknown,
+    Window,
+)
 from gateway.adapters.reading import at, parsed
 
 TASMOTA_S: Final = 300
@@ -28,8 +37,13 @@ class Tasmota:
 
     @property
     def topics(self) -> tuple[str, ...]:
-        """Results and last wills."""
-        return ("stat/+/RESULT", "tele/+/LWT")
+        """Results, last wills, and what it reports unasked."""
+        return ("stat/+/RESULT", "tele/+/LWT", "tele/+/STATE")
+
+    @property
+    def habits(self) -> Mapping[str, Habit]:
+        """See `Adapter.habits`."""
+        return {terminal: Habit(TASMOTA_S, guarded=True) for terminal in self.devices.values()}
 
     def read(self, topic: str, payload: bytes, retained: bool, now_ms: int) -> list[Reading]:
         """See `Adapter.read`."""
@@ -37,7 +51,9 @@ class Tasmota:
         terminal = self.devices.get(name)
         if kind == "LWT":
             online = payload.strip() == b"Online"
-            return [Presence(terminal, online, TASMOTA_S)] if terminal else []
+            return [Presence(terminal, online)] if terminal else []
+        if kind == "STATE":
+            return [Alive(terminal)] if terminal and not retained else []
         what = TASMOTA.get(str(at(parsed(payload), "Button1", "Action")))
         if retained or what is None:
             return []
@@ -63,6 +79,11 @@ class EspHome:
         sensors = (f"{prefix}/binary_sensor/{name}/state" for prefix, name in self.devices)
         return (*sensors, *(f"{prefix}/status" for prefix in prefixes))
 
+    @property
+    def habits(self) -> Mapping[str, Habit]:
+        """See `Adapter.habits`. A cord says nothing until it is pulled; its board has a will."""
+        return {t: Habit(ESPHOME_S, guarded=True) for t, _ in self.devices.values()}
+
     def read(self, topic: str, payload: bytes, retained: bool, now_ms: int) -> list[Reading]:
         """See `Adapter.read`. ESPHome retains its states: a retained ON is where the edge starts,
         not a press."""
@@ -70,7 +91,7 @@ class EspHome:
         if rest == "status":
             online = payload.strip() == b"online"
             terminals = {t for (p, _), (t, _) in self.devices.items() if p == prefix}
-            return [Presence(t, online, ESPHOME_S) for t in sorted(terminals)]
+            return [Presence(t, online) for t in sorted(terminals)]
         name = rest.removeprefix("binary_sensor/").removesuffix("/state")
         if (prefix, name) not in self.devices:
             return []

@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from gateway.adapters.nouns import Alive, Press, Reading, Unknown
+from gateway.adapters.nouns import Alive, Habit, Press, Reading, Unknown
 from gateway.adapters.reading import at, instant_ms, parsed, percent, signal_strength
 
+LORA_S: Final = 24 * 3600
+"""A WS101 reports of itself within a day, and an uplink may be lost: silent after two and a half."""
 BUTTON: Final = {"short": "checkin", "double": "test", "long": "sos"}
 """`button_event.status` as Milesight's decoder for the WS101 writes it, there with " press" behind
 it; its older one wrote the bare word as `press`."""
@@ -30,6 +32,11 @@ class ChirpStack:
     def topics(self) -> tuple[str, ...]:
         """Uplinks of every application."""
         return ("application/+/device/+/event/up",)
+
+    @property
+    def habits(self) -> Mapping[str, Habit]:
+        """See `Adapter.habits`."""
+        return {terminal: Habit(LORA_S) for terminal in self.devices.values()}
 
     def read(self, topic: str, payload: bytes, retained: bool, now_ms: int) -> list[Reading]:
         """See `Adapter.read`. `time` is the network's, the same in each redelivery."""
@@ -54,6 +61,11 @@ class TheThingsStack:
     def topics(self) -> tuple[str, ...]:
         """Uplinks of every application."""
         return ("v3/+/devices/+/up",)
+
+    @property
+    def habits(self) -> Mapping[str, Habit]:
+        """See `Adapter.habits`."""
+        return {terminal: Habit(LORA_S) for terminal in self.devices.values()}
 
     def read(self, topic: str, payload: bytes, retained: bool, now_ms: int) -> list[Reading]:
         """See `Adapter.read`. Without a decoder the device's own bytes are read."""

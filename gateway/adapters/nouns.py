@@ -4,6 +4,7 @@ Pure: no I/O, no clock; `now_ms` is passed in. An adapter must never invent a pr
 replay, a level that has not changed) and never drop one for want of an identity.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -63,8 +64,6 @@ class Presence:
 
     terminal: str
     online: bool
-    heartbeat_s: int
-    """How often it can be expected to be heard, seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +78,33 @@ class Unknown:
 Reading = Press | Alive | Presence | Unknown
 
 
+@dataclass(frozen=True, slots=True)
+class Habit:
+    """How a device can be expected to be heard, which the server must know before it can miss it:
+    it calls a terminal silent after two and a half of its intervals, and takes 900 s for one that
+    never said."""
+
+    heartbeat_s: int
+    guarded: bool = False
+    """The broker speaks its last will when it is gone, so it is well while it is said to be there:
+    what it says by itself may be nothing for weeks."""
+
+
+BATTERY_S: Final = 10 * 3600
+"""For a button on a battery that reports now and then: called silent after 25 h, as zigbee2mqtt
+does."""
+
+
 class Adapter(Protocol):
     """One family of devices."""
 
     @property
     def topics(self) -> tuple[str, ...]:
         """What to subscribe to."""
+
+    @property
+    def habits(self) -> Mapping[str, Habit]:
+        """Each terminal that it may speak for."""
 
     def read(self, topic: str, payload: bytes, retained: bool, now_ms: int) -> list[Reading]:
         """What a message says; nothing for one that says nothing. Never raises."""

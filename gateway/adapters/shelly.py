@@ -8,11 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from gateway.adapters.nouns import Alive, Presence, Press, Reading, Unknown
+from gateway.adapters.nouns import Alive, Habit, Presence, Press, Reading, Unknown
 from gateway.adapters.reading import at, parsed, percent, whole
 
-HEARTBEAT_S: Final = 12 * 3600
+GEN2_S: Final = 900
+BUTTON1_S: Final = 7 * 24 * 3600
+"""A Button1 sleeps until it is pressed, so its silence says next to nothing; this is the longest
+that the contract takes."""
 SAME_COUNT_MS: Final = 60_000
+NOTICES: Final = frozenset({"NotifyEvent", "NotifyStatus", "NotifyFullStatus"})
 GEN2: Final = {
     "single_push": "checkin", "double_push": "test", "triple_push": "sos", "long_push": "sos",
 }  # fmt: skip
@@ -30,18 +34,27 @@ class ShellyGen2:
         """Events of any device (an unknown one must be heard too), presence of ours."""
         return ("+/events/rpc", *(f"{prefix}/online" for prefix in self.devices))
 
+    @property
+    def habits(self) -> Mapping[str, Habit]:
+        """See `Adapter.habits`. Its `online` is a last will."""
+        return {terminal: Habit(GEN2_S, guarded=True) for terminal in self.devices.values()}
+
     def read(self, topic: str, payload: bytes, retained: bool, now_ms: int) -> list[Reading]:
         """See `Adapter.read`. The key of a press is its own time stamp."""
         prefix, _, rest = topic.partition("/")
         if rest == "online":
             online = payload.strip() == b"true"
             terminal = self.devices.get(prefix)
-            return [Presence(terminal, online, HEARTBEAT_S)] if terminal else []
+            return [Presence(terminal, online)] if terminal else []
         message = parsed(payload)
-        events = at(message, "params", "events")
-        if retained or at(message, "method") != "NotifyEvent" or not isinstance(events, list):
+        events, method = at(message, "params", "events"), at(message, "method")
+        if retained or not isinstance(method, str) or method not in NOTICES:
             return []
         readings: list[Reading] = []
+        if prefix in self.devices:
+            readings.append(Alive(self.devices[prefix]))
+        if method != "NotifyEvent" or not isinstance(events, list):
+            return readings
         for event in events[:16]:
             what = GEN2.get(str(at(event, "event")))
             stamp_s = at(event, "ts")
@@ -65,6 +78,11 @@ class ShellyButton1:
     def topics(self) -> tuple[str, ...]:
         """Presses and batteries."""
         return ("shellies/+/input_event/0", "shellies/+/sensor/battery")
+
+    @property
+    def habits(self) -> Mapping[str, Habit]:
+        """See `Adapter.habits`."""
+        return {terminal: Habit(BUTTON1_S) for terminal in self.devices.values()}
 
     def read(self, topic: str, payload: bytes, retained: bool, now_ms: int) -> list[Reading]:
         """See `Adapter.read`. The same `event_cnt` again is the same press."""

@@ -3,18 +3,30 @@
 Weak points: no identity (a window of 3 s), QoS 0 unless set, presses while the bridge is off the
 broker are lost, availability is off by default and slow for battery devices (25 h). The bridge is
 the parent: while it is away its devices are not called silent.
+
+From version 2 on the bridge tells of its health every ten minutes; before, only its last will and
+the roll (roll.py) say that it is there.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from gateway.adapters.nouns import Alive, Edges, Presence, Press, Reading, Unknown, Window
+from gateway.adapters.nouns import (
+    BATTERY_S,
+    Alive,
+    Edges,
+    Habit,
+    Presence,
+    Press,
+    Reading,
+    Unknown,
+    Window,
+)
 from gateway.adapters.reading import at, parsed, percent
 
-PASSIVE_S: Final = 25 * 3600
-"""zigbee2mqtt calls a battery device unavailable after this long (its `passive.timeout`)."""
 BRIDGE_S: Final = 600
+"""Its `health.interval`, ten minutes unless it is changed."""
 
 ACTIONS: Final[Mapping[str, Mapping[str, str]]] = {
     "TS0215A_sos": {"emergency": "sos"},
@@ -51,15 +63,26 @@ class Zigbee2Mqtt:
         order. A device whose name has levels (`flat/301`) is asked for by its name."""
         deep = [name for name in self.devices if "/" in name]
         return (
-            f"{self.base}/bridge/state", f"{self.base}/+", f"{self.base}/+/availability",
+            f"{self.base}/bridge/state", f"{self.base}/bridge/health",
+            f"{self.base}/+", f"{self.base}/+/availability",
             *(f"{self.base}/{name}{tail}" for name in deep for tail in ("", "/availability")),
         )  # fmt: skip
 
+    @property
+    def habits(self) -> Mapping[str, Habit]:
+        """See `Adapter.habits`."""
+        children = {terminal: Habit(BATTERY_S) for terminal, _ in self.devices.values()}
+        return children | ({self.bridge: Habit(BRIDGE_S, guarded=True)} if self.bridge else {})
+
     def read(self, topic: str, payload: bytes, retained: bool, now_ms: int) -> list[Reading]:
         """See `Adapter.read`. A retained state is a memory, not a press."""
+        if not topic.startswith(f"{self.base}/"):
+            return []
         rest = topic.removeprefix(f"{self.base}/")
         if rest == "bridge/state":
             return self._bridge(payload)
+        if rest == "bridge/health":
+            return [Alive(self.bridge)] if self.bridge and not retained else []
         if rest.endswith("/availability"):
             return self._availability(rest.removesuffix("/availability"), payload)
         if retained or rest == "bridge" or ("/" in rest and rest not in self.devices):
@@ -68,7 +91,7 @@ class Zigbee2Mqtt:
 
     def _bridge(self, payload: bytes) -> list[Reading]:
         self.bridge_online = _online(payload)
-        return [Presence(self.bridge, self.bridge_online, BRIDGE_S)] if self.bridge else []
+        return [Presence(self.bridge, self.bridge_online)] if self.bridge else []
 
     def _availability(self, name: str, payload: bytes) -> list[Reading]:
         if name not in self.devices:
@@ -76,7 +99,7 @@ class Zigbee2Mqtt:
         online = _online(payload)
         if not online and not self.bridge_online:
             return []  # the parent is away: this says nothing about the device
-        return [Presence(self.devices[name][0], online, PASSIVE_S)]
+        return [Presence(self.devices[name][0], online)]
 
     def _state(self, name: str, payload: bytes, now_ms: int) -> list[Reading]:
         state = parsed(payload)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gateway.adapters import config
-from gateway.adapters.nouns import Alive, Presence, Press, Unknown, identity
+from gateway.adapters.nouns import Alive, Habit, Presence, Press, Unknown, identity
 from gateway.adapters.translator import in_our_words, slug
 from gateway.contract import Event, Heartbeat, Status, parse
 
@@ -66,17 +66,17 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
 def test_our_words_for_a_foreign_press_keep_the_contract() -> None:
     """What the translator publishes is what a terminal of ours would say."""
     now = 1_773_439_200_000
-    press = parse(*in_our_words(Press("gd-11-301", "sos", now, 80, -60), now), False)
+    press = parse(*in_our_words(Press("gd-11-301", "sos", now, 80, -60), now, {}), False)
     assert isinstance(press, Event)
     assert (press.t, press.type) == ("gd-11-301", "sos")
     assert (press.boot, press.seq) == identity("sos", now)
     assert press.fields["bat"] == 80
-    alive = parse(*in_our_words(Alive("gd-11-301", None, -70), now), False)
+    alive = parse(*in_our_words(Alive("gd-11-301", None, -70), now, {}), False)
     assert alive == Heartbeat("gd-11-301", {"rssi": -70})
-    gone = parse(*in_our_words(Presence("z2m-11", False, 600), now), False)
+    gone = parse(*in_our_words(Presence("z2m-11", False), now, {"z2m-11": Habit(600)}), False)
     assert isinstance(gone, Status)
     assert (gone.s, gone.fields["hb_s"]) == ("lost", 600)
-    stranger = parse(*in_our_words(Unknown("0x00158D_0001", True, now), now), False)
+    stranger = parse(*in_our_words(Unknown("0x00158D_0001", True, now), now, {}), False)
     assert isinstance(stranger, Event)
     assert (stranger.t, stranger.type) == ("x-0x00158d-0001", "sos")
 
@@ -84,6 +84,6 @@ def test_our_words_for_a_foreign_press_keep_the_contract() -> None:
 @pytest.mark.parametrize("name", ["", "房间的按钮", "A" * 80, "../../x", "a+b/#"])
 def test_any_name_becomes_a_terminal_id(name: str) -> None:
     """Staff must see which device it was, and no name may break a topic."""
-    topic, payload = in_our_words(Unknown(name, True, 1_773_439_200_000), 0)
+    topic, payload = in_our_words(Unknown(name, True, 1_773_439_200_000), 0, {})
     assert isinstance(parse(topic, payload, False), Event)
     assert slug(name).startswith("x-")
