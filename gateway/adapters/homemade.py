@@ -24,7 +24,8 @@ TASMOTA_S: Final = 300
 """Tasmota's TelePeriod, at which it reports unasked."""
 ESPHOME_S: Final = 900
 TASMOTA: Final = {
-    "SINGLE": "checkin", "DOUBLE": "test", "TRIPLE": "sos", "QUAD": "sos", "HOLD": "sos",
+    "SINGLE": "checkin", "DOUBLE": "test", "TRIPLE": "sos", "QUAD": "sos", "PENTA": "sos",
+    "HOLD": "sos",
 }  # fmt: skip
 
 

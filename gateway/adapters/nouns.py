@@ -112,16 +112,16 @@ class Adapter(Protocol):
 
 @dataclass(slots=True)
 class Window:
-    """Remembers each device's last press; bounded by the devices that are entered."""
+    """Remembers each device's last press of each kind; bounded by the devices that are entered."""
 
-    last: dict[str, tuple[str, int]] = field(default_factory=dict)
+    last: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def stamp(self, device: str, what: str, now_ms: int) -> int | None:
         """The stamp of a new press; None when it repeats the one before."""
-        before = self.last.get(device)
-        if before is not None and before[0] == what and 0 <= now_ms - before[1] < WINDOW_MS:
+        before_ms = self.last.get((device, what))
+        if before_ms is not None and 0 <= now_ms - before_ms < WINDOW_MS:
             return None
-        self.last[device] = (what, now_ms)
+        self.last[device, what] = now_ms
         return now_ms
 
 

@@ -31,10 +31,11 @@ BRIDGE_S: Final = 600
 ACTIONS: Final[Mapping[str, Mapping[str, str]]] = {
     "TS0215A_sos": {"emergency": "sos"},
     "TS0601_sos": {"emergency": "sos"},
-    "ZG-101Z": {"sos": "sos"},
+    "ZG-101Z": {"sos": "sos", "emergency": "sos"},
     # One soft press says "I am well", a long one calls: a hand in need holds on.
     "HS1EB": {"single": "checkin", "double": "test", "hold": "sos"},
-    "SBTZB-110": {"single": "checkin", "double": "test", "hold": "sos"},
+    # Its converter knows three commands, though zigbee2mqtt promises `single` alone for it.
+    "SBTZB-110": {"single": "checkin", "double": "test", "long": "sos"},
     "WXKG11LM": {"single": "checkin", "double": "test", "triple": "sos", "quadruple": "sos",
                  "hold": "sos"},
     "SEB01ZB": {},
@@ -42,6 +43,7 @@ ACTIONS: Final[Mapping[str, Mapping[str, str]]] = {
 LEVELS: Final[Mapping[str, str]] = {"sos": "sos", "tamper": "tamper", "battery_low": "battery_low"}
 """Booleans that are sent again with every report: only the rising edge is news."""
 ALARM_WORDS: Final = frozenset({"emergency", "sos", "panic"})
+"""Calls for help whatever is known of the model: a firmware or a converter may be newer than us."""
 
 
 @dataclass(slots=True)
@@ -85,9 +87,9 @@ class Zigbee2Mqtt:
             return [Alive(self.bridge)] if self.bridge and not retained else []
         if rest.endswith("/availability"):
             return self._availability(rest.removesuffix("/availability"), payload)
-        if retained or rest == "bridge" or ("/" in rest and rest not in self.devices):
+        if rest == "bridge" or ("/" in rest and rest not in self.devices):
             return []
-        return self._state(rest, payload, now_ms)
+        return self._state(rest, payload, now_ms, retained=retained)
 
     def _bridge(self, payload: bytes) -> list[Reading]:
         self.bridge_online = _online(payload)
@@ -101,7 +103,9 @@ class Zigbee2Mqtt:
             return []  # the parent is away: this says nothing about the device
         return [Presence(self.devices[name][0], online)]
 
-    def _state(self, name: str, payload: bytes, now_ms: int) -> list[Reading]:
+    def _state(
+        self, name: str, payload: bytes, now_ms: int, *, retained: bool
+    ) -> list[Reading]:
         state = parsed(payload)
         if not isinstance(state, dict):
             return []
@@ -109,15 +113,18 @@ class Zigbee2Mqtt:
         action = action if isinstance(action, str) else ""  # "" and null are nothing
         if name not in self.devices:
             alarm = action in ALARM_WORDS or self.edges.rises(name, "sos", at(state, "sos") is True)
-            return [Unknown(name, alarm, now_ms)] if action or alarm else []
+            return [Unknown(name, alarm, now_ms)] if (action or alarm) and not retained else []
         terminal, model = self.devices[name]
         battery = percent(at(state, "battery"))
         found = [
             what for key, what in LEVELS.items()
             if key in state and self.edges.rises(name, key, state[key] is True)
         ]  # fmt: skip
-        if action in ACTIONS[model]:
-            found.insert(0, ACTIONS[model][action])
+        pressed = ACTIONS[model].get(action) or ("sos" if action in ALARM_WORDS else None)
+        if pressed is not None:
+            found.insert(0, pressed)
+        if retained:
+            return []  # where the edges start: what was high before we came has not risen
         readings: list[Reading] = [Alive(terminal, battery)]
         for what in found:
             stamp_ms = self.window.stamp(name, what, now_ms)
