@@ -2,7 +2,7 @@
 
     zigbee2mqtt:
       base: zigbee2mqtt            # its MQTT base topic
-      bridge: z2m-11               # terminal id of the bridge itself, to be watched as a device
+      bridge: z2m-11               # terminal id of the bridge itself, enrolled as any other
       devices:
         sos-301: {terminal: gd-11-301, model: TS0215A_sos}
     shelly: {shelly-401: gd-11-401}
@@ -89,7 +89,18 @@ class _Reader:
         """name → terminal."""
         return {name: self.terminal(value) for name, value in self.mapping(node, what).items()}
 
-    def zigbee(self, node: yaml.Node) -> Adapter:
+    def bridges(self, node: yaml.Node) -> tuple[Adapter, ...]:
+        """One zigbee2mqtt, or a list of them."""
+        nodes = node.value if isinstance(node, yaml.SequenceNode) else [node]
+        found = [self.zigbee(each) for each in nodes]
+        for what, names in (("base", [z.base for z in found]), ("bridge", [z.bridge for z in found])):
+            for n, name in enumerate(names):
+                if name and name in names[:n]:
+                    # Each would take the other's devices for strangers.
+                    self.wrong(nodes[n], f"{what} {name!r} stands twice; each bridge has its own")
+        return tuple(found)
+
+    def zigbee(self, node: yaml.Node) -> Zigbee2Mqtt:
         """One zigbee2mqtt."""
         found = self.mapping(node, "zigbee2mqtt")
         for name in found.keys() - {"base", "bridge", "devices"}:
@@ -103,10 +114,11 @@ class _Reader:
         if not devices:
             self.wrong(node, "zigbee2mqtt has no devices; add one")
         base = self.word(found["base"], "base") if "base" in found else "zigbee2mqtt"
-        bridge = self.terminal(found["bridge"]) if "bridge" in found else ""
-        return Zigbee2Mqtt(devices, base, bridge)
+        if "bridge" not in found:
+            self.wrong(node, "zigbee2mqtt has no bridge; add the terminal id of the bridge itself")
+        return Zigbee2Mqtt(devices, self.terminal(found.get("bridge")), base)
 
-    def esphome(self, node: yaml.Node) -> Adapter:
+    def esphome(self, node: yaml.Node) -> EspHome:
         """A list, because a board has many sensors."""
         devices = {}
         if not isinstance(node, yaml.SequenceNode):
@@ -121,14 +133,14 @@ class _Reader:
         return EspHome(devices)
 
 
-FAMILIES: Final[dict[str, Callable[[_Reader, yaml.Node], Adapter]]] = {
-    "zigbee2mqtt": lambda r, n: r.zigbee(n),
-    "shelly": lambda r, n: ShellyGen2(r.plain(n, "shelly")),
-    "shelly_button1": lambda r, n: ShellyButton1(r.plain(n, "shelly_button1")),
-    "tasmota": lambda r, n: Tasmota(r.plain(n, "tasmota")),
-    "esphome": lambda r, n: r.esphome(n),
-    "chirpstack": lambda r, n: ChirpStack(r.plain(n, "chirpstack")),
-    "the_things_stack": lambda r, n: TheThingsStack(r.plain(n, "the_things_stack")),
+FAMILIES: Final[dict[str, Callable[[_Reader, yaml.Node], tuple[Adapter, ...]]]] = {
+    "zigbee2mqtt": lambda r, n: r.bridges(n),
+    "shelly": lambda r, n: (ShellyGen2(r.plain(n, "shelly")),),
+    "shelly_button1": lambda r, n: (ShellyButton1(r.plain(n, "shelly_button1")),),
+    "tasmota": lambda r, n: (Tasmota(r.plain(n, "tasmota")),),
+    "esphome": lambda r, n: (r.esphome(n),),
+    "chirpstack": lambda r, n: (ChirpStack(r.plain(n, "chirpstack")),),
+    "the_things_stack": lambda r, n: (TheThingsStack(r.plain(n, "the_things_stack")),),
 }
 
 
@@ -152,13 +164,13 @@ def read(text: str, name: str) -> tuple[Adapter, ...]:
     if root is None:
         raise BadDevices(f"{name}:1: the file is empty; name a family of devices")
     reader = _Reader(name)
-    adapters = []
+    adapters: list[Adapter] = []
     for family, node in reader.mapping(root, "the file").items():
         if family not in FAMILIES:
             near = difflib.get_close_matches(family, FAMILIES, 1) or list(FAMILIES)
             reader.wrong(node, f"no family {family!r}; write {' or '.join(near)}")
             continue
-        adapters.append(FAMILIES[family](reader, node))
+        adapters += FAMILIES[family](reader, node)
     if reader.problems:
         raise BadDevices("\n".join(reader.problems))
     return tuple(adapters)

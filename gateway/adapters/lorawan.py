@@ -13,7 +13,7 @@ from gateway.adapters.nouns import Alive, Habit, Press, Reading, Unknown
 from gateway.adapters.reading import at, instant_ms, parsed, percent, signal_strength
 
 LORA_S: Final = 24 * 3600
-"""A WS101 reports of itself within a day, and an uplink may be lost: silent after two and a half."""
+"""A WS101 reports of itself within a day, and an uplink may be lost: silent after 60 h."""
 BUTTON: Final = {"short": "checkin", "double": "test", "long": "sos"}
 """`button_event.status` as Milesight's decoder for the WS101 writes it, there with " press" behind
 it; its older one wrote the bare word as `press`."""

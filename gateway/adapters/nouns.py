@@ -88,6 +88,8 @@ class Habit:
     guarded: bool = False
     """The broker speaks its last will when it is gone, so it is well while it is said to be there:
     what it says by itself may be nothing for weeks."""
+    via: str = ""
+    """The terminal id of the bridge that it hangs on."""
 
 
 BATTERY_S: Final = 10 * 3600

@@ -54,7 +54,10 @@ def in_our_words(
             body, topic = {"bat": battery, "rssi": rssi}, f"{terminal}/hb"
         case Presence(terminal, online):
             s = "online" if online else "lost"
-            body = {"s": s, "boot": now_ms // DAY_MS, "hb_s": habits[terminal].heartbeat_s}
+            habit = habits[terminal]
+            body = {
+                "s": s, "boot": now_ms // DAY_MS, "hb_s": habit.heartbeat_s, "via": habit.via,
+            }  # fmt: skip
             topic = f"{terminal}/status"
         case Unknown(name, alarm, stamp_ms):
             # The server quarantines what it does not know, and raises an alarm among it to staff.

@@ -51,9 +51,9 @@ class Zigbee2Mqtt:
     """One bridge. `devices`: friendly name → (terminal, model)."""
 
     devices: Mapping[str, tuple[str, str]]
+    bridge: str
+    """Terminal id of the bridge itself: when it is away nobody behind it can be heard."""
     base: str = "zigbee2mqtt"
-    bridge: str = ""
-    """Terminal id of the bridge itself; empty: it is not watched."""
     window: Window = field(default_factory=Window)
     edges: Edges = field(default_factory=Edges)
     bridge_online: bool = False
@@ -73,8 +73,9 @@ class Zigbee2Mqtt:
     @property
     def habits(self) -> Mapping[str, Habit]:
         """See `Adapter.habits`."""
-        children = {terminal: Habit(BATTERY_S) for terminal, _ in self.devices.values()}
-        return children | ({self.bridge: Habit(BRIDGE_S, guarded=True)} if self.bridge else {})
+        hanging = Habit(BATTERY_S, via=self.bridge)
+        children = {terminal: hanging for terminal, _ in self.devices.values()}
+        return children | {self.bridge: Habit(BRIDGE_S, guarded=True)}
 
     def read(self, topic: str, payload: bytes, retained: bool, now_ms: int) -> list[Reading]:
         """See `Adapter.read`. A retained state is a memory, not a press."""
@@ -84,7 +85,7 @@ class Zigbee2Mqtt:
         if rest == "bridge/state":
             return self._bridge(payload)
         if rest == "bridge/health":
-            return [Alive(self.bridge)] if self.bridge and not retained else []
+            return [] if retained else [Alive(self.bridge)]
         if rest.endswith("/availability"):
             return self._availability(rest.removesuffix("/availability"), payload)
         if rest == "bridge" or ("/" in rest and rest not in self.devices):
@@ -93,7 +94,7 @@ class Zigbee2Mqtt:
 
     def _bridge(self, payload: bytes) -> list[Reading]:
         self.bridge_online = _online(payload)
-        return [Presence(self.bridge, self.bridge_online)] if self.bridge else []
+        return [Presence(self.bridge, self.bridge_online)]
 
     def _availability(self, name: str, payload: bytes) -> list[Reading]:
         if name not in self.devices:

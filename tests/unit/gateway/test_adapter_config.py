@@ -35,6 +35,12 @@ def test_the_example_of_the_docs_makes_one_adapter_a_family() -> None:
             "devices.yaml:3: no model 'HS1B'; write HS1EB",
         ),
         ("zigbee2mqtt:\n  devices:\n    a: {terminal: t}", "devices.yaml:3: a has no model"),
+        ("zigbee2mqtt:\n  devices: {}", "devices.yaml:2: zigbee2mqtt has no bridge; add"),
+        (
+            "zigbee2mqtt:\n- {bridge: z1, devices: {a: {terminal: t, model: HS1EB}}}\n"
+            "- {bridge: z2, devices: {b: {terminal: u, model: HS1EB}}}",
+            "devices.yaml:3: base 'zigbee2mqtt' stands twice; each bridge has its own",
+        ),
         ("zigbee2mqtt:\n  bas: x", "devices.yaml:2: unknown 'bas'; zigbee2mqtt has base"),
         ("esphome: {a: b}", "devices.yaml:1: esphome must be a list"),
         (

@@ -271,7 +271,7 @@ def test_two_things_said_in_one_report_are_two_events() -> None:
 
 def test_at_the_start_nobody_is_called_lost_before_the_bridge_is_known() -> None:
     """Retained words come in the order of the subscriptions: the bridge's first."""
-    z2m = zigbee.Zigbee2Mqtt({"sos-301": ("gd-11-301", "TS0215A_sos")})
+    z2m = zigbee.Zigbee2Mqtt({"sos-301": ("gd-11-301", "TS0215A_sos")}, "z2m-11")
     assert z2m.topics[0] == "zigbee2mqtt/bridge/state"
     gone = z2m.read("zigbee2mqtt/sos-301/availability", b"offline", True, NOW)
     assert gone == []
