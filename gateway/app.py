@@ -37,7 +37,8 @@ async def run(
     adapters = load(Path(settings.devices_file)) if settings.devices_file else ()
     # httpx logs one line for each request at INFO; ours say more with less.
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    bridge = Bridge(settings, counters if counters is not None else Counters())
+    foreign = {terminal for adapter in adapters for terminal in adapter.habits}
+    bridge = Bridge(settings, counters if counters is not None else Counters(), foreign)
     say(logger, logging.INFO, "gateway_started", id=settings.gateway_id)
     page = await metrics.serve(settings.gateway_metrics, bridge)
     tasks = bridge.start()
