@@ -39,10 +39,11 @@ class ChirpStack:
         return {terminal: Habit(LORA_S) for terminal in self.devices.values()}
 
     def read(self, topic: str, payload: bytes, retained: bool, now_ms: int) -> list[Reading]:
-        """See `Adapter.read`. `time` is the network's, the same in each redelivery."""
+        """See `Adapter.read`. `time` is the network's, the same in each redelivery. Without a codec
+        the device's own bytes are read."""
         up = parsed(payload)
         eui = topic.split("/")[3] if topic.count("/") == 5 else ""
-        what = _button(at(up, "object"))
+        what = _button(at(up, "object")) or _raw(at(up, "data"))
         rssi = signal_strength(at(up, "rxInfo", 0, "rssi"))
         stamp_ms = instant_ms(at(up, "time")) or now_ms
         return _readings(

@@ -68,7 +68,8 @@ class Presence:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A device that nobody has entered. Its alarm must reach staff all the same."""
+    """A device that nobody has entered. Its message is kept for staff, who need it to enter it; its
+    alarm must reach them at once."""
 
     name: str
     alarm: bool

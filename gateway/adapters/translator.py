@@ -37,6 +37,8 @@ HOLD_MAX: Final = 1_000
 CONFIRM_S: Final = 5.0
 AGAIN_S: Final = 0.5
 ROLL_EVERY_S: Final = 15.0
+KEPT_BYTES: Final = 512
+"""Of what a stranger says: enough to see what it is and how to enter it."""
 logger = logging.getLogger(__name__)
 
 
@@ -59,14 +61,20 @@ def in_our_words(
                 "s": s, "boot": now_ms // DAY_MS, "hb_s": habit.heartbeat_s, "via": habit.via,
             }  # fmt: skip
             topic = f"{terminal}/status"
-        case Unknown(name, alarm, stamp_ms):
+        case Unknown(name, _, stamp_ms):
             # The server quarantines what it does not know, and raises an alarm among it to staff.
-            what = "sos" if alarm else "test"
-            boot, seq = identity(what, stamp_ms)
-            body = {"boot": boot, "seq": seq}
-            topic = f"{slug(name)}/evt/{what}"
+            boot, seq = identity("sos", stamp_ms)
+            body, topic = {"boot": boot, "seq": seq}, f"{slug(name)}/evt/sos"
     kept = {key: value for key, value in body.items() if value is not None}
     return f"{TERMINAL_PREFIX}{topic}", json.dumps(kept, separators=(",", ":")).encode()
+
+
+def as_it_came(name: str, topic: str, payload: bytes) -> tuple[str, bytes]:
+    """The message of a stranger, for the quarantine: on a topic of no event of ours, so that it is
+    kept as it is and has no effect."""
+    text = payload[:KEPT_BYTES].decode("utf-8", "replace")
+    body = json.dumps({"topic": topic[:KEPT_BYTES], "payload": text}, ensure_ascii=False)
+    return f"{TERMINAL_PREFIX}{slug(name)}/evt/foreign", body.encode("utf-8", "replace")
 
 
 def slug(name: str) -> str:
@@ -141,8 +149,14 @@ class Translator:
                 received.topic, received.payload, received.retain, now_ms
             )
         ]  # fmt: skip
+        strangers = []
         for reading in self._roll.after(readings, now_ms):
-            await self._publish(*in_our_words(reading, now_ms, self._habits))
+            if isinstance(reading, Unknown):
+                strangers.append(reading.name)
+            if not isinstance(reading, Unknown) or reading.alarm:
+                await self._publish(*in_our_words(reading, now_ms, self._habits))
+        for name in strangers[:1]:  # one message is of one device
+            await self._publish(*as_it_came(name, received.topic, received.payload))
         self.link.ack(received)
 
     async def _publish(self, topic: str, payload: bytes) -> None:

@@ -1,5 +1,6 @@
 """Buttons of other makers through a real broker: pressed, carried, never lost, never doubled."""
 
+import base64
 import json
 from pathlib import Path
 
@@ -45,6 +46,13 @@ async def test_a_zigbee_button_is_an_sos_of_its_flat(broker: Broker, tmp_path: P
         await double.until(
             lambda: stored_sos(double) == ["gd-11-301", "x-unknown-button"], "the stranger's SOS"
         )
+        await double.until(lambda: len(double.rejects) == 1, "what the stranger said")
+        (kept,) = double.rejects
+        assert (kept["topic"], kept["reason"]) == (
+            "xunlou/v1/t/x-unknown-button/evt/foreign", "unknown_type"
+        )  # fmt: skip
+        said = json.loads(base64.b64decode(kept["payload_b64"]))
+        assert said == {"topic": "zigbee2mqtt/unknown-button", "payload": SOS.decode()}
 
 
 async def test_a_press_while_the_gateway_is_away_waits_for_it(

@@ -1,13 +1,14 @@
 """The file of foreign devices: what it makes, and what it says of a mistake."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from gateway.adapters import config
 from gateway.adapters.nouns import Alive, Habit, Presence, Press, Unknown, identity
-from gateway.adapters.translator import in_our_words, slug
-from gateway.contract import Event, Heartbeat, Status, parse
+from gateway.adapters.translator import as_it_came, in_our_words, slug
+from gateway.contract import Event, Heartbeat, Reject, Status, parse
 
 EXAMPLE = "\n".join(
     line[4:] for line in (config.__doc__ or "").splitlines() if line.startswith("    ")
@@ -47,6 +48,14 @@ def test_the_example_of_the_docs_makes_one_adapter_a_family() -> None:
             "esphome:\n- {prefix: a, sensor: b, terminal: c, event: hug}",
             "devices.yaml:2: no event 'hug'",
         ),
+        ("shelly: {a+b: x}", "devices.yaml:1: 'a+b' can't be a name in shelly: no +, no #"),
+        ("tasmota: {/a: x}", "devices.yaml:1: '/a' can't be a name in tasmota"),
+        ("shelly_button1: {a/b: x}", "devices.yaml:1: 'a/b' can't be a name in shelly_button1: it"),
+        ("chirpstack: {24e1: x}", "devices.yaml:1: '24e1' is no device EUI; write its 16"),
+        (
+            "esphome:\n- {prefix: a, sensor: b/c, terminal: t, event: sos}",
+            "devices.yaml:2: 'b/c' can't be a sensor",
+        ),
         ("tasmota: {a: ''}", "devices.yaml:1: terminal must be a word"),
         ("shelly: [", "devices.yaml:1: not YAML"),
     ],
@@ -56,6 +65,15 @@ def test_a_mistake_is_told_with_its_line(text: str, problem: str) -> None:
     with pytest.raises(config.BadDevices) as caught:
         config.read(text, "devices.yaml")
     assert problem in str(caught.value)
+
+
+def test_an_eui_in_capitals_is_the_same_device() -> None:
+    """The label on the device has them; ChirpStack's topics have not."""
+    (adapter,) = config.read("chirpstack: {24E124535B316056: gd-11-601}", "devices.yaml")
+    up = b'{"object": {"press": "long"}}'
+    topic = "application/3f9/device/24e124535b316056/event/up"
+    found = adapter.read(topic, up, False, 1_773_439_200_000)
+    assert [r.terminal for r in found if isinstance(r, Press)] == ["gd-11-601"]
 
 
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
@@ -93,3 +111,16 @@ def test_any_name_becomes_a_terminal_id(name: str) -> None:
     topic, payload = in_our_words(Unknown(name, True, 1_773_439_200_000), 0, {})
     assert isinstance(parse(topic, payload, False), Event)
     assert slug(name).startswith("x-")
+
+
+@pytest.mark.parametrize("payload", [b"ON", b"\xff\x00", b"x" * 9_000, "按".encode() * 200])
+def test_what_a_stranger_said_is_kept_as_it_came_and_is_no_event(payload: bytes) -> None:
+    """Staff see the maker's topic and the first bytes, whatever they are; nothing else comes of
+    it."""
+    topic, body = as_it_came("flat-599/cord", "flat-599/binary_sensor/cord/state", payload)
+    kept = parse(topic, body, False)
+    assert isinstance(kept, Reject)
+    assert (kept.reason, kept.topic) == ("unknown_type", "xunlou/v1/t/x-flat-599-cord/evt/foreign")
+    said = json.loads(kept.payload)
+    assert said["topic"] == "flat-599/binary_sensor/cord/state"
+    assert payload[:512].decode("utf-8", "replace") == said["payload"]

@@ -30,10 +30,17 @@ def adapters() -> dict[str, nouns.Adapter]:
             },
             bridge="z2m-11", bridge_online=True,
         ),
-        "shelly": shelly.ShellyGen2({"shelly-401": "gd-11-401"}),
+        "shelly": shelly.ShellyGen2(
+            {"shelly-401": "gd-11-401", "house/11/shelly-403": "gd-11-403"}
+        ),
         "shelly1": shelly.ShellyButton1({"shellybutton1-402": "gd-11-402"}),
-        "tasmota": homemade.Tasmota({"flat-501": "gd-11-501"}),
-        "esphome": homemade.EspHome({("flat-502", "cord"): ("gd-11-502", "sos")}),
+        "tasmota": homemade.Tasmota(
+            {"flat-501": "gd-11-501", "house/11/flat-503": "gd-11-503"}
+        ),
+        "esphome": homemade.EspHome(
+            {("flat-502", "cord"): ("gd-11-502", "sos"),
+             ("house/11/flat-504", "cord"): ("gd-11-504", "sos")}
+        ),
         "chirpstack": lorawan.ChirpStack({"24e124535b316056": "gd-11-601"}),
         "tts": lorawan.TheThingsStack({"ws101-602": "gd-11-602"}),
     }  # fmt: skip
@@ -88,7 +95,7 @@ def words_of(example: dict[str, Any], adapter: nouns.Adapter) -> list[tuple[str,
         case homemade.Tasmota():
             return [("tasmota", body.get("Button1", {}).get("Action", ""))]
         case lorawan.ChirpStack():
-            decoded = body["object"]
+            decoded = body.get("object", {})
             return [("chirpstack", decoded.get("button_event", {}).get("status", "")),
                     ("older", decoded.get("press", ""))]  # fmt: skip
         case lorawan.TheThingsStack():
