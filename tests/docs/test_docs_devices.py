@@ -34,7 +34,7 @@ def test_the_page_says_after_how_long_each_is_called_silent() -> None:
         table, re.M,
     )  # fmt: skip
     said = {
-        f"{bridge} {family}".strip(): (_s(each, unit), _s(after, after_unit), "no" != will[:2])
+        f"{bridge} {family}".strip(): (_s(each, unit), _s(after, after_unit), will[:2] != "no")
         for bridge, family, each, unit, after, after_unit, will in rows
     }
     true = {}
