@@ -35,7 +35,8 @@ async def run(
     of it that should never end.
     """
     adapters = load(Path(settings.devices_file)) if settings.devices_file else ()
-    bridge = Bridge(settings, counters if counters is not None else Counters())
+    foreign = {terminal for adapter in adapters for terminal in adapter.habits}
+    bridge = Bridge(settings, counters if counters is not None else Counters(), foreign)
     say(logger, logging.INFO, "gateway_started", id=settings.gateway_id)
     page = await metrics.serve(settings.gateway_metrics, bridge)
     tasks = bridge.start()

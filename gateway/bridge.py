@@ -7,6 +7,7 @@ and session, its own queue and its own HTTP connections.
 import asyncio
 import contextlib
 import logging
+from collections.abc import Collection
 from typing import Final
 
 from gateway import contract
@@ -40,9 +41,12 @@ OLDER_WITHIN_S: Final = 60.0
 
 
 class Bridge:
-    """One gateway. `start()`, then `stop()`; nothing is shared between two of them."""
+    """One gateway. `start()`, then `stop()`; nothing is shared between two of them. `foreign`:
+    terminals that stand for devices of other makers."""
 
-    def __init__(self, settings: GatewaySettings, counters: Counters) -> None:
+    def __init__(
+        self, settings: GatewaySettings, counters: Counters, foreign: Collection[str] = ()
+    ) -> None:
         self.counters = counters
         self._settings = settings
         clock = ServerClock()
@@ -51,7 +55,7 @@ class Bridge:
         self._cmd_server = ServerClient(settings, clock, timeout_s=settings.sos_timeout_s)
         self._state = StateAnnouncer(clock)
         self._discovery = (
-            Announcer(settings.homeassistant_prefix, lambda: self.bulk_link)
+            Announcer(settings.homeassistant_prefix, lambda: self.bulk_link, foreign)
             if settings.homeassistant_prefix
             else None
         )

@@ -298,6 +298,11 @@ def _status(t: str, body: dict[str, Any]) -> Status | Reason:
         if not isinstance(fw, str) or len(fw) > _MAX_FW_CHARS or not fw.isprintable():
             return "bad_type"
         fields["fw"] = fw
+    if "via" in body:
+        via = body["via"]
+        if not isinstance(via, str) or (via and TERMINAL_ID.fullmatch(via) is None):
+            return "bad_type"
+        fields["via"] = via
     return Status(t, s, fields)
 
 

@@ -6,7 +6,7 @@ and firmware. Pure but for `Announcer.heard`, which hands the bytes on.
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, Final, Protocol
 
 from gateway import contract
@@ -81,10 +81,14 @@ def _json(value: dict[str, Any]) -> bytes:
 
 
 class Announcer:
-    """Announces each terminal when its status is heard: retained ones come at our start."""
+    """Announces each terminal when its status is heard: retained ones come at our start. `foreign`:
+    terminals that stand for another maker's device, which are passed over."""
 
-    def __init__(self, prefix: str, link: Callable[[], Link]) -> None:
+    def __init__(
+        self, prefix: str, link: Callable[[], Link], foreign: Collection[str] = ()
+    ) -> None:
         self._prefix = prefix
+        self._foreign = frozenset(foreign)
         self._link = link
         self._told: dict[str, str] = {}
 
@@ -95,6 +99,8 @@ class Announcer:
         message = contract.parse(received.topic, received.payload, received.retain)
         if not isinstance(message, contract.Status) or message.s != "online":
             return
+        if message.t in self._foreign:
+            return  # its maker's bridge announces it, as what it is
         firmware = str(message.fields.get("fw", ""))
         if self._told.get(message.t) == firmware:
             return

@@ -51,6 +51,7 @@ class MqttLink:
         on_down: Callable[[], None] = lambda: None,
         make_will: Callable[[], Will] | None = None,
         shares: bool = False,
+        foreign: bool = False,
     ) -> None:
         self._settings = settings
         self._lane = lane
@@ -76,6 +77,7 @@ class MqttLink:
         """When (monotonic s) the broker began to keep messages for this lane, as far as we know:
         -inf for a session from before this process."""
         self._shares = shares
+        self._foreign = foreign
         self._client = make_client(settings, session_name(settings, lane), shares=shares)
         self._hook_up()
 
@@ -302,7 +304,9 @@ class MqttLink:
             # A session from before it shared would go on hearing everything as well.
             client.unsubscribe(list(self._topics))
         _, mid = client.subscribe(
-            subscriptions(self._settings, self._topics, shares=self._shares)
+            subscriptions(
+                self._settings, self._topics, shares=self._shares, foreign=self._foreign
+            )
         )
         self._suback_mid = mid
         self._client.again()

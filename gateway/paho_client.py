@@ -19,6 +19,7 @@ from gateway.settings import GatewaySettings, trust
 CONNECT_TIMEOUT_S: Final = 5.0
 OUT_QUEUE_MAX: Final = 20_000
 """Receipts kept while the broker is away; terminals ask again for those beyond."""
+_RETAIN_ALWAYS: Final = 0
 _RETAIN_ONLY_WHEN_NEW: Final = 1  # a resumed session isn't sent every retained status again
 
 
@@ -78,13 +79,20 @@ def make_client(
 
 
 def subscriptions(
-    settings: GatewaySettings, topics: tuple[str, ...], *, shares: bool = False
+    settings: GatewaySettings, topics: tuple[str, ...], *, shares: bool = False,
+    foreign: bool = False,
 ) -> list[tuple[str, SubscribeOptions]] | list[tuple[str, int]]:
-    """QoS 1 on every topic, in the words of the protocol version in use."""
+    """QoS 1 on every topic, in the words of the protocol version in use.
+
+    `foreign`: what devices of other makers say. Those ask for the retained flag on what is new as
+    well, so here it must mark memories alone; and a last will that was spoken while we were away
+    is only in what is retained, so that is wanted after every connection.
+    """
     if settings.mqtt_protocol != "5":
         return [(topic, 1) for topic in topics]
     options = SubscribeOptions(
-        qos=1, retainAsPublished=True, retainHandling=_RETAIN_ONLY_WHEN_NEW,
+        qos=1, retainAsPublished=not foreign,
+        retainHandling=_RETAIN_ALWAYS if foreign else _RETAIN_ONLY_WHEN_NEW,
         noLocal=not shares,  # the protocol forbids both; a gateway publishes on none of these
     )  # fmt: skip
     group = f"$share/{settings.mqtt_share}/" if shares else ""

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Column,
     Index,
     Integer,
+    String,
     Table,
     UniqueConstraint,
     false,
@@ -272,6 +273,8 @@ class Terminal(SQLModel, table=True):
         Index("ix_terminal_mains_due", "mains_due_at",
               sqlite_where=text("mains_due_at IS NOT NULL"),
               postgresql_where=text("mains_due_at IS NOT NULL")),
+        Index("ix_terminal_via", "via", sqlite_where=text("via != ''"),
+              postgresql_where=text("via != ''")),
     )
     id: str = Field(primary_key=True, max_length=32)
     resident_id: int | None = Field(default=None, foreign_key="resident.id", index=True)
@@ -296,6 +299,8 @@ class Terminal(SQLModel, table=True):
     """Which of its passwords it uses at the broker (core/device_key.py); 0: from setting up."""
     key_next: int | None = None
     key_state: str | None = None
+    via: str = Field(default="", sa_column=Column(String, nullable=False, server_default=""))
+    """The bridge that it hangs on, a terminal's id; empty: it speaks for itself."""
     key_at: datetime | None = _at()
 
 

@@ -2,7 +2,7 @@
 
     zigbee2mqtt:
       base: zigbee2mqtt            # its MQTT base topic
-      bridge: z2m-11               # terminal id of the bridge itself, to be watched as a device
+      bridge: z2m-11               # terminal id of the bridge itself, enrolled as any other
       devices:
         sos-301: {terminal: gd-11-301, model: TS0215A_sos}
     shelly: {shelly-401: gd-11-401}
@@ -17,6 +17,7 @@ It never guesses: a name that is not known is an error, and one error refuses th
 """
 
 import difflib
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -29,6 +30,8 @@ from gateway.adapters.nouns import Adapter
 from gateway.adapters.shelly import ShellyButton1, ShellyGen2
 from gateway.adapters.zigbee import ACTIONS, Zigbee2Mqtt
 from gateway.contract import EVENT_TYPES, TERMINAL_ID
+
+EUI: Final = re.compile(r"[0-9a-f]{16}", re.ASCII)
 
 
 class BadDevices(ValueError):
@@ -85,11 +88,44 @@ class _Reader:
             self.wrong(node, f"unknown {name!r} in {what}; it has {', '.join(names)}")
         return found
 
-    def plain(self, node: yaml.Node, what: str) -> dict[str, str]:
-        """name → terminal."""
-        return {name: self.terminal(value) for name, value in self.mapping(node, what).items()}
+    def topic(self, node: yaml.Node, name: str, what: str, *, levels: bool = True) -> None:
+        """A name that is part of a topic. The broker would refuse one with `+` or `#` in it, and
+        with it everything that the adapters ask for."""
+        parts = name.split("/")
+        if any(c in name for c in "+#\0") or (name and "" in parts):
+            self.wrong(node, f"{name!r} can't be {what}: no +, no #, no / at its ends or twice")
+        elif not levels and len(parts) > 1:
+            self.wrong(node, f"{name!r} can't be {what}: it has no / in it")
 
-    def zigbee(self, node: yaml.Node) -> Adapter:
+    def plain(self, node: yaml.Node, what: str, *, levels: bool = True) -> dict[str, str]:
+        """name → terminal. `levels`: whether this family's names may have a / in them."""
+        found = {}
+        for name, value in self.mapping(node, what).items():
+            self.topic(value, name, f"a name in {what}", levels=levels)
+            found[name] = self.terminal(value)
+        return found
+
+    def chirpstack(self, node: yaml.Node) -> Adapter:
+        """By device EUI, which ChirpStack writes in small letters."""
+        found = self.plain(node, "chirpstack", levels=False)
+        for name in found:
+            if EUI.fullmatch(name.lower()) is None:
+                self.wrong(node, f"{name!r} is no device EUI; write its 16 digits of 0-9 and a-f")
+        return ChirpStack({name.lower(): terminal for name, terminal in found.items()})
+
+    def bridges(self, node: yaml.Node) -> tuple[Adapter, ...]:
+        """One zigbee2mqtt, or a list of them."""
+        nodes = node.value if isinstance(node, yaml.SequenceNode) else [node]
+        found = [self.zigbee(each) for each in nodes]
+        of_each = {"base": [z.base for z in found], "bridge": [z.bridge for z in found]}
+        for what, names in of_each.items():
+            for n, name in enumerate(names):
+                if name and name in names[:n]:
+                    # Each would take the other's devices for strangers.
+                    self.wrong(nodes[n], f"{what} {name!r} stands twice; each bridge has its own")
+        return tuple(found)
+
+    def zigbee(self, node: yaml.Node) -> Zigbee2Mqtt:
         """One zigbee2mqtt."""
         found = self.mapping(node, "zigbee2mqtt")
         for name in found.keys() - {"base", "bridge", "devices"}:
@@ -97,16 +133,19 @@ class _Reader:
         devices = {}
         listed = self.mapping(found["devices"], "devices") if "devices" in found else {}
         for name, value in listed.items():
+            self.topic(value, name, "a friendly name")
             facts = self.fields(value, name, ("terminal", "model"))
             model = self.word(facts.get("model"), "model", ACTIONS)
             devices[name] = (self.terminal(facts.get("terminal")), model)
         if not devices:
             self.wrong(node, "zigbee2mqtt has no devices; add one")
         base = self.word(found["base"], "base") if "base" in found else "zigbee2mqtt"
-        bridge = self.terminal(found["bridge"]) if "bridge" in found else ""
-        return Zigbee2Mqtt(devices, base, bridge)
+        self.topic(node, base, "the base")
+        if "bridge" not in found:
+            self.wrong(node, "zigbee2mqtt has no bridge; add the terminal id of the bridge itself")
+        return Zigbee2Mqtt(devices, self.terminal(found.get("bridge")), base)
 
-    def esphome(self, node: yaml.Node) -> Adapter:
+    def esphome(self, node: yaml.Node) -> EspHome:
         """A list, because a board has many sensors."""
         devices = {}
         if not isinstance(node, yaml.SequenceNode):
@@ -117,18 +156,22 @@ class _Reader:
             prefix = self.word(facts.get("prefix"), "prefix")
             sensor = self.word(facts.get("sensor"), "sensor")
             event = self.word(facts.get("event"), "event", EVENT_TYPES)
+            self.topic(item, prefix, "a prefix")
+            self.topic(item, sensor, "a sensor", levels=False)
             devices[prefix, sensor] = (self.terminal(facts.get("terminal")), event)
         return EspHome(devices)
 
 
-FAMILIES: Final[dict[str, Callable[[_Reader, yaml.Node], Adapter]]] = {
-    "zigbee2mqtt": lambda r, n: r.zigbee(n),
-    "shelly": lambda r, n: ShellyGen2(r.plain(n, "shelly")),
-    "shelly_button1": lambda r, n: ShellyButton1(r.plain(n, "shelly_button1")),
-    "tasmota": lambda r, n: Tasmota(r.plain(n, "tasmota")),
-    "esphome": lambda r, n: r.esphome(n),
-    "chirpstack": lambda r, n: ChirpStack(r.plain(n, "chirpstack")),
-    "the_things_stack": lambda r, n: TheThingsStack(r.plain(n, "the_things_stack")),
+FAMILIES: Final[dict[str, Callable[[_Reader, yaml.Node], tuple[Adapter, ...]]]] = {
+    "zigbee2mqtt": lambda r, n: r.bridges(n),
+    "shelly": lambda r, n: (ShellyGen2(r.plain(n, "shelly")),),
+    "shelly_button1": lambda r, n: (ShellyButton1(r.plain(n, "shelly_button1", levels=False)),),
+    "tasmota": lambda r, n: (Tasmota(r.plain(n, "tasmota")),),
+    "esphome": lambda r, n: (r.esphome(n),),
+    "chirpstack": lambda r, n: (r.chirpstack(n),),
+    "the_things_stack": lambda r, n: (
+        TheThingsStack(r.plain(n, "the_things_stack", levels=False)),
+    ),
 }
 
 
@@ -152,13 +195,13 @@ def read(text: str, name: str) -> tuple[Adapter, ...]:
     if root is None:
         raise BadDevices(f"{name}:1: the file is empty; name a family of devices")
     reader = _Reader(name)
-    adapters = []
+    adapters: list[Adapter] = []
     for family, node in reader.mapping(root, "the file").items():
         if family not in FAMILIES:
             near = difflib.get_close_matches(family, FAMILIES, 1) or list(FAMILIES)
             reader.wrong(node, f"no family {family!r}; write {' or '.join(near)}")
             continue
-        adapters.append(FAMILIES[family](reader, node))
+        adapters += FAMILIES[family](reader, node)
     if reader.problems:
         raise BadDevices("\n".join(reader.problems))
     return tuple(adapters)

@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from gateway.adapters.nouns import Alive, Press, Reading, Unknown
+from gateway.adapters.nouns import Alive, Habit, Press, Reading, Unknown
 from gateway.adapters.reading import at, instant_ms, parsed, percent, signal_strength
 
+LORA_S: Final = 24 * 3600
+"""A WS101 reports of itself within a day, and an uplink may be lost: silent after 60 h."""
 BUTTON: Final = {"short": "checkin", "double": "test", "long": "sos"}
 """`button_event.status` as Milesight's decoder for the WS101 writes it, there with " press" behind
 it; its older one wrote the bare word as `press`."""
@@ -31,11 +33,17 @@ class ChirpStack:
         """Uplinks of every application."""
         return ("application/+/device/+/event/up",)
 
+    @property
+    def habits(self) -> Mapping[str, Habit]:
+        """See `Adapter.habits`."""
+        return {terminal: Habit(LORA_S) for terminal in self.devices.values()}
+
     def read(self, topic: str, payload: bytes, retained: bool, now_ms: int) -> list[Reading]:
-        """See `Adapter.read`. `time` is the network's, the same in each redelivery."""
+        """See `Adapter.read`. `time` is the network's, the same in each redelivery. Without a codec
+        the device's own bytes are read."""
         up = parsed(payload)
         eui = topic.split("/")[3] if topic.count("/") == 5 else ""
-        what = _button(at(up, "object"))
+        what = _button(at(up, "object")) or _raw(at(up, "data"))
         rssi = signal_strength(at(up, "rxInfo", 0, "rssi"))
         stamp_ms = instant_ms(at(up, "time")) or now_ms
         return _readings(
@@ -54,6 +62,11 @@ class TheThingsStack:
     def topics(self) -> tuple[str, ...]:
         """Uplinks of every application."""
         return ("v3/+/devices/+/up",)
+
+    @property
+    def habits(self) -> Mapping[str, Habit]:
+        """See `Adapter.habits`."""
+        return {terminal: Habit(LORA_S) for terminal in self.devices.values()}
 
     def read(self, topic: str, payload: bytes, retained: bool, now_ms: int) -> list[Reading]:
         """See `Adapter.read`. Without a decoder the device's own bytes are read."""

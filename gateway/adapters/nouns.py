@@ -4,6 +4,7 @@ Pure: no I/O, no clock; `now_ms` is passed in. An adapter must never invent a pr
 replay, a level that has not changed) and never drop one for want of an identity.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -66,13 +67,12 @@ class Presence:
 
     terminal: str
     online: bool
-    heartbeat_s: int
-    """How often it can be expected to be heard, seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A device that nobody has entered. Its alarm must reach staff all the same."""
+    """A device that nobody has entered. Its message is kept for staff, who need it to enter it; its
+    alarm must reach them at once."""
 
     name: str
     alarm: bool
@@ -82,6 +82,25 @@ class Unknown:
 Reading = Press | Alive | Presence | Unknown
 
 
+@dataclass(frozen=True, slots=True)
+class Habit:
+    """How a device can be expected to be heard, which the server must know before it can miss it:
+    it calls a terminal silent after two and a half of its intervals, and takes 900 s for one that
+    never said."""
+
+    heartbeat_s: int
+    guarded: bool = False
+    """The broker speaks its last will when it is gone, so it is well while it is said to be there:
+    what it says by itself may be nothing for weeks."""
+    via: str = ""
+    """The terminal id of the bridge that it hangs on."""
+
+
+BATTERY_S: Final = 10 * 3600
+"""For a button on a battery that reports now and then: called silent after 25 h, as zigbee2mqtt
+does."""
+
+
 class Adapter(Protocol):
     """One family of devices."""
 
@@ -89,22 +108,26 @@ class Adapter(Protocol):
     def topics(self) -> tuple[str, ...]:
         """What to subscribe to."""
 
+    @property
+    def habits(self) -> Mapping[str, Habit]:
+        """Each terminal that it may speak for."""
+
     def read(self, topic: str, payload: bytes, retained: bool, now_ms: int) -> list[Reading]:
         """What a message says; nothing for one that says nothing. Never raises."""
 
 
 @dataclass(slots=True)
 class Window:
-    """Remembers each device's last press; bounded by the devices that are entered."""
+    """Remembers each device's last press of each kind; bounded by the devices that are entered."""
 
-    last: dict[str, tuple[str, int]] = field(default_factory=dict)
+    last: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def stamp(self, device: str, what: str, now_ms: int) -> int | None:
         """The stamp of a new press; None when it repeats the one before."""
-        before = self.last.get(device)
-        if before is not None and before[0] == what and 0 <= now_ms - before[1] < WINDOW_MS:
+        before_ms = self.last.get((device, what))
+        if before_ms is not None and 0 <= now_ms - before_ms < WINDOW_MS:
             return None
-        self.last[device] = (what, now_ms)
+        self.last[device, what] = now_ms
         return now_ms
 
 

@@ -6,13 +6,17 @@ takes part in the identity. Neither can show that help is coming.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
-from gateway.adapters.nouns import Alive, Presence, Press, Reading, Unknown
+from gateway.adapters.nouns import DAY_MS, Alive, Habit, Presence, Press, Reading, Unknown
 from gateway.adapters.reading import at, parsed, percent, whole
 
-HEARTBEAT_S: Final = 12 * 3600
+GEN2_S: Final = 900
+BUTTON1_S: Final = 7 * 24 * 3600
+"""A Button1 sleeps until it is pressed, so its silence says next to nothing; this is the longest
+that the contract takes."""
 SAME_COUNT_MS: Final = 60_000
+NOTICES: Final = frozenset({"NotifyEvent", "NotifyStatus", "NotifyFullStatus"})
 GEN2: Final = {
     "single_push": "checkin", "double_push": "test", "triple_push": "sos", "long_push": "sos",
 }  # fmt: skip
@@ -27,31 +31,54 @@ class ShellyGen2:
 
     @property
     def topics(self) -> tuple[str, ...]:
-        """Events of any device (an unknown one must be heard too), presence of ours."""
-        return ("+/events/rpc", *(f"{prefix}/online" for prefix in self.devices))
+        """Events of any device (an unknown one must be heard too), presence of ours. A prefix with
+        levels (`house/11`) is asked for by its name: `+` does not match those."""
+        deep = (f"{prefix}/events/rpc" for prefix in self.devices if "/" in prefix)
+        return ("+/events/rpc", *deep, *(f"{prefix}/online" for prefix in self.devices))
+
+    @property
+    def habits(self) -> Mapping[str, Habit]:
+        """See `Adapter.habits`. Its `online` is a last will."""
+        return {terminal: Habit(GEN2_S, guarded=True) for terminal in self.devices.values()}
 
     def read(self, topic: str, payload: bytes, retained: bool, now_ms: int) -> list[Reading]:
-        """See `Adapter.read`. The key of a press is its own time stamp."""
-        prefix, _, rest = topic.partition("/")
-        if rest == "online":
+        """See `Adapter.read`. The key of a press is its own time stamp and its input."""
+        if topic.endswith("/online"):
             online = payload.strip() == b"true"
-            terminal = self.devices.get(prefix)
-            return [Presence(terminal, online, HEARTBEAT_S)] if terminal else []
+            terminal = self.devices.get(topic.removesuffix("/online"))
+            return [Presence(terminal, online)] if terminal else []
+        prefix = topic.removesuffix("/events/rpc")
+        if prefix == topic:
+            return []
         message = parsed(payload)
-        events = at(message, "params", "events")
-        if retained or at(message, "method") != "NotifyEvent" or not isinstance(events, list):
+        events, method = at(message, "params", "events"), at(message, "method")
+        if retained or not isinstance(method, str) or method not in NOTICES:
             return []
         readings: list[Reading] = []
+        if prefix in self.devices:
+            readings.append(Alive(self.devices[prefix]))
+        if method != "NotifyEvent" or not isinstance(events, list):
+            return readings
         for event in events[:16]:
             what = GEN2.get(str(at(event, "event")))
-            stamp_s = at(event, "ts")
-            seconds = stamp_s if isinstance(stamp_s, int | float) else 0
-            stamp_ms = whole(seconds * 1000, 1, 2**53) or now_ms  # an unset clock says 0
+            if what is None:
+                continue  # a button that goes down, before it is known how
+            stamp_ms = _stamp(event, now_ms)
             if prefix not in self.devices:
                 readings.append(Unknown(prefix, what == "sos", stamp_ms))
-            elif what is not None:
+            else:
                 readings.append(Press(self.devices[prefix], what, stamp_ms))
         return readings
+
+
+def _stamp(event: Any, now_ms: int) -> int:
+    """The device's own time of the press, to the millisecond, with its input's number added: two
+    inputs may be pressed at once. A clock that is not set tells nothing, and after each start it
+    would tell the same."""
+    stamp_s = at(event, "ts")
+    seconds = stamp_s if isinstance(stamp_s, int | float) else 0
+    stamp_ms = whole(seconds * 1000, now_ms - DAY_MS, now_ms + DAY_MS)
+    return now_ms if stamp_ms is None else stamp_ms + (whole(at(event, "id"), 0, 9) or 0)
 
 
 @dataclass(slots=True)
@@ -65,6 +92,11 @@ class ShellyButton1:
     def topics(self) -> tuple[str, ...]:
         """Presses and batteries."""
         return ("shellies/+/input_event/0", "shellies/+/sensor/battery")
+
+    @property
+    def habits(self) -> Mapping[str, Habit]:
+        """See `Adapter.habits`."""
+        return {terminal: Habit(BUTTON1_S) for terminal in self.devices.values()}
 
     def read(self, topic: str, payload: bytes, retained: bool, now_ms: int) -> list[Reading]:
         """See `Adapter.read`. The same `event_cnt` again is the same press."""

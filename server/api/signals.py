@@ -73,6 +73,7 @@ class StatusForm(Form):
     fw: Annotated[str, Field(max_length=64)] | None = None
     hb_s: Annotated[int, Field(ge=1, le=604_800)] | None = None
     key_v: Counter | None = None
+    via: Annotated[str, Field(pattern=r"^[a-z0-9-]{0,32}$")] | None = None
 
 
 class CommandAckForm(Form):

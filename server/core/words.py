@@ -165,6 +165,8 @@ class Fault(StrEnum):
     TAMPER = "tamper"
     STEWARD_UNREACHABLE = "steward_unreachable"
     UNKNOWN_TERMINAL_SOS = "unknown_terminal_sos"
+    UNKNOWN_TERMINAL_LOST = "unknown_terminal_lost"
+    """The broker says that it is gone, and nobody has entered it: nobody would be told."""
     UNREADABLE_SOS = "unreadable_sos"
     UNKNOWN_NUMBER = "unknown_number"
     SMS_PROVIDER = "sms_provider"

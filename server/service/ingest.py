@@ -147,7 +147,9 @@ def ingest(tx: Tx, house: House, batch: Batch) -> list[Receipt]:
         _device_facts(tx, house, n)
     _mains(tx, house, new)
     words = presence.Words(batch.heartbeats, batch.statuses, [n.signal for n in new])
-    presence.update(tx, house, known, words)
+    parents.bridges_back(tx, presence.update(tx, house, known, words))
+    for terminal_id in {s.t for s in batch.statuses if s.s == "lost"} - known.keys():
+        quarantine.lost(tx, house, terminal_id)
     presence.command_acks(tx, batch.cmd_acks)
     _left_behind(tx, house, known)
     for reject in batch.rejects:

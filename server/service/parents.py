@@ -7,6 +7,10 @@ or area (server/core/parents.py).
 3. When most are back the parent ends. Whoever is still in trouble is judged again a little later,
    and then stands alone.
 
+A bridge that other makers' buttons hang on is a parent of its own kind: one terminal, which says of
+itself that it is there, and on which they say that they hang (`terminal.via`). While it is lost
+their silence says nothing.
+
 All of it is in the database, so that it outlives a restart. It knows nothing of presses: a parent
 never hides an SOS.
 """
@@ -35,6 +39,11 @@ MAINS_WAIT = timedelta(seconds=60)
 clock people live by, as all three: it is their power, not our machinery.)"""
 AFTER_PARENT = timedelta(minutes=10)
 """So long after the parent is mended may a child take to come back by itself."""
+BRIDGE_DOUBT = timedelta(seconds=120)
+"""A bridge that must be heard within this, or its grace after a will ends, is judged before those
+that hang on it."""
+NAMED = 10
+"""So many of a bridge's terminals stand in its fault by name."""
 AREA = "all"
 OUTAGES = 8
 """The newest of our own times of blindness; a round that is judged fell into one of these or none.
@@ -92,10 +101,41 @@ class _Standing:
 def silent(tx: Tx, house: House, limit: int) -> int:
     """Judge up to `limit` terminals whose heartbeat is overdue; returns how many."""
     due = signals.devices_overdue(tx.conn, tx.now, limit, hold=True)
-    if due:
-        devices.lost(tx.conn, [r["id"] for r in due], tx.now)
-        _judge(tx, house, Trouble.NETWORK, due)
+    judged = _without_doubt(tx, due)
+    if judged:
+        devices.lost(tx.conn, [r["id"] for r in judged], tx.now)
+        vias = {r["via"] for r in judged if r["via"] not in ("", r["id"])}
+        there = devices.bridges(tx.conn, vias)
+        gone = {bridge for bridge, (status, _) in there.items() if status == "lost"}
+        behind = [r for r in judged if r["via"] in gone and r["via"] != r["id"]]
+        _note_explained(tx, Trouble.NETWORK, [(r, Fault.OFFLINE) for r in behind])
+        alone = [r for r in judged if r not in behind]
+        _judge(tx, house, Trouble.NETWORK, alone)
     return len(due)
+
+
+def _without_doubt(tx: Tx, due: Sequence[RowMapping]) -> list[RowMapping]:
+    """Those that can be judged now. Whoever hangs on a bridge that is about to be judged itself
+    waits for that: a moment later it is known to be lost, or there."""
+    mine = {r["id"] for r in due}
+    vias = {r["via"] for r in due if r["via"] and r["via"] not in mine}
+    soon = tx.now + tx.real(BRIDGE_DOUBT)
+    doubtful = {
+        bridge: due_at for bridge, (status, due_at) in devices.bridges(tx.conn, vias).items()
+        if status != "lost" and due_at is not None and due_at <= soon
+    }  # fmt: skip
+    for bridge, due_at in doubtful.items():
+        waiting = [r["id"] for r in due if r["via"] == bridge]
+        devices.judge_after(tx.conn, waiting, max(due_at, tx.now) + timedelta(seconds=1))
+    return [r for r in due if r["via"] not in doubtful]
+
+
+def bridges_back(tx: Tx, ids: Sequence[str]) -> None:
+    """These are heard again, or out of service: whoever of those that hang on them is still silent
+    is judged again a little later, and then stands alone."""
+    if ids:
+        children = [i for some in devices.hanging(tx.conn, ids).values() for i in some]
+        devices.judge_again_at(tx.conn, tx.now + AFTER_PARENT, children)
 
 
 def dark(tx: Tx, house: House, limit: int) -> int:
@@ -128,6 +168,8 @@ def _real(conn: Connection, counted: Mapping[int, Counts]) -> list[Counts]:
 
 
 def _judge(tx: Tx, house: House, trouble: Trouble, due: Sequence[RowMapping]) -> None:
+    if not due:
+        return
     counted = _counted(tx, trouble)
     standing = _Standing(alerts.open_faults(tx.conn, PARENTS))
     area = standing.area(trouble)
@@ -161,7 +203,15 @@ def _alone(tx: Tx, house: House, trouble: Trouble, row: RowMapping) -> None:
     raising.fault(
         tx, house, trouble.own, row["id"], building_id=row["building_id"],
         resident_id=row["resident_id"], terminal_id=row["id"],
+        detail=_hanging(tx, row["id"]) if trouble is Trouble.NETWORK else "",
     )  # fmt: skip
+
+
+def _hanging(tx: Tx, terminal_id: str) -> str:
+    """How many terminals can't be heard for the silence of this one, and which."""
+    names = devices.hanging(tx.conn, [terminal_id]).get(terminal_id, [])
+    more = " …" if len(names) > NAMED else ""
+    return f"{len(names)}: {', '.join(names[:NAMED])}{more}" if names else ""
 
 
 def _note_explained(
@@ -247,7 +297,10 @@ def causes(conn: Connection, due_at: datetime) -> Causes:
 
 def closed(tx: Tx, row: RowMapping) -> None:
     """A parent was closed, by itself or by a person: whoever it explained and is still in trouble
-    is judged again a little later. Other alerts are passed over."""
+    is judged again a little later, and so is a bridge whose fault a person closed while it is still
+    lost. Other alerts are passed over."""
+    if row["fault"] == Fault.OFFLINE and row["detail"]:
+        devices.judge_again_at(tx.conn, tx.now + AFTER_PARENT, [row["terminal_id"]])
     if row["fault"] not in PARENTS:
         return
     at, since = tx.now + AFTER_PARENT, row["opened_at"] - TOGETHER_WITHIN

@@ -47,6 +47,8 @@ class Status:
     hb_s: int | None = None
     key_v: int | None = None
     """Version of the broker password that it has connected with."""
+    via: str | None = None
+    """The bridge that it hangs on; empty: none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +87,9 @@ def update(
     house: House,
     known: Mapping[str, signals.Known],
     words: "Words",
-) -> None:
-    """Fold all words of a batch into one presence row a terminal."""
+) -> list[str]:
+    """Fold all words of a batch into one presence row a terminal; returns those that were lost and
+    are back."""
     rows: dict[str, signals.Presence] = {}
     back: list[str] = []
     online: set[str] = set()
@@ -130,6 +133,7 @@ def update(
             online.add(s.t)
             row.firmware = row.firmware if s.fw is None else s.fw
             row.heartbeat_s = row.heartbeat_s if s.hb_s is None else s.hb_s
+            row.via = row.via if s.via is None else s.via
             if s.key_v:
                 device_keys.in_use(tx, s.t, s.key_v)
         elif s.boot is None or s.boot >= newest:  # a will of an older life is stale
@@ -151,6 +155,7 @@ def update(
                 for t in sorted(set(back))
             ],
         )  # fmt: skip
+    return back
 
 
 def command_acks(tx: Tx, acks: Sequence[CommandAck]) -> None:

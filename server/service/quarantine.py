@@ -13,7 +13,7 @@ from server.core.words import ALARMS, Fault, SignalType
 from server.database import Tx
 from server.service import raising
 from server.service.house import House
-from server.store import journal, signals
+from server.store import journal, people, signals
 
 ALARM_TOPIC = re.compile(r"xunlou/v1/t/(?P<t>[a-z0-9-]{1,32})/evt/(?P<what>sos|fall)")
 COUNTER_MAX = 2**53 - 1
@@ -49,6 +49,16 @@ def unknown(
             tx, house, Fault.UNKNOWN_TERMINAL_SOS, terminal_id, new=new,
             fall=kind is SignalType.FALL, test=test, pressed_at=seen_at,
         )  # fmt: skip
+
+
+def lost(tx: Tx, house: House, terminal_id: str) -> None:
+    """The will of a terminal that nobody entered: a bridge, as likely as not, with presses behind
+    it that nobody hears. One that stands in the register, lost or revoked, is known about."""
+    if people.terminal(tx.conn, terminal_id) is not None:
+        return
+    topic = f"xunlou/v1/t/{terminal_id}/status"
+    _kept(tx, Reject(topic, b'{"s":"lost"}', "unknown_terminal"))
+    raising.fault(tx, house, Fault.UNKNOWN_TERMINAL_LOST, terminal_id, detail=terminal_id)
 
 
 def rejected(tx: Tx, house: House, reject: Reject) -> None:

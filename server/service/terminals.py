@@ -13,7 +13,7 @@ from server.core.access import Scope
 from server.core.device_key import NO_TERMINALS
 from server.core.words import Fault, TerminalState
 from server.database import Tx
-from server.service import history, moving, raising
+from server.service import history, moving, parents, raising
 from server.service.history import Via
 from server.service.house import House
 from server.service.refusals import Beyond, Refused, Unknown
@@ -88,6 +88,7 @@ def set_state(
         tx.conn, terminal_id, state=state.value, resident_id=None, heartbeat_due_at=None,
         mains_due_at=None,
     )  # fmt: skip
+    parents.bridges_back(tx, [terminal_id])
     if whose is not None:
         history.note(
             tx, f"resident:{whose}", {"terminal": (terminal_id, None)}, who=who, why=why, via=via

@@ -11,6 +11,7 @@ from sqlalchemy import (
     and_,
     case,
     cast,
+    exists,
     func,
     or_,
     select,
@@ -22,6 +23,12 @@ from server import tables as t
 from server.core.parents import Counts
 
 TERMINAL, RESIDENT = t.table(t.Terminal), t.table(t.Resident)
+_BRIDGE = TERMINAL.alias("bridge")
+_BEHIND = exists().where(
+    TERMINAL.c.via != "", _BRIDGE.c.id == TERMINAL.c.via, _BRIDGE.c.id != TERMINAL.c.id,
+    _BRIDGE.c.state == "active", _BRIDGE.c.status == "lost",
+)  # fmt: skip
+"""Whoever hangs on a bridge that is lost: its silence says nothing of its building."""
 QUIET_INTERVALS = 1.25
 """With this much left of its 2.5 intervals or less, a device has missed a heartbeat already: when
 the first of a building is judged, its neighbours' silence can be seen before they are overdue."""
@@ -72,7 +79,7 @@ def quiet_by_building(
     heard until then."""
     quiet = _quiet(now, since)
     ours = or_(TERMINAL.c.status != "lost", TERMINAL.c.lost_at >= since)
-    return _counts(conn, quiet, ours, building_ids)
+    return _counts(conn, and_(quiet, ~_BEHIND), and_(ours, ~_BEHIND), building_ids)
 
 
 def dark_by_building(
@@ -128,6 +135,45 @@ def lost(conn: Connection, ids: Collection[str], now: datetime) -> None:
         .where(TERMINAL.c.id.in_(ids))
         .values(status="lost", heartbeat_due_at=None, lost_at=now)
     )
+
+
+def bridges(conn: Connection, ids: Collection[str]) -> dict[str, tuple[str, datetime | None]]:
+    """Of those that are in service: status, and until when they must be heard."""
+    query = select(TERMINAL.c.id, TERMINAL.c.status, TERMINAL.c.heartbeat_due_at).where(
+        TERMINAL.c.id.in_(ids), TERMINAL.c.state == "active"
+    )
+    return {row[0]: (row[1], row[2]) for row in conn.execute(query)}
+
+
+def hanging(conn: Connection, ids: Collection[str]) -> dict[str, list[str]]:
+    """The terminals in service that hang on these bridges."""
+    query = (
+        select(TERMINAL.c.via, TERMINAL.c.id)
+        .where(TERMINAL.c.via.in_(ids), TERMINAL.c.via != "", TERMINAL.c.id != TERMINAL.c.via,
+               TERMINAL.c.state == "active")
+        .order_by(TERMINAL.c.id)
+    )  # fmt: skip
+    found: dict[str, list[str]] = {}
+    for bridge, terminal_id in conn.execute(query):
+        found.setdefault(bridge, []).append(terminal_id)
+    return found
+
+
+def judge_after(conn: Connection, ids: Collection[str], at: datetime) -> None:
+    """Terminals that are due are judged at `at` instead."""
+    conn.execute(update(TERMINAL).where(TERMINAL.c.id.in_(ids)).values(heartbeat_due_at=at))
+
+
+def judge_again_at(conn: Connection, at: datetime, ids: Collection[str]) -> None:
+    """Of these, whoever is called silent is judged again at `at`."""
+    conn.execute(
+        update(TERMINAL)
+        .where(
+            TERMINAL.c.id.in_(ids), TERMINAL.c.state == "active", TERMINAL.c.status == "lost",
+            TERMINAL.c.heartbeat_due_at.is_(None),
+        )
+        .values(heartbeat_due_at=at)
+    )  # fmt: skip
 
 
 def _of(building_ids: Collection[int] | None) -> ColumnElement[bool]:

@@ -40,6 +40,7 @@ PRESENCE_COLUMNS: bulk.Columns = (
     ("id", "text"), ("status", "text"), ("boot", "bigint"), ("firmware", "text"),
     ("heartbeat_s", "integer"), ("battery", "integer"), ("mains", "boolean"),
     ("rssi", "integer"), ("last_seen_at", "bigint"), ("heartbeat_due_at", "bigint"),
+    ("via", "text"),
 )  # fmt: skip
 PRESENCE_CHANGES = ", ".join(
     f"{name} = coalesce(r.{name}, terminal.{name})" for name, _ in PRESENCE_COLUMNS[1:]
@@ -60,11 +61,13 @@ class Presence:
     rssi: int | None = None
     last_seen_ms: int | None = None
     heartbeat_due_ms: int | None = None
+    via: str | None = None
 
     def values(self) -> tuple[Any, ...]:
         """In the order of PRESENCE_COLUMNS."""
         return (self.id, self.status, self.boot, self.firmware, self.heartbeat_s, self.battery,
-                self.mains, self.rssi, self.last_seen_ms, self.heartbeat_due_ms)  # fmt: skip
+                self.mains, self.rssi, self.last_seen_ms, self.heartbeat_due_ms,
+                self.via)  # fmt: skip
 
 
 def insert(conn: Connection, table: Any) -> Any:

@@ -57,7 +57,8 @@ PLAIN = {
     "steward_link": "digest alert_id role expires_at",
     "visit": "id building_id opened_at due_at state closed_at visit_key version",
     "terminal": "id state simulated status boot firmware heartbeat_s battery mains rssi "
-    "heartbeat_due_at lost_at mains_lost_at mains_due_at key_v key_next key_state key_at",
+    "heartbeat_due_at lost_at mains_lost_at mains_due_at key_v key_next key_state key_at "
+    "via",
 }
 """Columns that say nothing of a person by themselves: houses, devices, clockwork, hashes."""
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as paho
@@ -15,14 +16,14 @@ from xunlou.paho_thread import end
 T = "gd-11-301"
 
 
-def say_status(broker: Broker, s: str, fw: str) -> None:
+def say_status(broker: Broker, s: str, fw: str, terminal: str = T) -> None:
     """The terminal's own retained status."""
-    client = paho.Client(CallbackAPIVersion.VERSION2, f"{T}-says")
-    client.username_pw_set(T, BROKER_USERS[T])
+    client = paho.Client(CallbackAPIVersion.VERSION2, f"{terminal}-says")
+    client.username_pw_set(terminal, BROKER_USERS[terminal])
     client.connect("127.0.0.1", broker.port)
     client.loop_start()
     body = {"s": s, "boot": 1, "fw": fw, "hb_s": 900, "cfg_v": 0}
-    said = client.publish(f"xunlou/v1/t/{T}/status", json.dumps(body), qos=1, retain=True)
+    said = client.publish(f"xunlou/v1/t/{terminal}/status", json.dumps(body), qos=1, retain=True)
     said.wait_for_publish(10)
     end(client)
 
@@ -98,3 +99,25 @@ async def test_each_terminal_is_announced_with_its_availability(broker: Broker) 
     sos = late.found[f"homeassistant/device_automation/{name}/sos/config"]
     assert (sos["automation_type"], sos["topic"]) == ("trigger", f"xunlou/v1/t/{T}/evt/sos")
     assert {json.dumps(c["device"]["identifiers"]) for c in late.found.values()} == {f'["{name}"]'}
+
+
+async def test_a_device_of_another_maker_is_not_announced_as_ours(
+    broker: Broker, tmp_path: Path
+) -> None:
+    """Its maker's bridge announces it, as what it is; two of one button would be pressed twice."""
+    path = tmp_path / "devices.yaml"
+    path.write_text(f"shelly: {{shelly-401: {T}}}\n")
+    double = ServerDouble()
+    settings = make_settings(
+        double.url, broker.port, homeassistant_prefix="homeassistant", devices_file=str(path)
+    )
+    late = Late(broker)
+    try:
+        async with double.serving(), gateway_running(settings, connections=3):
+            say_status(broker, "online", "1.0")
+            say_status(broker, "online", "1.0", "gd-11-302")
+            topic = "homeassistant/sensor/xunlou_gd-11-302/battery/config"
+            await double.until(lambda: topic in late.found, "the announcement of our own")
+    finally:
+        late.close()
+    assert [t for t in late.found if T in t] == []

@@ -105,7 +105,7 @@ def test_scripts_get_all_the_words_they_ask_for() -> None:
         ("role.", "befriender family street district"),
         ("a.target.", "steward_1 steward_2 befrienders family street district"),
         ("fault.", "ladder_broken unknown canary_lost building_power building_network"),
-        ("fault.", "area_power area_network battery_soon"),
+        ("fault.", "area_power area_network battery_soon unknown_terminal_lost"),
         ("login.error.", "wrong locked unavailable"),
         ("act.", "accept on_scene resolve escalate"),
     ],

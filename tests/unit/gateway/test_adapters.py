@@ -30,10 +30,17 @@ def adapters() -> dict[str, nouns.Adapter]:
             },
             bridge="z2m-11", bridge_online=True,
         ),
-        "shelly": shelly.ShellyGen2({"shelly-401": "gd-11-401"}),
+        "shelly": shelly.ShellyGen2(
+            {"shelly-401": "gd-11-401", "house/11/shelly-403": "gd-11-403"}
+        ),
         "shelly1": shelly.ShellyButton1({"shellybutton1-402": "gd-11-402"}),
-        "tasmota": homemade.Tasmota({"flat-501": "gd-11-501"}),
-        "esphome": homemade.EspHome({("flat-502", "cord"): ("gd-11-502", "sos")}),
+        "tasmota": homemade.Tasmota(
+            {"flat-501": "gd-11-501", "house/11/flat-503": "gd-11-503"}
+        ),
+        "esphome": homemade.EspHome(
+            {("flat-502", "cord"): ("gd-11-502", "sos"),
+             ("house/11/flat-504", "cord"): ("gd-11-504", "sos")}
+        ),
         "chirpstack": lorawan.ChirpStack({"24e124535b316056": "gd-11-601"}),
         "tts": lorawan.TheThingsStack({"ws101-602": "gd-11-602"}),
     }  # fmt: skip
@@ -88,7 +95,7 @@ def words_of(example: dict[str, Any], adapter: nouns.Adapter) -> list[tuple[str,
         case homemade.Tasmota():
             return [("tasmota", body.get("Button1", {}).get("Action", ""))]
         case lorawan.ChirpStack():
-            decoded = body["object"]
+            decoded = body.get("object", {})
             return [("chirpstack", decoded.get("button_event", {}).get("status", "")),
                     ("older", decoded.get("press", ""))]  # fmt: skip
         case lorawan.TheThingsStack():
@@ -190,6 +197,42 @@ def test_a_cord_that_was_pulled_before_we_came_is_no_press_until_it_is_pulled_ag
     assert presses_raw(cord, topic, b"ON", NOW + 27_000) == 1
 
 
+def test_a_zigbee_cord_that_was_pulled_before_we_came_is_no_press_either() -> None:
+    """After a start of the gateway the retained state says where the level is; the next periodic
+    report that says the same is no call for help, and the pull after its end is one."""
+    cord, topic = adapters()["zigbee2mqtt"], "zigbee2mqtt/pull-304"
+    retained = json.dumps({"sos": True, "action": "emergency"}).encode()
+    assert cord.read(topic, retained, True, NOW) == []
+    levels = [True, False, True]
+    found = [
+        len(presses(cord, topic, {"sos": level}, NOW + n * 60_000))
+        for n, level in enumerate(levels)
+    ]
+    assert found == [0, 0, 1]
+    assert len(presses(cord, topic, {"action": "emergency"}, NOW + 180_000)) == 1
+
+
+def test_a_stranger_that_called_before_we_came_does_not_call_again() -> None:
+    """Its level, too, was high before."""
+    z2m, topic = adapters()["zigbee2mqtt"], "zigbee2mqtt/0x00158d0001"
+    assert z2m.read(topic, b'{"sos": true}', True, NOW) == []
+    assert z2m.read(topic, b'{"sos": true}', False, NOW) == []
+    assert z2m.read(topic, b'{"sos": false}', False, NOW) == []
+    assert [in_words(r) for r in z2m.read(topic, b'{"sos": true}', False, NOW)] == [
+        "unknown 0x00158d0001 alarm"
+    ]
+
+
+def test_two_keys_pressed_by_turns_are_two_presses_and_no_four() -> None:
+    """Two routers carry each twice, the one amid the other: each kind has its own window."""
+    button, topic = adapters()["zigbee2mqtt"], "zigbee2mqtt/heiman-303"
+    found = [
+        len(presses(button, topic, {"action": action}, NOW + n * 200))
+        for n, action in enumerate(["single", "hold", "single", "hold"])
+    ]
+    assert found == [1, 1, 0, 0]
+
+
 def presses_raw(adapter: nouns.Adapter, topic: str, payload: bytes, now_ms: int) -> int:
     """How many presses a plain payload is."""
     return sum(isinstance(r, nouns.Press) for r in adapter.read(topic, payload, False, now_ms))
@@ -235,7 +278,7 @@ def test_two_things_said_in_one_report_are_two_events() -> None:
 
 def test_at_the_start_nobody_is_called_lost_before_the_bridge_is_known() -> None:
     """Retained words come in the order of the subscriptions: the bridge's first."""
-    z2m = zigbee.Zigbee2Mqtt({"sos-301": ("gd-11-301", "TS0215A_sos")})
+    z2m = zigbee.Zigbee2Mqtt({"sos-301": ("gd-11-301", "TS0215A_sos")}, "z2m-11")
     assert z2m.topics[0] == "zigbee2mqtt/bridge/state"
     gone = z2m.read("zigbee2mqtt/sos-301/availability", b"offline", True, NOW)
     assert gone == []
