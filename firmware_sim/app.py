@@ -333,14 +333,15 @@ async def _play(
 ) -> None:
     """All scenarios side by side, unless `stop` comes first."""
     started_s = time.monotonic()
+    everybody = len(fleet.terminals)
     try:
         await fleet.until(
-            lambda: stop.is_set() or fleet.connected == len(fleet.terminals),
+            lambda: stop.is_set() or fleet.connected == everybody,
             config.connected_within_s,
         )
     except TimeoutError:
         # Play all the same: a scenario must show what a broken chain looks like.
-        log.warning("%d of %d terminals connected", fleet.connected, len(fleet.terminals))
+        log.warning("%d of %d terminals connected", fleet.connected, everybody)
     log.info("fleet connected after %.1f s", time.monotonic() - started_s)
     async with httpx.AsyncClient(timeout=10) as client:
         world = HttpWorld(

@@ -99,7 +99,7 @@ def step(state: State, event: out.Input, now_ms: int) -> Stepped:
     after, outputs = done.state, done.outputs
     if after.load != after.battery.load:
         after = replace(after, battery=after.battery.working(after.load, now_ms))
-    if after.image != state.image:
+    if after.stores_more_than(state):
         outputs = (out.Persist(after.image), *outputs)
     if after.led is not state.led:
         outputs = (*outputs, out.SetLed(after.led))
@@ -169,11 +169,11 @@ def _connected(state: State, now_ms: int) -> Stepped:
         fresh, publish = send(state, fresh)
         waiting.append(fresh)
         outputs.append(publish)
-    state = replace(state, connected=True, pending=tuple(waiting))
-    if state.hb_at_ms <= now_ms:
+    hb_at_ms = state.hb_at_ms
+    if hb_at_ms <= now_ms:
         # Anywhere in the first period: terminals that connect together must not beat together.
-        first_ms = int(state.config.hb_s * 1000 * _chance(state, "phase"))
-        state = replace(state, hb_at_ms=now_ms + first_ms)
+        hb_at_ms = now_ms + int(state.config.hb_s * 1000 * _chance(state, "phase"))
+    state = replace(state, connected=True, pending=tuple(waiting), hb_at_ms=hb_at_ms)
     return Stepped(state, tuple(outputs))
 
 
