@@ -51,7 +51,8 @@ def _tell(now: Summary) -> None:
 
 
 async def run(args: argparse.Namespace) -> int:
-    """Run until Ctrl-C, or until the scenarios are played. Returns 1 when a step failed."""
+    """Run until Ctrl-C, or until the scenarios are played. Returns 1 when a step failed or was
+    never played."""
     if args.connects_per_s is not None and args.connects_per_s <= 0:
         raise ValueError(f"--connects-per-s {args.connects_per_s:g}: give a number above 0")
     environment = os.environ
@@ -94,7 +95,7 @@ async def run(args: argparse.Namespace) -> int:
         junit.write(args.junit, result.steps)
     summary = result.summary
     said = {
-        "ok": result.ok, "terminals": summary.terminals, "connected": summary.connected,
+        "ok": result.ok, "finished": result.finished, "terminals": summary.terminals, "connected": summary.connected,
         "reconciliation": asdict(summary.figures), "faults": summary.faults,
     }  # fmt: skip
     print(json.dumps(said), flush=True)
