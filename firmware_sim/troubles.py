@@ -11,7 +11,7 @@ from functools import partial
 from typing import Final, Literal, get_args
 
 from firmware_sim import outputs as out
-from firmware_sim.chip import Chip, SectorFlash
+from firmware_sim.chip import SectorFlash, TornStore
 from firmware_sim.fleet import Fleet
 from firmware_sim.keys import Button
 from firmware_sim.node import Node
@@ -109,13 +109,14 @@ class Troubles:
             self.fleet.apply(self.fleet.node(terminal), out.BatterySet(level_pct))
 
     def tear_next_store(self, terminal: str, after_bytes: int) -> None:
-        """The power goes after so many bytes of the terminal's next store."""
+        """The power goes after so many bytes of the terminal's next store. A terminal whose flash
+        is no chip has one for that; what outlives the cut goes back where its flash is kept."""
         node = self.fleet.node(terminal)
-        if not isinstance(node.flash, SectorFlash):
-            image = node.flash.load()
-            node.flash = SectorFlash(Chip(), image)
-            node.flash.save(image)
-        node.flash.chip.cut_after = after_bytes
+        if isinstance(node.flash, SectorFlash):
+            node.flash.chip.cut_after = after_bytes
+            return
+        kept = node.flash.kept if isinstance(node.flash, TornStore) else node.flash
+        node.flash = TornStore.before(kept, after_bytes)
 
     def _half_open(self, terminal: str, on: bool) -> None:
         node = self.fleet.node(terminal)

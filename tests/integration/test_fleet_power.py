@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -11,6 +12,7 @@ from firmware_sim import control
 from firmware_sim import outputs as out
 from firmware_sim.chip import SECTORS, Chip, SectorFlash
 from firmware_sim.clock import ScaledClock
+from firmware_sim.flash import FileBank
 from firmware_sim.fleet import REBOOT_MS, Fleet
 from firmware_sim.line import Broker
 from firmware_sim.manifest import TerminalEntry
@@ -18,7 +20,7 @@ from firmware_sim.node import Node
 from firmware_sim.state import State, own_time_ms
 from firmware_sim.troubles import Troubles
 from firmware_sim.weather import PROFILES
-from firmware_sim.wire import Kind
+from firmware_sim.wire import Kind, Ref
 from xunlou.ports import free_port
 
 ID = "gd-11-301"
@@ -135,6 +137,39 @@ async def test_a_fleet_stands_on_the_links_and_clocks_of_its_manifest() -> None:
         assert not state_of(made).clock_ok
     finally:
         await made.stop()
+
+
+@pytest.mark.parametrize("after_bytes", [0, 33_000])
+async def test_a_torn_store_goes_on_in_the_file_that_keeps_the_flash(
+    tmp_path: Path, after_bytes: int
+) -> None:
+    """The power goes in the middle of a store, and the terminal starts and is pressed again: the
+    next run, from the same file, repeats no identity and has every press that was kept."""
+
+    async def run(torn: bool) -> tuple[list[Ref], list[Ref]]:
+        """The presses of a run, and what waits in flash at its end."""
+        broker = Broker("127.0.0.1", free_port())
+        bank = FileBank(tmp_path / "flash.db")
+        fleet = Fleet([TerminalEntry(ID, "x", 11, "301", 3)], broker, ScaledClock(), bank=bank)
+        await fleet.start()
+        pressed = [fleet.press(ID, Kind.SOS)]
+        if torn:
+            Troubles(fleet).tear_next_store(ID, after_bytes)
+            assert fleet.press(ID, Kind.FALL) is None
+            assert fleet.faults["power cut in a store"] == 1
+            assert fleet.state(ID) is None
+            fleet.set_power(ID, True)
+            pressed += [fleet.press(ID, Kind.TEST), fleet.press(ID, Kind.CHECKIN)]
+        waiting = [event.ref for event in fleet.kept(ID)]
+        await fleet.stop()
+        return [ref for ref in pressed if ref is not None], waiting
+
+    first, left = await run(torn=True)
+    assert left == first
+    assert [ref.boot for ref in first] == [1, 2, 2]
+    second, left = await run(torn=False)
+    assert [ref.boot for ref in second] == [3]
+    assert left == [*first, *second]
 
 
 async def test_the_wear_of_a_terminals_flash_is_shown(fleet: Fleet) -> None:
