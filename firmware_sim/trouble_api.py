@@ -135,7 +135,11 @@ def router(fleet: Fleet) -> APIRouter:
     async def set_weather(place: Place, name: str, wanted: WeatherRequest) -> dict[str, Any]:
         """What the radio does from now on."""
         whom = some(place, name)
-        troubles.weather(whom, Weather(**wanted.model_dump()))
+        try:
+            weather = Weather(**wanted.model_dump())
+        except ValueError as error:
+            raise HTTPException(422, str(error)) from error
+        troubles.weather(whom, weather)
         return {"terminals": whom}
 
     @api.post("/{place}/{name}/clock")

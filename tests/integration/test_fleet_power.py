@@ -5,10 +5,12 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import pytest
 import pytest_asyncio
+from fastapi import FastAPI
 
-from firmware_sim import control
+from firmware_sim import control, trouble_api
 from firmware_sim import outputs as out
 from firmware_sim.chip import SECTORS, Chip, SectorFlash
 from firmware_sim.clock import ScaledClock
@@ -182,3 +184,18 @@ async def test_the_wear_of_a_terminals_flash_is_shown(fleet: Fleet) -> None:
     chip = Chip(erases=[99_000] * SECTORS)
     node_of(fleet).flash = SectorFlash(chip, node_of(fleet).flash.load())
     assert control.terminal_view(fleet, ID)["flash_wear"] == 0.99
+
+
+async def test_weather_that_can_not_be_is_refused_over_http(fleet: Fleet) -> None:
+    """Reordering without any delay would do nothing: a tester is told so."""
+    app = FastAPI()
+    app.include_router(trouble_api.router(fleet))
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://sim"
+    ) as client:
+        wrong = await client.post(f"/terminals/{ID}/weather", json={"reorder": 0.5})
+        assert (wrong.status_code, wrong.json()["detail"][:21]) == (422, "reorder needs delay_s")
+        assert fleet.node(ID).weather.reorder == 0
+        right = {"reorder": 0.5, "delay_s": 2}
+        assert (await client.post(f"/terminals/{ID}/weather", json=right)).status_code == 200
+        assert fleet.node(ID).weather.reorder == 0.5
