@@ -93,6 +93,11 @@ def will(state: State) -> out.Publish:
 
 def step(state: State, event: out.Input, now_ms: int) -> Stepped:
     """The next state, and the outputs in the order in which they must be carried out."""
+    if isinstance(event, BEFALLS):
+        facts = state.hardware.after(event, now_ms)
+        if not facts.powered:
+            # No program is left that could do anything about it, or tell anybody.
+            return Stepped(state.on(facts), (out.PowerOff(),))
     if state.hung_ms is not None:
         return _hung(state, event, now_ms)
     done = _dispatch(state, event, now_ms)
@@ -119,8 +124,8 @@ def _dispatch(state: State, event: out.Input, now_ms: int) -> Stepped:
         case out.MainsChanged(present):
             return mains_changed(state, present, now_ms)
         case (
-            out.RadioRead() | out.TemperatureRead() | out.BatterySet() | out.ClockMoved()
-            | out.ClockDrifts()
+            out.RadioRead() | out.TemperatureRead() | out.BatterySet() | out.BatteryFitted()
+            | out.ClockMoved() | out.ClockDrifts()
         ):  # fmt: skip
             return Stepped(state.on(state.hardware.after(event, now_ms)), ())
         case out.Hang():

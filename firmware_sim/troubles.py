@@ -17,7 +17,7 @@ from firmware_sim.keys import Button
 from firmware_sim.node import Node
 from firmware_sim.weather import CLEAR, PROFILES, Weather
 
-What = Literal["mains", "power", "network", "half_open"]
+What = Literal["mains", "battery", "power", "network", "half_open"]
 WHAT: Final[tuple[What, ...]] = get_args(What)
 
 
@@ -32,9 +32,11 @@ class Troubles:
         return tuple(e.id for e in self.fleet.terminals if e.building == number)
 
     def switch(self, terminals: Iterable[str], what: What, on: bool) -> None:
-        """Mains, power or network on or off; a line half-open, or hung up and made anew."""
+        """Mains, battery, both (power) or network on or off; a line half-open, or hung up and made
+        anew."""
         actions = {
             "mains": self.fleet.set_mains,
+            "battery": self.fleet.set_battery,
             "power": self.fleet.set_power,
             "network": self.fleet.set_network,
             "half_open": self._half_open,

@@ -199,3 +199,37 @@ async def test_weather_that_can_not_be_is_refused_over_http(fleet: Fleet) -> Non
         right = {"reorder": 0.5, "delay_s": 2}
         assert (await client.post(f"/terminals/{ID}/weather", json=right)).status_code == 200
         assert fleet.node(ID).weather.reorder == 0.5
+
+
+async def test_a_battery_is_pulled_and_put_back(fleet: Fleet) -> None:
+    """On the mains nothing but the reading changes. Without them it is dark, "power on" makes
+    nothing out of nothing, and the battery starts it."""
+    pull = Troubles(fleet).switch
+    pull([ID], "battery", False)
+    assert (state_of(fleet).battery.fitted, state_of(fleet).battery.mains) == (False, True)
+    pull([ID], "mains", False)
+    assert fleet.state(ID) is None
+    assert control.terminal_view(fleet, ID)["battery_in"] is False
+    pull([ID], "power", True)
+    assert fleet.state(ID) is None
+    pull([ID], "battery", True)
+    assert state_of(fleet).battery.at(fleet.clock.now_ms()) > 99
+    told = [pending.event.kind for pending in state_of(fleet).pending]
+    assert told == [Kind.MAINS_LOST], "of which it could tell nobody before"
+    pull([ID], "battery", False)
+    assert fleet.state(ID) is None
+    Troubles(fleet).set_battery([ID], 0)
+    pull([ID], "battery", True)
+    assert fleet.state(ID) is None, "an empty one starts nothing"
+    pull([ID], "mains", True)
+    assert state_of(fleet).battery.mains
+
+
+async def test_a_battery_that_is_pulled_within_a_restart_ends_it(fleet: Fleet) -> None:
+    """The terminal restarts on its battery, and the battery is taken out: it stays dark."""
+    pull = Troubles(fleet).switch
+    pull([ID], "mains", False)
+    fleet.apply(node_of(fleet), out.CommandArrived(b'{"cmd_id":"c-1","cmd":"reboot"}'))
+    assert node_of(fleet).restart_ms is not None
+    pull([ID], "battery", False)
+    assert node_of(fleet).restart_ms is None

@@ -88,6 +88,8 @@ def test_a_moved_clock_and_a_new_battery_reach_the_terminal() -> None:
         ("{clock: -60, on_terminal: her}", st.MoveClock(st.Where("her"), -60)),
         ("{clock: unset, on_terminal: her}", st.MoveClock(st.Where("her"), None)),
         ("{battery: 5, on_terminal: her}", st.SetBattery(st.Where("her"), 5)),
+        ("{battery: off, on_terminal: her}", st.Switch(st.Where("her"), "battery", False)),
+        ("{battery: 'on', in_building: 4}", st.Switch(st.Where(building=4), "battery", True)),
         ("{tear_after_bytes: 9, on_terminal: her}", st.Tear("her", 9)),
         ("{provider: undelivered, count: 2, phone: one}", st.ProviderFault("undelivered", 2, "one")),
     ],
