@@ -95,7 +95,8 @@ async def run(args: argparse.Namespace) -> int:
         junit.write(args.junit, result.steps)
     summary = result.summary
     said = {
-        "ok": result.ok, "finished": result.finished, "terminals": summary.terminals, "connected": summary.connected,
+        "ok": result.ok, "finished": result.finished,
+        "terminals": summary.terminals, "connected": summary.connected,
         "reconciliation": asdict(summary.figures), "faults": summary.faults,
     }  # fmt: skip
     print(json.dumps(said), flush=True)
