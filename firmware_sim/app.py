@@ -24,7 +24,8 @@ import uvicorn
 from firmware_sim import casting, control, manifest, runner, scenario, tester
 from firmware_sim import clock as clocks
 from firmware_sim.clock import Clock
-from firmware_sim.flash import FileBank, FlashBank, MemoryBank
+from firmware_sim.flash import FlashBank, MemoryBank
+from firmware_sim.flash_file import FileBank
 from firmware_sim.fleet import Fleet
 from firmware_sim.line import Broker, MqttVersion
 from firmware_sim.node import Summary

@@ -12,7 +12,8 @@ import pytest
 from fleet_kit import GatewayDouble, RealBroker
 
 from firmware_sim.clock import ScaledClock
-from firmware_sim.flash import FileBank, FlashBank, Led
+from firmware_sim.flash import FlashBank, Led
+from firmware_sim.flash_file import FileBank
 from firmware_sim.fleet import Fleet
 from firmware_sim.line import Broker, MqttVersion
 from firmware_sim.manifest import TerminalEntry

@@ -14,7 +14,7 @@ from firmware_sim import control, trouble_api
 from firmware_sim import outputs as out
 from firmware_sim.chip import SECTORS, Chip, SectorFlash
 from firmware_sim.clock import ScaledClock
-from firmware_sim.flash import FileBank
+from firmware_sim.flash_file import FileBank
 from firmware_sim.fleet import REBOOT_MS, Fleet
 from firmware_sim.line import Broker
 from firmware_sim.manifest import TerminalEntry
