@@ -124,7 +124,8 @@ class Troubles:
         node = self.fleet.node(terminal)
         if on and node.line is not None:
             node.line.freeze()
-        elif not on:
-            # A driver that has waited long enough hangs up and dials again.
+        elif not on and node.network_up:
+            # A driver that has waited long enough hangs up and dials again. Not where a tester has
+            # cut the line meanwhile: that stays cut.
             self.fleet.set_network(terminal, False)
             self.fleet.set_network(terminal, True)

@@ -44,7 +44,8 @@ def _tell(now: Summary) -> None:
     of = now.figures
     print(
         f"在线 connected {now.connected:,}/{now.terminals:,} · 断电 dark {now.dark:,} · "
-        f"发出 sent {of.sent:,} · 回执 receipts {of.receipts:,} · 重发 resent {of.resent:,} · "
+        f"发出 sent {of.sent:,} · 已收 pubacks {of.pubacks:,} · "
+        f"回执 receipts {of.receipts:,} · 重发 resent {of.resent:,} · "
         f"等待 waiting {of.waiting:,} · 丢失 lost {of.lost:,}",
         flush=True,
     )

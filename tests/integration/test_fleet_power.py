@@ -233,3 +233,17 @@ async def test_a_battery_that_is_pulled_within_a_restart_ends_it(fleet: Fleet) -
     assert node_of(fleet).restart_ms is not None
     pull([ID], "battery", False)
     assert node_of(fleet).restart_ms is None
+
+
+async def test_a_half_open_line_that_was_cut_meanwhile_stays_cut(fleet: Fleet) -> None:
+    """A tester makes the line half-open and then cuts it; that it is half-open no more plugs no
+    cable in."""
+    switch = Troubles(fleet).switch
+    switch([ID], "half_open", True)
+    switch([ID], "network", False)
+    switch([ID], "half_open", False)
+    assert not node_of(fleet).network_up
+    switch([ID], "network", True)
+    switch([ID], "half_open", True)
+    switch([ID], "half_open", False)
+    assert node_of(fleet).network_up
