@@ -24,7 +24,8 @@ import uvicorn
 from firmware_sim import casting, control, manifest, runner, scenario, tester
 from firmware_sim import clock as clocks
 from firmware_sim.clock import Clock
-from firmware_sim.flash import FileBank, FlashBank, MemoryBank
+from firmware_sim.flash import FlashBank, MemoryBank
+from firmware_sim.flash_file import FileBank
 from firmware_sim.fleet import Fleet
 from firmware_sim.line import Broker, MqttVersion
 from firmware_sim.node import Summary
@@ -102,16 +103,18 @@ class SimConfig:
 
 @dataclass(frozen=True, slots=True)
 class SimResult:
-    """What a run came to; `ok` is False when a scenario's step failed."""
+    """What a run came to; `ok` is False when a scenario's step failed, or was never played."""
 
     summary: Summary
     steps: tuple[dict[str, Any], ...] = ()
-    """Of all scenarios, as /sim/scenario tells them."""
+    """Of all scenarios, as /sim/scenario tells them; what an early end left out has failed."""
+    finished: bool = True
+    """Whether every scenario was played to its end."""
 
     @property
     def ok(self) -> bool:
-        """Whether every step of every scenario held."""
-        return all(step["ok"] for step in self.steps)
+        """Whether every scenario was played to its end, and every step of it held."""
+        return self.finished and all(step["ok"] for step in self.steps)
 
 
 class _Server(uvicorn.Server):
@@ -176,14 +179,26 @@ async def run(
         await stack.enter_async_context(_serving(app, config))
         if progress is not None:
             await stack.enter_async_context(_telling(fleet, progress, config.tell_every_s))
+        left: list[Scenario] = []
         if stories:
-            await _play(config, town, clock, fleet, stories, stop, heard)
+            left = await _play(config, town, clock, fleet, stories, stop, heard)
+            _told_as_left_out(left, played)
             played.playing = False
         if not stories or config.stay:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), config.duration_s)
         summary = fleet.summary()
-    return SimResult(summary, tuple(played.steps))
+    return SimResult(summary, tuple(played.steps), finished=not left)
+
+
+def _told_as_left_out(left: list[Scenario], played: control.Progress) -> None:
+    """A report without the steps that were never played would read as if all had held."""
+    told = {(step["scenario"], step["step"]) for step in played.steps}
+    for story in left:
+        for step in story.steps:
+            if (story.name, step.id) not in told:
+                why = "never played: the run was ended before"
+                played.report(story, step, runner.Result(step.id, False, 0.0, why))
 
 
 def pace(host: str) -> float:
@@ -330,17 +345,20 @@ async def _play(
     stories: tuple[Scenario, ...],
     stop: asyncio.Event,
     report: runner.Reporter,
-) -> None:
-    """All scenarios side by side, unless `stop` comes first."""
+) -> list[Scenario]:
+    """All scenarios side by side, unless `stop` comes first; those that were not played to their
+    end."""
+    left = list(stories)
     started_s = time.monotonic()
+    everybody = len(fleet.terminals)
     try:
         await fleet.until(
-            lambda: stop.is_set() or fleet.connected == len(fleet.terminals),
+            lambda: stop.is_set() or fleet.connected == everybody,
             config.connected_within_s,
         )
     except TimeoutError:
         # Play all the same: a scenario must show what a broken chain looks like.
-        log.warning("%d of %d terminals connected", fleet.connected, len(fleet.terminals))
+        log.warning("%d of %d terminals connected", fleet.connected, everybody)
     log.info("fleet connected after %.1f s", time.monotonic() - started_s)
     async with httpx.AsyncClient(timeout=10) as client:
         world = HttpWorld(
@@ -357,6 +375,7 @@ async def _play(
         async def one(story: Scenario) -> None:
             async with seats:
                 await runner.play(story, world, report)
+                left.remove(story)
 
         async def all_of_them() -> None:
             async with asyncio.TaskGroup() as group:
@@ -375,5 +394,6 @@ async def _play(
         if not playing.done():
             playing.cancel()
             await asyncio.wait((playing,))
-            return
-        playing.result()
+        else:
+            playing.result()
+    return left

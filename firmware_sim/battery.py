@@ -32,7 +32,8 @@ def cold_factor(temp_c: float) -> float:
 @dataclass(frozen=True, slots=True)
 class Battery:
     """A level in per cent at an instant, and which way it goes since. `load` multiplies the idle
-    current; `temp_c` is the flat's temperature."""
+    current; `temp_c` is the flat's temperature; one that is not `fitted` was taken out: it gives
+    nothing, and keeps its charge."""
 
     level_pct: float = 100.0
     since_ms: int = 0
@@ -40,6 +41,7 @@ class Battery:
     low_told: bool = False
     load: float = 1.0
     temp_c: float = ROOM_C
+    fitted: bool = True
 
     @property
     def drain_per_h(self) -> float:
@@ -47,7 +49,12 @@ class Battery:
         return DRAIN_PER_H * self.load * cold_factor(self.temp_c)
 
     def at(self, now_ms: int) -> float:
-        """The level at `now_ms`, 0 to 100."""
+        """The level that a terminal reads at `now_ms`, 0 to 100; without a battery it reads 0."""
+        return self._charge_at(now_ms) if self.fitted else 0.0
+
+    def _charge_at(self, now_ms: int) -> float:
+        if not self.fitted:
+            return self.level_pct
         hours = max(0, now_ms - self.since_ms) / _HOUR_MS
         if not self.mains:
             return max(0.0, self.level_pct - self.drain_per_h * hours)
@@ -59,19 +66,23 @@ class Battery:
 
     def switched(self, mains: bool, now_ms: int) -> Battery:
         """The battery after the mains came or went."""
-        return replace(self, level_pct=self.at(now_ms), since_ms=now_ms, mains=mains)
+        return replace(self, level_pct=self._charge_at(now_ms), since_ms=now_ms, mains=mains)
+
+    def put_in(self, fitted: bool, now_ms: int) -> Battery:
+        """The battery when it is taken out, or put back."""
+        return replace(self, level_pct=self._charge_at(now_ms), since_ms=now_ms, fitted=fitted)
 
     def working(self, load: float, now_ms: int) -> Battery:
         """The battery when the terminal begins to work harder, or rests."""
-        return replace(self, level_pct=self.at(now_ms), since_ms=now_ms, load=load)
+        return replace(self, level_pct=self._charge_at(now_ms), since_ms=now_ms, load=load)
 
     def at_temperature(self, temp_c: float, now_ms: int) -> Battery:
         """The battery in a flat that is warmer or colder from now on."""
-        return replace(self, level_pct=self.at(now_ms), since_ms=now_ms, temp_c=temp_c)
+        return replace(self, level_pct=self._charge_at(now_ms), since_ms=now_ms, temp_c=temp_c)
 
     def reaches_ms(self, level_pct: float) -> int | None:
         """When a draining battery reaches `level_pct`; None while it charges or is below."""
-        if self.mains or self.level_pct < level_pct:
+        if self.mains or not self.fitted or self.level_pct < level_pct:
             return None
         # One millisecond late, so that the level read then is at or under the mark.
         hours = (self.level_pct - level_pct) / self.drain_per_h

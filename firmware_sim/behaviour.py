@@ -108,6 +108,11 @@ def day_of(now_ms: int, tz: ZoneInfo) -> date:
     return datetime.fromtimestamp(now_ms / 1000, tz).date()
 
 
+def day_begins_ms(day: date, tz: ZoneInfo) -> int:
+    """The first instant of a date in the community, epoch milliseconds."""
+    return _epoch_ms(day, time(0), tz)
+
+
 def in_hospital(seed: int, terminal: str, day: date) -> bool:
     """Whether somebody who is often in hospital is there on this day."""
     first = _rng(seed, terminal, "stay").randrange(STAY_EVERY_DAYS)

@@ -17,7 +17,7 @@ import zlib
 from dataclasses import asdict, dataclass, field
 from typing import Final
 
-from firmware_sim.flash import FlashImage, image_from_json
+from firmware_sim.flash import Flash, FlashImage, image_from_json
 
 SECTOR_BYTES: Final = 32 * 1024
 """The small erase block of common chips; the fullest image (128 events, 64 command ids) fits."""
@@ -147,6 +147,45 @@ class SectorFlash:
             return None
         payload = self.chip.read(start + SEAL.size, length)
         return (generation, payload) if zlib.crc32(payload) == total else None
+
+
+@dataclass(slots=True)
+class TornStore:
+    """Another store, written by way of a chip until the chip's supply has failed once. Whatever
+    the chip holds after each store, torn or not, is what the other one keeps: a later run goes on
+    from it, and must not repeat identities."""
+
+    kept: Flash
+    chip: SectorFlash | None
+    """None once the power has gone: from then on it is the other store and nothing more."""
+
+    @classmethod
+    def before(cls, kept: Flash, after_bytes: int) -> TornStore:
+        """The store as it is, and its power about to go. Raises what `kept.load` does."""
+        image = kept.load()
+        chip = SectorFlash(Chip(), image)
+        chip.save(image)
+        chip.chip.cut_after = after_bytes
+        return cls(kept, chip)
+
+    def load(self) -> FlashImage:
+        """The newest image."""
+        return self.kept.load()
+
+    def save(self, image: FlashImage) -> None:
+        """Replace the image. Raises PowerCut when the supply goes, with the image before or this
+        one kept, and OSError when it can't be written."""
+        chip = self.chip
+        if chip is None:
+            self.kept.save(image)
+            return
+        try:
+            chip.save(image)
+        except PowerCut:
+            self.chip = None
+            raise
+        finally:
+            self.kept.save(chip.load())
 
 
 class ChipBank:

@@ -48,7 +48,7 @@ class Console(App[None]):
         Binding("x", "key('green', 3500)", "取消 cancel"),
         Binding("f", "blow", "跌倒 fall"),
         Binding("m", "switch('mains')", "插头 mains"),
-        Binding("b", "switch('power')", "电池 battery"),
+        Binding("b", "switch('battery')", "电池 battery"),
         Binding("n", "switch('network')", "网线 line"),
         Binding("l", "flap", "闪断 flap"),
         Binding("P", "building", "整栋停电 building"),
@@ -152,7 +152,7 @@ class Console(App[None]):
         lines = [
             f"[b]{one['id']}[/b]  {one['building']}栋 {one['flat']}  {LED[one['led']]}"
             + ("  [b red]蜂鸣 buzzing[/]" if one.get("buzzing") else ""),
-            f"电 battery {one.get('battery', '–')} %  插头 mains "
+            f"电 battery {_charge(one)}  插头 mains "
             f"{'有 on' if one.get('mains') else '无 off'}  信号 rssi {one.get('rssi', '–')}  "
             f"固件 fw {one['fw']}  等回执 waiting {len(one['pending'])}",
         ]
@@ -214,8 +214,8 @@ class Console(App[None]):
         await self._at_one("blow", {"peak_g": 4.0})
 
     async def action_switch(self, what: str) -> None:
-        """Mains, power (battery and all) or line: off when it is on, and back."""
-        is_on = {"mains": "mains", "power": "powered", "network": "network"}[what]
+        """Plug, battery or line: out when it is in, and back."""
+        is_on = {"mains": "mains", "battery": "battery_in", "network": "network"}[what]
         await self._at_one(what, {"on": not self._one.get(is_on)})
 
     async def action_flap(self) -> None:
@@ -223,13 +223,13 @@ class Console(App[None]):
         await self._at_one("flap", FLAP)
 
     async def action_building(self) -> None:
-        """All power of the terminal's building, batteries too: off, and back."""
+        """The mains of the terminal's building: off, and back. Batteries carry on."""
         if self.chosen is None:
             return
         number = int(self._one["building"])
         dark = number in self._dark_buildings
         self._dark_buildings ^= {number}
-        await self._do(f"buildings/{number}/power", {"on": dark})
+        await self._do(f"buildings/{number}/mains", {"on": dark})
 
     async def action_jump(self, by_s: int) -> None:
         """The common clock, forward."""
@@ -244,6 +244,13 @@ class Console(App[None]):
     async def action_broker(self) -> None:
         """Broker gone, or back."""
         await self._do("broker", {"on": not self._house.get("broker_on", True)})
+
+
+def _charge(one: dict[str, Any]) -> str:
+    """What the battery's place holds."""
+    if not one["battery_in"]:
+        return "无 none"
+    return f"{one['battery']} %" if "battery" in one else "–"
 
 
 def _plain(words: str) -> str:

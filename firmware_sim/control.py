@@ -51,6 +51,7 @@ def terminal_view(fleet: Fleet, terminal: str) -> dict[str, Any]:
         "flash_stores": node.stores,
         "flash_wear": round(node.flash_wear, 6),
         "powered": state is not None,
+        "battery_in": fleet.parts(terminal).battery.fitted,
         "connected": state is not None and state.connected,
         "led": "dark" if state is None else str(state.led),
         "said": [

@@ -93,13 +93,18 @@ def will(state: State) -> out.Publish:
 
 def step(state: State, event: out.Input, now_ms: int) -> Stepped:
     """The next state, and the outputs in the order in which they must be carried out."""
+    if isinstance(event, BEFALLS):
+        facts = state.hardware.after(event, now_ms)
+        if not facts.powered:
+            # No program is left that could do anything about it, or tell anybody.
+            return Stepped(state.on(facts), (out.PowerOff(),))
     if state.hung_ms is not None:
         return _hung(state, event, now_ms)
     done = _dispatch(state, event, now_ms)
     after, outputs = done.state, done.outputs
     if after.load != after.battery.load:
         after = replace(after, battery=after.battery.working(after.load, now_ms))
-    if after.image != state.image:
+    if after.stores_more_than(state):
         outputs = (out.Persist(after.image), *outputs)
     if after.led is not state.led:
         outputs = (*outputs, out.SetLed(after.led))
@@ -119,8 +124,8 @@ def _dispatch(state: State, event: out.Input, now_ms: int) -> Stepped:
         case out.MainsChanged(present):
             return mains_changed(state, present, now_ms)
         case (
-            out.RadioRead() | out.TemperatureRead() | out.BatterySet() | out.ClockMoved()
-            | out.ClockDrifts()
+            out.RadioRead() | out.TemperatureRead() | out.BatterySet() | out.BatteryFitted()
+            | out.ClockMoved() | out.ClockDrifts()
         ):  # fmt: skip
             return Stepped(state.on(state.hardware.after(event, now_ms)), ())
         case out.Hang():
@@ -169,11 +174,11 @@ def _connected(state: State, now_ms: int) -> Stepped:
         fresh, publish = send(state, fresh)
         waiting.append(fresh)
         outputs.append(publish)
-    state = replace(state, connected=True, pending=tuple(waiting))
-    if state.hb_at_ms <= now_ms:
+    hb_at_ms = state.hb_at_ms
+    if hb_at_ms <= now_ms:
         # Anywhere in the first period: terminals that connect together must not beat together.
-        first_ms = int(state.config.hb_s * 1000 * _chance(state, "phase"))
-        state = replace(state, hb_at_ms=now_ms + first_ms)
+        hb_at_ms = now_ms + int(state.config.hb_s * 1000 * _chance(state, "phase"))
+    state = replace(state, connected=True, pending=tuple(waiting), hb_at_ms=hb_at_ms)
     return Stepped(state, tuple(outputs))
 
 

@@ -141,12 +141,22 @@ class Fleet:
         if present and node.state is None and node.restart_ms is None:
             self._power_on(node)
 
+    def set_battery(self, terminal: str, present: bool) -> None:
+        """The backup battery is taken out, or put back. On the mains a terminal lives on without
+        it; without them it is dark at once, and starts with one that has any charge."""
+        node = self.node(terminal)
+        self.apply(node, out.BatteryFitted(present))
+        charged = self._parts(node).battery.at(self.clock.now_ms()) > 0
+        if present and charged and node.state is None and node.restart_ms is None:
+            self._power_on(node)
+
     def set_power(self, terminal: str, on: bool) -> None:
-        """Everything off at once, battery too, or on again: RAM is lost, flash is not."""
+        """Everything off at once, battery too, or on again: RAM is lost, flash is not. One that has
+        neither plug nor battery stays dark."""
         node = self.node(terminal)
         if not on:
             self._lose_power(node)
-        elif node.state is None and node.restart_ms is None:
+        elif node.state is None and node.restart_ms is None and self._parts(node).powered:
             self._power_on(node)
 
     def set_network(self, terminal: str, up: bool) -> None:
@@ -179,6 +189,11 @@ class Fleet:
     def state(self, terminal: str) -> State | None:
         """The terminal's own state; None while it is dark."""
         return self.node(terminal).state
+
+    def parts(self, terminal: str) -> Hardware:
+        """What the terminal is made of and stands in, also while it is dark."""
+        node = self.node(terminal)
+        return self._parts(node) if node.state is None else node.state.hardware
 
     def heard(self, terminal: str) -> tuple[tuple[int, out.Say], ...]:
         """The last sentences spoken in that flat, with their virtual times."""
@@ -271,6 +286,8 @@ class Fleet:
         if node.state is None:
             if isinstance(event, BEFALLS):
                 node.hardware = self._parts(node).after(event, self.clock.now_ms())
+                if not node.hardware.powered:
+                    self._lose_power(node)
             return ()
         before = node.state.connected
         stepped = device.step(node.state, event, self.clock.now_ms())

@@ -32,6 +32,11 @@ class Hardware:
     rssi: int = -61
     rssi_spread: int = 0
 
+    @property
+    def powered(self) -> bool:
+        """Whether there is anything to run on: a plug with power, or a battery, empty or not."""
+        return self.battery.mains or self.battery.fitted
+
     def clock_ms(self, now_ms: int) -> int:
         """What the clock chip shows: jumped, and drifted since it was set."""
         drifted_ms = (now_ms - self.set_ms) * self.drift_ppm // 1_000_000
@@ -51,6 +56,11 @@ class Hardware:
             case out.BatterySet(level_pct):
                 low_told = battery.low_told and level_pct <= LOW_CLEARED_AT
                 battery = replace(battery, level_pct=level_pct, since_ms=now_ms, low_told=low_told)
+                return replace(self, battery=battery)
+            case out.BatteryFitted(present):
+                battery = battery.put_in(present, now_ms)
+                if present and battery.level_pct > LOW_CLEARED_AT:
+                    battery = replace(battery, low_told=False)
                 return replace(self, battery=battery)
             case out.ClockMoved(by_ms):
                 if by_ms is None:
@@ -73,6 +83,7 @@ Befalls = (
     out.MainsChanged
     | out.TemperatureRead
     | out.BatterySet
+    | out.BatteryFitted
     | out.ClockMoved
     | out.ClockDrifts
     | out.RadioRead
@@ -81,6 +92,7 @@ BEFALLS: Final = (
     out.MainsChanged,
     out.TemperatureRead,
     out.BatterySet,
+    out.BatteryFitted,
     out.ClockMoved,
     out.ClockDrifts,
     out.RadioRead,

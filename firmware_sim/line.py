@@ -101,17 +101,23 @@ class Line:
     def open(self, sock: socket.socket) -> None:
         """Begin to speak MQTT over a connected, non-blocking socket."""
         self._sock = sock
-        self._loop.add_reader(sock, self._readable)
+        self._loop.add_reader(sock.fileno(), self._readable)
         will = self._will
-        self._write(
-            mqtt.connect(
-                self._terminal,
-                self._password,
-                (will.topic, will.payload, will.qos, will.retain),
-                self._broker.keepalive_s,
-                SESSION_EXPIRY_S if self._five else None,
-            )
+        hello = mqtt.connect(
+            self._terminal,
+            self._password,
+            (will.topic, will.payload, will.qos, will.retain),
+            self._broker.keepalive_s,
+            SESSION_EXPIRY_S if self._five else None,
         )
+        topics = (
+            wire.topic(self._terminal, "cmd"),
+            wire.topic(self._terminal, "cfg"),
+            wire.SERVER_STATE_TOPIC,
+        )
+        # In one: a client need not wait for the CONNACK (MQTT 3.1.1 and 5, 3.1.4), and ten
+        # thousand of them do not. A broker that refuses us throws the rest away.
+        self._write(hello + mqtt.subscribe(self._next_number(), topics, five=self._five))
 
     def publish(self, message: Publish) -> bool:
         """Hand a message to the broker; False when it can't be (the terminal will resend)."""
@@ -154,16 +160,17 @@ class Line:
         finds out after one and a half keepalives; what we publish is lost until `drop`."""
         self._over = True
         if self._sock is not None:
-            self._loop.remove_reader(self._sock)
-            self._loop.remove_writer(self._sock)
+            self._loop.remove_reader(self._sock.fileno())
+            self._loop.remove_writer(self._sock.fileno())
 
     # ---- sockets ----
 
     def _close(self) -> None:
         sock, self._sock = self._sock, None
         if sock is not None:
-            self._loop.remove_reader(sock)
-            self._loop.remove_writer(sock)
+            # By number: asyncio looks a socket's up anew each time.
+            self._loop.remove_reader(sock.fileno())
+            self._loop.remove_writer(sock.fileno())
             sock.close()
 
     def _end(self, reason: str) -> None:
@@ -220,7 +227,7 @@ class Line:
             return
         if sent < len(data):
             self._waiting = data[sent:]
-            self._loop.add_writer(self._sock, self._writable)
+            self._loop.add_writer(self._sock.fileno(), self._writable)
 
     def _writable(self) -> None:
         assert self._sock is not None
@@ -233,7 +240,7 @@ class Line:
             return
         self._waiting = self._waiting[sent:]
         if not self._waiting:
-            self._loop.remove_writer(self._sock)
+            self._loop.remove_writer(self._sock.fileno())
 
     # ---- MQTT ----
 
@@ -271,10 +278,3 @@ class Line:
             raise mqtt.BadPacket("CONNACK")
         if body[1] >= FAILURE or (body[1] and not self._five):
             self._end(f"refused: {body[1]}")
-            return
-        topics = (
-            wire.topic(self._terminal, "cmd"),
-            wire.topic(self._terminal, "cfg"),
-            wire.SERVER_STATE_TOPIC,
-        )
-        self._write(mqtt.subscribe(self._next_number(), topics, five=self._five))

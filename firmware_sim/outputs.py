@@ -103,6 +103,13 @@ class BatterySet:
 
 
 @dataclass(frozen=True, slots=True)
+class BatteryFitted:
+    """The backup battery was put in, or taken out."""
+
+    present: bool
+
+
+@dataclass(frozen=True, slots=True)
 class CommandArrived:
     """Bytes on the cmd topic."""
 
@@ -141,6 +148,7 @@ Input = (
     | MainsChanged
     | ClockMoved
     | BatterySet
+    | BatteryFitted
     | CommandArrived
     | ConfigArrived
     | ServerStateArrived

@@ -7,8 +7,10 @@ new when told to be quiet, so that a run can settle before it is reconciled.
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
+from itertools import chain
 from typing import Final
 
 from firmware_sim import behaviour
@@ -20,6 +22,11 @@ from firmware_sim.wire import Kind
 
 # A run that begins inside a window: those who "have pressed already" do so over this time.
 CATCH_UP_MS: Final = 60_000
+PLAN_AHEAD_MS: Final = 2 * 3_600_000
+"""How long before it opens a round's check-ins are planned."""
+# Ten thousand people's habits are not drawn in one go: their terminals' lines come first.
+PLANNED_AT_ONCE: Final = 250
+PAUSE_S: Final = 0.25
 
 
 @dataclass(slots=True)
@@ -40,21 +47,15 @@ class Residents:
     quiet: bool = False
     cast: frozenset[str] = frozenset()
     _began_ms: int = field(default=0, init=False)
+    _known: set[tuple[str, date]] = field(default_factory=set, init=False)
+    _tried: date = field(default=date.min, init=False)
 
     def start(self) -> None:
-        """Begin, after the fleet was started: plan the open or next windows and the calls."""
+        """Begin, after the fleet was started: plan the windows that are open or soon will be, and
+        the calls."""
         self.fleet.watch(self._noticed)
-        now_ms = self.fleet.clock.now_ms()
-        planned = behaviour.windows(self.manifest.rounds, self.manifest.tz, now_ms)
-        for window in planned:
-            self._plan_window(window, now_ms)
-        for day in {window.day for window in planned}:
-            self._plan_trials(day, now_ms)
-        if planned:
-            # Past the last window of today, look at the days ahead again.
-            last = next(w for w in reversed(planned) if w.day <= planned[0].day)
-            self._plan_again(last.due_ms, {(w.name, w.day) for w in planned})
-        self._began_ms = now_ms
+        now_ms = self._began_ms = self.fleet.clock.now_ms()
+        self._look()
         for purpose, per_hour in (
             ("sos", self.sos_per_hour),
             ("accident", self.accidents_per_hour),
@@ -62,31 +63,58 @@ class Residents:
         ):
             self._plan_call(purpose, per_hour, 0, now_ms)
 
-    def _plan_again(self, at_ms: int, known: set[tuple[str, date]]) -> None:
-        def look() -> None:
-            now_ms = self.fleet.clock.now_ms()
-            ahead = behaviour.windows(self.manifest.rounds, self.manifest.tz, now_ms)
-            fresh = [w for w in ahead if (w.name, w.day) not in known]
-            for window in fresh:
-                self._plan_window(window, now_ms)
-            for day in {w.day for w in fresh} - {day for _, day in known}:
-                self._plan_trials(day, now_ms)
-            self._plan_again(ahead[0].due_ms, {(w.name, w.day) for w in ahead})
+    def _look(self) -> None:
+        """Plan what begins soon, and look again before the next round and with the next day."""
+        now_ms, tz = self.fleet.clock.now_ms(), self.manifest.tz
+        ahead = behaviour.windows(self.manifest.rounds, tz, now_ms)
+        if not ahead:
+            return  # a community without rounds
+        soon = [w for w in ahead if w.opens_ms <= now_ms + PLAN_AHEAD_MS]
+        plans = [self._plan_window(w, now_ms) for w in soon if (w.name, w.day) not in self._known]
+        self._known = {(w.name, w.day) for w in soon}
+        today = behaviour.day_of(now_ms, tz)
+        if self._tried != today:
+            self._tried = today
+            plans.append(self._plan_trials(today, now_ms))
+        self._work_on(chain(*plans))
+        looks = [w.opens_ms - PLAN_AHEAD_MS for w in ahead if w not in soon]
+        looks.append(behaviour.day_begins_ms(today + timedelta(days=1), tz))
+        self.fleet.timers.at_ms(min(looks), self._look)
 
-        self.fleet.timers.at_ms(at_ms, look)
+    def _work_on(self, plans: Iterator[None]) -> None:
+        """Some of it now, and the rest after a real pause each."""
+        for _ in plans:
+            now_ms, speed = self.fleet.clock.now_ms(), self.fleet.clock.speed
+            pause_ms = int(PAUSE_S * 1000 * speed)
+            self.fleet.timers.at_ms(now_ms + pause_ms, lambda: self._work_on(plans))
+            return
 
-    def _plan_window(self, window: Window, now_ms: int) -> None:
+    def _some(self) -> Iterator[TerminalEntry | None]:
+        """All terminals, and None wherever a pause is due."""
+        for number, entry in enumerate(self.manifest.terminals, 1):
+            yield entry
+            if number % PLANNED_AT_ONCE == 0:
+                yield None
+
+    def _plan_window(self, window: Window, began_ms: int) -> Iterator[None]:
         late = random.Random(f"{self.seed}:{window.day}:{window.name}:late")
-        room_ms = min(CATCH_UP_MS, max(0, window.due_ms - now_ms) // 2)
-        for entry in self.manifest.terminals:
+        for entry in self._some():
+            if entry is None:
+                yield
+                continue
             at_ms = behaviour.checkin_ms(self.seed, entry.id, entry.profile, window)
             if at_ms is not None:
-                if at_ms < now_ms:
+                if at_ms < began_ms:
+                    now_ms = self.fleet.clock.now_ms()
+                    room_ms = min(CATCH_UP_MS, max(0, window.due_ms - now_ms) // 2)
                     at_ms = now_ms + int(late.random() * room_ms)
                 self._press_at(at_ms, entry.id, Kind.CHECKIN)
 
-    def _plan_trials(self, day: date, now_ms: int) -> None:
-        for entry in self.manifest.terminals:
+    def _plan_trials(self, day: date, now_ms: int) -> Iterator[None]:
+        for entry in self._some():
+            if entry is None:
+                yield
+                continue
             at_ms = behaviour.trial_press_ms(
                 self.seed,
                 entry.id,
@@ -98,6 +126,8 @@ class Residents:
                 self._press_at(at_ms, entry.id, Kind.TEST)
 
     def _plan_call(self, purpose: str, per_hour: float, number: int, after_ms: int) -> None:
+        if per_hour <= 0:
+            return
         callers = tuple(
             entry.id
             for entry in self.manifest.terminals

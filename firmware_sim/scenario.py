@@ -94,10 +94,12 @@ def _clock(reader: Reader) -> st.MoveClock:
     return st.MoveClock(_where(reader), by_s)
 
 
-def _battery(reader: Reader) -> st.SetBattery:
+def _battery(reader: Reader) -> st.SetBattery | st.Switch:
+    if reader.raw["battery"] in ("on", "off") or isinstance(reader.raw["battery"], bool):
+        return _switch(reader, "battery")
     level = reader.number("battery")
     if level is None or not 0 <= level <= 100:
-        raise reader.fail("'battery' is a level from 0 to 100")
+        raise reader.fail("'battery' is a level from 0 to 100, or on, or off")
     return st.SetBattery(_where(reader), level)
 
 

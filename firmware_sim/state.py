@@ -159,6 +159,16 @@ class State:
             seen=self.seen,
         )
 
+    def stores_more_than(self, before: State) -> bool:
+        """Whether flash must be written after this step. Most change nothing of what lies there,
+        which is seen without an image of either side."""
+        same = all(getattr(self, name) is getattr(before, name) for name in STORED)
+        return not same and self.image != before.image
+
+
+STORED: Final = ("boot", "seq", "pending", "alarm", "config", "keys", "mains_told")
+"""What of a state its image is made of, but for `seen`, which is no reason to write."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stepped:

@@ -65,6 +65,10 @@ class BatteryRequest(BaseModel):
     level_pct: float = Field(ge=0, le=100)
 
 
+BatteryWish = BatteryRequest | SwitchRequest
+"""Its level, or whether there is one."""
+
+
 class KeyRequest(BaseModel):
     """A finger on a key; the contact bounces so often at both ends."""
 
@@ -135,7 +139,11 @@ def router(fleet: Fleet) -> APIRouter:
     async def set_weather(place: Place, name: str, wanted: WeatherRequest) -> dict[str, Any]:
         """What the radio does from now on."""
         whom = some(place, name)
-        troubles.weather(whom, Weather(**wanted.model_dump()))
+        try:
+            weather = Weather(**wanted.model_dump())
+        except ValueError as error:
+            raise HTTPException(422, str(error)) from error
+        troubles.weather(whom, weather)
         return {"terminals": whom}
 
     @api.post("/{place}/{name}/clock")
@@ -146,17 +154,20 @@ def router(fleet: Fleet) -> APIRouter:
         return {"terminals": whom}
 
     @api.post("/{place}/{name}/battery")
-    async def set_battery(place: Place, name: str, wanted: BatteryRequest) -> dict[str, Any]:
-        """The backup battery's level."""
+    async def set_battery(place: Place, name: str, wanted: BatteryWish) -> dict[str, Any]:
+        """The backup battery: its level, or taken out (`on`: false) and put back."""
         whom = some(place, name)
-        troubles.set_battery(whom, wanted.level_pct)
+        if isinstance(wanted, SwitchRequest):
+            troubles.switch(whom, "battery", wanted.on)
+        else:
+            troubles.set_battery(whom, wanted.level_pct)
         return {"terminals": whom}
 
     @api.post("/{place}/{name}/{what}")
     async def switch(
         place: Place, name: str, what: What, wanted: SwitchRequest
     ) -> dict[str, Any]:
-        """Mains, power (battery too) or network, on or off; a line half-open."""
+        """Mains, power (with the battery) or network, on or off; a line half-open."""
         whom = some(place, name)
         troubles.switch(whom, what, wanted.on)
         return {"terminals": whom}

@@ -11,13 +11,13 @@ from functools import partial
 from typing import Final, Literal, get_args
 
 from firmware_sim import outputs as out
-from firmware_sim.chip import Chip, SectorFlash
+from firmware_sim.chip import SectorFlash, TornStore
 from firmware_sim.fleet import Fleet
 from firmware_sim.keys import Button
 from firmware_sim.node import Node
 from firmware_sim.weather import CLEAR, PROFILES, Weather
 
-What = Literal["mains", "power", "network", "half_open"]
+What = Literal["mains", "battery", "power", "network", "half_open"]
 WHAT: Final[tuple[What, ...]] = get_args(What)
 
 
@@ -32,9 +32,11 @@ class Troubles:
         return tuple(e.id for e in self.fleet.terminals if e.building == number)
 
     def switch(self, terminals: Iterable[str], what: What, on: bool) -> None:
-        """Mains, power or network on or off; a line half-open, or hung up and made anew."""
+        """Mains, battery, both (power) or network on or off; a line half-open, or hung up and made
+        anew."""
         actions = {
             "mains": self.fleet.set_mains,
+            "battery": self.fleet.set_battery,
             "power": self.fleet.set_power,
             "network": self.fleet.set_network,
             "half_open": self._half_open,
@@ -109,19 +111,21 @@ class Troubles:
             self.fleet.apply(self.fleet.node(terminal), out.BatterySet(level_pct))
 
     def tear_next_store(self, terminal: str, after_bytes: int) -> None:
-        """The power goes after so many bytes of the terminal's next store."""
+        """The power goes after so many bytes of the terminal's next store. A terminal whose flash
+        is no chip has one for that; what outlives the cut goes back where its flash is kept."""
         node = self.fleet.node(terminal)
-        if not isinstance(node.flash, SectorFlash):
-            image = node.flash.load()
-            node.flash = SectorFlash(Chip(), image)
-            node.flash.save(image)
-        node.flash.chip.cut_after = after_bytes
+        if isinstance(node.flash, SectorFlash):
+            node.flash.chip.cut_after = after_bytes
+            return
+        kept = node.flash.kept if isinstance(node.flash, TornStore) else node.flash
+        node.flash = TornStore.before(kept, after_bytes)
 
     def _half_open(self, terminal: str, on: bool) -> None:
         node = self.fleet.node(terminal)
         if on and node.line is not None:
             node.line.freeze()
-        elif not on:
-            # A driver that has waited long enough hangs up and dials again.
+        elif not on and node.network_up:
+            # A driver that has waited long enough hangs up and dials again. Not where a tester has
+            # cut the line meanwhile: that stays cut.
             self.fleet.set_network(terminal, False)
             self.fleet.set_network(terminal, True)

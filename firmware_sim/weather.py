@@ -23,7 +23,7 @@ class Weather:
     drop: float = 0.0
     duplicate: float = 0.0
     reorder: float = 0.0
-    """A reordered message waits the longest delay, so that later ones overtake it."""
+    """A reordered message takes twice the longest delay, so that later ones overtake it."""
     delay_s: float = 0.0
     least_s: float = 0.0
     """What even the quickest message takes."""
@@ -41,8 +41,14 @@ class Weather:
             raise ValueError(f"delay_s is from 0 to {LONGEST_S:g} seconds")
         if not 0 <= self.least_s <= LONGEST_S:
             raise ValueError(f"least_s is from 0 to {LONGEST_S:g} seconds")
+        if self.reorder and not self._longest_ms:
+            raise ValueError("reorder needs delay_s (or least_s): without any nothing is overtaken")
         if self.awake_s is not None and not 0 < self.awake_s <= LONGEST_S:
             raise ValueError(f"awake_s is above 0 and at most {LONGEST_S:g} seconds")
+
+    @property
+    def _longest_ms(self) -> int:
+        return int(max(self.least_s, self.delay_s) * 1000)
 
     def fate(self, rng: random.Random) -> tuple[int, ...]:
         """When each copy of one message arrives, in milliseconds from now; none: it is lost."""
@@ -50,7 +56,7 @@ class Weather:
             return ()
         copies = 2 if rng.random() < self.duplicate else 1
         least_ms = int(self.least_s * 1000)
-        longest_ms = max(least_ms, int(self.delay_s * 1000))
+        longest_ms = self._longest_ms
         return tuple(
             2 * longest_ms if rng.random() < self.reorder else rng.randint(least_ms, longest_ms)
             for _ in range(copies)

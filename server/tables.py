@@ -553,7 +553,8 @@ class Inbound(SQLModel, table=True):
 
 class Command(SQLModel, table=True):
     """Something a terminal shall do; leased to a gateway until its broker has it. What is about an
-    alert is told again when the terminal comes online and has not answered it."""
+    alert is told again while the terminal has not answered it (`core.retelling`), and when it comes
+    online."""
 
     __table_args__ = (
         Index("ix_command_due", "due_at", sqlite_where=text("due_at IS NOT NULL"),

@@ -286,12 +286,16 @@ class Town:
         await self.settled()
         return answer
 
-    async def commands(self) -> list[dict[str, Any]]:
-        """What a gateway is given to publish, reported as done."""
+    async def commands(self, *, answered: bool = True) -> list[dict[str, Any]]:
+        """What a gateway is given to publish, reported as done; and, unless their terminals are
+        silent, as shown by them."""
         body = {"gateway": "gw-1", "wait_s": 0}
         leased = (await self.gateway.post("/api/v1/commands/lease", json=body)).json()["commands"]
         ids = [c["cmd_id"] for c in leased]
         await self.gateway.post("/api/v1/commands/done", json={"cmd_ids": ids})
+        if answered and leased:
+            shown = [{"t": c["t"], "cmd_id": c["cmd_id"], "result": "shown"} for c in leased]
+            await self.signals(cmd_acks=shown)
         return [{"t": c["t"], **c["payload"]} for c in leased]
 
     async def spoil(self, alert_id: int, **columns: Any) -> None:

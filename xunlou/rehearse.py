@@ -1,9 +1,12 @@
 """`xunlou rehearse`: begins a rehearsal in a live register, with a manifest for the simulator, and
-ends it."""
+ends it. The register is that of `xunlou up` (`--data`), or what XUNLOU_DATABASE_URL names."""
 
 import argparse
 import json
+import os
+import secrets
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,22 +27,62 @@ T = TypeVar("T")
 
 def command(args: argparse.Namespace) -> int:
     """Begin or end one, and say what to do next. Raises ValueError."""
+    where = register(args.data)
     if args.end:
-        ended = end(args.data, args.building, args.outcome, args.who)
+        ended = end(where, args.building, args.outcome, args.who)
         print(f"rehearsal in building {ended.building} is over: {ended.alerts} alerts closed, "
               f"{ended.residents} residents ended, {len(ended.terminals)} terminals revoked, "
               f"{ended.listed} off the list")  # fmt: skip
         for terminal in ended.real:
             print(f"! {terminal} is a real terminal and stood there; give it to a resident")
-        print("now stop its simulator; the broker cuts its terminals off within seconds")
+        if where.embedded:
+            print("now stop its simulator; the broker cuts its terminals off within seconds")
+        else:
+            print("now stop its simulator, and take its terminals' accounts off your broker")
         return 0
-    manifest, made = run(args.data, args.building, args.flats, args.person)
+    manifest, made = run(where, args.building, args.flats, args.person)
     print(f"rehearsal: building {made}, {args.flats} simulated terminals")
-    print("a running `xunlou up` gives them their broker accounts within seconds; then")
-    print(f"  xunlou sim --fleet {manifest} --switches {args.data} --sos-per-hour 0")
-    again = f"xunlou rehearse --data {args.data} --building {made}"
+    if where.embedded:
+        print("a running `xunlou up` gives them their broker accounts within seconds; then")
+    else:
+        print(f"give your broker their accounts, the ids and passwords in {manifest}; then, with")
+        print("XUNLOU_MQTT_HOST, XUNLOU_MQTT_PORT and XUNLOU_MQTT_CA as terminals have them,")
+    print(f"  xunlou sim --fleet {manifest} --switches {where.directory} --sos-per-hour 0")
+    data = f" --data {where.directory}" if where.embedded else ""
+    again = f"xunlou rehearse{data} --building {made}"
     print(f"and when it is over\n  {again} --end --outcome other --who NAME")
     return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """Where a rehearsal is set up: the database, what its server was given, and the directory that
+    the manifest goes to."""
+
+    directory: Path
+    settings: Settings
+    embedded: bool
+    """The register of `xunlou up`, which keeps the broker's accounts as well."""
+
+
+def register(data: Path | None) -> Register:
+    """The one in this directory; without any, the one that the environment names, else `data`.
+    Raises ValueError where there is none."""
+    if data is None and os.environ.get("XUNLOU_DATABASE_URL"):
+        return Register(Path.cwd(), Settings(), embedded=False)
+    directory = (data or Path("data")).resolve()
+    if not (directory / "xunlou.db").exists():
+        raise ValueError(
+            f"{directory} holds no register; start `xunlou up --data {directory}` once, or set "
+            "XUNLOU_DATABASE_URL and leave --data out"
+        )
+    keys = Keys.kept(directory / "secrets.env")
+    settings = Settings(
+        database_url=f"sqlite:///{directory / 'xunlou.db'}",
+        secret=SecretStr(keys.link_secret),
+        terminal_secret=SecretStr(keys.terminal_secret),
+    )
+    return Register(directory, settings, embedded=True)
 
 
 def people_of(words: Sequence[str]) -> list[rehearsing.Listed]:
@@ -54,12 +97,13 @@ def people_of(words: Sequence[str]) -> list[rehearsing.Listed]:
 
 
 def run(
-    data: Path, building: int | None, flats: int, persons: Sequence[str]
+    where: Register, building: int | None, flats: int, persons: Sequence[str]
 ) -> tuple[Path, int]:
-    """Set it up in the directory of `xunlou up`; returns the manifest and the building's number.
-    Raises ValueError."""
-    directory, listed = _register_in(data), people_of(persons)
-    keys = Keys.kept(directory / "secrets.env")
+    """Set it up; returns the manifest and the building's number. Raises ValueError."""
+    listed = people_of(persons)
+    kept = where.settings.terminal_secret
+    # An installation whose broker's accounts are somebody else's has none: then one for this once.
+    secret = kept.get_secret_value() if kept is not None else secrets.token_urlsafe(32)
 
     def set_up(tx: Tx) -> tuple[list[str], str, str]:
         ids = rehearsing.set_up(
@@ -70,13 +114,13 @@ def run(
         assert community is not None
         return ids, community.name, str(community.zone)
 
-    ids, name, zone = _write(directory, set_up)
+    ids, name, zone = _write(where, set_up)
     number = int(ids[0].split("-")[1])
     manifest = {
         "community": name,
         "tz": zone,
         "terminals": [
-            {"id": i, "password": terminal_password(keys.terminal_secret, i),
+            {"id": i, "password": terminal_password(secret, i),
              "building": number, "flat": i.rpartition("-")[2],
              "floor": int(i.rpartition("-")[2][:-2]), "profile": "away"}
             for i in ids
@@ -84,49 +128,39 @@ def run(
         "phones": [],
         "rounds": [],
     }  # fmt: skip
-    path = _manifest(directory, number)
+    path = _manifest(where.directory, number)
     write_private(path, json.dumps(manifest, ensure_ascii=False))
     return path, number
 
 
-def end(data: Path, building: int | None, outcome: str | None, who: str) -> rehearsing.Ended:
+def end(
+    where: Register, building: int | None, outcome: str | None, who: str
+) -> rehearsing.Ended:
     """End it by a person's word, and take the manifest with its passwords away. Raises ValueError
     with what is missing."""
     who = who.strip()
     if building is None or not who:
         raise ValueError("--end needs --building, --outcome and --who: a person ends a rehearsal")
-    directory = _register_in(data)
-    secret = Keys.kept(directory / "secrets.env").link_secret
-    settings = Settings(database_url=_url(directory), secret=SecretStr(secret))
-    house = house_of(settings, secret.encode())
+    if where.settings.secret is None:
+        raise ValueError("set XUNLOU_SECRET as the server has it: its links are in what is sent")
+    house = house_of(where.settings, where.settings.secret.get_secret_value().encode())
     ended = _write(
-        directory,
+        where,
         lambda tx: rehearsing.end(
             tx, house, building=building, outcome=acting.outcome_of(outcome), who=who,
             why="end of the rehearsal",
         ),
     )  # fmt: skip
-    _manifest(directory, building).unlink(missing_ok=True)
+    _manifest(where.directory, building).unlink(missing_ok=True)
     return ended
-
-
-def _register_in(data: Path) -> Path:
-    directory = data.resolve()
-    if not (directory / "xunlou.db").exists():
-        raise ValueError(f"{directory} holds no register; start `xunlou up --data {data}` once")
-    return directory
-
-
-def _url(directory: Path) -> str:
-    return f"sqlite:///{directory / 'xunlou.db'}"
 
 
 def _manifest(directory: Path, building: int) -> Path:
     return directory / f"rehearsal-{building}.json"
 
 
-def _write(directory: Path, change: Callable[[Tx], T]) -> T:
-    database = Database(_url(directory), Clock())
+def _write(where: Register, change: Callable[[Tx], T]) -> T:
+    database = Database(where.settings.database_url, Clock())
     try:
         return database.transact(change)[0]
     except (Refused, Unknown) as error:

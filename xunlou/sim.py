@@ -44,14 +44,16 @@ def _tell(now: Summary) -> None:
     of = now.figures
     print(
         f"在线 connected {now.connected:,}/{now.terminals:,} · 断电 dark {now.dark:,} · "
-        f"发出 sent {of.sent:,} · 回执 receipts {of.receipts:,} · 重发 resent {of.resent:,} · "
+        f"发出 sent {of.sent:,} · 已收 pubacks {of.pubacks:,} · "
+        f"回执 receipts {of.receipts:,} · 重发 resent {of.resent:,} · "
         f"等待 waiting {of.waiting:,} · 丢失 lost {of.lost:,}",
         flush=True,
     )
 
 
 async def run(args: argparse.Namespace) -> int:
-    """Run until Ctrl-C, or until the scenarios are played. Returns 1 when a step failed."""
+    """Run until Ctrl-C, or until the scenarios are played. Returns 1 when a step failed or was
+    never played."""
     if args.connects_per_s is not None and args.connects_per_s <= 0:
         raise ValueError(f"--connects-per-s {args.connects_per_s:g}: give a number above 0")
     environment = os.environ
@@ -94,7 +96,8 @@ async def run(args: argparse.Namespace) -> int:
         junit.write(args.junit, result.steps)
     summary = result.summary
     said = {
-        "ok": result.ok, "terminals": summary.terminals, "connected": summary.connected,
+        "ok": result.ok, "finished": result.finished,
+        "terminals": summary.terminals, "connected": summary.connected,
         "reconciliation": asdict(summary.figures), "faults": summary.faults,
     }  # fmt: skip
     print(json.dumps(said), flush=True)

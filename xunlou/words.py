@@ -57,7 +57,8 @@ def audit(commands: Any) -> None:
 def rehearse(commands: Any) -> None:
     """The words of the command."""
     begin = commands.add_parser("rehearse", help="simulated terminals beside the real ones")
-    begin.add_argument("--data", type=Path, default=Path("data"), help="as given to `up`")
+    begin.add_argument("--data", type=Path,
+                       help="as given to `up` (default: what XUNLOU_DATABASE_URL names, else data)")
     begin.add_argument("--building", type=int,
                        help="its number, from 900 (default: the next free one)")
     begin.add_argument("--flats", type=int, default=5, help="how many simulated terminals")

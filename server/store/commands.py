@@ -1,18 +1,19 @@
 """What terminals are told to do: queued once, leased to a gateway, told again where it may have
 been lost on the way, and answered by the terminal."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, TextClause, select, text, update
+from sqlalchemy import Connection, RowMapping, TextClause, func, select, text, update
 
 from server import tables as t
 from server.store import bulk
 from server.store.signals import held, insert
 
 COMMAND = t.table(t.Command)
+ALERT = t.table(t.Alert)
 
 
 def add(conn: Connection, **row: Any) -> int:
@@ -62,13 +63,44 @@ def waiting(conn: Connection, now: datetime) -> bool:
     return conn.execute(query).first() is not None
 
 
-def published(conn: Connection, ids: Collection[int]) -> None:
-    """The broker has them; only the terminal's own word can follow."""
-    conn.execute(
-        update(COMMAND)
-        .where(COMMAND.c.id.in_(ids), COMMAND.c.due_at.is_not(None))
-        .values(due_at=None, result="published")
+def unanswered(conn: Connection, ids: Collection[int]) -> Sequence[RowMapping]:
+    """Of these commands, those about an alert that their terminals have not answered yet."""
+    query = select(COMMAND.c.id, COMMAND.c.created_at, COMMAND.c.expires_at).where(
+        COMMAND.c.id.in_(ids), COMMAND.c.due_at.is_not(None), COMMAND.c.alert_id.is_not(None)
     )
+    return conn.execute(query).mappings().all()
+
+
+def published(
+    conn: Connection, ids: Collection[int], again_at: Mapping[int, datetime] | None = None
+) -> None:
+    """The broker has them; only the terminal's own word can follow. Some are told `again_at` a
+    time, if it has not come by then."""
+    taken = update(COMMAND).where(COMMAND.c.due_at.is_not(None))
+    conn.execute(taken.where(COMMAND.c.id.in_(ids)).values(due_at=None, result="published"))
+    for number, at in (again_at or {}).items():
+        conn.execute(update(COMMAND).where(COMMAND.c.id == number).values(due_at=at))
+
+
+def newest(conn: Connection, since_id: int, alert_ids: Collection[int]) -> set[int]:
+    """The last word to each terminal about these alerts, among commands from `since_id` on."""
+    query = (
+        select(func.max(COMMAND.c.id))
+        .where(COMMAND.c.id >= since_id, COMMAND.c.alert_id.in_(alert_ids))
+        .group_by(COMMAND.c.alert_id, COMMAND.c.terminal_id)
+    )
+    return set(conn.execute(query).scalars())
+
+
+def states(conn: Connection, alert_ids: Collection[int]) -> dict[int, str]:
+    """Where these alerts stand."""
+    query = select(ALERT.c.id, ALERT.c.state).where(ALERT.c.id.in_(alert_ids))
+    return {row.id: row.state for row in conn.execute(query)}
+
+
+def tell_no_more(conn: Connection, ids: Collection[int]) -> None:
+    """These are not true any more, or not the last word: nobody is told them again."""
+    conn.execute(update(COMMAND).where(COMMAND.c.id.in_(ids)).values(due_at=None))
 
 
 @cache
@@ -76,7 +108,7 @@ def _unheard(dialect: str) -> TextClause:
     return text(
         "UPDATE command SET due_at = :now"  # noqa: S608 (all constant)
         f" WHERE terminal_id IN {bulk.among(dialect)} AND result = 'published'"
-        " AND alert_id IS NOT NULL AND due_at IS NULL AND expires_at > :now"
+        " AND alert_id IS NOT NULL AND (due_at IS NULL OR due_at > :now) AND expires_at > :now"
     )
 
 

@@ -16,7 +16,7 @@ from firmware_sim.node import Summary
 from xunlou.ports import free_port
 
 WITHIN_S = 240.0
-LOOK_S = 0.5
+LOOK_S = 0.1
 MARCH_14_0510 = 1_773_436_200.0
 """In Shanghai, within the round, when early risers have pressed: here they do so within a minute,
 as after any start (`residents.CATCH_UP_MS`)."""

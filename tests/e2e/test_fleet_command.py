@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import httpx
 import pytest
@@ -78,3 +79,31 @@ def test_the_pace_of_connecting_is_what_the_way_bears(host: str, per_s: float) -
     """Ten thousand within ten seconds on this machine; a shared broker is spared."""
     assert pace(host) == per_s
     assert 10_000 / NEAR_PER_S < 10
+
+
+def test_a_scenario_that_is_broken_off_has_not_passed(broker: RealBroker, tmp_path: Path) -> None:
+    """Ctrl-C (or a CI's time limit) in the middle of a story: the exit code is 1, and the report
+    has each step that was never played as failed."""
+    story = tmp_path / "story.yaml"
+    story.write_text(
+        "name: A long story\nabout: It is broken off.\ncast: {her: {terminal: {building: 11}}}\n"
+        "steps:\n"
+        "  - {at: 0, title: She tries it, do: {press: test, on_terminal: her}}\n"
+        "  - {at: 80000, title: Tomorrow, do: {press: test, on_terminal: her}}\n"
+        "  - {at: 80001, title: And again, do: {press: test, on_terminal: her}}\n"
+    )
+    gateway, report = GatewayDouble(broker.port), tmp_path / "report.xml"
+    words = ("sim", "--fleet", str(small_town(tmp_path)), "--phones-port", str(free_port()),
+             "--scenario", str(story), "--junit", str(report))  # fmt: skip
+    with running(tmp_path, *words, XUNLOU_MQTT_PORT=str(broker.port)) as sim:
+        sim.until_printed("ok   A long story: She tries it")
+        code, _ = sim.stop()
+        assert sim.process.stdout is not None
+        said = last_json(sim.process.stdout.read())
+    gateway.close()
+    assert (code, said["ok"], said["finished"]) == (1, False, False), sim.errors()
+    suite = ElementTree.fromstring(report.read_text("utf-8"))[0]
+    assert (suite.get("tests"), suite.get("failures")) == ("3", "2")
+    assert [case.get("name") for case in suite if case.find("failure") is not None] == [
+        "Tomorrow", "And again",
+    ]  # fmt: skip

@@ -1,6 +1,6 @@
 """Our own terminal keeps the contract; twelve and more broken ones each fail on their point.
 
-On a real Mosquitto, twenty times as fast as life.
+On a real Mosquitto, six times as fast as life (`SPEED`).
 """
 
 import asyncio
@@ -243,7 +243,23 @@ class SureOfTheWrongTime(Firmware):
         return [saying(message, ts=body_of(message)["ts"] - 31_536_000_000)]
 
 
+class AtMostOnce(Firmware):
+    """Publishes its presses and forgets them: QoS 0."""
+
+    def says(self, message: out.Publish) -> list[out.Publish]:
+        return [replace(message, qos=0)] if is_event(message) else [message]
+
+
+class NeverSureOfTheTime(Firmware):
+    """Was told the time, and says that it has none."""
+
+    def says(self, message: out.Publish) -> list[out.Publish]:
+        return [saying(message, ts_ok=False)] if is_event(message) else [message]
+
+
 BROKEN: dict[type[Firmware], str] = {
+    AtMostOnce: "qos",
+    NeverSureOfTheTime: "time",
     EveryThreeSeconds: "resend",
     SilentlyObeysStale: "expiry",
     StatusOfYesterday: "status",
@@ -266,7 +282,9 @@ BROKEN: dict[type[Firmware], str] = {
 
 
 UNSEEN: dict[type[Firmware], set[str]] = {
-    NoSequence: {"identity", "resend", "attempt", "receipt", "not_retained", "flash", "clock"},
+    NoSequence: {
+        "identity", "resend", "attempt", "receipt", "not_retained", "flash", "clock", "time",
+    },
     OneIdentity: {"attempt", "receipt"},
     NeverAgain: {"attempt"},
     DeafToConfiguration: {"heartbeat"},

@@ -1,7 +1,10 @@
 """The fleet over a real Mosquitto: presses arrive, receipts come back, outages lose nothing."""
 
 import asyncio
+import socket
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,7 +12,8 @@ import pytest
 from fleet_kit import GatewayDouble, RealBroker
 
 from firmware_sim.clock import ScaledClock
-from firmware_sim.flash import FileBank, FlashBank, Led
+from firmware_sim.flash import FlashBank, Led
+from firmware_sim.flash_file import FileBank
 from firmware_sim.fleet import Fleet
 from firmware_sim.line import Broker, MqttVersion
 from firmware_sim.manifest import TerminalEntry
@@ -72,6 +76,58 @@ async def test_two_hundred_terminals_press_and_each_gets_its_receipt(
         assert len(gateway.seen) == FLEET
     finally:
         await fleet.stop()
+
+
+async def test_a_start_takes_two_packets_of_each_terminal(
+    broker: RealBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It introduces itself and subscribes in one send, and says its status in another: what ten
+    thousand of them take to be there hangs on it."""
+    sends: Counter[int] = Counter()
+
+    class Counting(socket.socket):
+        def send(self, *args: object) -> int:  # type: ignore[override]
+            sends[self.fileno()] += self.getpeername()[1] == broker.port
+            return super().send(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket, "socket", Counting)
+    fleet = fleet_of(50, broker.port)
+    await fleet.start()
+    try:
+        await fleet.until(lambda: fleet.connected == 50, 20)
+        assert sorted(n for n in sends.values() if n) == [2] * 50
+    finally:
+        await fleet.stop()
+
+
+@pytest.mark.parametrize(("version", "code"), [("3.1.1", 5), ("5", 0x87)])
+async def test_a_refusal_is_told_though_the_broker_read_no_further(
+    version: MqttVersion, code: int
+) -> None:
+    """The broker says no and closes, with our subscription unread, so that the line is reset: the
+    terminal has its refusal all the same."""
+    with socket.create_server(("127.0.0.1", 0)) as door:
+
+        def refuse() -> None:
+            line, _ = door.accept()
+            with line:
+                kind, length = line.recv(2)
+                assert kind == 0x10  # CONNECT
+                while length:
+                    length -= len(line.recv(length))
+                line.sendall(bytes([0x20, 3, 0, code, 0] if version == "5" else [0x20, 2, 0, code]))
+
+        refusing = threading.Thread(target=refuse)
+        refusing.start()
+        fleet = fleet_of(1, door.getsockname()[1], version)
+        await fleet.start()
+        try:
+            await eventually(lambda: any("line:" in fault for fault in fleet.faults))
+            assert fleet.faults[f"line: refused: {code}"] == 1
+            assert fleet.connected == 0
+        finally:
+            refusing.join(10)
+            await fleet.stop()
 
 
 async def test_a_broker_restart_loses_no_press(broker: RealBroker, gateway: GatewayDouble) -> None:

@@ -3,14 +3,18 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 
+import httpx
 import pytest
 import pytest_asyncio
+from fastapi import FastAPI
 
-from firmware_sim import control
+from firmware_sim import control, trouble_api
 from firmware_sim import outputs as out
 from firmware_sim.chip import SECTORS, Chip, SectorFlash
 from firmware_sim.clock import ScaledClock
+from firmware_sim.flash_file import FileBank
 from firmware_sim.fleet import REBOOT_MS, Fleet
 from firmware_sim.line import Broker
 from firmware_sim.manifest import TerminalEntry
@@ -18,7 +22,7 @@ from firmware_sim.node import Node
 from firmware_sim.state import State, own_time_ms
 from firmware_sim.troubles import Troubles
 from firmware_sim.weather import PROFILES
-from firmware_sim.wire import Kind
+from firmware_sim.wire import Kind, Ref
 from xunlou.ports import free_port
 
 ID = "gd-11-301"
@@ -137,6 +141,39 @@ async def test_a_fleet_stands_on_the_links_and_clocks_of_its_manifest() -> None:
         await made.stop()
 
 
+@pytest.mark.parametrize("after_bytes", [0, 33_000])
+async def test_a_torn_store_goes_on_in_the_file_that_keeps_the_flash(
+    tmp_path: Path, after_bytes: int
+) -> None:
+    """The power goes in the middle of a store, and the terminal starts and is pressed again: the
+    next run, from the same file, repeats no identity and has every press that was kept."""
+
+    async def run(torn: bool) -> tuple[list[Ref], list[Ref]]:
+        """The presses of a run, and what waits in flash at its end."""
+        broker = Broker("127.0.0.1", free_port())
+        bank = FileBank(tmp_path / "flash.db")
+        fleet = Fleet([TerminalEntry(ID, "x", 11, "301", 3)], broker, ScaledClock(), bank=bank)
+        await fleet.start()
+        pressed = [fleet.press(ID, Kind.SOS)]
+        if torn:
+            Troubles(fleet).tear_next_store(ID, after_bytes)
+            assert fleet.press(ID, Kind.FALL) is None
+            assert fleet.faults["power cut in a store"] == 1
+            assert fleet.state(ID) is None
+            fleet.set_power(ID, True)
+            pressed += [fleet.press(ID, Kind.TEST), fleet.press(ID, Kind.CHECKIN)]
+        waiting = [event.ref for event in fleet.kept(ID)]
+        await fleet.stop()
+        return [ref for ref in pressed if ref is not None], waiting
+
+    first, left = await run(torn=True)
+    assert left == first
+    assert [ref.boot for ref in first] == [1, 2, 2]
+    second, left = await run(torn=False)
+    assert [ref.boot for ref in second] == [3]
+    assert left == [*first, *second]
+
+
 async def test_the_wear_of_a_terminals_flash_is_shown(fleet: Fleet) -> None:
     """Each press costs a store; a chip tells of itself, and for another store it is reckoned."""
     before = control.terminal_view(fleet, ID)
@@ -147,3 +184,66 @@ async def test_the_wear_of_a_terminals_flash_is_shown(fleet: Fleet) -> None:
     chip = Chip(erases=[99_000] * SECTORS)
     node_of(fleet).flash = SectorFlash(chip, node_of(fleet).flash.load())
     assert control.terminal_view(fleet, ID)["flash_wear"] == 0.99
+
+
+async def test_weather_that_can_not_be_is_refused_over_http(fleet: Fleet) -> None:
+    """Reordering without any delay would do nothing: a tester is told so."""
+    app = FastAPI()
+    app.include_router(trouble_api.router(fleet))
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://sim"
+    ) as client:
+        wrong = await client.post(f"/terminals/{ID}/weather", json={"reorder": 0.5})
+        assert (wrong.status_code, wrong.json()["detail"][:21]) == (422, "reorder needs delay_s")
+        assert fleet.node(ID).weather.reorder == 0
+        right = {"reorder": 0.5, "delay_s": 2}
+        assert (await client.post(f"/terminals/{ID}/weather", json=right)).status_code == 200
+        assert fleet.node(ID).weather.reorder == 0.5
+
+
+async def test_a_battery_is_pulled_and_put_back(fleet: Fleet) -> None:
+    """On the mains nothing but the reading changes. Without them it is dark, "power on" makes
+    nothing out of nothing, and the battery starts it."""
+    pull = Troubles(fleet).switch
+    pull([ID], "battery", False)
+    assert (state_of(fleet).battery.fitted, state_of(fleet).battery.mains) == (False, True)
+    pull([ID], "mains", False)
+    assert fleet.state(ID) is None
+    assert control.terminal_view(fleet, ID)["battery_in"] is False
+    pull([ID], "power", True)
+    assert fleet.state(ID) is None
+    pull([ID], "battery", True)
+    assert state_of(fleet).battery.at(fleet.clock.now_ms()) > 99
+    told = [pending.event.kind for pending in state_of(fleet).pending]
+    assert told == [Kind.MAINS_LOST], "of which it could tell nobody before"
+    pull([ID], "battery", False)
+    assert fleet.state(ID) is None
+    Troubles(fleet).set_battery([ID], 0)
+    pull([ID], "battery", True)
+    assert fleet.state(ID) is None, "an empty one starts nothing"
+    pull([ID], "mains", True)
+    assert state_of(fleet).battery.mains
+
+
+async def test_a_battery_that_is_pulled_within_a_restart_ends_it(fleet: Fleet) -> None:
+    """The terminal restarts on its battery, and the battery is taken out: it stays dark."""
+    pull = Troubles(fleet).switch
+    pull([ID], "mains", False)
+    fleet.apply(node_of(fleet), out.CommandArrived(b'{"cmd_id":"c-1","cmd":"reboot"}'))
+    assert node_of(fleet).restart_ms is not None
+    pull([ID], "battery", False)
+    assert node_of(fleet).restart_ms is None
+
+
+async def test_a_half_open_line_that_was_cut_meanwhile_stays_cut(fleet: Fleet) -> None:
+    """A tester makes the line half-open and then cuts it; that it is half-open no more plugs no
+    cable in."""
+    switch = Troubles(fleet).switch
+    switch([ID], "half_open", True)
+    switch([ID], "network", False)
+    switch([ID], "half_open", False)
+    assert not node_of(fleet).network_up
+    switch([ID], "network", True)
+    switch([ID], "half_open", True)
+    switch([ID], "half_open", False)
+    assert node_of(fleet).network_up

@@ -251,3 +251,31 @@ def test_the_command_begins_and_ends_one(tmp_path: Path) -> None:
     assert "2 terminals revoked" in said
     code, said = run(*where, "--end", "--building", "900", "--who", WHO, "--outcome", "other")
     assert (code, "no rehearsal runs in building 900" in said) == (2, True)
+
+
+def test_the_command_in_a_network_edition(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a directory of `up` it takes the database that the environment names: set up there,
+    with passwords for the broker's own accounts, and ended there by name."""
+    url, _ = lay_out(tmp_path, Hand(MARCH_14))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XUNLOU_DATABASE_URL", url)
+    code, said = run("--flats", "2", "--person", "演练一=+8619900000001")
+    assert code == 0, said
+    assert "give your broker their accounts" in said
+    path = tmp_path / "rehearsal-900.json"
+    assert path.stat().st_mode & 0o777 == 0o600
+    made = json.loads(path.read_text())["terminals"]
+    assert [each["id"] for each in made] == ["sim-900-101", "sim-900-102"]
+    assert len({each["password"] for each in made} - {""}) == 2
+    over = ("--end", "--building", "900", "--who", WHO, "--outcome", "other")
+    code, said = run(*over)
+    assert (code, "XUNLOU_SECRET" in said) == (2, True)
+    monkeypatch.setenv("XUNLOU_SECRET", "the-servers-own-secret")
+    code, said = run(*over)
+    assert (code, path.exists()) == (0, False), said
+    assert "2 terminals revoked" in said
+    assert "take its terminals' accounts off your broker" in said
+    code, said = run("--data", str(tmp_path / "nowhere"), "--person", "演练一=+8619900000001")
+    assert (code, "holds no register" in said) == (2, True)

@@ -302,24 +302,58 @@ async def test_what_a_terminal_has_not_answered_it_is_told_again(town: Town) -> 
     """Help is coming, and the line or the broker goes down with the word of it: when her terminal
     is back it is told again, until it says that it has shown it. What is past its time is not."""
     await accepted(town)
-    (first,) = await town.commands()
+    (first,) = await town.commands(answered=False)
     online = {"t": GRANNY, "s": "online", "boot": 1}
     await town.signals(statuses=[{**online, "t": "gd-11-303"}])
-    assert await town.commands() == [], "another terminal's"
+    assert await town.commands(answered=False) == [], "another terminal's"
     await town.signals(statuses=[{**online, "s": "lost"}])
-    assert await town.commands() == [], "it is not there"
+    assert await town.commands(answered=False) == [], "it is not there"
     for _ in range(2):
         await town.signals(statuses=[online])
-        assert await town.commands() == [first], "the same command: a terminal knows it by its id"
+        told = await town.commands(answered=False)
+        assert told == [first], "the same command: a terminal knows it by its id"
     shown = {"t": GRANNY, "cmd_id": first["cmd_id"], "result": "shown"}
     await town.signals(cmd_acks=[shown])
     await town.signals(statuses=[online])
-    assert await town.commands() == []
+    assert await town.commands(answered=False) == []
     await town.act((await town.sos())["id"], "resolve", outcome="safe")
-    assert said(await town.commands()) == ["resolved"]
+    assert said(await town.commands(answered=False)) == ["resolved"]
     await town.move(2 * 3600)
     await town.signals(statuses=[online])
-    assert await town.commands() == [], "nobody cares any more"
+    assert await town.commands(answered=False) == [], "nobody cares any more"
+
+
+async def test_a_terminal_that_is_silent_is_told_a_handful_of_times(town: Town) -> None:
+    """It is on the line and the modem lost the word: it is told again after half a minute, and then
+    ever more rarely; a foreign device that never answers hears it five times in ten minutes."""
+    await accepted(town)
+    (first,) = await town.commands(answered=False)
+    since_s = 0
+    for at_s, told in ((25, []), (31, [first]), (80, []), (91, [first]), (211, [first]),
+                       (440, []), (451, [first]), (620, [])):  # fmt: skip
+        await town.move(at_s - since_s)
+        since_s = at_s
+        assert await town.commands(answered=False) == told, f"after {at_s} s"
+        assert await town.commands(answered=False) == [], "and once"
+
+
+async def test_an_answer_ends_it_and_nothing_is_repeated_that_is_not_true(town: Town) -> None:
+    """Who went turns back: the silent terminal does not hear once more that help is coming. Another
+    goes: it hears that, again and again, until it has answered, and of the first no more."""
+    await accepted(town)
+    assert said(await town.commands(answered=False)) == ["help_coming"]
+    await town.reply(HEAD, "0")
+    assert (await town.sos())["state"] == "open"
+    await town.move(31)
+    assert await town.commands(answered=False) == []
+    await town.signals(statuses=[{"t": GRANNY, "s": "online", "boot": 1}])
+    assert await town.commands(answered=False) == [], "nor when it comes back on the line"
+    await town.reply(SECOND, "1")
+    (other,) = await town.commands(answered=False)
+    await town.move(31)
+    assert await town.commands() == [other]
+    await town.move(120)
+    assert await town.commands() == []
 
 
 async def leave_open(_town: Town) -> None:

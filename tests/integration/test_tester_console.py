@@ -8,7 +8,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
 from firmware_sim.console import Console
-from tests.integration.sim_kit import running_sim
+from tests.integration.sim_kit import Sim, running_sim
 from tests.parts import require
 
 
@@ -17,6 +17,14 @@ async def until(pilot: Pilot[None], wanted: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
         while not wanted():
             await pilot.pause(0.05)
+
+
+def told(sim: Sim, terminal: str, kind: str) -> int:
+    """How many presses of a kind the gateway has had of a terminal."""
+    return len({
+        (body["boot"], body["seq"]) for topic, body in tuple(sim.gateway.payloads)
+        if topic.endswith(f"/{terminal}/evt/{kind}")
+    })  # fmt: skip
 
 
 def shows(screen: Console, part: str) -> str:
@@ -45,6 +53,13 @@ async def test_a_tester_works_the_fleet_from_the_keyboard(tmp_path: Path) -> Non
             assert len([key for key in sim.gateway.seen if key[0] == her]) == 1
             await pilot.press("x")
             await until(pilot, lambda: "取消" in shows(screen, "#one"))
+            await pilot.press("c")
+            await until(pilot, lambda: told(sim, her, "checkin") == 1)
+            # However long the red key is held, it is an SOS, and one.
+            await pilot.press("S")
+            await until(pilot, lambda: told(sim, her, "sos") == 2)
+            await sim.until(her, lambda view: not view["pending"])
+            assert told(sim, her, "sos") == 2
 
             await pilot.press("down")
             await until(pilot, lambda: str(screen.chosen) != her)
@@ -57,12 +72,23 @@ async def test_a_tester_works_the_fleet_from_the_keyboard(tmp_path: Path) -> Non
             await pilot.press("m")
             await sim.until(him, lambda view: view["mains"] is False)
             await until(pilot, lambda: "无 off" in shows(screen, "#one"))
+            await screen.look()
             await pilot.press("b")
             await sim.until(him, lambda view: view["powered"] is False)
             await until(pilot, lambda: "dark" in shows(screen, "#one"))
             await pilot.press("b")
             await sim.until(him, lambda view: view["connected"])
             await until(pilot, lambda: "dark" not in shows(screen, "#one"))
+            await pilot.press("m")
+            await sim.until(him, lambda view: view["mains"] is True)
+            await screen.look()
+            await pilot.press("b")
+            await sim.until(him, lambda view: not view["battery_in"])
+            await until(pilot, lambda: "battery 无 none" in shows(screen, "#one"))
+            assert (await sim.view(him))["connected"], "on the mains it lives on"
+            await pilot.press("b")
+            await sim.until(him, lambda view: view["battery_in"])
+            await screen.look()
             await pilot.press("n")
             await sim.until(him, lambda view: not view["connected"])
             await screen.look()
@@ -71,10 +97,14 @@ async def test_a_tester_works_the_fleet_from_the_keyboard(tmp_path: Path) -> Non
             await pilot.press("l")
             await sim.until(him, lambda view: not view["connected"])
 
+            house = [f"gd-11-{302 + 3 * n}" for n in range(10)]
             await pilot.press("P")
-            await until(pilot, lambda: "没电 dark 10" in shows(screen, "#house"))
+            for one in house:
+                await sim.until(one, lambda view: view["mains"] is False)
+            assert "没电 dark 0" in shows(screen, "#house"), "batteries carry on"
             await pilot.press("P")
-            await until(pilot, lambda: "没电 dark 0" in shows(screen, "#house"))
+            for one in house:
+                await sim.until(one, lambda view: view["mains"] is True)
             before_ms = sim.clock.now_ms()
             await pilot.press("t")
             await pilot.press("T")

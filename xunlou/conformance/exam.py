@@ -187,7 +187,7 @@ class Examiner:
         def heard(_client: object, _user: object, message: mqtt.MQTTMessage) -> None:
             known = message.topic.removeprefix(self._prefix).startswith(("/cmd", "/cfg"))
             if not known or message.topic.endswith("/cmd_ack"):
-                what = (message.topic, bytes(message.payload), message.retain)
+                what = (message.topic, bytes(message.payload), message.retain, message.qos)
                 loop.call_soon_threadsafe(self._heard, *what)
 
         client.on_message = heard
@@ -207,8 +207,8 @@ class Examiner:
         finally:
             await asyncio.to_thread(end, client)
 
-    def _heard(self, topic: str, payload: bytes, stored: bool) -> None:
-        self.record.heard.append(Heard(self._bench.now_ms(), topic, payload, stored))
+    def _heard(self, topic: str, payload: bytes, stored: bool, qos: int) -> None:
+        self.record.heard.append(Heard(self._bench.now_ms(), topic, payload, stored, qos))
         self._changed.set()
 
     def _did(self, what: str, **more: Any) -> None:

@@ -35,12 +35,14 @@ class Verdict(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Heard:
     """A message of the terminal. `stored`: it came out of the broker's memory when we subscribed,
-    which is where a retained one must be found."""
+    which is where a retained one must be found. `qos`: as it was published, for we subscribe with
+    the highest that the contract has."""
 
     at_ms: int
     topic: str
     payload: bytes
     stored: bool = False
+    qos: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,13 @@ def _well_formed(r: Record) -> Judged:
         if isinstance(read, Reject):
             return Verdict.FAIL, f"{each.topic}: {read.reason}: {each.payload[:80]!r}"
     return (Verdict.PASS, f"{len(r.heard)} messages") if r.heard else (Verdict.NOT_SEEN, "silence")
+
+
+def _at_least_once(r: Record) -> Judged:
+    events = [h for h in r.heard if "/evt/" in h.topic and not h.stored]
+    if any(h.qos == 0 for h in events):
+        return Verdict.FAIL, "events come with QoS 0, which any link may lose unnoticed; use QoS 1"
+    return (Verdict.PASS, f"{len(events)} events") if events else (Verdict.NOT_SEEN, "no event")
 
 
 def _attempts(r: Record) -> list[tuple[tuple[int, int], list[tuple[Heard, Event]]]]:
@@ -316,12 +325,30 @@ def _clock(r: Record) -> Judged:
     return Verdict.PASS, "right, or said to be unset"
 
 
+def _time_taken(r: Record) -> Judged:
+    """Whether it knows the time once it was told; how well it keeps it is `clock`'s."""
+    told = r.when("time")
+    if not told:
+        return Verdict.NOT_SEEN, "it was not told the time"
+    later = [
+        e for h, e in r.events()
+        if h.at_ms > told[0].at_ms and e.fields.get("attempt", 1) == 1 and "ts" in e.fields
+        and not e.fields.get("buffered")
+    ]  # fmt: skip
+    if not later:
+        return Verdict.NOT_SEEN, "no event with `ts` came after it was told the time"
+    if not all(e.fields.get("ts_ok", True) for e in later):
+        return Verdict.FAIL, "it was told the time (`time`), and `ts_ok` is false still"
+    return Verdict.PASS, f"{len(later)} events with the time"
+
+
 POINTS: Final[dict[str, tuple[str, Callable[[Record], Judged]]]] = {
     "well_formed": ("each payload keeps the contract's types", _well_formed),
     "identity": ("each press has an identity of its own", _identity),
     "resend": ("without a receipt it sends again after 2, 4, 8, 15 s", _resend),
     "attempt": ("`attempt` rises", _attempt_rises),
     "receipt": ("a receipt ends the sending", _receipt_ends_it),
+    "qos": ("events are published with QoS 1", _at_least_once),
     "not_retained": ("events are not retained", _not_retained),
     "status": ("its status is retained, with boot, fw, hb_s, cfg_v", _status_retained),
     "will": ("the last will says `lost` with the running boot", _will),
@@ -332,6 +359,7 @@ POINTS: Final[dict[str, tuple[str, Callable[[Record], Judged]]]] = {
     "config": ("a configuration is taken up", _configuration),
     "heartbeat": ("heartbeats come", _heartbeat),
     "clock": ("the clock is right, or said to be unset", _clock),
+    "time": ("a terminal that is told the time knows it from then on", _time_taken),
 }
 """Every point: what it asks, and how it is judged."""
 

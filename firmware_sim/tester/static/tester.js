@@ -107,7 +107,7 @@ function showOne(one) {
   }));
   const facts = [
     ["连接 line", one.connected ? "在线 up" : "断开 down"], ["固件 firmware", one.fw],
-    ["插头 mains", one.mains ? "有 on" : "无 off"], ["电量 battery", one.battery === undefined ? "–" : `${one.battery} %`],
+    ["插头 mains", one.mains ? "有 on" : "无 off"], ["电量 battery", !one.battery_in ? "无 none" : one.battery === undefined ? "–" : `${one.battery} %`],
     ["信号 rssi", one.rssi === undefined ? "–" : `${one.rssi} dBm`], ["链路 link", one.link || "–"],
     ["启动 boot", one.boot ?? "–"], ["序号 seq", one.seq ?? "–"], ["等回执 waiting", one.pending.length],
     ["时钟差 clock", one.clock_ok === false ? "未设 unset" : `${one.clock_off_s ?? "–"} s`],

@@ -93,6 +93,8 @@ STEPS = [
           "'weather' is one of clear, wifi, nb_iot, bad_cell"),
     _step("do: {weather: {rain: 1}, on_terminal: her}", "it has drop, duplicate, reorder, delay_s"),
     _step("do: {weather: {drop: 2}, on_terminal: her}", "drop is a chance"),
+    _step("do: {weather: {reorder: 0.5}, on_terminal: her}", "reorder needs delay_s"),
+    _step("do: {weather: {reorder: 1, delay_s: 0}, on_terminal: her}", "reorder needs delay_s"),
     _step("do: {clock: noon, on_terminal: her}", "'clock' must be a number"),
     _step("do: {battery: 101, on_terminal: her}", "'battery' is a level from 0 to 100"),
     _step("do: {key: blue, on_terminal: her}", "'key' is one of red, green"),

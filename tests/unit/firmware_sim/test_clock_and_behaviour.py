@@ -151,14 +151,51 @@ def test_calls_for_help_come_from_flats_with_somebody_in_them() -> None:
         assert behaviour.at_home(7, terminal, toy.entry(terminal).profile, day)
 
 
+def test_a_round_is_planned_shortly_before_it_opens_and_kept_by_everybody() -> None:
+    """600 regulars, two rounds a day: at midnight no check-in is planned yet, and over three days
+    each of them presses once in each round, before its chime."""
+    start_ms, everybody = at("2026-03-14T00:00"), 600
+    toy = toy_town(everybody, start_ms)
+    assert len(toy.heap) < everybody / 4  # trials of the day, and the next look
+    toy.run(start_ms + 3 * behaviour.DAY_MS)
+    kept = Counter(
+        (behaviour.day_of(at_ms, TZ).day, each.name, terminal)
+        for at_ms, terminal in toy.of("checkin")
+        for each in (MORNING, EVENING)
+        if each.opens <= datetime.fromtimestamp(at_ms / 1000, TZ).time() <= each.prompt
+    )
+    assert len(kept) == len(toy.of("checkin")) == 3 * 2 * everybody
+    assert Counter(day for day, name, _ in kept if name == "evening") == {
+        14: everybody, 15: everybody, 16: everybody,
+    }  # fmt: skip
+    trials = {behaviour.day_of(at_ms, TZ).day for at_ms, _ in toy.of("test")}
+    assert trials == {14, 15, 16}
+
+
+def test_a_start_within_a_round_draws_habits_a_few_hundred_at_a_time() -> None:
+    """Begun at 05:10, when many have pressed already: the first few hundred are planned before the
+    first line is dialled, the rest while they connect, and nobody's check-in is missing."""
+    start_ms, everybody = at("2026-03-14T05:10"), 1_000
+    toy = toy_town(everybody, start_ms)
+    assert 200 < len(toy.heap) < 400
+    toy.run(at("2026-03-14T05:45"))
+    assert Counter(terminal for _, terminal in toy.of("checkin")) == {
+        f"t-{n}": 1 for n in range(everybody)
+    }
+
+
 class ToyFleet:
     """Keeps time and notes who pressed; has no broker."""
+
+    speed = 1.0
 
     def __init__(self, terminals: tuple[TerminalEntry, ...], now_ms: int) -> None:
         self.entries = {t.id: t for t in terminals}
         self.time_ms = now_ms
         self.heap: list[tuple[int, int, Callable[[], None]]] = []
         self.pressed: list[tuple[int, str]] = []
+        self.kinds: list[str] = []
+        self.planned = 0
         self.clock = self.timers = self
 
     def now_ms(self) -> int:
@@ -171,15 +208,40 @@ class ToyFleet:
         return self.entries[terminal]
 
     def at_ms(self, due_ms: int, call: Callable[[], None]) -> None:
-        heapq.heappush(self.heap, (due_ms, len(self.pressed) + len(self.heap), call))
+        self.planned += 1
+        heapq.heappush(self.heap, (due_ms, self.planned, call))
 
-    def press(self, terminal: str, _kind: object) -> None:
+    def press(self, terminal: str, kind: str) -> None:
         self.pressed.append((self.time_ms, terminal))
+        self.kinds.append(str(kind))
+
+    def of(self, kind: str) -> list[tuple[int, str]]:
+        return [
+            press for press, its in zip(self.pressed, self.kinds, strict=True) if its == kind
+        ]
 
     def run(self, until_ms: int) -> None:
         while self.heap and self.heap[0][0] < until_ms:
             self.time_ms, _, call = heapq.heappop(self.heap)
             call()
+
+
+def toy_town(everybody: int, start_ms: int) -> ToyFleet:
+    """A fleet of regulars that keep two rounds a day, just begun."""
+    terminals = [
+        {"id": f"t-{n}", "password": "x", "building": 1, "flat": str(n), "floor": 1,
+         "profile": "regular"}
+        for n in range(everybody)
+    ]  # fmt: skip
+    rounds = [
+        {"name": each.name, "opens": f"{each.opens:%H:%M}", "prompt": f"{each.prompt:%H:%M}",
+         "due": f"{each.due:%H:%M}"}
+        for each in (MORNING, EVENING)
+    ]  # fmt: skip
+    town = parse({"tz": "Asia/Shanghai", "terminals": terminals, "rounds": rounds})
+    toy = ToyFleet(town.terminals, start_ms)
+    Residents(town, toy, 7).start()  # type: ignore[arg-type]
+    return toy
 
 
 @pytest.mark.parametrize(

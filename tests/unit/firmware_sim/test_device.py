@@ -2,15 +2,15 @@
 
 import itertools
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 
 import pytest
 
 from firmware_sim import device
 from firmware_sim import outputs as out
 from firmware_sim.battery import Battery
-from firmware_sim.flash import FlashImage, Led, image_from_json
-from firmware_sim.state import State, Traits
+from firmware_sim.flash import DeviceConfig, FlashImage, Keys, Led, image_from_json
+from firmware_sim.state import STORED, State, Traits
 from firmware_sim.wire import Kind, Ref
 
 T0 = 1_760_000_000_000
@@ -430,3 +430,23 @@ def test_a_late_tick_sends_once_for_all_it_missed(bench: Bench) -> None:
     bench.give(out.Tick())
     assert len(bench.events("sos")) == 2
     assert device.next_wakeup(bench.state, bench.now_ms) == T0 + 75 * S
+
+
+def test_whatever_lies_in_flash_is_a_reason_to_write_it() -> None:
+    """A step compares states by what they store, without making their images: no field of an image
+    may be missing there, and each of them is noticed when it alone changes."""
+    kept = {field.name for field in fields(FlashImage) if field.compare}
+    assert set(STORED) == {"pending" if name == "events" else name for name in kept}
+    before = Bench().state
+    pressed = device.step(before, out.Pressed(Kind.SOS), T0).state
+    changed = {
+        "boot": 7, "seq": 9, "pending": pressed.pending, "alarm": pressed.alarm,
+        "config": DeviceConfig(cfg_v=3), "keys": Keys("k", 1), "mains_told": False,
+    }  # fmt: skip
+    assert set(changed) == set(STORED)
+    for name, value in changed.items():
+        assert replace(before, **{name: value}).stores_more_than(before), name  # type: ignore[arg-type]
+    assert not replace(before, rssi=-90, connected=True).stores_more_than(before)
+    # Sent once more: another tuple, and the same events in it.
+    again = replace(pressed, pending=tuple(replace(p, sends=4) for p in pressed.pending))
+    assert not again.stores_more_than(pressed)

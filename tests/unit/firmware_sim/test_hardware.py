@@ -9,7 +9,7 @@ import pytest
 
 from firmware_sim import behaviour, device, keys
 from firmware_sim import outputs as out
-from firmware_sim.battery import Battery
+from firmware_sim.battery import LOW_AT, Battery
 from firmware_sim.clock import SharedClock
 from firmware_sim.flash import FlashImage, Led
 from firmware_sim.manifest import Profile
@@ -241,3 +241,36 @@ def test_a_rate_that_ramps_rises_from_nothing() -> None:
     assert share(0) == 0
     assert 0.05 < share(360) < 0.15
     assert share(3600) == 1
+
+
+def test_a_terminal_without_its_battery_lives_on_the_mains_and_not_a_moment_longer() -> None:
+    """Taken out on the mains: it goes on, and reads 0 %. When the mains go it is dark at once and
+    could tell nobody, hung or not. The battery keeps its charge meanwhile."""
+    half = device.step(fresh(), out.BatterySet(50), T0).state
+    without = device.step(half, out.BatteryFitted(False), T0)
+    assert without.outputs == ()
+    assert without.state.battery.at(T0 + H) == 0
+    assert device.next_wakeup(without.state, T0) == device.next_wakeup(half, T0)
+    for state in (without.state, device.step(without.state, out.Hang(), T0).state):
+        dark = device.step(state, out.MainsChanged(False), T0 + H)
+        assert dark.outputs == (out.PowerOff(),)
+        assert dark.state.pending == ()
+    back = dark.state.hardware.after(out.BatteryFitted(True), T0 + 9 * H)
+    assert back.battery.at(T0 + 9 * H) == 50
+    on_battery = device.step(half, out.MainsChanged(False), T0).state
+    assert device.step(on_battery, out.BatteryFitted(False), T0).outputs == (out.PowerOff(),)
+
+
+def test_a_fresh_battery_makes_a_low_one_news_again() -> None:
+    """It was told as low; another is put in, and its fall is told as well."""
+    low = device.step(fresh(), out.MainsChanged(False), T0).state
+    low = device.step(low, out.BatterySet(LOW_AT - 1), T0).state
+    low = device.step(low, out.Tick(), T0 + 1).state
+    assert low.battery.low_told
+    on_mains = device.step(low, out.MainsChanged(True), T0 + 2).state
+    empty = device.step(on_mains, out.BatteryFitted(False), T0 + 3).state
+    same = device.step(empty, out.BatteryFitted(True), T0 + 4).state
+    assert same.battery.low_told
+    full = device.step(device.step(empty, out.BatterySet(90), T0 + 4).state,
+                       out.BatteryFitted(True), T0 + 5).state  # fmt: skip
+    assert not full.battery.low_told

@@ -40,6 +40,17 @@ def test_bad_weather_loses_doubles_and_delays_as_often_as_it_says() -> None:
     assert 8_000 < max(ms for f in found for ms in f) <= 16_000
 
 
+@pytest.mark.parametrize("of", [weather.Weather(reorder=0.2, delay_s=1.0),
+                                weather.Weather(reorder=0.2, least_s=0.5)])  # fmt: skip
+def test_a_later_message_overtakes_a_reordered_one(of: weather.Weather) -> None:
+    """Of messages sent 300 ms apart, one that is reordered arrives after the next that is not."""
+    takes_ms = [ms for (ms,) in fates(of)]
+    slow_ms = int(max(of.delay_s, of.least_s) * 2000)
+    late = [n for n, ms in enumerate(takes_ms[:-1]) if ms == slow_ms > takes_ms[n + 1]]
+    assert 200 < len(late) < 500
+    assert all(takes_ms[n] > 300 + takes_ms[n + 1] for n in late)
+
+
 def test_the_same_seed_has_the_same_weather() -> None:
     """A run can be repeated."""
     assert fates(weather.PROFILES["nb_iot"]) == fates(weather.PROFILES["nb_iot"])
@@ -77,6 +88,8 @@ def test_a_moved_clock_and_a_new_battery_reach_the_terminal() -> None:
         ("{clock: -60, on_terminal: her}", st.MoveClock(st.Where("her"), -60)),
         ("{clock: unset, on_terminal: her}", st.MoveClock(st.Where("her"), None)),
         ("{battery: 5, on_terminal: her}", st.SetBattery(st.Where("her"), 5)),
+        ("{battery: off, on_terminal: her}", st.Switch(st.Where("her"), "battery", False)),
+        ("{battery: 'on', in_building: 4}", st.Switch(st.Where(building=4), "battery", True)),
         ("{tear_after_bytes: 9, on_terminal: her}", st.Tear("her", 9)),
         ("{provider: undelivered, count: 2, phone: one}", st.ProviderFault("undelivered", 2, "one")),
     ],
