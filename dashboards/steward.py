@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import APIRouter, Request
 from starlette.responses import RedirectResponse, Response
 
 from dashboards.cookies import PREFERENCE_AGE_S, set_cookie
@@ -123,9 +123,9 @@ def router(reader: Reader) -> APIRouter:
         return response
 
     @routes.get("/s/{token}/{action}")
-    async def back(token: str) -> Response:
-        if not _TOKEN.fullmatch(token):
-            raise HTTPException(404)
+    async def back(request: Request, token: str) -> Response:
+        if await _view(reader, token) is None:
+            return _answer(request, token, None)
         return RedirectResponse(f"{PREFIX}{token}", 303, headers=_HEADERS)
 
     return routes
