@@ -7,6 +7,7 @@ time), so that terminals that fell together do not come back together. It knows 
 from __future__ import annotations
 
 import asyncio
+import errno
 import ipaddress
 import logging
 import random
@@ -114,11 +115,17 @@ class Connector:
                 await asyncio.sleep(ahead_s)
                 if not self._still_wanted(terminal):
                     continue
-            if (sock := self._dial_at_once(loop)) is not None:
+            sock, stands = self._dial_at_once(loop)
+            if sock is not None and stands:
                 self._hand_over(terminal, sock)
                 continue
-            await self._free.acquire()
-            task = asyncio.create_task(self._attempt(terminal))
+            try:
+                await self._free.acquire()
+            except BaseException:
+                if sock is not None:
+                    sock.close()
+                raise
+            task = asyncio.create_task(self._attempt(terminal, sock))
             self._attempts.add(task)
             task.add_done_callback(self._finished)
 
@@ -128,9 +135,9 @@ class Connector:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a connection attempt failed unexpectedly", exc_info=error)
 
-    async def _attempt(self, terminal: str) -> None:
+    async def _attempt(self, terminal: str, begun: socket.socket | None) -> None:
         try:
-            sock = await self._dial()
+            sock = await self._dial(begun)
         except OSError as error:
             self._tell_once(error)
             if self._still_wanted(terminal):
@@ -148,28 +155,33 @@ class Connector:
             # One terminal's line must not end the queue of all others.
             log.exception("the line of %s could not be opened", terminal)
 
-    def _dial_at_once(self, loop: asyncio.AbstractEventLoop) -> socket.socket | None:
-        """A connection to a plain broker on this machine: it stands when `connect` returns, and
-        needs no task. None: not to be had so."""
+    def _dial_at_once(
+        self, loop: asyncio.AbstractEventLoop
+    ) -> tuple[socket.socket | None, bool]:
+        """A connection to a plain broker on this machine, and whether it stands: as a rule it does
+        when `connect` returns, and needs no task. Else it is on its way, or (None) not begun."""
         if self._tls is not None or not self._known or loop.time() >= self._known_until_s:
-            return None
+            return None, False
         family, kind, protocol, _, address = self._known[0]
         if not _near(address[0]):
-            return None
+            return None, False
         try:
             sock = socket.socket(family, kind, protocol)
         except OSError:
-            return None
+            return None, False
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if sock.connect_ex(address) == 0:
-            return sock
-        sock.close()
-        return None
+        failed = sock.connect_ex(address)
+        if failed not in (0, errno.EINPROGRESS):
+            sock.close()
+            return None, False
+        return sock, failed == 0
 
-    async def _dial(self) -> socket.socket:
+    async def _dial(self, begun: socket.socket | None) -> socket.socket:
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            if begun is not None and await _comes_about(begun):
+                return begun
             found = await self._addresses(loop)
             last: OSError | None = None
             for family, kind, protocol, _, address in found:
@@ -231,6 +243,19 @@ def _near(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+async def _comes_about(sock: socket.socket) -> bool:
+    """Whether a connection that is on its way stands in the end; one that does not is closed."""
+    try:
+        await _ready(sock, to_read=False)
+    except BaseException:
+        sock.close()
+        raise
+    if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0:
+        return True
+    sock.close()
+    return False
 
 
 async def _ready(sock: socket.socket, *, to_read: bool) -> None:
