@@ -110,7 +110,7 @@ def fill(
     """One wording about one subject; `shown`: how many flats it names, all when None."""
     ways, words = ways or Ways(), WORDS[lang]
     if about in (*Outcome, "all") or about.startswith("part."):
-        about = words[about]
+        about = words.get(about, about)  # somebody's name may begin so
     head = (words["test"] if subject.test else "") + (words["late"] if subject.late else "")
     text = head + wording.format(
         place=place(subject, lang),
