@@ -135,8 +135,7 @@ async def an_hour_in_the_office(town: Town) -> None:
     for n, minutes in enumerate((30, 30, 45)):
         entry = core.gift(f"round:{n}:1:1", core.EntryKind.ROUND, 1, head, minutes)
         await town.runtime.database.write(lambda tx, e=entry: hours.post(tx, e, by="周明"))
-    low = town.event("battery_low", "gd-20-202") | {"bat": 9, "mains": False}
-    await town.signals(low)
+    await town.press("battery_low", doors["303"]["terminal_id"], bat=9, mains=False)
     stock = [{"id": f"gd-new-{n:02}", "boot": 0, "simulated": False, "key_v": 0}
              for n in range(1, 13)]  # fmt: skip
     await town.sql(lambda c: c.execute(insert(tables.table(tables.Terminal)), stock))
