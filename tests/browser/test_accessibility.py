@@ -149,6 +149,8 @@ async def test_a_wall_that_does_not_know_has_no_violation(
             deaf = {"now_ms": NOW_MS, "speed": 1.0, "seq": 100, "canary_age_s": 300}
             await served.script.send("heartbeat", deaf)
             await expect(page.locator("body")).to_have_attribute("data-deaf", "true")
+            # "All devices are well" is what nobody knows then.
+            await expect(page.locator(".none").first).to_have_css("visibility", "hidden")
         await expect(page.locator("body")).to_have_attribute("data-feed", feed)
         await expect(page.locator("#band")).to_be_visible()
         assert await violations(page) == []

@@ -12,7 +12,7 @@ from tests.screens.__main__ import FOLDER, SCREENS
 
 NO_PICTURE = {
     "/", "/reports.csv", "/hours/{person_id}/statement.csv", "/static/palette.css",
-    "/login/elsewhere", "/login/elsewhere/back",
+    "/login/elsewhere", "/login/elsewhere/back", "/s/{token}/{action}",
 }
 """What answers a GET and is no page: a redirect, a table, a style sheet."""
 

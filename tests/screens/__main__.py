@@ -194,6 +194,11 @@ async def _deaf(page: Page, town: Town) -> None:
     await page.wait_for_selector('body[data-deaf="true"]', timeout=20_000)
 
 
+async def _in_the_hall(page: Page, town: Town) -> None:
+    """The cookie that the hall's token has left opens the wall without names."""
+    await page.goto(f"{town.url}/kiosk/wall")
+
+
 async def _full(page: Page, town: Town) -> None:
     """Forty flats in every house, each with somebody in it."""
     await morning.full_houses(town)
@@ -282,6 +287,7 @@ SCREENS = [
     Screen("kiosk", "/kiosk/{hall}", "calm", login=False),
     Screen("wall-deaf", "/wall", "calm", step=_deaf),
     Screen("kiosk-busy-en", "/kiosk/{hall}", login=False, theme="light", lang="en"),
+    Screen("kiosk-wall", "/kiosk/{hall}", login=False, step=_in_the_hall, leads="/kiosk/wall"),
     Screen("kiosk-closed", "/kiosk", size=(900, 620), login=False, theme="light"),
     Screen("reports", WEEK, "resolved", (1100, 1500), "light"),
     Screen("reports-dark-en", WEEK, "resolved", (1100, 1500), lang="en"),
@@ -318,6 +324,8 @@ SCREENS = [
     Screen("account", "/account", "resolved", PAPER, "light", whole=True, chief=True),
     Screen("alert-fault", "/alerts/{fault}", "resolved", PAPER, whole=True),
     Screen("person-away", "/people/{head}/away", "resolved", PAPER, "light", whole=True),
+    Screen("person-shifts", "/people/{head}/shifts", "resolved", PAPER, "light", whole=True,
+           office=True),
     Screen("duty-remove", "/duty/remove", "resolved", PAPER, "light", whole=True, office=True),
     Screen("duty-community", "/duty/community", "resolved", PAPER, "light", whole=True,
            office=True),
@@ -472,7 +480,8 @@ async def main(names: list[str]) -> None:
         raise SystemExit("no Chromium on this machine: apt-get install chromium fonts-noto-cjk")
     with tempfile.TemporaryDirectory() as folder:
         async with (
-            a_town(Path(folder), morning.START, buildings=51, kiosk_token=SecretStr(HALL)) as town,
+            a_town(Path(folder), morning.START, buildings=51, kiosk_token=SecretStr(HALL),
+                   kiosk_wall=True) as town,
             async_playwright() as playwright,
         ):
             browser = await playwright.chromium.launch(
