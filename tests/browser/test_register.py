@@ -17,6 +17,7 @@ STAFF = ("/buildings", "/buildings/11", "/residents", "/residents/901", "/reside
          "/reports", "/reports?from=x")  # fmt: skip
 PAPERS = ("/buildings/11/sheet", "/residents/901/card")
 SEEN = (*STAFF, *PAPERS, f"/kiosk/{KIOSK_TOKEN}", "/kiosk", "/buildings/99")
+NAMELESS = "/kiosk/wall"
 WIDTHS = (1280, 390)
 A4_PT, A5_PT = (595, 842), (420, 595)
 
@@ -52,6 +53,25 @@ async def test_no_page_has_a_violation_or_scrolls_sideways(
                 await page.set_viewport_size({"width": width, "height": 900})
                 wide = await page.evaluate("document.documentElement.scrollWidth")
                 assert wide <= width, (path, width, wide)
+        await page.context.close()
+
+
+@pytest.mark.parametrize(("theme", "lang"), LOOKS)
+async def test_the_wall_without_names_has_no_violation_and_its_place(
+    browser: Browser, theme: str, lang: str
+) -> None:
+    """On a hall's screen: all of it is seen at once, and there is nothing to press."""
+    reader = FakeReader(busy=True)
+    reader.wall_in_hall = True
+    async with house(reader) as served:
+        page = await opened(browser, served, f"/kiosk/{KIOSK_TOKEN}", theme, lang, 1920)
+        await page.set_viewport_size({"width": 1920, "height": 1080})
+        await page.goto(served.url + NAMELESS)
+        assert await violations(page) == []
+        assert await page.evaluate(
+            "[document.documentElement.scrollWidth, document.documentElement.scrollHeight]"
+        ) == [1920, 1080]
+        assert await page.locator("a, button, input, form").count() == 0
         await page.context.close()
 
 
