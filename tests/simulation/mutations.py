@@ -130,13 +130,13 @@ def one_speaks_for_the_house() -> AbstractContextManager[Any]:
     """One late sign of life ends the worklist of everybody on it."""
 
     def heard(
-        s: core.Situation, _resident: int, outcome: Outcome, by: Any, now: datetime
+        s: core.Situation, _residents: Any, outcome: Outcome, by: Any, now: datetime
     ) -> core.Decision:
         items = tuple(replace(i, outcome=i.outcome or outcome) for i in s.alert.items)
         ended = replace(s, alert=replace(s.alert, items=items))
         return core.decide(ended, core.Resolve(by, outcome), now)
 
-    return mock.patch.object(core, "_on_settle_item", heard)
+    return mock.patch.object(core, "_on_settled", heard)
 
 
 def receipt_for_nothing() -> AbstractContextManager[Any]:
