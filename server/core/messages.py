@@ -153,7 +153,9 @@ def _fullest(
         if "{link}" in wording and not subject.link:
             continue
         most = len(subject.labels) if "{labels}" in wording else 0
-        for shown in range(most, -1 if most == 0 else 0, -1):
+        # No door is left out for a link: who opens no pages walks by the text alone.
+        least = most if "{link}" in wording else min(most, 1)
+        for shown in range(most, least - 1, -1):
             text = fill(wording, subject, lang, about, ways, shown)
             if segments(text) == 1:
                 return text

@@ -39,8 +39,7 @@ ZH: Mapping[Template, Wordings] = {
         "【巡楼】请打120!{place}求助。代码{code}",
     ),
     Template.MISSED: (
-        "【巡楼】{building}未报平安{count}户:{labels}。回1去。代码{code} {link}",
-        "【巡楼】{building}未报平安{count}户。回1=我去。代码{code} {link}",
+        "【巡楼】{building}未报:{labels}。回1去。代码{code} {link}",
         "【巡楼】{building}未报平安{count}户:{labels}。请巡楼时看看。回1=我去。代码{code}",
         "【巡楼】{building}未报平安{count}户。请巡楼。回1=我去。代码{code}",
     ),
@@ -112,6 +111,7 @@ EN: Mapping[Template, Wordings] = {
         "Xunlou CALL 120: {place}. code {code}",
     ),
     Template.MISSED: (
+        "Xunlou: {building}: no check-in: {labels}. Reply 1 = I am going. code {code} {link}",
         "Xunlou: {building}: {count} without a check-in: {labels}. Please look on your round. "
         "Reply 1 = I am going. code {code}",
         "Xunlou: {building}: {count} without a check-in. Please look. Reply 1. code {code}",

@@ -236,7 +236,6 @@ async def test_the_press_is_a_sign_of_life_and_no_alarm(town: Town) -> None:
     """The round has heard of her; the journal has the press as of any key and nothing of the
     request, and the audit, which is of people, nothing at all."""
     await town.press("checkin", "gd-11-303")
-    before = await town.sql(lambda c: len(list(audit.unsealed(c, 1000))))
     known = {e["seq"] for e in await town.journal()}
     await town.press("help", want="wish")
     resident = t.table(t.Resident)
@@ -247,7 +246,8 @@ async def test_the_press_is_a_sign_of_life_and_no_alarm(town: Town) -> None:
     assert [e["kind"] for e in new] == ["signal"]
     assert await town.alerts() == []
     await town.no_more_sms()
-    assert await town.sql(lambda c: len(list(audit.unsealed(c, 1000)))) == before
+    written = {row["what"] for row in await town.sql(lambda c: list(audit.unsealed(c, 1000)))}
+    assert {w for w in written if not w.endswith(("_listed", "_looked_at"))} == set()
     assert len(await listed(town)) == 1
 
 

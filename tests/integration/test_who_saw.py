@@ -48,7 +48,7 @@ SAW: dict[str, str] = {
     "GET /reports.csv": "report_exported",
     **dict.fromkeys(
         [f"GET {p}" for p in (
-            PERSON, f"{PERSON}/away", "/residents/{resident_id}/away",
+            PERSON, f"{PERSON}/away", f"{PERSON}/shifts", "/residents/{resident_id}/away",
             "/residents/{resident_id}/edit", "/residents/{resident_id}/move",
             "/residents/{resident_id}/end", "/buildings/{number}/edit", "/duty/remove",
             "/duty/shifts/{person_id}", "/residents/new", "/buildings/new", "/duty/add",
@@ -61,7 +61,7 @@ SAW: dict[str, str] = {
 NOBODY = {
     f"GET {API}/sight", f"GET {API}/rounds/plan", f"GET {API}/addresses", f"GET {API}/hours",
     f"GET {API}/requests/figures", "GET /buildings", "GET /residents", "GET /terminals/labels",
-    "GET /reports", "GET /register", "GET /kiosk",
+    "GET /reports", "GET /register", "GET /kiosk", "GET /kiosk/wall",
 }  # fmt: skip
 """Figures, doors and empty forms: no person is in them."""
 OWN = {"GET /account"}
@@ -112,6 +112,7 @@ def test_every_route_that_reads_is_judged() -> None:
 
 async def test_whoever_sees_somebody_leaves_an_entry(town: Town) -> None:
     """Each by itself, in the name of who looked."""
+    town.runtime.settings.kiosk_wall = True
     ids = await lived(town)
     await make_account(town, "chief", "administrator")
     form = {"outgoing": "周明", "incoming": "李静", "note": "", "last_id": "0"}

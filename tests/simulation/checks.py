@@ -436,10 +436,11 @@ class Checks:
                 found = self._one("SELECT count(*) FROM signal WHERE terminal_id = ? AND boot = ?"
                                   " AND seq = ?", *key)  # fmt: skip
                 insist(found == 1, "no SOS is lost", press=key)
-        for row in self._rows("SELECT id, state, step FROM alert WHERE kind = 'sos'"):
+        for row in self._rows("SELECT id, state, step, ladder FROM alert WHERE kind = 'sos'"):
             reached = self._one("SELECT count(*) FROM message WHERE alert_id = ? AND state IN"
                                 " ('sent', 'delivered')", row["id"])  # fmt: skip
-            insist(row["state"] != "open" or reached > 0 or row["step"] >= 3,
+            exhausted = row["step"] >= len(json.loads(row["ladder"])["steps"])
+            insist(row["state"] != "open" or reached > 0 or exhausted,
                    "an SOS has told somebody, or is red", alert=row["id"])  # fmt: skip
         blind = self._one("SELECT count(*) FROM blind_interval WHERE current = 1")
         insist(blind == 0, "no outage is left open once we see again")

@@ -142,7 +142,8 @@ def test_a_short_address_leaves_room_for_the_link_and_the_digits(
     """In Chinese as well the first SMS leads to the page; a telephone that opens none can still be
     answered with. 2 is "at the door": never may it stand where "can't" is meant."""
     link = address + "x" * 22
-    subject = Subject(11, int(label[:-2]), label, 84, True, "4031", (label, "1301"), link=link)
+    doors = (label,) if template is Template.MISSED else (label, "1301")
+    subject = Subject(11, int(label[:-2]), label, 84, True, "4031", doors, link=link)
     text = compose(template, subject, "zh")
     assert link in text
     assert digits in text
@@ -219,6 +220,18 @@ def test_a_long_worklist_names_as_many_flats_as_fit() -> None:
     assert "A101、" in text
     assert "等" in text
     assert segments(text) == 1
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+@pytest.mark.parametrize("host", ["x.cn", "xunlou.com", "xunlou.example.org", "x" * 90])
+def test_no_door_is_left_out_for_a_link(lang: str, host: str) -> None:
+    """Whoever opens no pages walks by the text alone."""
+    for count in range(1, 7):
+        labels = ("303", "304", "503", "504", "601", "602")[:count]
+        subject = Subject(11, code="4031", labels=labels, link=f"https://{host}/s/" + "x" * 22)
+        text = compose(Template.MISSED, subject, lang)
+        assert [label for label in labels if label not in text] == []
+        assert segments(text) == 1
 
 
 def test_a_link_is_left_out_rather_than_a_second_segment_sent() -> None:
