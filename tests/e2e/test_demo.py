@@ -13,8 +13,8 @@ from tests.parts import require
 
 README = Path(__file__).parents[2] / "README.md"
 STEPS = [
-    "pressed", "told", "centre_has_it", "accepted", "she_knows", "link", "way_in", "at_the_door",
-    "on_scene", "press_to_door", "safe", "resolved", "lamp",
+    "pressed", "told", "centre_has_it", "on_the_wall", "accepted", "she_knows", "link", "way_in",
+    "at_the_door", "on_scene", "press_to_door", "safe", "resolved", "lamp",
 ]  # fmt: skip
 
 
