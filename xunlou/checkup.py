@@ -22,7 +22,8 @@ FREE_LEAST: Final = 1024**3
 DAY_S: Final = 86_400
 DOOR: Final = Subject(11, 3, "301", 84, True, "4031", ("301", "303"))
 """A door as most are: by it is told how long the address of links may be."""
-FIRST: Final = (Template.SOS, Template.FALL, Template.MISSED)
+FIRST: Final = (Template.SOS, Template.FALL)
+"""A worklist names its doors first; whether a link fits beside them is for each to see."""
 AFTER: Final = (Template.CONFIRM, Template.CONFIRM_MISSED)
 
 

@@ -111,7 +111,8 @@ EN: Mapping[Template, Wordings] = {
         "Xunlou CALL 120: {place}. code {code}",
     ),
     Template.MISSED: (
-        "Xunlou: {building}: no check-in: {labels}. Reply 1 = I am going. code {code} {link}",
+        "Xunlou: {building}: {count} without a check-in: {labels}. Reply 1 = I am going. "
+        "code {code} {link}",
         "Xunlou: {building}: {count} without a check-in: {labels}. Please look on your round. "
         "Reply 1 = I am going. code {code}",
         "Xunlou: {building}: {count} without a check-in. Please look. Reply 1. code {code}",
