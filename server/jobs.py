@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime, timedelta
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -54,25 +54,21 @@ class Sweeper:
         if self._running.locked():
             return
         async with self._running:
-            house, clock = self._house, self._database.clock
-            now, real = clock.now(), timedelta(seconds=1) * clock.speed
+            house = self._house
             try:
-                ahead = self._clock_ran_ahead(now)
+                ahead = self._clock_ran_ahead(self._database.clock.now())
                 if ahead is not None and ahead > timedelta(0):
                     await self._database.write(lambda tx: sweep.clock_jumped(tx, house, ahead))
                 elif ahead is not None and self._database.sqlite:
                     # With several servers this clock alone proves nothing: the others go on.
                     await self._database.write(lambda tx: sweep.clock_set_back(tx, house, -ahead))
-                due = await self._database.read(lambda c: sweep.what_is_due(c, now, real, house))
+                due = await self._what_is_due()
             except Exception:
                 # Whatever it is that can't be asked: whoever pressed is waiting for the next step.
                 log.exception("could not tell what is due; the ladders climb, nobody is judged")
-                for work in sweep.ALWAYS:
-                    await self._all_of(work)
+                await self._always({work.__name__ for work in sweep.ALWAYS})
                 return
-            for work in sweep.ALWAYS:
-                if work.__name__ in due:
-                    await self._all_of(work)
+            await self._always(due)
             try:
                 judged = [w for w in sweep.WITH_SIGHT if w.__name__ in due]
                 if not judged and sweep.blind.__name__ not in due:
@@ -83,13 +79,18 @@ class Sweeper:
                 log.exception("could not tell whether we see; nobody is judged now")
                 return
             for work in judged:
-                await self._all_of(work, between=self._always)
+                await self._all_of(work, between=self._meanwhile)
 
-    async def _always(self) -> None:
-        """What must not wait for the end of a city's round: somebody calls for help in it."""
+    async def _what_is_due(self) -> Collection[str]:
         house, clock = self._house, self._database.clock
         now, real = clock.now(), timedelta(seconds=1) * clock.speed
-        due = await self._database.read(lambda c: sweep.what_is_due(c, now, real, house))
+        return await self._database.read(lambda c: sweep.what_is_due(c, now, real, house))
+
+    async def _meanwhile(self) -> None:
+        """What must not wait for the end of a city's round: somebody calls for help in it."""
+        await self._always(await self._what_is_due())
+
+    async def _always(self, due: Collection[str]) -> None:
         for work in sweep.ALWAYS:
             if work.__name__ in due:
                 await self._all_of(work)
