@@ -106,26 +106,7 @@ def router(reader: Reader) -> APIRouter:
         snapshot = await seen(request)
         if isinstance(snapshot, Response):
             return snapshot
-        community = snapshot["community"] or {"name": None, "tz": "UTC"}
-        running = snapshot["round"]
-        is_open = running is not None and running["state"] == "open"
-        houses = [
-            gauge(b, is_open) for b in sorted(snapshot["buildings"], key=lambda b: b["number"])
-            if not b.get("rehearsal")  # nobody lives there
-        ]
-        mood, number = _mood(snapshot)
-        facts = {
-            "community": community["name"],
-            "when": Times(community["tz"], snapshot["now_ms"]),
-            "houses": houses,
-            "mood": mood,
-            "number": number,
-            "round": running,
-            "open": is_open,
-            "calls": _calls(snapshot["alerts"]),
-            "phones": await reader.duty_phones(),
-            "now_ms": snapshot["now_ms"],
-        }
+        facts = _hall(snapshot) | {"phones": await reader.duty_phones()}
         return page(request, "kiosk.html", facts, default_theme="dark")
 
     @routes.get("/kiosk/wall")
@@ -135,15 +116,7 @@ def router(reader: Reader) -> APIRouter:
             return snapshot
         if not reader.kiosk_wall():
             raise HTTPException(404)
-        community = snapshot["community"] or {"name": None, "tz": "UTC"}
-        bare = nameless(snapshot)
-        facts = {
-            "place": community["name"],
-            "when": Times(community["tz"], bare["now_ms"]),
-            "wall": bare,
-            "plan": skyline(bare["buildings"]),
-        }
-        return page(request, "kiosk_wall.html", facts, default_theme="dark")
+        return page(request, "kiosk_wall.html", _bare_wall(snapshot), default_theme="dark")
 
     @routes.get("/kiosk/{token}")
     async def enter(request: Request, token: str) -> Response:
@@ -160,6 +133,35 @@ def router(reader: Reader) -> APIRouter:
         return response
 
     return routes
+
+
+def _place(snapshot: Mapping[str, Any]) -> dict[str, Any]:
+    """Where this is, and its time of day."""
+    community = snapshot["community"] or {"name": None, "tz": "UTC"}
+    return {
+        "community": community["name"], "when": Times(community["tz"], snapshot["now_ms"]),
+    }  # fmt: skip
+
+
+def _hall(snapshot: Mapping[str, Any]) -> dict[str, Any]:
+    """What the gauges show."""
+    running = snapshot["round"]
+    is_open = running is not None and running["state"] == "open"
+    houses = [
+        gauge(b, is_open) for b in sorted(snapshot["buildings"], key=lambda b: b["number"])
+        if not b.get("rehearsal")  # nobody lives there
+    ]
+    mood, number = _mood(snapshot)
+    return _place(snapshot) | {
+        "houses": houses, "mood": mood, "number": number, "round": running, "open": is_open,
+        "calls": _calls(snapshot["alerts"]), "now_ms": snapshot["now_ms"],
+    }  # fmt: skip
+
+
+def _bare_wall(snapshot: Mapping[str, Any]) -> dict[str, Any]:
+    """What the wall without names shows."""
+    bare = nameless(snapshot)
+    return _place(snapshot) | {"wall": bare, "plan": skyline(bare["buildings"])}
 
 
 def _is_real(alert: Mapping[str, Any]) -> bool:
