@@ -62,7 +62,7 @@ def risk_class(age: int, living: str, health_flag: bool) -> RiskClass:
 
 def apart(high: int, *, explained: bool) -> bool:
     """Whether a building's `high` residents of class A who owe this round a sign of life each get
-    an alert of their own, however many doors are silent (docs/adr/0010).
+    an alert of their own, however many doors are silent (docs/adr/0025).
 
     `explained`: a cause that staff see (the building or the area without power or network, or we
     without sight when the round was due) is why nothing was heard. Then it is one walk through the

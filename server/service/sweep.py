@@ -157,7 +157,7 @@ def _worklists(
     tx: Tx, rows: Sequence[RowMapping], alone: Sequence[RowMapping], due_at: datetime
 ) -> list[tuple[raising.Worklist, list[RowMapping]]]:
     """One building's missed round: those who are to be looked for `alone` each by themselves, the
-    rest on one worklist; when those are many, they are on it too (docs/adr/0010). With each, the
+    rest on one worklist; when those are many, they are on it too (docs/adr/0025). With each, the
     rows that it is the first to tell of."""
     building_id, number = rows[0]["building_id"], rows[0]["number"]
     rest = [r for r in rows if r not in alone]
