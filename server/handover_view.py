@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping
 
 from server import views
+from server.core.houses import sign
 from server.core.messages import Subject, place
 from server.store import alerts, handovers
 from server.tables import to_ms
@@ -52,7 +53,7 @@ def written(conn: Connection, handover_id: int) -> Json | None:
 
 
 def _door(row: RowMapping) -> Subject:
-    return Subject(building=row["number"], floor=row["floor"], label=row["label"])
+    return Subject(building=sign(row["number"]), floor=row["floor"], label=row["label"])
 
 
 def picture(conn: Connection, now: datetime, since: datetime) -> Json:

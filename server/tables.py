@@ -107,9 +107,12 @@ def _flag() -> Any:
 class Community(SQLModel, table=True):
     """One community: the zone its days are lived in, and its rounds (JSON list of plans).
     `address`: as 120 needs it, from the province down to the number on the road and the gate;
-    `address_en`: the same for whoever reads English."""
+    `address_en`: the same for whoever reads English. `series`: of its houses' numbers
+    (core/houses.py)."""
 
+    __table_args__ = (Index("ux_community_series", "series", unique=True),)
     id: int | None = _id()
+    series: int = Field(default=0, sa_column=Column(Integer, nullable=False, server_default="0"))
     name: str
     tz: str
     rounds: list[dict[str, Any]] = Field(sa_column=Column(JSON, nullable=False))
@@ -120,10 +123,14 @@ class Community(SQLModel, table=True):
 
 
 class Building(SQLModel, table=True):
-    """A house with two stewards. `address`: only where it has another than its community, as a
-    house on the next road has."""
+    """A house with two stewards. `number`: in the installation; what is on its wall is
+    `core.houses.sign` of it. `address`: only where it has another than its community, as a house
+    on the next road has."""
 
-    __table_args__ = (UniqueConstraint("community_id", "number"),)
+    __table_args__ = (
+        UniqueConstraint("community_id", "number"),
+        Index("ux_building_number", "number", unique=True),
+    )
     id: int | None = _id()
     community_id: int = Field(foreign_key="community.id")
     number: int
@@ -603,9 +610,11 @@ class StewardLink(SQLModel, table=True):
 
 
 class Handover(SQLModel, table=True):
-    """One shift gave the duty to the next. `picture` is what it told, as it was then."""
+    """One shift gave the duty to the next. `picture` is what it told, as it was then.
+    `community_id`: whose desk it was; empty where the installation had one community only."""
 
     id: int | None = _id()
+    community_id: int | None = None
     at: datetime = _at(nullable=False)
     since: datetime = _at(nullable=False)
     outgoing: str

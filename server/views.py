@@ -15,6 +15,7 @@ from server import past_rounds
 from server.core import rounds, windows
 from server.core.access import EVERYWHERE, Scope
 from server.core.emergency import emergency, read_out
+from server.core.houses import sign
 from server.core.ladder import Roster
 from server.core.messages import Subject, place
 from server.core.risk import age_on
@@ -154,7 +155,7 @@ class Cards:
         # Of a terminal left behind after an end nobody knows who presses it.
         living = resident if resident and resident["state"] != "ended" else None
         subject = Subject(
-            building=number or 0,
+            building=sign(number or 0),
             floor=resident["floor"] if resident else None,
             label=resident["label"] if resident else None,
             age=age_on(living["birth_date"], self._now.date()) if living else None,

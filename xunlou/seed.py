@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, Table, insert, select
 
 from server import tables as t
+from server.core.houses import numbered
 from server.core.rounds import CLASSES, Plan, next_deadline, owed_by
 from server.core.words import Role
 from server.pinyin import sounds
@@ -52,10 +53,10 @@ class _Loader:
         values = {"position": 0, "key_place": "", **where}
         self.add(t.Assignment, person_id=self.person(person), role=role.value, **values)
 
-    def building(self, community_id: int, building: Building) -> None:
+    def building(self, community_id: int, building: Building, series: int = 0) -> None:
         """One house with its flats and residents; its stewards come first."""
         row = self.add(
-            t.Building, community_id=community_id, number=building.number,
+            t.Building, community_id=community_id, number=numbered(series, building.number),
             address=building.address, address_en=building.address_en,
         )  # fmt: skip
         for steward in building.stewards:
@@ -108,12 +109,15 @@ class _Loader:
                 self.assign(person, role, resident_id=row)
 
 
-def load(conn: Connection, community: Community, now: datetime) -> None:
+def load(conn: Connection, community: Community, now: datetime, *, beside: int = 0) -> None:
     """Load `community`, everybody's first deadline being the next one after `now`.
 
-    Raises NotEmpty when the register is not empty.
+    `beside`: its series of house numbers (core/houses.py), for one beside those that are there. No
+    person may be of two communities then.
+
+    Raises NotEmpty when the register is not empty, and the community is not to be beside another.
     """
-    if conn.execute(select(t.table(t.Community).c.id)).first() is not None:
+    if not beside and conn.execute(select(t.table(t.Community).c.id)).first() is not None:
         raise NotEmpty("the register is not empty; use a new database")
     rounds = [
         {"name": r.name, "opens": r.opens, "prompt": r.prompt, "due": r.due,
@@ -134,11 +138,11 @@ def load(conn: Connection, community: Community, now: datetime) -> None:
     first = {c: next_deadline(owed_by(plans, c), zone, now) for c in CLASSES}
     loader = _Loader(conn, first, now)
     row = loader.add(
-        t.Community, name=community.name, tz=community.tz, rounds=rounds,
+        t.Community, series=beside, name=community.name, tz=community.tz, rounds=rounds,
         address=community.address, address_en=community.address_en,
     )  # fmt: skip
     for building in community.buildings:
-        loader.building(row, building)
+        loader.building(row, building, beside)
     offices = (
         (Role.DUTY, community.duty), (Role.STREET, community.street),
         (Role.DISTRICT, community.district),

@@ -69,11 +69,13 @@ _WIDEST_FIRST: Final = tuple(Level)
 @dataclass(frozen=True, slots=True)
 class Scope:
     """The houses somebody answers for. `buildings`: their ids; None: every one, also those that
-    are built tomorrow. `every`: these are all that there are today."""
+    are built tomorrow. `every`: these are all that there are today. `communities`: the ids of those
+    that lie within it as a whole, with their desk, rota and rounds."""
 
     level: Level = Level.ALL
     buildings: frozenset[int] | None = None
     every: bool = False
+    communities: frozenset[int] = frozenset()
 
     def shows(self, building_id: int | None) -> bool:
         """Whether what concerns this building may be seen. What concerns no building concerns us
@@ -94,11 +96,15 @@ class Scope:
         """Whether it is at least a community, and not one building of it."""
         return self.level is not Level.BUILDING
 
+    def answers_for(self, community_id: int) -> bool:
+        """Whether what all houses of a community have in common (its desk with rota and handover,
+        its rounds, its address, its hours) is within."""
+        return self.buildings is None or community_id in self.communities
+
     @property
     def common(self) -> bool:
-        """Whether it has no house beyond it: the rota, the handover, the rounds' plan and the
-        balance of hours are one for all houses of the installation and can't be told apart, so
-        the account of one community among several has no part in them."""
+        """Whether it has no house beyond it: what is one for all houses of the installation and
+        can't be told apart by community is for nobody else."""
         return self.buildings is None or (self.wide and self.every)
 
 

@@ -33,6 +33,7 @@ class Subject:
     """What a message is about. Deliberately has no room for health or access data."""
 
     building: int
+    """The number on its wall."""
     floor: int | None = None
     label: str | None = None
     age: int | None = None

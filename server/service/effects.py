@@ -12,6 +12,7 @@ from sqlalchemy import RowMapping
 from server.core import alerts as core
 from server.core import speech
 from server.core.emergency import told_to
+from server.core.houses import sign
 from server.core.ladder import Person, Roster
 from server.core.messages import Subject, compose, language
 from server.core.risk import age_on
@@ -58,7 +59,7 @@ def subject_of(tx: Tx, stored: alerts.Stored) -> Subject:
         assert resident is not None
         ended, born = resident["state"] == "ended", resident["birth_date"]
         return Subject(
-            building=resident["building_number"],
+            building=sign(resident["building_number"]),
             floor=resident["floor"],
             label=resident["label"],
             # Of a terminal left behind after an end nobody knows who presses it.
@@ -72,7 +73,7 @@ def subject_of(tx: Tx, stored: alerts.Stored) -> Subject:
     if row["building_id"] is None:
         door = _door_behind(tx, row["terminal_id"])
         return Subject(
-            building=door["building_number"] if door else 0,
+            building=sign(door["building_number"]) if door else 0,
             floor=door["floor"] if door else None,
             label=door["label"] if door else None,
             terminal="" if door else row["terminal_id"],
@@ -83,7 +84,7 @@ def subject_of(tx: Tx, stored: alerts.Stored) -> Subject:
         i.label for i in stored.alert.items if i.outcome is Outcome.CHECKED_IN
     )
     return Subject(
-        building=_number(tx, row["building_id"]),
+        building=sign(_number(tx, row["building_id"])),
         code=row["code"],
         labels=labels,
         waited_min=waited,
@@ -92,11 +93,22 @@ def subject_of(tx: Tx, stored: alerts.Stored) -> Subject:
     )
 
 
-def community(tx: Tx) -> people.CommunityFacts | None:
-    """The community, read once a transaction; None while the register is empty."""
-    if "community" not in tx.memo:
-        tx.memo["community"] = people.community(tx.conn)
-    found: people.CommunityFacts | None = tx.memo["community"]
+def community(
+    tx: Tx, building_id: int | None, community_id: int | None = None
+) -> people.CommunityFacts | None:
+    """The community of a building (of None, the first), read once a transaction; None while the
+    register is empty. `community_id`: where the caller knows it, one of many houses is no look at
+    each of them."""
+    of_house = ("community of", building_id)
+    if of_house not in tx.memo:
+        if community_id is None:
+            tx.memo[of_house] = people.community_of(tx.conn, building_id)
+        else:
+            itself = ("community", community_id)
+            if itself not in tx.memo:
+                tx.memo[itself] = people.community_by_id(tx.conn, community_id)
+            tx.memo[of_house] = tx.memo[itself]
+    found: people.CommunityFacts | None = tx.memo[of_house]
     return found
 
 

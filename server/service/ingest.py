@@ -267,7 +267,7 @@ def _alarm(tx: Tx, house: House, n: _New) -> None:
             effects.commit(tx, house, stored, decision)
 
 
-_Awaited = dict[tuple[int, str | None], rounds.Awaited]
+_Awaited = dict[tuple[int, int, str | None], rounds.Awaited]
 """Nearly all wait for the same round."""
 
 
@@ -280,7 +280,7 @@ def _due_after(
     for each in sorted(seen):
         if due_ms is None:
             break
-        key = due_ms, row.risk_class
+        key = community.id, due_ms, row.risk_class
         if key not in awaited:
             plans = community.plans_of(row.risk_class or "")
             awaited[key] = rounds.awaited(plans, community.zone, from_ms(due_ms))
@@ -309,12 +309,12 @@ def _signs_of_life(tx: Tx, house: House, new: Sequence[_New]) -> None:
             terminals[resident_id] = n.terminal
     if not signs:
         return
-    community = effects.community(tx)
-    assert community is not None, "a resident has a community"
     awaited: _Awaited = {}
     rows = []
     for resident_id, seen in signs.items():
         row = terminals[resident_id]
+        community = effects.community(tx, row.building_id, row.community_id)
+        assert community is not None, "a resident has a community"
         try:
             due_ms = _due_after(community, row, seen, awaited)
             last_ms = _last_sign(row, max(seen))
@@ -332,17 +332,19 @@ def _signs_of_life(tx: Tx, house: House, new: Sequence[_New]) -> None:
     for alert_id, resident_id in alerts.open_items(tx.conn, list(signs)):
         late[alert_id][resident_id] = max(signs[resident_id])
     for alert_id, seen_by in late.items():
-        heard = partial(_heard_of, tx, house, community, alert_id, seen_by)
+        heard = partial(_heard_of, tx, house, alert_id, seen_by)
         mending.minding(tx, house, alert_id, heard)
 
 
 def _heard_of(
-    tx: Tx, house: House, community: CommunityFacts, alert_id: int, seen_by: Mapping[int, datetime]
+    tx: Tx, house: House, alert_id: int, seen_by: Mapping[int, datetime]
 ) -> None:
     """Late signs of life settle their residents' items, those that count for that round: all that
     one batch brings at once, so that people are told once."""
     stored = alerts.load(tx.conn, alert_id)
     assert stored is not None
+    community = effects.community(tx, stored.row["building_id"])
+    assert community is not None, "a worklist is a house's"
     deadline = stored.row["round_due_at"]
     counting = [
         resident_id for resident_id, seen_at in seen_by.items()

@@ -107,7 +107,7 @@ def _can_be_read(tx: Tx, alert_id: int) -> bool:
 
 def _ladder(tx: Tx, house: House, row: RowMapping) -> dict[str, Any] | None:
     """Today's ladder for such an alert; None for a fault, which has none."""
-    community = effects.community(tx)
+    community = effects.community(tx, row["building_id"])
     if row["kind"] == Kind.FAULT or community is None:
         return None
     policy = Policy.MISSED if row["resident_id"] is None else Policy.MISSED_HIGH_RISK

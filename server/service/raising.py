@@ -74,7 +74,7 @@ def sos(
             effects.situation(tx, open_now), core.PressedAgain(fall), tx.now
         )
         return effects.commit(tx, house, open_now, decision, presses=decision.alert.presses)
-    community = effects.community(tx)
+    community = effects.community(tx, building_id)
     ladder = (
         house.ladder_at(Policy.SOS, tx.now, community.zone) if community is not None else None
     )
@@ -106,7 +106,7 @@ def past_the_rota(
     told: everybody who ever has the duty is texted, without rota and absences, and an alert stays
     open whose ladder is tried again every minute. Pressed again, they are texted again, at most
     once a minute."""
-    community = effects.community(tx)
+    community = effects.community(tx, None)
     assert community is not None, "a terminal that is known has a community"
     alert = core.Alert(
         kind=Kind.SOS, ladder=house.ladder_at(Policy.SOS, tx.now, community.zone),

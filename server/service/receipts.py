@@ -8,6 +8,7 @@ from sqlalchemy import RowMapping
 
 from server.core import alerts as core
 from server.core import delivery, keypress
+from server.core.houses import sign
 from server.core.messages import Subject
 from server.core.words import UNREACHED, Channel, Delivery, Fault, Role, Template
 from server.database import Tx
@@ -203,7 +204,7 @@ def unreachable(tx: Tx, house: House, person_id: int, name: str, why: str) -> No
 
 
 def _tell_partner(tx: Tx, house: House, building: int, person_id: int, name: str) -> None:
-    subject = Subject(building=people.building_number(tx.conn, building))
+    subject = Subject(building=sign(people.building_number(tx.conn, building)))
     for other in people.rosters(tx.conn, [(building, None)], tx.now)[building, None].stewards:
         if other.id != person_id and other.reachable:
             row = people.person(tx.conn, other.id)

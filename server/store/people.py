@@ -2,7 +2,7 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from sqlalchemy import (
     BigInteger,
     BindParameter,
+    ColumnElement,
     Connection,
     RowMapping,
     String,
@@ -78,6 +79,7 @@ class CommunityFacts:
 
     def __init__(self, row: RowMapping) -> None:
         self.id: int = row["id"]
+        self.series: int = row["series"]
         self.name: str = row["name"]
         self.problems: tuple[str, ...] = ()
         try:
@@ -110,13 +112,41 @@ class CommunityFacts:
         return rounds.owed_by(self.plans, risk_class)
 
 
-_COMMUNITY = select(COMMUNITY).order_by(COMMUNITY.c.id).limit(1)
+_COMMUNITIES = select(COMMUNITY).order_by(COMMUNITY.c.series)
+_COMMUNITY = _COMMUNITIES.limit(1)
+_COMMUNITY_OF = (
+    select(COMMUNITY)
+    .join(BUILDING, BUILDING.c.community_id == COMMUNITY.c.id)
+    .where(BUILDING.c.id == bindparam("building"))
+)
 
 
 def community(conn: Connection) -> CommunityFacts | None:
-    """The community this server watches; None while the register is empty."""
+    """The first community, which in most installations is the only one; None while the register is
+    empty. For what belongs to no house: the day on which the installation does its chores. Whatever
+    a house is about asks `community_of`."""
     row = conn.execute(_COMMUNITY).mappings().first()
     return CommunityFacts(row) if row else None
+
+
+def community_of(conn: Connection, building_id: int | None) -> CommunityFacts | None:
+    """The community of a building; of None the first. None where there is no such building."""
+    if building_id is None:
+        return community(conn)
+    row = conn.execute(_COMMUNITY_OF, {"building": building_id}).mappings().first()
+    return CommunityFacts(row) if row else None
+
+
+def community_by_id(conn: Connection, community_id: int) -> CommunityFacts | None:
+    """The community with this id."""
+    query = select(COMMUNITY).where(COMMUNITY.c.id == community_id)
+    row = conn.execute(query).mappings().first()
+    return CommunityFacts(row) if row else None
+
+
+def communities(conn: Connection) -> tuple[CommunityFacts, ...]:
+    """Every community, in the order in which they were registered."""
+    return tuple(CommunityFacts(row) for row in conn.execute(_COMMUNITIES).mappings())
 
 
 def local_day(conn: Connection, now: datetime) -> date:
@@ -142,79 +172,103 @@ def _person(row: RowMapping, at: datetime) -> ladder.Person:
     )
 
 
-_REHEARSING = (
-    # With the people, in one statement: asked for nobody, no roster has anybody either.
-    select(func.aggregate_strings(cast(BUILDING.c.id, String), ","))
-    .where(BUILDING.c.id.in_(bindparam("buildings", expanding=True)), BUILDING.c.rehearsal)
-    .scalar_subquery()
-    .label("rehearsing")
+def _listed(what: ColumnElement[str], *where: ColumnElement[bool]) -> ColumnElement[str]:
+    """Something of the buildings asked for, as one text beside each row: with the people, in one
+    statement. (Asked for nobody, no roster has anybody either.)"""
+    return (
+        select(func.aggregate_strings(what, ","))
+        .where(BUILDING.c.id.in_(bindparam("buildings", expanding=True)), *where)
+        .scalar_subquery()
+    )
+
+
+_REHEARSING = _listed(cast(BUILDING.c.id, String), BUILDING.c.rehearsal).label("rehearsing")
+_WHOSE = _listed(
+    cast(BUILDING.c.id, String) + ":" + cast(BUILDING.c.community_id, String)
+).label("whose")
+_THEIRS = select(BUILDING.c.community_id).where(
+    BUILDING.c.id.in_(bindparam("buildings", expanding=True))
 )
 _BEHIND = (
     select(
         ASSIGNMENT, PERSON.c.name, PERSON.c.phone, PERSON.c.lang, PERSON.c.opted_out_at,
-        _REHEARSING,
+        _REHEARSING, _WHOSE,
     )
     .join(PERSON, PERSON.c.id == ASSIGNMENT.c.person_id)
-    .where(
-        ASSIGNMENT.c.building_id.in_(bindparam("buildings", expanding=True))
-        | ASSIGNMENT.c.resident_id.in_(bindparam("residents", expanding=True))
-        | ASSIGNMENT.c.community_id.is_not(None)  # the desks; the form its index has
-    )
     .order_by(ASSIGNMENT.c.position, ASSIGNMENT.c.id)
 )
+_BY_THE_DOOR = ASSIGNMENT.c.building_id.in_(
+    bindparam("buildings", expanding=True)
+) | ASSIGNMENT.c.resident_id.in_(bindparam("residents", expanding=True))
+_BEHIND_HOUSES = _BEHIND.where(_BY_THE_DOOR | ASSIGNMENT.c.community_id.in_(_THEIRS))
+_BEHIND_ALL = _BEHIND.where(_BY_THE_DOOR | ASSIGNMENT.c.community_id.is_not(None))
+"""Where something is about no house: the desks of every community (the form that its index has)."""
 
 
 def rosters(
     conn: Connection, wanted: Iterable[tuple[int | None, int | None]], at: datetime
 ) -> dict[tuple[int | None, int | None], ladder.Roster]:
-    """The roster for each (building id, resident id or None) as of `at`. A building of a rehearsal
-    has the rehearsal list and nobody else; every other building everybody but that list. Without a
-    building there are the desks alone."""
+    """The roster for each (building id, resident id or None) as of `at`: who stands by the house,
+    by the resident, and at the desks of the house's community. A building of a rehearsal has the
+    rehearsal list and nobody else; every other building everybody but that list. Without a building
+    there are the desks alone, those of every community: what is about no house is about all."""
     wanted = set(wanted)
-    buildings = {b for b, _ in wanted if b is not None}
+    buildings = {b for b, _ in wanted if b}
     residents = {r for _, r in wanted if r is not None}
+    behind_all = any(not b for b, _ in wanted)
     rows = conn.execute(
-        _BEHIND, {"buildings": list(buildings), "residents": list(residents)}
+        _BEHIND_ALL if behind_all else _BEHIND_HOUSES,
+        {"buildings": list(buildings), "residents": list(residents)},
     ).mappings().all()
-    # Who has the duty as well as a house has the desk's shifts: at home they stay a steward.
-    desk = {row["person_id"] for row in rows if row["role"] == Role.DUTY}
-    rota_of = {
-        row["id"]: row["person_id"] for row in rows
-        if row["role"] == Role.DUTY
-        or (row["role"] in OF_THE_HOUSE and row["person_id"] not in desk)
-    }
-    on_rota = _on_rota(conn, at, set(rota_of.values()))
+    whose = _pairs(rows[0]["whose"]) if rows else {}
+    on_rota = _turns(conn, at, rows, whose)
     behind: defaultdict[tuple[str, int | None], list[ladder.Person]] = defaultdict(list)
     for row in rows:
         role = row["role"]
         if role not in ROLES:
             log.error("assignment %s has no role of ours and stands on no step", row["id"])
             continue
-        door = row["resident_id"] if role in OF_A_RESIDENT else row["building_id"]
         person = _person(row, at)
-        if row["id"] in rota_of and (turn := on_rota.get(person.id)) is not None:
+        if (turn := on_rota.get(row["id"])) is not None:
             person = replace(person, on_shift=turn[0], shift_changes_at=turn[1])
-        behind[role, None if role in OFFICES else door].append(person)
+        if role in OFFICES:
+            behind[role, None].append(person)
+            behind[role, row["community_id"]].append(person)
+        else:
+            door = row["resident_id"] if role in OF_A_RESIDENT else row["building_id"]
+            behind[role, door].append(person)
 
-    def stands(role: Role, door: int | None = None) -> tuple[ladder.Person, ...]:
-        return tuple(behind[role, door]) if door is not None or role in OFFICES else ()
+    def stands(role: Role, door: int | None) -> tuple[ladder.Person, ...]:
+        return tuple(behind[role, door]) if door is not None else ()
 
-    rehearsed = ladder.Roster.rehearsed(stands(Role.REHEARSAL))
+    def office(role: Role, building_id: int | None) -> tuple[ladder.Person, ...]:
+        if not building_id:
+            # One person may have the duty of two communities, and is told once.
+            return tuple({p.id: p for p in behind[role, None]}.values())
+        return tuple(behind[role, whose.get(building_id)])
+
     found = rows[0]["rehearsing"] if rows else None
     rehearsing = {int(b) for b in found.split(",")} if found else set()
     return {
-        (b, r): rehearsed if b in rehearsing else ladder.Roster(
+        (b, r): ladder.Roster.rehearsed(office(Role.REHEARSAL, b)) if b in rehearsing
+        else ladder.Roster(
             stewards=stands(Role.STEWARD, b),
             substitutes=stands(Role.SUBSTITUTE, b),
             key_holders=stands(Role.KEY_HOLDER, r),
             befrienders=stands(Role.BEFRIENDER, r),
             family=stands(Role.FAMILY, r),
-            duty=stands(Role.DUTY),
-            street=stands(Role.STREET),
-            district=stands(Role.DISTRICT),
+            duty=office(Role.DUTY, b),
+            street=office(Role.STREET, b),
+            district=office(Role.DISTRICT, b),
         )
         for b, r in wanted
     }
+
+
+def _pairs(text: str | None) -> dict[int, int]:
+    """Building id → community id, as `_WHOSE` lists them."""
+    pairs = (pair.split(":") for pair in text.split(",")) if text else ()
+    return {int(building): int(community) for building, community in pairs}
 
 
 def rehearsals(conn: Connection, building_ids: Collection[int]) -> set[int]:
@@ -223,18 +277,29 @@ def rehearsals(conn: Connection, building_ids: Collection[int]) -> set[int]:
     return set(conn.execute(query).scalars())
 
 
-def _on_rota(
-    conn: Connection, at: datetime, of: Collection[int]
+def _turns(
+    conn: Connection, at: datetime, rows: Sequence[RowMapping], whose: Mapping[int, int]
 ) -> dict[int, tuple[bool, datetime | None]]:
-    """Person → whether they are on shift at `at`, and when that changes. Only those with shifts."""
-    found = shifts(conn, of)
-    facts = community(conn) if found else None
-    if facts is None:
+    """Assignment → whether its holder is on shift at `at`, and when that changes, by the clock of
+    its community. Only of those with shifts."""
+    # Who has the duty as well as a house has the desk's shifts: at home they stay a steward.
+    desk = {row["person_id"] for row in rows if row["role"] == Role.DUTY}
+    asked = [
+        row for row in rows
+        if row["role"] == Role.DUTY
+        or (row["role"] in OF_THE_HOUSE and row["person_id"] not in desk)
+    ]
+    found = shifts(conn, {row["person_id"] for row in asked})
+    if not found:
         return {}
-    return {
-        person_id: rota.turn(own, facts.zone, at)
-        for person_id, own in found.items()
-    }
+    zones = {facts.id: facts.zone for facts in communities(conn)}
+    turns = {}
+    for row in asked:
+        own = found.get(row["person_id"])
+        zone = zones.get(row["community_id"] or whose.get(row["building_id"], 0))
+        if own is not None and zone is not None:
+            turns[row["id"]] = rota.turn(own, zone, at)
+    return turns
 
 
 _SHIFTS = select(SHIFT).order_by(SHIFT.c.id)

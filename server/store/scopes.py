@@ -1,9 +1,18 @@
 """Which houses a scope means, and to which house a thing belongs."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, func, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    RowMapping,
+    Select,
+    false,
+    func,
+    select,
+)
 
 from server import tables as t
 from server.core.access import EVERYWHERE, Level, Scope
@@ -47,24 +56,53 @@ def scope(conn: Connection, level: str, place_id: int | None) -> Scope:
             query = _together(which, place_id)
     houses = frozenset(conn.execute(query).scalars())
     there_are = conn.execute(select(func.count()).select_from(BUILDING)).scalar_one()
-    return Scope(which, houses, every=len(houses) == there_are)
+    return Scope(
+        which, houses, every=len(houses) == there_are,
+        communities=frozenset(conn.execute(_whole(which, place_id)).scalars()),
+    )  # fmt: skip
+
+
+def communities(conn: Connection, scope: Scope) -> Sequence[RowMapping]:
+    """The communities that lie within a scope as a whole, in the order of their registration."""
+    query = select(COMMUNITY).order_by(COMMUNITY.c.series)
+    if scope.buildings is not None:
+        query = query.where(COMMUNITY.c.id.in_(scope.communities))
+    return conn.execute(query).mappings().all()
+
+
+def _whole(level: Level, place_id: int | None) -> Select[Any]:
+    """Communities that lie within a place as a whole, also those without a house yet."""
+    if level is Level.BUILDING:
+        return select(COMMUNITY.c.id).where(false())
+    if level is Level.COMMUNITY:
+        return select(COMMUNITY.c.id).where(COMMUNITY.c.id == place_id)
+    here, there, same = _same_place(level, place_id)
+    return select(there.c.id).join(here, same)
 
 
 def _together(level: Level, community_id: int | None) -> Select[tuple[int]]:
-    """The houses of every community that lies in the same street (or district) as this one. The
-    place is kept as one of its communities, not by its name: a new name takes nobody's sight, and
-    a community without one lies in no street, so whoever is left with it sees nothing."""
+    """The houses of every community that lies in the same street (or district) as this one."""
+    here, there, same = _same_place(level, community_id)
+    return (
+        select(BUILDING.c.id)
+        .join(there, there.c.id == BUILDING.c.community_id)
+        .join(here, same)
+    )
+
+
+def _same_place(
+    level: Level, community_id: int | None
+) -> tuple[FromClause, FromClause, ColumnElement[bool]]:
+    """This community, every one that lies in its street (or district), and what says so. The place
+    is kept as one of its communities, not by its name: a new name takes nobody's sight, and a
+    community without one lies in no street, so whoever is left with it sees nothing."""
     here, there = COMMUNITY.alias("here"), COMMUNITY.alias("there")
     same = (here.c.district == there.c.district) & (here.c.id == community_id)
     if level is Level.STREET:
         same &= (here.c.street == there.c.street) & (here.c.street != "")
     else:
         same &= here.c.district != ""
-    return (
-        select(BUILDING.c.id)
-        .join(there, there.c.id == BUILDING.c.community_id)
-        .join(here, same)
-    )
+    return here, there, same
 
 
 def place_name(conn: Connection, level: str, place_id: int | None) -> str:

@@ -111,6 +111,7 @@ class Known(NamedTuple):
     last_sign_ms: int | None
     risk_class: str | None
     simulated: bool
+    community_id: int | None
 
 
 def terminals(conn: Connection, ids: Collection[str]) -> dict[str, Known]:
@@ -132,7 +133,8 @@ def _terminals(dialect: str) -> TextClause:
     return text(
         "SELECT terminal.id, terminal.boot, terminal.status, terminal.heartbeat_s,"
         " resident.id, resident.next_due_at, resident.state, resident.flat_id,"
-        " resident.building_id, resident.last_sign_at, resident.risk_class, terminal.simulated"
+        " resident.building_id, resident.last_sign_at, resident.risk_class, terminal.simulated,"
+        " (SELECT community_id FROM building WHERE building.id = resident.building_id)"
         " FROM terminal LEFT JOIN resident ON resident.id = terminal.resident_id"
         " AND terminal.simulated ="
         " (SELECT rehearsal FROM building WHERE building.id = resident.building_id)"

@@ -31,9 +31,9 @@ def _more(conn: Connection) -> None:
     community, building, flat = t.table(t.Community), t.table(t.Building), t.table(t.Flat)
     ours = conn.execute(select(community)).mappings().one()
     conn.execute(update(community).values(street="棠下街道", district="天河区"))
-    for number, name, street, district in BEYOND:
+    for series, (number, name, street, district) in enumerate(BEYOND, start=1):
         own = {k: v for k, v in ours.items() if k != "id"}
-        own |= {"name": name, "street": street, "district": district}
+        own |= {"name": name, "street": street, "district": district, "series": series}
         place = conn.execute(insert(community).values(own).returning(community.c.id)).scalar_one()
         house = conn.execute(
             insert(building).values(community_id=place, number=number).returning(building.c.id)

@@ -4,6 +4,7 @@ from sqlalchemy import RowMapping
 
 from server.core import request_sms
 from server.core.help_requests import Source
+from server.core.houses import sign
 from server.core.messages import Subject
 from server.core.words import Role, Template
 from server.database import Tx
@@ -37,7 +38,7 @@ def ask(tx: Tx, house: House, person: RowMapping, body: str, provider_id: str) -
         tx, want=asked.want, words=said, source=Source.STEWARD, by=person["name"],
         resident_id=resident_id, building_id=chosen["id"], key=f"sms:{provider_id}",
     )  # fmt: skip
-    subject = Subject(building=chosen["number"])
+    subject = Subject(building=sign(chosen["number"]))
     # Not in the lane of alerts: thanks can wait.
     effects.answer(tx, house, person, Template.REQUEST_NOTED, subject, lane=ROUND_LANE)
     return True
