@@ -4,6 +4,7 @@ import functools
 import ssl
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import parts
@@ -36,6 +37,33 @@ def routes_worked_out_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_IncludedRouter, "_build_effective_context", once)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def signatures_read_once() -> Iterator[None]:
+    """Each application makes its pages' endpoints anew, as functions about its own reader, and
+    FastAPI reads the signature of each: of the same code, with the same answer but for the function
+    itself. Read them once; not where something hangs on it that may be the application's own."""
+    from fastapi import routing
+
+    read = routing._build_dependant_with_parameterless_dependencies
+    known: dict[tuple[str, Any], tuple[Any, Any, bool]] = {}
+
+    def once(*, path: str, call: Any, dependencies: Any) -> Any:
+        key = path, getattr(call, "__code__", None)
+        if dependencies or key[1] is None:
+            return read(path=path, call=call, dependencies=dependencies)
+        if key not in known:
+            found = read(path=path, call=call, dependencies=dependencies)
+            if found[0].dependencies:
+                return found
+            known[key] = found
+        dependant, body, embedded = known[key]
+        return replace(dependant, call=call), body, embedded
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(routing, "_build_dependant_with_parameterless_dependencies", once)
         yield
 
 
