@@ -61,8 +61,8 @@ def ring(tx: Tx, house: House) -> int:
 def is_well(tx: Tx, house: House, resident_id: int) -> None:
     """They pressed 1: a sign of life, now."""
     resident = people.resident(tx.conn, resident_id)
-    community = people.community(tx.conn)
     assert resident is not None
+    community = effects.community(tx, resident["building_id"])
     assert community is not None
     next_due = resident["next_due_at"]
     if next_due is not None:

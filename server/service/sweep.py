@@ -250,7 +250,7 @@ def _bells_of(
     done = 0
     if signals.open_round(tx.conn, community.id, current, tx.now):
         journal.note(tx, "round_opened", round=current.name, due=current.due_at.isoformat())
-        classing.birthdays(tx)
+        classing.birthdays(tx, community)
         unreadable.look(tx, house, current)
         done += 1
     if current.prompt_at <= tx.now < current.due_at and signals.claim_prompt(

@@ -149,10 +149,44 @@ def communities(conn: Connection) -> tuple[CommunityFacts, ...]:
     return tuple(CommunityFacts(row) for row in conn.execute(_COMMUNITIES).mappings())
 
 
-def local_day(conn: Connection, now: datetime) -> date:
-    """The date in the community, by which people are a year older."""
-    facts = community(conn)
+def communities_of(
+    conn: Connection, ids: Collection[int]
+) -> dict[int, CommunityFacts]:
+    """The communities with these ids, in one statement."""
+    query = select(COMMUNITY).where(COMMUNITY.c.id.in_(ids))
+    return {row["id"]: CommunityFacts(row) for row in conn.execute(query).mappings()}
+
+
+def community_of_person(conn: Connection, person_id: int) -> CommunityFacts | None:
+    """The community of somebody's first place: of a desk, a house or a resident's door; of who has
+    none the first."""
+    query = (
+        select(
+            ASSIGNMENT.c.community_id, ASSIGNMENT.c.building_id,
+            RESIDENT.c.building_id.label("of_resident"),
+        )
+        .outerjoin(RESIDENT, RESIDENT.c.id == ASSIGNMENT.c.resident_id)
+        .where(ASSIGNMENT.c.person_id == person_id)
+        .order_by(ASSIGNMENT.c.id)
+        .limit(1)
+    )
+    row = conn.execute(query).first()
+    if row is not None and row[0] is not None:
+        return community_by_id(conn, row[0])
+    return community_of(conn, (row[1] or row[2]) if row is not None else None)
+
+
+def local_day(conn: Connection, now: datetime, building_id: int | None = None) -> date:
+    """The date in the community of this building (of None, the first), by which people are a year
+    older."""
+    facts = community_of(conn, building_id)
     return now.astimezone(facts.zone if facts else UTC).date()
+
+
+def _lives_in(community_id: int) -> ColumnElement[bool]:
+    """Of a resident: in a house of this community."""
+    theirs = select(BUILDING.c.id).where(BUILDING.c.community_id == community_id)
+    return RESIDENT.c.building_id.in_(theirs)
 
 
 ROLES = frozenset(Role)
@@ -497,13 +531,15 @@ def set_resident(conn: Connection, resident_id: int, **values: Any) -> None:
     conn.execute(update(RESIDENT).where(RESIDENT.c.id == resident_id).values(**values))
 
 
-def grown_older(conn: Connection, day: date) -> Sequence[RowMapping]:
-    """Watched residents whose age may give them a higher class on `day`, where the rule decides."""
+def grown_older(conn: Connection, community_id: int, day: date) -> Sequence[RowMapping]:
+    """Watched residents of a community whose age may give them a higher class on `day`, where the
+    rule decides."""
     eighty, ninety = day.replace(day=1, year=day.year - 80), day.replace(day=1, year=day.year - 90)
     month = timedelta(days=31)
     query = select(RESIDENT).where(
         RESIDENT.c.state != "ended",
         RESIDENT.c.class_by.is_(None),
+        _lives_in(community_id),
         ((RESIDENT.c.birth_date < eighty + month) & (RESIDENT.c.risk_class == "C"))
         | ((RESIDENT.c.birth_date < eighty + month) & (RESIDENT.c.living == "alone")
            & (RESIDENT.c.risk_class == "B"))
@@ -519,17 +555,18 @@ def set_plans(conn: Connection, community_id: int, plans: Sequence[Plan]) -> Non
 
 
 def plan_anew(
-    conn: Connection, risk_class: str, now: datetime, next_: rounds.Occurrence, following: datetime
+    conn: Connection, community_id: int, risk_class: str, now: datetime,
+    next_: rounds.Occurrence, following: datetime,
 ) -> None:
-    """Give everybody of a class who is not overdue the `next_` round's deadline; the `following`
-    one where they have checked in for it already."""
+    """Give everybody of a community's class who is not overdue the `next_` round's deadline; the
+    `following` one where they have checked in for it already."""
     seen = RESIDENT.c.last_sign_at
     met = (seen >= next_.opens_at) & (seen < next_.deadline)
     conn.execute(
         update(RESIDENT)
         .where(
             RESIDENT.c.state == "active", RESIDENT.c.risk_class == risk_class,
-            RESIDENT.c.next_due_at > now,
+            RESIDENT.c.next_due_at > now, _lives_in(community_id),
         )
         .values(next_due_at=case((met, _at(following)), else_=_at(next_.deadline)))
     )  # fmt: skip
