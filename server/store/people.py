@@ -9,7 +9,6 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy import (
-    BigInteger,
     BindParameter,
     ColumnElement,
     Connection,
@@ -22,10 +21,8 @@ from sqlalchemy import (
     func,
     insert,
     null,
-    or_,
     select,
     text,
-    type_coerce,
     update,
 )
 
@@ -73,21 +70,18 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
     }  # fmt: skip
 
 
-class CommunityFacts:
-    """The community's name, zone and rounds. A round or zone that can't be read is left out and
-    told in `problems`; with none left the built-in ones hold: somebody is always watched."""
+class Clock:
+    """A zone and the rounds by it. A round or zone that can't be read is left out and told in
+    `problems`; with none left the built-in ones hold: somebody is always watched."""
 
-    def __init__(self, row: RowMapping) -> None:
-        self.id: int = row["id"]
-        self.series: int = row["series"]
-        self.name: str = row["name"]
+    def __init__(self, tz: str, found: Any) -> None:
         self.problems: tuple[str, ...] = ()
         try:
-            self.zone = ZoneInfo(row["tz"])
+            self.zone = ZoneInfo(tz)
         except (ZoneInfoNotFoundError, ValueError, OSError):
             self.zone = ZoneInfo(BUILT_IN_ZONE)
-            self.problems = (f"no zone is called {row['tz']!r}; {BUILT_IN_ZONE} holds",)
-        self.plans = rounds.covering(self._plans(row["rounds"]) or rounds.BUILT_IN)
+            self.problems = (f"no zone is called {tz!r}; {BUILT_IN_ZONE} holds",)
+        self.plans = rounds.covering(self._plans(found) or rounds.BUILT_IN)
 
     def _plans(self, found: Any) -> tuple[Plan, ...]:
         plans: tuple[Plan, ...] = ()
@@ -110,6 +104,16 @@ class CommunityFacts:
     def plans_of(self, risk_class: str) -> tuple[Plan, ...]:
         """The rounds that residents of this class owe."""
         return rounds.owed_by(self.plans, risk_class)
+
+
+class CommunityFacts(Clock):
+    """The community's name, zone and rounds."""
+
+    def __init__(self, row: RowMapping) -> None:
+        self.id: int = row["id"]
+        self.series: int = row["series"]
+        self.name: str = row["name"]
+        super().__init__(row["tz"], row["rounds"])
 
 
 _COMMUNITIES = select(COMMUNITY).order_by(COMMUNITY.c.series)
@@ -257,6 +261,7 @@ def rosters(
     whose = _pairs(rows[0]["whose"]) if rows else {}
     on_rota = _turns(conn, at, rows, whose)
     behind: defaultdict[tuple[str, int | None], list[ladder.Person]] = defaultdict(list)
+    desks: defaultdict[str, list[tuple[int, ladder.Person]]] = defaultdict(list)
     for row in rows:
         role = row["role"]
         if role not in ROLES:
@@ -266,7 +271,7 @@ def rosters(
         if (turn := on_rota.get(row["id"])) is not None:
             person = replace(person, on_shift=turn[0], shift_changes_at=turn[1])
         if role in OFFICES:
-            behind[role, None].append(person)
+            desks[role].append((row["community_id"], person))
             behind[role, row["community_id"]].append(person)
         else:
             door = row["resident_id"] if role in OF_A_RESIDENT else row["building_id"]
@@ -277,8 +282,7 @@ def rosters(
 
     def office(role: Role, building_id: int | None) -> tuple[ladder.Person, ...]:
         if not building_id:
-            # One person may have the duty of two communities, and is told once.
-            return tuple({p.id: p for p in behind[role, None]}.values())
+            return _everywhere(desks[role])
         return tuple(behind[role, whose.get(building_id)])
 
     found = rows[0]["rehearsing"] if rows else None
@@ -297,6 +301,19 @@ def rosters(
         )
         for b, r in wanted
     }
+
+
+def _everywhere(desks: Sequence[tuple[int, ladder.Person]]) -> tuple[ladder.Person, ...]:
+    """The desks of all communities as one. Whoever stands at two is told once. A desk at which
+    nobody is on shift is all of it, though another's is manned: each community must hear of it."""
+    manned = {community for community, p in desks if p.on_shift and p.reachable}
+    several = len({community for community, _ in desks}) > 1
+    found: dict[int, ladder.Person] = {}
+    for community, person in desks:
+        stands = replace(person, on_shift=True) if several and community not in manned else person
+        if person.id not in found or (stands.on_shift and not found[person.id].on_shift):
+            found[person.id] = stands
+    return tuple(found.values())
 
 
 def _pairs(text: str | None) -> dict[int, int]:
@@ -390,21 +407,25 @@ def set_shifts(conn: Connection, person_id: int, own: Sequence[rota.Shift]) -> N
         )  # fmt: skip
 
 
-def duty(conn: Connection) -> Sequence[RowMapping]:
-    """The care centre's people."""
-    return (
-        conn.execute(
-            select(
-                ASSIGNMENT.c.person_id, ASSIGNMENT.c.absent_until, PERSON.c.name, PERSON.c.phone,
-                PERSON.c.opted_out_at,
-            )
-            .join(PERSON, PERSON.c.id == ASSIGNMENT.c.person_id)
-            .where(ASSIGNMENT.c.role == Role.DUTY, ASSIGNMENT.c.community_id.is_not(None))
-            .order_by(ASSIGNMENT.c.id)
-        )
-        .mappings()
-        .all()
-    )  # fmt: skip
+_DUTY = (
+    select(
+        ASSIGNMENT.c.person_id, ASSIGNMENT.c.absent_until, ASSIGNMENT.c.community_id,
+        PERSON.c.name, PERSON.c.phone, PERSON.c.opted_out_at,
+    )
+    .join(PERSON, PERSON.c.id == ASSIGNMENT.c.person_id)
+    .where(ASSIGNMENT.c.role == Role.DUTY, ASSIGNMENT.c.community_id.is_not(None))
+    .order_by(ASSIGNMENT.c.id)
+)  # fmt: skip
+_DUTY_OF = _DUTY.where(ASSIGNMENT.c.community_id.in_(bindparam("communities", expanding=True)))
+
+
+def duty(
+    conn: Connection, community_ids: Collection[int] | None = None
+) -> Sequence[RowMapping]:
+    """The care centre's people; of these communities, or of all."""
+    if community_ids is None:
+        return conn.execute(_DUTY).mappings().all()
+    return conn.execute(_DUTY_OF, {"communities": list(community_ids)}).mappings().all()
 
 
 def buildings(conn: Connection) -> Sequence[RowMapping]:
@@ -434,28 +455,6 @@ def roles_of(conn: Connection, person_id: int) -> Sequence[RowMapping]:
         .mappings()
         .all()
     )
-
-
-_MANNED = (
-    select(ASSIGNMENT.c.id)
-    .join(PERSON, PERSON.c.id == ASSIGNMENT.c.person_id)
-    .where(
-        ASSIGNMENT.c.community_id == bindparam("community"),
-        ASSIGNMENT.c.role == Role.DUTY,
-        or_(
-            ASSIGNMENT.c.absent_until.is_(None), ASSIGNMENT.c.absent_until <= bindparam("now"),
-            type_coerce(ASSIGNMENT.c.absent_until, BigInteger) > t.LATEST_MS,  # unreadable: there
-        ),
-        PERSON.c.opted_out_at.is_(None),
-    )
-    .limit(1)
-)
-
-
-def duty_is_manned(conn: Connection, community_id: int, now: datetime) -> bool:
-    """Whether anybody who is not absent and has not opted out stands on duty."""
-    asked = {"community": community_id, "now": now}
-    return conn.execute(_MANNED, asked).first() is not None
 
 
 def set_absent(conn: Connection, person_id: int, until: datetime | None) -> int:
@@ -655,15 +654,16 @@ def residents(
 
 
 def desk(conn: Connection) -> Sequence[RowMapping]:
-    """Whoever ever has the duty and can be texted: id, telephone and language. Neither rota nor
-    absences are asked, so that nothing in them can spoil it."""
+    """Whoever ever has the duty, of any community, and can be texted: id, telephone and language,
+    each once. Neither rota nor absences are asked, so that nothing in them can spoil it."""
     query = (
         select(PERSON.c.id, PERSON.c.phone, PERSON.c.lang)
         .join(ASSIGNMENT, ASSIGNMENT.c.person_id == PERSON.c.id)
         .where(ASSIGNMENT.c.role == Role.DUTY, PERSON.c.opted_out_at.is_(None))
         .order_by(ASSIGNMENT.c.id)
     )
-    return conn.execute(query).mappings().all()
+    rows = conn.execute(query).mappings().all()
+    return list({row["id"]: row for row in reversed(rows)}.values())[::-1]
 
 
 def duty_phones(conn: Connection) -> list[str]:
