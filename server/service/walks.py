@@ -63,9 +63,7 @@ def report_by_sms(tx: Tx, house: House, person: RowMapping, number: int | None) 
         walked.setdefault(h["id"], h)  # of a house where they are both, as its steward
     mine = list(walked.values())
     if number is not None:
-        chosen = [h for h in mine if h["number"] == number] or [
-            h for h in mine if sign(h["number"]) == number
-        ]
+        chosen = [h for h in mine if sign(h["number"]) == number]
         if len(chosen) > 1:
             return False
     else:
