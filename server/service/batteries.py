@@ -6,7 +6,7 @@ bulk. Whoever was not heard since the day before has no reading today.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -50,12 +50,10 @@ def _name(zone: ZoneInfo, first: ZoneInfo) -> str:
 
 
 def _unfinished(
-    conn: Connection, by: Sequence[clocks.Shared], now: datetime
+    done: Mapping[str, store.Progress], by: Sequence[clocks.Shared], now: datetime
 ) -> Iterator[_Reading]:
     """The readings that are not finished today, one a zone; the first community's first."""
-    if not by:
-        return
-    done, zones = store.progress(conn), {each.clock.zone.key: each.clock.zone for each in by}
+    zones = {each.clock.zone.key: each.clock.zone for each in by}
     for zone in zones.values():
         name, today = _name(zone, by[0].clock.zone), _today(zone, now)
         day, after = done.get(name, (None, START))
@@ -64,9 +62,12 @@ def _unfinished(
             yield _Reading(name, today, after if begun and after is not None else START)
 
 
-def is_due(conn: Connection, by: Sequence[clocks.Shared], now: datetime) -> bool:
-    """Whether today's reading is not finished, in any zone. `by`: the clocks in use."""
-    return next(_unfinished(conn, by, now), None) is not None
+def is_due(
+    done: Mapping[str, store.Progress], by: Sequence[clocks.Shared], now: datetime
+) -> bool:
+    """Whether today's reading is not finished, in any zone. `done`: how far it has come; `by`: the
+    clocks in use."""
+    return next(_unfinished(done, by, now), None) is not None
 
 
 def _lot(
@@ -90,7 +91,7 @@ def some(tx: Tx, house: House, limit: int) -> int:
     """Read up to `limit` batteries of today, in one zone; returns how many, 0 when the day is
     finished in every zone."""
     by = clocks.shared(tx.conn)
-    unfinished = list(_unfinished(tx.conn, by, tx.now))
+    unfinished = list(_unfinished(store.progress(tx.conn), by, tx.now))
     if not unfinished:
         return 0
     reading = unfinished[0]

@@ -373,7 +373,7 @@ def what_is_due(conn: Connection, now: datetime, real: timedelta, house: House) 
         due.add(parents_mended.__name__)
     if resident_calls.due(conn, house, now, by):
         due.add(calls_to_residents.__name__)
-    if batteries.is_due(conn, by, now):
+    if batteries.is_due(asked.batteries, by, now):
         due.add(battery_day.__name__)
     if any(
         clocks.lacking(conn, each, current.due_at, clocks.wanting(current, now), 1)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, func, literal, select, update
+from sqlalchemy import Connection, RowMapping, Select, bindparam, func, literal, select, update
 
 from server import tables as t
 from server.core.words import Role
@@ -23,10 +23,17 @@ def _lived_in(community_id: int | None) -> Select[tuple[int]]:
     return query if community_id is None else query.where(BUILDING.c.community_id == community_id)
 
 
+_DUE = (
+    select(ROUND)
+    .where(ROUND.c.next_at <= bindparam("now"))
+    .order_by(ROUND.c.next_at)
+    .limit(bindparam("most"))
+)
+
+
 def due(conn: Connection, now: datetime, limit: int) -> Sequence[RowMapping]:
     """Rounds that are to be looked at: their deadline has come, or their reports should have."""
-    query = select(ROUND).where(ROUND.c.next_at <= now).order_by(ROUND.c.next_at).limit(limit)
-    return conn.execute(query).mappings().all()
+    return conn.execute(_DUE, {"now": now, "most": limit}).mappings().all()
 
 
 def look_at(conn: Connection, round_id: int, next_at: datetime | None) -> None:

@@ -509,7 +509,7 @@ def test_every_one_of_four_hundred_desks_is_looked_at_within_two_minutes(tmp_pat
             found = conn.execute(
                 select(ALERT.c.subject, ALERT.c.detail).where(ALERT.c.state != "resolved")
             )
-            return {subject: detail for subject, detail in found}
+            return {row.subject: row.detail for row in found}
 
     city.database.transact(lambda tx: tx.conn.execute(away.values(absent_until=at(13))))
     (subject,) = found = until_shown()
