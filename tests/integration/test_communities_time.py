@@ -2,20 +2,23 @@
 nobody of the one is awaited, rung, reported or missed by the other's."""
 
 from collections import Counter
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import event, func, insert, select, update
+import pytest
+from sqlalchemy import event, func, insert, select, text, update
 
 from server import migrate
 from server import tables as t
 from server.clock import Clock
+from server.core import rounds
 from server.core.houses import numbered
 from server.core.words import Outcome, Role
-from server.database import Database
-from server.service import absences, desks, moving, rehearsing, sweep
+from server.database import Database, Tx
+from server.service import absences, classing, desks, moving, planning, rehearsing, sweep
 from server.service.house import House
+from server.service.refusals import Unknown
 from server.store import people, rehearsals
 from tests import neighbour
 from tests.town import GRANNY, GZ, HEAD, Town
@@ -116,6 +119,7 @@ async def test_after_a_long_stop_each_house_is_judged_by_its_own_clock(town: Tow
     """Nobody was judged for a day; then all are at once, in one chunk: each for the last round of
     their own community, and awaited again in its next."""
     await neighbour.move_in(town)
+    town.delivers = False  # a whole town is texted, and this is not about texts
     await town.gateway_lives()
     await town.watch_until(at(10, 0, 15))
     assert await worklists(town) == {(THEIRS, at(9, 35, 15)), (OURS, at(6, 5, 15))}
@@ -126,6 +130,7 @@ async def test_two_communities_of_one_clock_ring_and_count_their_own(town: Town)
     """Both have their round at the same minute: each terminal chimes once, each round counts its
     own houses, and what nobody reported are two entries, the neighbours' by their name."""
     await neighbour.move_in(town)
+    town.delivers = False  # a whole town is texted, and this is not about texts
     await one_clock(town)
     await town.watch_until(at(17, 31))
     assert await rows(town, select(func.count()).select_from(ROUND)) == [(2,)]
@@ -369,20 +374,88 @@ async def test_their_batteries_are_read_in_their_daytime(town: Town) -> None:
 
 async def test_their_residents_are_rung_for_their_round_only(town: Town) -> None:
     """Both communities of one clock ring before their rounds: each resident's telephone once."""
-    await neighbour.move_in(town)
+    community = await neighbour.move_in(town)
     await one_clock(town)
     (plans,) = (await rows(town, select(COMMUNITY.c.rounds).where(COMMUNITY.c.series == 0)))[0]
     ringing = [{**plan, "call_at": "18:50"} if plan["due"] == "19:00" else plan for plan in plans]
     await town.sql(lambda c: c.execute(update(COMMUNITY).values(rounds=ringing)))
-    for number, phone in ((GRANNY, "+8610011000901"), (neighbour.terminal("gd-2-101"), "")):
-        owner = select(TERMINAL.c.resident_id).where(TERMINAL.c.id == number).scalar_subquery()
-        given = update(RESIDENT).where(RESIDENT.c.id == owner)
-        await town.sql(lambda c, q=given, p=phone: c.execute(q.values(phone=p or "+8610042000901")))
+    theirs = next(f.resident for f in community.buildings[1].flats if f.resident)
+    phones = {GRANNY: "+8610011000901", theirs.terminal_id: "+8610042000901"}
+    for terminal, phone in phones.items():
+        owner = select(TERMINAL.c.resident_id).where(TERMINAL.c.id == terminal).scalar_subquery()
+        given = update(RESIDENT).where(RESIDENT.c.id == owner).values(phone=phone)
+        await town.sql(lambda c, q=given: c.execute(q))
     await town.watch_until(at(17, 31))
     await town.watch_until(at(18, 51))
     rung = [e["data"]["residents"] for e in await town.journal() if e["kind"] == "round_rung"]
-    assert sorted(rung) == [0, 1] or rung == [1, 1]
-    assert len(await town.calls("+8610011000901")) == 1
+    assert rung == [1, 1]
+    assert [len(await town.calls(phone)) for phone in phones.values()] == [1, 1]
+
+
+async def test_new_rounds_are_theirs_alone(town: Town) -> None:
+    """Their desk moves the morning to eight: everybody there is awaited then, nobody here; and
+    there is no community 99."""
+    await neighbour.move_in(town)
+    ((theirs,),) = await rows(town, select(COMMUNITY.c.id).where(COMMUNITY.c.series == 1))
+    plans = (rounds.Plan("morning", time(5), time(7, 45), time(8)),)
+    await town.runtime.database.write(
+        lambda tx: planning.set_rounds(tx, plans, who="x", why="x", community_id=theirs)
+    )
+    assert await awaited_until(town) == {(THEIRS, at(10, 5)), (OURS, at(19, 5))}
+    with pytest.raises(Unknown):
+        await town.runtime.database.write(
+            lambda tx: planning.set_rounds(tx, plans, who="x", why="x", community_id=99)
+        )
+
+
+async def test_they_grow_older_by_their_own_calendar(town: Town) -> None:
+    """Half past midnight here is half past ten of the evening before there: whoever has a birthday
+    has it here already, and there not yet."""
+    await neighbour.move_in(town)
+    young = select(func.min(RESIDENT.c.id)).join(BUILDING, BUILDING.c.id == RESIDENT.c.building_id)
+    young = young.where(RESIDENT.c.state == "active").group_by(BUILDING.c.community_id)
+    born = update(RESIDENT).where(RESIDENT.c.id.in_(young)).values(
+        birth_date=date(1946, 3, 15), living="couple", risk_class="C", risks="", class_by=None
+    )  # fmt: skip
+    await town.sql(lambda c: c.execute(born))
+    town.hand.at_s = at(0, 30, 15).timestamp()
+
+    def birthdays(tx: Tx) -> None:
+        for facts in people.communities(tx.conn):
+            classing.birthdays(tx, facts)
+
+    await town.runtime.database.write(birthdays)
+    of = by_community(t.Resident, RESIDENT.c.risk_class)
+    found = await rows(town, of.where(RESIDENT.c.birth_date == date(1946, 3, 15)))
+    assert sorted(found) == sorted([(OURS, "B"), (THEIRS, "C")])
+
+
+async def test_a_spoilt_deadline_is_found_by_their_round(town: Town) -> None:
+    """Her deadline can't be read: she is awaited from their next round on, not by one of ours, and
+    the entry for staff stands until their rounds find it mended."""
+    await neighbour.move_in(town)
+    town.delivers = False  # a whole town is texted, and this is not about texts
+    await town.watch_until(at(10))
+    ((spoilt, _),) = await rows(
+        town, select(func.min(RESIDENT.c.id), func.count())
+        .join(BUILDING, BUILDING.c.id == RESIDENT.c.building_id)
+        .where(BUILDING.c.number == neighbour.HOUSE, RESIDENT.c.state == "active")
+    )  # fmt: skip
+    lost = text("UPDATE resident SET next_due_at = 9000000000000000000 WHERE id = :id")
+    await town.sql(lambda c: c.execute(lost, {"id": spoilt}))
+
+    async def shown() -> tuple[Any, bool]:
+        due = (await rows(town, select(RESIDENT.c.next_due_at).where(RESIDENT.c.id == spoilt)))[0]
+        return due[0] and due[0].astimezone(GZ), "register_broken" in await town.faults()
+
+    await town.watch_until(at(17, 31))
+    assert await shown() == (None, False)
+    await town.watch_until(at(20, 1))
+    assert await shown() == (at(22, 35), True)
+    await town.watch_until(at(4, 31, 15))
+    assert (await shown())[1] is True
+    await town.watch_until(at(7, 1, 15))
+    assert (await shown())[1] is False
 
 
 async def test_a_rehearsal_is_its_communitys(town: Town) -> None:
