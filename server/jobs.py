@@ -111,7 +111,7 @@ class Sweeper:
         """Chunk by chunk; `between`: done after every few of them."""
         house = self._house
         try:
-            for chunk in range(1, MOST_CHUNKS + 1):
+            for chunk in range(1, sweep.AT_ONCE.get(work, MOST_CHUNKS) + 1):
                 done = await self._database.write(lambda tx: sweep.alone(tx, house, work))
                 if not done:
                     return

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from server import schema
 from server.app import NotReady, house_of
 from server.clock import Clock
+from server.core.houses import sign
 from server.core.words import Kind
 from server.database import Database
 from server.ladders.reading import Broken, read
@@ -83,7 +84,9 @@ def explain_to(resident: str, at: str | None, kind: str, lang: str) -> int:
     database = Database(settings.database_url, Clock.parse(settings.clock))
     try:
         with database.reader.begin() as conn:
-            community = people.community(conn)
+            resident_id = people.resident_id_of(conn, resident)
+            row = people.resident(conn, resident_id) if resident_id is not None else None
+            community = people.community_of(conn, row["building_id"] if row else None)
             zone = community.zone if community else ZoneInfo("UTC")
             when = datetime.fromisoformat(at) if at else database.clock.now()
             when = when if when.tzinfo else when.replace(tzinfo=zone)
@@ -92,12 +95,14 @@ def explain_to(resident: str, at: str | None, kind: str, lang: str) -> int:
         raise ValueError(str(error)) from error
     finally:
         database.close()
-    print(table(answer, zone, lang))
+    place = community.name if community and community.series else ""
+    print(table(answer, zone, lang, place))
     return 0
 
 
-def table(answer: Mapping[str, Any], zone: ZoneInfo, lang: str) -> str:
-    """The explanation as plain text in columns; Chinese characters take two."""
+def table(answer: Mapping[str, Any], zone: ZoneInfo, lang: str, place: str = "") -> str:
+    """The explanation as plain text in columns; Chinese characters take two. `place`: the
+    community's name, where the house's number alone does not say whose it is."""
     words = WORDS[lang]
 
     def local(ms: int, form: str = "%m-%d %H:%M") -> str:
@@ -105,7 +110,8 @@ def table(answer: Mapping[str, Any], zone: ZoneInfo, lang: str) -> str:
 
     resident, ladder = answer["resident"], answer["ladder"]
     head = words["head"].format(
-        building=resident["building"], flat=resident["flat"], risk=resident["risk_class"],
+        building=f"{place} {sign(resident['building'])}".strip(), flat=resident["flat"],
+        risk=resident["risk_class"],
         kind=words[answer["kind"]], at=local(answer["at_ms"], "%Y-%m-%d %H:%M"),
         version=ladder["version"],
     )  # fmt: skip

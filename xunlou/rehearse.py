@@ -40,7 +40,7 @@ def command(args: argparse.Namespace) -> int:
         else:
             print("now stop its simulator, and take its terminals' accounts off your broker")
         return 0
-    manifest, made = run(where, args.building, args.flats, args.person)
+    manifest, made = run(where, args.building, args.flats, args.person, args.community)
     print(f"rehearsal: building {made}, {args.flats} simulated terminals")
     if where.embedded:
         print("a running `xunlou up` gives them their broker accounts within seconds; then")
@@ -97,9 +97,11 @@ def people_of(words: Sequence[str]) -> list[rehearsing.Listed]:
 
 
 def run(
-    where: Register, building: int | None, flats: int, persons: Sequence[str]
+    where: Register, building: int | None, flats: int, persons: Sequence[str],
+    community_name: str = "",
 ) -> tuple[Path, int]:
-    """Set it up; returns the manifest and the building's number. Raises ValueError."""
+    """Set it up; returns the manifest and the building's number in the installation. Raises
+    ValueError."""
     listed = people_of(persons)
     kept = where.settings.terminal_secret
     # An installation whose broker's accounts are somebody else's has none: then one for this once.
@@ -108,14 +110,16 @@ def run(
     def set_up(tx: Tx) -> tuple[list[str], str, str]:
         ids = rehearsing.set_up(
             tx, building=building, flats=flats, listed=listed, who="xunlou rehearse",
-            why="rehearsal",
+            why="rehearsal", community=community_name,
         )  # fmt: skip
-        community = people.community(tx.conn)
-        assert community is not None
+        made = people.flat_at(tx.conn, _number(ids), ids[0].rpartition("-")[2])
+        assert made is not None, "its flats were added in this very transaction"
+        community = people.community_of(tx.conn, made["building_id"])
+        assert community is not None, "a house has a community"
         return ids, community.name, str(community.zone)
 
     ids, name, zone = _write(where, set_up)
-    number = int(ids[0].split("-")[1])
+    number = _number(ids)
     manifest = {
         "community": name,
         "tz": zone,
@@ -131,6 +135,11 @@ def run(
     path = _manifest(where.directory, number)
     write_private(path, json.dumps(manifest, ensure_ascii=False))
     return path, number
+
+
+def _number(ids: Sequence[str]) -> int:
+    """The building of these terminals, sim-900-101 …"""
+    return int(ids[0].split("-")[1])
 
 
 def end(

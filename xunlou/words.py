@@ -61,6 +61,8 @@ def rehearse(commands: Any) -> None:
                        help="as given to `up` (default: what XUNLOU_DATABASE_URL names, else data)")
     begin.add_argument("--building", type=int,
                        help="its number, from 900 (default: the next free one)")
+    begin.add_argument("--community", default="", metavar="NAME",
+                       help="whose, where there are several (default: the first)")
     begin.add_argument("--flats", type=int, default=5, help="how many simulated terminals")
     begin.add_argument("--person", action="append", default=[], metavar="NAME=+86…",
                        help="who is told, instead of any steward; may be repeated")

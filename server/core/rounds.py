@@ -8,6 +8,7 @@ itself is already too late: `seen_at < deadline` counts, `seen_at == deadline` d
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import get_args
 from zoneinfo import ZoneInfo
 
@@ -119,13 +120,17 @@ def occurrence(plan: Plan, day: date, zone: ZoneInfo) -> Occurrence:
 
 def occurrences(plans: tuple[Plan, ...], zone: ZoneInfo, around: datetime) -> Iterator[Occurrence]:
     """The rounds from the day before `around` to two days after it, in order of deadline."""
-    today = around.astimezone(zone).date()
+    yield from _around(plans, zone, around.astimezone(zone).date())
+
+
+@lru_cache(maxsize=2048)  # asked every second for every plan that is in use
+def _around(plans: tuple[Plan, ...], zone: ZoneInfo, today: date) -> tuple[Occurrence, ...]:
     found = [
         occurrence(plan, today + timedelta(days=offset), zone)
         for offset in (-1, 0, 1, 2)
         for plan in plans
     ]
-    yield from sorted(found, key=lambda o: o.deadline)
+    return tuple(sorted(found, key=lambda o: o.deadline))
 
 
 def current(plans: tuple[Plan, ...], zone: ZoneInfo, now: datetime) -> Occurrence:

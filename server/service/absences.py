@@ -10,13 +10,12 @@ from sqlalchemy import RowMapping
 
 from server.core import alerts, delivery, rounds
 from server.database import Tx
-from server.service import history, receipts
+from server.service import effects, history, receipts
 from server.service.acting import Refused, Unknown
 from server.service.help import visits
 from server.service.history import Via
 from server.service.house import House
 from server.store import journal, outbox, people
-from server.store.people import CommunityFacts
 
 LONGEST = timedelta(days=90)
 
@@ -57,9 +56,11 @@ def begin(
         until=end.isoformat(), by=who, why=why,
     )  # fmt: skip
     was = row["absent_until"] if row["state"] == "paused" else None
+    lives = effects.community(tx, row["building_id"])
     history.note(
         tx, f"resident:{resident_id}",
-        {"absent": (history.until(tx, was), history.until(tx, end))}, who=who, why=why, via=via,
+        {"absent": (history.until(tx, was, lives), history.until(tx, end, lives))},
+        who=who, why=why, via=via,
     )  # fmt: skip
 
 
@@ -69,11 +70,13 @@ def end_early(
     """The resident is back before the time. Nothing happens when they were not away."""
     row = _resident(tx, resident_id)
     if row["state"] == "paused":
+        lives = effects.community(tx, row["building_id"])
         history.note(
             tx, f"resident:{resident_id}",
-            {"absent": (history.until(tx, row["absent_until"]), None)}, who=who, why=why, via=via,
+            {"absent": (history.until(tx, row["absent_until"], lives), None)},
+            who=who, why=why, via=via,
         )  # fmt: skip
-        _watch_again(tx, _community(tx), row, tx.now, who)
+        _watch_again(tx, row, tx.now, who)
 
 
 def end_those_over(tx: Tx, limit: int) -> int:
@@ -81,15 +84,15 @@ def end_those_over(tx: Tx, limit: int) -> int:
     over = people.residents_back(tx.conn, tx.now, limit)
     for row in over:
         # An end that can't be read is over.
-        _watch_again(tx, _community(tx), row, row["absent_until"] or tx.now, "system")
+        _watch_again(tx, row, row["absent_until"] or tx.now, "system")
     return len(over)
 
 
-def _watch_again(
-    tx: Tx, community: CommunityFacts, row: RowMapping, since: datetime, who: str
-) -> None:
-    """Awaited from the first deadline after `since` on (which may have passed while we stood
-    still), unless they have checked in for it already."""
+def _watch_again(tx: Tx, row: RowMapping, since: datetime, who: str) -> None:
+    """Awaited from their community's first deadline after `since` on (which may have passed while
+    we stood still), unless they have checked in for it already."""
+    community = effects.community(tx, row["building_id"])
+    assert community is not None, "a resident has a community"
     plans = community.plans_of(row["risk_class"])
     due = rounds.due_anew(plans, community.zone, since, row["last_sign_at"])
     people.set_resident(
@@ -131,7 +134,9 @@ def _set_person(tx: Tx, person_id: int, until: datetime | None, **said: str) -> 
     if people.set_absent(tx.conn, person_id, until) == 0:
         raise Unknown(f"person {person_id} stands on no step of a ladder; check the register")
     was, name = max((e for e in ends if e), default=None), people.person(tx.conn, person_id)["name"]
-    shown = [f"{name} {at}" if (at := history.until(tx, end)) else None for end in (was, until)]
+    stands = people.community_of_person(tx.conn, person_id)
+    ends_at = [history.until(tx, end, stands) for end in (was, until)]
+    shown = [f"{name} {at}" if at else None for at in ends_at]
     history.of_person(tx, person_id, {"absent": (shown[0], shown[1])}, **said)
 
 
@@ -140,9 +145,3 @@ def _resident(tx: Tx, resident_id: int) -> RowMapping:
     if row is None:
         raise Unknown(f"there is no resident {resident_id}")
     return row
-
-
-def _community(tx: Tx) -> CommunityFacts:
-    community = people.community(tx.conn)
-    assert community is not None, "a resident has a community"
-    return community

@@ -27,7 +27,8 @@ POSITIONS = (1, 2)
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """Who shall stand where. `person_id`, or a new contact by name, phone (E.164) and language;
-    `building` is a number; `position` 1 or 2 for a steward."""
+    `building` is a number; `position` 1 or 2 for a steward; `community_id`: of a desk, None means
+    the first community's."""
 
     role: Role
     person_id: int | None = None
@@ -38,6 +39,7 @@ class Wanted:
     resident_id: int | None = None
     position: int = 0
     key_place: str = ""
+    community_id: int | None = None
 
 
 def assign(
@@ -153,6 +155,11 @@ def _place(tx: Tx, wanted: Wanted) -> dict[str, int]:
         return {column: wanted.resident_id}
     if wanted.resident_id is not None:
         raise Refused(f"{wanted.role} belongs to no resident", zh="这个角色不属于住户。")
+    if wanted.community_id is not None:
+        community = people.community_by_id(tx.conn, wanted.community_id)
+        if community is None:
+            raise Unknown(f"there is no community {wanted.community_id}")
+        return {column: community.id}
     community = people.community(tx.conn)
     if community is None:
         raise Unknown("the register is empty; load a community first")

@@ -11,10 +11,11 @@ from sqlalchemy import RowMapping
 from server.core import rounds
 from server.core.risk import RiskClass, age_on, reasons, risk_class
 from server.database import Tx
-from server.service import history
+from server.service import effects, history
 from server.service.history import Via
 from server.service.refusals import Refused, Unknown
 from server.store import journal, people
+from server.store.people import CommunityFacts
 from server.tables import to_ms
 
 RULE = "rule"
@@ -58,18 +59,18 @@ def set_class(
     if row["state"] == "ended":
         raise Refused(f"resident {resident_id} is ended; a class would change nothing",
                       zh="这位住户已停止守护,不再分类。")  # fmt: skip
-    rule = by_rule(row, people.local_day(tx.conn, tx.now))
+    rule = by_rule(row, people.local_day(tx.conn, tx.now, row["building_id"]))
     overrule = {"class_by": who, "class_why": why, "class_at": tx.now}
     if wanted is None:
         overrule = {"class_by": None, "class_why": "", "class_at": None}
     _change(tx, row, wanted or rule, rule, who, why, overrule, via)
 
 
-def birthdays(tx: Tx) -> None:
-    """Take the rule's new class for those who have grown into it, unless staff overruled it. Once
-    a round, before anybody is awaited in it."""
-    today = people.local_day(tx.conn, tx.now)
-    for row in people.grown_older(tx.conn, today):
+def birthdays(tx: Tx, community: CommunityFacts) -> None:
+    """Take the rule's new class for those of a community who have grown into it, unless staff
+    overruled it. Once a round of theirs, before anybody is awaited in it."""
+    today = tx.now.astimezone(community.zone).date()
+    for row in people.grown_older(tx.conn, community.id, today):
         rule = by_rule(row, today)
         if rule != row["risk_class"]:
             _change(tx, row, rule, rule, RULE, "birthday", {}, Via.RULE)
@@ -101,7 +102,7 @@ def _due(tx: Tx, row: RowMapping, new: RiskClass) -> datetime | None:
     due: datetime | None = row["next_due_at"]
     if row["state"] != "active" or due is None or due <= tx.now:
         return due
-    community = people.community(tx.conn)
+    community = effects.community(tx, row["building_id"])
     assert community is not None, "a resident has a community"
     plans = community.plans_of(new)
     return rounds.due_anew(plans, community.zone, tx.now, row["last_sign_at"])

@@ -30,7 +30,7 @@ def explain(conn: Connection, house: House, resident: str, at: datetime, kind: K
     if row is None:
         raise Unknown(f"there is no resident or terminal {resident!r}; look in /api/v1/residents")
     policy = _policy(conn, row, kind, at)
-    community = people.community(conn)
+    community = people.community_of(conn, row["building_id"])
     assert community is not None, "a resident has a community"
     ladder = house.ladder_at(policy, at, community.zone)
     # A building's worklist has no key holders; one resident's own matter has.

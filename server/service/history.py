@@ -80,11 +80,10 @@ def contact(row: Mapping[str, Any] | RowMapping) -> str:
     return f"{row['name']} {cells.phone_text(row['phone'])}"
 
 
-def until(tx: Tx, at: datetime | None) -> str | None:
-    """The end of an absence, in the community's time."""
+def until(tx: Tx, at: datetime | None, facts: people.CommunityFacts | None) -> str | None:
+    """The end of an absence, in the time of the community of whoever is away."""
     if at is None or at <= tx.now:
         return None
-    facts = people.community(tx.conn)
     zone: tzinfo | None = facts.zone if facts else at.tzinfo
     return f"{at.astimezone(zone):%Y-%m-%d %H:%M}"
 

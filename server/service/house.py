@@ -18,6 +18,13 @@ PLACEHOLDER = "*" * TOKEN_CHARACTERS
 """Stands for a link's token in a stored message: a copy of the database must open no page."""
 
 
+@dataclass(slots=True)
+class Ring:
+    """How often the bell has rung here: what is looked at by turns takes its turn from it."""
+
+    number: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class House:
     """Where links lead, link key, ladder file, ways to answer, keys of notes. Built once, in
@@ -32,6 +39,7 @@ class House:
     terminal_secret: str = field(default="", repr=False)
     """What terminals' passwords are derived from; empty where they are not ours to make."""
     vault: Vault = field(default_factory=Vault)
+    ring: Ring = field(default_factory=Ring, compare=False)
 
     @property
     def ladders(self) -> Mapping[str, Ladder]:

@@ -6,12 +6,14 @@ their door and those who stand by it, so that a press on a terminal that was not
 brings somebody to the right flat.
 """
 
+from datetime import datetime
 from typing import Any, Literal
 
 from sqlalchemy import RowMapping
 
 from server.core import alerts as core
 from server.core import rounds
+from server.core.houses import sign
 from server.core.words import Fault, Outcome, TerminalState
 from server.database import Tx
 from server.service import acting, effects, history, raising
@@ -63,7 +65,8 @@ def move(
     tx: Tx, resident_id: int, building: int, flat: str, *, who: str, why: str,
     via: str = Via.API,
 ) -> dict[str, Any]:
-    """A resident lives behind another door of the community now, terminal and all.
+    """A resident lives behind another door now, terminal and all. `building`: its number in the
+    installation. In another community they are watched by its rounds and its clock from now on.
 
     What led into the old flat leads nowhere: the access notes are emptied and its key holders
     taken off, and the answer says how many, so that staff ask for the new ones. Raises Unknown, or
@@ -82,13 +85,19 @@ def move(
         listed = ", ".join(str(i) for i in open_ids)
         raise Refused(f"alert {listed} about this resident is open: resolve it before the move",
                       zh=f"警报{listed}尚未了结,请先了结再搬迁。")  # fmt: skip
+    left, come = (effects.community(tx, b) for b in (row["building_id"], door["building_id"]))
+    assert left is not None, "a resident has a community"
+    assert come is not None, "a house has a community"
+    watched = {} if come.id == left.id else {"next_due_at": _due_in(tx, row, come)}
     people.set_resident(
-        tx.conn, resident_id, flat_id=door["id"], building_id=door["building_id"], access_notes=""
+        tx.conn, resident_id, flat_id=door["id"], building_id=door["building_id"],
+        access_notes="", **watched,
     )
     holders = [history.contact(h) for h in people.key_holders(tx.conn, resident_id)]
     removed = people.remove_key_holders(tx.conn, resident_id)
     fields: dict[str, history.Change] = {
-        "flat": (f"{row['building_number']}-{row['label']}", f"{building}-{door['label']}"),
+        "flat": (_door(left, row["building_number"], row["label"], apart=bool(watched)),
+                 _door(come, building, door["label"], apart=bool(watched))),
         "key_holder": ("; ".join(holders) or None, None),
     }
     if row["access_notes"]:
@@ -106,6 +115,21 @@ def move(
             key_holders_removed=removed, by=who, why=why,
         )  # fmt: skip
     return {"key_holders_removed": removed, "access_notes_emptied": bool(row["access_notes"])}
+
+
+def _due_in(tx: Tx, row: RowMapping, community: people.CommunityFacts) -> datetime | None:
+    """The next deadline by another community's rounds. Whoever is overdue already stays so: a move
+    must not let a missed round be forgotten."""
+    due: datetime | None = row["next_due_at"]
+    if row["state"] != "active" or due is None or due <= tx.now:
+        return due
+    plans = community.plans_of(row["risk_class"])
+    return rounds.due_anew(plans, community.zone, tx.now, row["last_sign_at"])
+
+
+def _door(facts: people.CommunityFacts, number: int, label: str, *, apart: bool) -> str:
+    """A door as people say it: with its community where the other door is in another."""
+    return f"{facts.name if apart else ''}{sign(number)}-{label}"
 
 
 def assign_terminal(
@@ -142,7 +166,7 @@ def assign_terminal(
     people.set_terminal(tx.conn, terminal_id, resident_id=resident_id)
     if row is not None and row["state"] == "active" and row["next_due_at"] is None:
         # Registered without a terminal, nobody was awaited here until now.
-        facts = people.community(tx.conn)
+        facts = effects.community(tx, row["building_id"])
         assert facts is not None, "a resident has a community"
         due = rounds.next_to_open(facts.plans_of(row["risk_class"]), facts.zone, tx.now).deadline
         people.set_resident(tx.conn, row["id"], next_due_at=due)

@@ -1,20 +1,28 @@
-"""The community's rounds as staff edit them."""
+"""A community's rounds as staff edit them."""
 
 from collections.abc import Sequence
 
+from sqlalchemy import Connection
+
 from server.core import rounds
 from server.database import Tx
-from server.service.refusals import Refused
+from server.service.refusals import Refused, Unknown
 from server.store import journal, people
+from server.store.people import CommunityFacts
 
 
-def set_rounds(tx: Tx, plans: Sequence[rounds.Plan], *, who: str, why: str) -> None:
-    """Watch by these rounds from now on; everybody's next deadline is planned anew, in bulk.
+def set_rounds(
+    tx: Tx, plans: Sequence[rounds.Plan], *, who: str, why: str, community_id: int | None = None
+) -> None:
+    """Watch a community (None: the first) by these rounds from now on; the next deadline of
+    everybody in its houses is planned anew, in bulk.
 
-    Whoever has missed a round already stays missed. Raises Refused when the plans clash, leave a
-    class without a round, or there is no community.
+    Whoever has missed a round already stays missed. Raises Refused when the plans clash or leave a
+    class without a round, where there is no community at all; Unknown where there is not this one.
     """
-    community = people.community(tx.conn)
+    community = of(tx.conn, community_id)
+    if community is None and community_id is not None:
+        raise Unknown(f"there is no community {community_id}")
     if community is None:
         raise Refused("the register is empty; load a community first", zh="登记为空,请先导入社区。")
     kept: tuple[rounds.Plan, ...] = ()
@@ -31,7 +39,20 @@ def set_rounds(tx: Tx, plans: Sequence[rounds.Plan], *, who: str, why: str) -> N
         own = rounds.owed_by(kept, risk_class)
         next_ = rounds.current(own, community.zone, tx.now)
         following = rounds.next_deadline(own, community.zone, next_.deadline)
-        people.plan_anew(tx.conn, risk_class, tx.now, next_, following)
+        people.plan_anew(tx.conn, community.id, risk_class, tx.now, next_, following)
     journal.note(
-        tx, "rounds_set", rounds=[people.plan_to_json(p) for p in kept], by=who, why=why
-    )
+        tx, "rounds_set", rounds=[people.plan_to_json(p) for p in kept], by=who, why=why,
+        **_named(community),
+    )  # fmt: skip
+
+
+def of(conn: Connection, community_id: int | None) -> CommunityFacts | None:
+    """The community whose rounds are meant: None means the first."""
+    if community_id is None:
+        return people.community(conn)
+    return people.community_by_id(conn, community_id)
+
+
+def _named(community: CommunityFacts) -> dict[str, str]:
+    """What the journal says of it, so that one community's rounds are told from another's."""
+    return {"community": community.name} if community.series else {}

@@ -5,6 +5,7 @@ A person's key is a sign of life like any press on the terminal; a machine's is 
 judged here: whoever does not answer is missed when the round is due, as ever.
 """
 
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -16,36 +17,51 @@ from server.core.words import Channel, Template
 from server.database import Tx
 from server.service import effects, mending
 from server.service.house import House
-from server.store import alerts, journal, outbox, people, signals
+from server.store import alerts, clocks, journal, outbox, people, signals
+from server.store.people import CommunityFacts
 from server.tables import to_ms
 
 LANG = "zh"
 """Residents are spoken to in the community's own language."""
 
 
-def due(conn: Connection, house: House, now: datetime) -> rounds.Occurrence | None:
-    """The round whose calls are to be made now, if any."""
-    community = people.community(conn)
-    if community is None or not house.ways.calls:
-        return None
-    for current in rounds.running(community.plans, community.zone, now):
-        if current.call_at is None or not current.call_at <= now < current.due_at:
-            continue
-        if signals.calls_unclaimed(conn, community.id, current.due_at):
-            return current
-    return None
+CALLS = frozenset[clocks.Lacks](("calls",))
 
 
-def ring(tx: Tx, house: House) -> int:
-    """Queue one call to each resident who is still awaited and has a telephone."""
-    current = due(tx.conn, house, tx.now)
-    community = people.community(tx.conn)
-    if current is None or community is None:
-        return 0
+def due(
+    conn: Connection, house: House, now: datetime, by: Sequence[clocks.Shared]
+) -> bool:
+    """Whether calls are to be made now, in any community. `by`: the clocks in use."""
+    return next(_due(conn, house, now, by, 1), None) is not None
+
+
+def _due(
+    conn: Connection, house: House, now: datetime, by: Sequence[clocks.Shared], limit: int
+) -> Iterator[tuple[rounds.Occurrence, CommunityFacts]]:
+    """Up to `limit` rounds whose calls are to be made now, each with its community."""
+    if not house.ways.calls:
+        return
+    for each in by:
+        for current in rounds.running(each.clock.plans, each.clock.zone, now):
+            if current.call_at is None or not current.call_at <= now < current.due_at:
+                continue
+            for community in clocks.lacking(conn, each, current.due_at, CALLS, limit):
+                yield current, community
+                limit -= 1
+
+
+def ring(tx: Tx, house: House, limit: int) -> int:
+    """Queue one call to each resident who is still awaited and has a telephone, in up to `limit`
+    communities; returns in how many."""
+    found = list(_due(tx.conn, house, tx.now, clocks.shared(tx.conn), limit))
+    return sum(_ring_in(tx, community, current) for current, community in found)
+
+
+def _ring_in(tx: Tx, community: CommunityFacts, current: rounds.Occurrence) -> int:
     if not signals.claim_calls(tx.conn, community.id, current.due_at, tx.now):
         return 0
     body = speech.call(Template.ARE_YOU_WELL, Subject(building=0), LANG)
-    waiting = signals.awaited_phones(tx.conn, current.deadline)
+    waiting = signals.awaited_phones(tx.conn, community.id, current.deadline)
     for resident_id, phone in waiting:
         outbox.enqueue(
             tx.conn, resident_id=resident_id, role="", channel=Channel.VOICE.value,
@@ -61,8 +77,8 @@ def ring(tx: Tx, house: House) -> int:
 def is_well(tx: Tx, house: House, resident_id: int) -> None:
     """They pressed 1: a sign of life, now."""
     resident = people.resident(tx.conn, resident_id)
-    community = people.community(tx.conn)
     assert resident is not None
+    community = effects.community(tx, resident["building_id"])
     assert community is not None
     next_due = resident["next_due_at"]
     if next_due is not None:

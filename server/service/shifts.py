@@ -1,12 +1,12 @@
 """The rotas as stored: who has which shifts, of the care centre and of the houses, and where nobody
 stands on duty."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, RowMapping
 
 from server.core import rota
 from server.core.words import Role
@@ -18,6 +18,8 @@ from server.store import journal, people
 from server.tables import to_ms
 
 Json = dict[str, Any]
+Own = Mapping[int, tuple[rota.Shift, ...]]
+"""Shifts by person; who has none is not in it."""
 MOST_SHIFTS = 20
 
 
@@ -72,7 +74,15 @@ def _gaps(
 ) -> tuple[rota.Span, ...]:
     standing = people.duty(conn)
     own = people.shifts(conn, {r["person_id"] for r in standing})
-    if not own:  # nobody of the desk has shifts: everybody always has the duty
+    return _holes(standing, own, zone, now, ahead)
+
+
+def _holes(
+    standing: Sequence[RowMapping], own: Own, zone: ZoneInfo, now: datetime,
+    ahead: timedelta = rota.HORIZON,
+) -> tuple[rota.Span, ...]:
+    # Nobody of the desk has shifts: everybody always has the duty.
+    if not any(r["person_id"] in own for r in standing):
         return ()
     duty = tuple(
         rota.Duty(own.get(r["person_id"], ()), r["absent_until"])
@@ -82,9 +92,12 @@ def _gaps(
     return rota.gaps_ahead(duty, zone, rota.minute_of(now), ahead)
 
 
-def first_gap(conn: Connection, zone: ZoneInfo, now: datetime) -> str | None:
-    """The first hole in the rota within the next 24 hours, in the community's time, or None."""
-    gaps = _gaps(conn, zone, now)
+def first_gap(
+    standing: Sequence[RowMapping], own: Own, zone: ZoneInfo, now: datetime
+) -> str | None:
+    """The first hole in a desk's rota within the next 24 hours, in its community's time, or None.
+    `standing`: its people (`people.duty`); `own`: their shifts, and perhaps others'."""
+    gaps = _holes(standing, own, zone, now)
     if not gaps:
         return None
 

@@ -19,17 +19,17 @@ from server.service import (
     absences,
     batteries,
     classing,
+    desks,
     mending,
     parents,
     raising,
     resident_calls,
-    shifts,
     sight,
     unreadable,
 )
 from server.service import walks as walks_
 from server.service.house import House
-from server.store import alerts, commands, idle, journal, people, signals, upkeep, walks
+from server.store import alerts, clocks, commands, idle, journal, people, signals, upkeep, walks
 from server.store.people import CommunityFacts
 from server.tables import to_ms
 
@@ -37,6 +37,9 @@ log = logging.getLogger(__name__)
 CHUNK = 200
 MISSED_CHUNK = 100
 """Fewer, as each may be a building with a worklist and messages, and an SOS waits for a chunk."""
+BELLS_CHUNK = 4
+"""Communities whose bells are rung in one transaction: each goes through all of its residents."""
+ROUNDS_CHUNK = 8
 RETRY_BROKEN = timedelta(seconds=60)
 CLOCK_BACK = timedelta(seconds=60)
 
@@ -52,10 +55,8 @@ def missed_rounds(tx: Tx, house: House) -> int:
     """Judge up to MISSED_CHUNK residents whose deadline has come; returns how many.
 
     After a long stop several rounds may have passed: one worklist is made, for the latest one.
+    Each house is judged by its own community's rounds and clock.
     """
-    community = people.community(tx.conn)
-    if community is None:
-        return 0
     overdue = _whole_buildings(
         signals.residents_overdue(tx.conn, tx.now, MISSED_CHUNK, hold=True)
     )
@@ -63,16 +64,14 @@ def missed_rounds(tx: Tx, house: House) -> int:
         return 0
     try:
         with tx.attempt():
-            _judge(tx, house, community, overdue)
+            _judge(tx, house, overdue)
     except alerts.CORRUPT:
         log.exception("a round can't be judged in one; building by building")
-        _judge_apart(tx, house, community, overdue)
+        _judge_apart(tx, house, overdue)
     return len(overdue)
 
 
-def _judge_apart(
-    tx: Tx, house: House, community: CommunityFacts, overdue: Sequence[RowMapping]
-) -> None:
+def _judge_apart(tx: Tx, house: House, overdue: Sequence[RowMapping]) -> None:
     """Building by building, and where that fails resident by resident: one who can't be judged is
     told to staff and tried again, and costs nobody else their judgement."""
     by_building: defaultdict[int, list[RowMapping]] = defaultdict(list)
@@ -83,7 +82,7 @@ def _judge_apart(
         rows = left.pop()
         try:
             with tx.attempt():
-                _judge(tx, house, community, rows)
+                _judge(tx, house, rows)
         except alerts.CORRUPT:
             if len(rows) > 1:
                 left += [[row] for row in rows]
@@ -93,27 +92,28 @@ def _judge_apart(
             signals.postpone(tx.conn, rows[0]["id"], tx.now + RETRY_BROKEN)
 
 
-def _judge(
-    tx: Tx, house: House, community: CommunityFacts, overdue: Sequence[RowMapping]
-) -> None:
+def _judge(tx: Tx, house: House, overdue: Sequence[RowMapping]) -> None:
     by_building: defaultdict[int, list[RowMapping]] = defaultdict(list)
-    by_class: defaultdict[str, list[int]] = defaultdict(list)
+    by_class: defaultdict[tuple[int, str], list[int]] = defaultdict(list)
     for row in overdue:
         by_building[row["building_id"]].append(row)
-        by_class[row["risk_class"]].append(row["id"])
+        by_class[row["community_id"], row["risk_class"]].append(row["id"])
         if row["risk_class"] not in rounds.CLASSES:  # owes every round, as who is forgotten
             unreadable.resident(tx, house, row["id"], row["building_id"], "risk_class")
+    facts = people.communities_of(tx.conn, {community for community, _ in by_class})
     latest = {}
-    for risk_class, ids in by_class.items():
-        plans = community.plans_of(risk_class)
-        latest[risk_class] = rounds.last_deadline(plans, community.zone, tx.now)
-        following = rounds.next_deadline(plans, community.zone, tx.now)
-        signals.set_next_due(tx.conn, ids, following)
+    following: defaultdict[datetime, list[int]] = defaultdict(list)
+    for (community_id, risk_class), ids in by_class.items():
+        plans, zone = facts[community_id].plans_of(risk_class), facts[community_id].zone
+        latest[community_id, risk_class] = rounds.last_deadline(plans, zone, tx.now)
+        following[rounds.next_deadline(plans, zone, tx.now)] += ids
+    for at, ids in following.items():
+        signals.set_next_due(tx.conn, ids, at)
     causes = parents.causes(tx.conn, min(latest.values()))
     lists: list[tuple[raising.Worklist, list[RowMapping]]] = []
     for building_id, rows in sorted(by_building.items()):
         # After a long stop two classes may owe two rounds: still one walk, for the later one.
-        due_at = max(latest[row["risk_class"]] for row in rows)
+        due_at = max(latest[row["community_id"], row["risk_class"]] for row in rows)
         high = [r for r in rows if r["risk_class"] == "A"]
         explained = causes.explain(building_id, due_at)
         alone = high if risk.apart(len(high), explained=explained) else []
@@ -198,15 +198,17 @@ def _note_missed(tx: Tx, alert_id: int, due_at: datetime, rows: Sequence[RowMapp
 
 
 def clock_jumped(tx: Tx, house: House, ahead: timedelta) -> None:
-    """Our clock was set forward: nobody is silent for that. Whoever became overdue by it gets the
-    next deadline, devices get their intervals anew, and staff are told to look."""
-    community = people.community(tx.conn)
+    """Our clock was set forward: nobody is silent for that. Whoever became overdue by it, in
+    whichever community, gets the next deadline of the rounds they owe, devices get their intervals
+    anew, and staff are told to look."""
     held = 0
-    if community is not None:
-        for risk_class in sorted(rounds.CLASSES):
-            plans = community.plans_of(risk_class)
-            following = rounds.next_deadline(plans, community.zone, tx.now)
-            held += signals.spare_overdue(tx.conn, tx.now, risk_class, following)
+    for by in clocks.shared(tx.conn):
+        clock, theirs = by.clock, clocks.ids(tx.conn, by)
+        for risk_class in (*sorted(rounds.CLASSES), None):
+            # A class that can't be read owes every round: who has it is spared like all others.
+            plans = clock.plans_of(risk_class) if risk_class is not None else clock.plans
+            following = rounds.next_deadline(plans, clock.zone, tx.now)
+            held += signals.spare_overdue(tx.conn, theirs, tx.now, risk_class, following)
     signals.heartbeats_anew(tx.conn, tx.now, sight.HEARTBEATS_MISSED)
     seconds = int(ahead.total_seconds())
     raising.fault(tx, house, Fault.CLOCK_JUMPED, "server", detail=f"+{seconds} s, {held}")
@@ -234,14 +236,18 @@ def at_start(tx: Tx, house: House) -> None:
 
 def round_bells(tx: Tx, house: House) -> int:
     """Open the rounds whose window has come, and chime on the terminals of those still awaited
-    when its prompt time has: the resident is reminded before anybody else is told."""
-    community = people.community(tx.conn)
-    if community is None:
-        return 0
-    return sum(
-        _bells_of(tx, house, community, current)
-        for current in rounds.running(community.plans, community.zone, tx.now)
-    )
+    when its prompt time has: the resident is reminded before anybody else is told. Of up to
+    BELLS_CHUNK communities; returns how much was done."""
+    done = asked = 0
+    for by in clocks.shared(tx.conn):
+        for current in rounds.running(by.clock.plans, by.clock.zone, tx.now):
+            lacks = clocks.wanting(current, tx.now)
+            for community in clocks.lacking(
+                tx.conn, by, current.due_at, lacks, BELLS_CHUNK - asked
+            ):
+                done += _bells_of(tx, house, community, current)
+                asked += 1
+    return done
 
 
 def _bells_of(
@@ -250,13 +256,13 @@ def _bells_of(
     done = 0
     if signals.open_round(tx.conn, community.id, current, tx.now):
         journal.note(tx, "round_opened", round=current.name, due=current.due_at.isoformat())
-        classing.birthdays(tx)
-        unreadable.look(tx, house, current)
+        classing.birthdays(tx, community)
+        unreadable.look(tx, house, current, community)
         done += 1
     if current.prompt_at <= tx.now < current.due_at and signals.claim_prompt(
         tx.conn, community.id, current.due_at, tx.now
     ):
-        waiting = signals.awaited_terminals(tx.conn, current.deadline)
+        waiting = signals.awaited_terminals(tx.conn, community.id, current.deadline)
         for terminal_id in waiting:
             commands.add(
                 tx.conn, terminal_id=terminal_id,
@@ -270,8 +276,9 @@ def _bells_of(
 
 
 def calls_to_residents(tx: Tx, house: House) -> int:
-    """Ring those still awaited, where the round's plan says so."""
-    return resident_calls.ring(tx, house)
+    """Ring those still awaited, where the round's plan says so, in up to BELLS_CHUNK communities;
+    returns in how many."""
+    return resident_calls.ring(tx, house, BELLS_CHUNK)
 
 
 def ladder_steps(tx: Tx, house: House) -> int:
@@ -310,53 +317,15 @@ def absences_over(tx: Tx, house: House) -> int:  # noqa: ARG001 (the form of all
 
 
 def ladder_file(tx: Tx, house: House) -> int:
-    """Show staff what is wrong with the ladders, while it is; they climb on either way."""
-    about = _ladder_faults(tx.conn, house, tx.now)
-    standing = _ladder_faults_open(tx.conn)
-    for what, said in standing.items():
-        if about.get(what) != said:
-            raising.fault_over(tx, house, OF_THE_LADDER[what], [what])
-    for what, detail in about.items():
-        if standing.get(what) != detail:
-            raising.fault(tx, house, OF_THE_LADDER[what], what, detail=detail)
+    """Show staff what is wrong with the ladders and desks whose turn it is, while it is; they climb
+    on either way."""
+    looked = desks.look(tx.conn, house, _communities(clocks.shared(tx.conn)))
+    desks.show(tx, house, looked)
     return 0  # done in one go, whatever it found
 
 
-OF_THE_LADDER = {
-    "file": Fault.LADDER_BROKEN,  # it can't be used; its last good edition is
-    "duty": Fault.LADDER_BROKEN,  # nobody at all stands at the ladders' end
-    "rota": Fault.ROTA_GAP,
-    "rounds": Fault.ROUNDS_BROKEN,
-    "register": Fault.REGISTER_BROKEN,  # whose shift or absence can't be read is called
-    "notes": Fault.NOTES_LOCKED,  # no ladder needs them, whoever goes to the door does
-}
-
-
-def _ladder_faults(conn: Connection, house: House, now: datetime) -> dict[str, str]:
-    """What ails the ladders and rounds, by the keys of OF_THE_LADDER."""
-    found = {}
-    if problems := house.ladder_file.problems:
-        found["file"] = problems[0]
-    if locked := house.vault.problem:
-        found["notes"] = locked
-    community = people.community(conn)
-    if community is None:
-        return found
-    if not people.duty_is_manned(conn, community.id, now):
-        found["duty"] = "nobody stands on duty: no ladder has a human at its end; add one"
-    elif gap := shifts.first_gap(conn, community.zone, now):
-        found["rota"] = gap
-    if community.problems:
-        found["rounds"] = community.problems[0]
-    if spoilt := unreadable.of_the_desks(conn):
-        found["register"] = spoilt
-    return found
-
-
-def _ladder_faults_open(conn: Connection) -> dict[str, str]:
-    subjects = {raising.subject(fault, about): about for about, fault in OF_THE_LADDER.items()}
-    found = alerts.open_by_subject(conn, list(subjects))
-    return {subjects[s]: stored.row["detail"] for s, stored in found.items()}
+def _communities(by: Sequence[clocks.Shared]) -> int:
+    return sum(each.communities for each in by)
 
 
 def emergencies(tx: Tx, house: House) -> int:
@@ -370,15 +339,17 @@ def emergencies(tx: Tx, house: House) -> int:
 
 
 def rounds_over(tx: Tx, house: House) -> int:
-    """Count and supervise up to CHUNK rounds that are over; returns how many."""
-    return walks_.rounds_over(tx, house, CHUNK)
+    """Count and supervise up to ROUNDS_CHUNK rounds that are over; returns how many."""
+    return walks_.rounds_over(tx, house, ROUNDS_CHUNK)
 
 
 def what_is_due(conn: Connection, now: datetime, real: timedelta, house: House) -> set[str]:
     """Names of the works that would find something, asked without the write lock: an idle ring
     must cost next to nothing. `real`: one real second by the clock."""
     due = set()
-    if _ladder_faults(conn, house, now) != _ladder_faults_open(conn):
+    by = clocks.shared(conn)
+    house.ring.number += 1
+    if desks.differ(conn, house, now, desks.look(conn, house, _communities(by))):
         due.add(ladder_file.__name__)
     if people.residents_back(conn, now, 1):
         due.add(absences_over.__name__)
@@ -400,16 +371,16 @@ def what_is_due(conn: Connection, now: datetime, real: timedelta, house: House) 
         due.add(blind.__name__)
     if parents.worth_a_look(conn, now, faults):
         due.add(parents_mended.__name__)
-    if resident_calls.due(conn, house, now):
+    if resident_calls.due(conn, house, now, by):
         due.add(calls_to_residents.__name__)
-    community = people.community(conn)
-    if community is not None:
-        if batteries.is_due(community, asked.batteries, now):
-            due.add(battery_day.__name__)
-        for current in rounds.running(community.plans, community.zone, now):
-            opened, prompted = signals.round_rung(conn, community.id, current.due_at)
-            if not opened or (current.prompt_at <= now < current.due_at and not prompted):
-                due.add(round_bells.__name__)
+    if batteries.is_due(asked.batteries, by, now):
+        due.add(battery_day.__name__)
+    if any(
+        clocks.lacking(conn, each, current.due_at, clocks.wanting(current, now), 1)
+        for each in by
+        for current in rounds.running(each.clock.plans, each.clock.zone, now)
+    ):
+        due.add(round_bells.__name__)
     return due
 
 
@@ -420,6 +391,9 @@ ALWAYS: tuple[Work, ...] = (
 )
 WITH_SIGHT: tuple[Work, ...] = (missed_rounds, silent_devices, parents_mended)
 """Judging residents and devices needs eyes; the ladder climbs whether we see or not."""
+AT_ONCE: dict[Work, int] = {round_bells: 5, calls_to_residents: 5, rounds_over: 5}
+"""Chunks of these in one ring, after which the ladders are climbed: hundreds of communities may
+have one hour for their rounds."""
 
 
 def alone(tx: Tx, house: House, work: Work) -> int:

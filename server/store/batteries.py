@@ -1,10 +1,10 @@
-"""Battery readings, one a terminal and day, and how far today's reading has come."""
+"""Battery readings, one a terminal and day, and how far today's reading has come in each zone."""
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, RowMapping, delete, literal, select
+from sqlalchemy import Connection, RowMapping, Select, delete, literal, select
 
 from server import tables as t
 from server.core.battery import Sample
@@ -12,25 +12,32 @@ from server.store.signals import insert
 
 TERMINAL, RESIDENT = t.table(t.Terminal), t.table(t.Resident)
 SAMPLE, CHORE = t.table(t.BatteryDay), t.table(t.Chore)
+BUILDING = t.table(t.Building)
 NAME = "batteries"
+"""The reading of the first community's zone; another zone's has it in its name."""
+_PROGRESS = select(CHORE.c.name, CHORE.c.day, CHORE.c.after).where(CHORE.c.name.startswith(NAME))
+Progress = tuple[int, str | None]
+"""The day last begun, and the last terminal read (None: that day is finished)."""
 
 
-def progress(conn: Connection) -> tuple[int, str | None] | None:
-    """The day last begun and the last terminal read, None for a finished day; None: never."""
-    query = select(CHORE.c.day, CHORE.c.after).where(CHORE.c.name == NAME)
-    row = conn.execute(query).first()
-    return (row[0], row[1]) if row is not None else None
+def progress(conn: Connection) -> dict[str, Progress]:
+    """How far each reading has come, by its name; one that never began is not in it."""
+    return {row[0]: (row[1], row[2]) for row in conn.execute(_PROGRESS)}
 
 
-def set_progress(conn: Connection, day: int, after: str | None) -> None:
+def set_progress(conn: Connection, name: str, day: int, after: str | None) -> None:
     """Note how far this day's reading has come."""
     values = {"day": day, "after": after}
-    statement = insert(conn, CHORE).values(name=NAME, **values)
+    statement = insert(conn, CHORE).values(name=name, **values)
     conn.execute(statement.on_conflict_do_update(index_elements=["name"], set_=values))
 
 
-def some(conn: Connection, after: str, limit: int) -> list[RowMapping]:
-    """The next terminals in service by id, with their door."""
+def some(
+    conn: Connection, after: str, limit: int, *, only: Collection[int] | None = None,
+    but: Collection[int] = (),
+) -> list[RowMapping]:
+    """The next terminals in service by id, with their door: only those in houses of some
+    communities, or all `but` those of others."""
     query = (
         select(TERMINAL.c.id, TERMINAL.c.resident_id, RESIDENT.c.building_id)
         .outerjoin(RESIDENT, RESIDENT.c.id == TERMINAL.c.resident_id)
@@ -38,7 +45,16 @@ def some(conn: Connection, after: str, limit: int) -> list[RowMapping]:
         .order_by(TERMINAL.c.id)
         .limit(limit)
     )
+    if only is not None:
+        query = query.where(RESIDENT.c.building_id.in_(_houses(only)))
+    elif but:  # who has no resident is in no house, and of the first zone
+        elsewhere = RESIDENT.c.building_id.in_(_houses(but))
+        query = query.where(RESIDENT.c.id.is_(None) | ~elsewhere)
     return list(conn.execute(query).mappings())
+
+
+def _houses(community_ids: Collection[int]) -> Select[tuple[int]]:
+    return select(BUILDING.c.id).where(BUILDING.c.community_id.in_(community_ids))
 
 
 def sample(conn: Connection, ids: Collection[str], day: int, heard_since: datetime) -> None:

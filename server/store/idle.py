@@ -4,7 +4,7 @@ is the asking."""
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import BigInteger, Connection, func, select, type_coerce
+from sqlalchemy import BigInteger, Connection, func, literal, select, type_coerce
 
 from server import tables as t
 from server.store import batteries, sight
@@ -14,28 +14,27 @@ _MAINS = select(func.min(type_coerce(TERMINAL.c.mains_due_at, BigInteger))).wher
     TERMINAL.c.mains_due_at.is_not(None)
 )
 _OUTAGE = select(INTERVAL.c.id).where(INTERVAL.c.current == sight.NOW)
-_DAY = select(CHORE.c.day).where(CHORE.c.name == batteries.NAME)
-_AFTER = select(CHORE.c.after).where(CHORE.c.name == batteries.NAME)
+_ONCE = select(literal(1).label("once")).subquery()
 _ALL = select(
-    _MAINS.scalar_subquery(), _OUTAGE.scalar_subquery(), _DAY.scalar_subquery(),
-    _AFTER.scalar_subquery(),
-)  # fmt: skip
+    _MAINS.scalar_subquery(), _OUTAGE.scalar_subquery(), CHORE.c.name, CHORE.c.day, CHORE.c.after
+).select_from(_ONCE.outerjoin(CHORE, CHORE.c.name.startswith(batteries.NAME)))
 
 
 class Idle(NamedTuple):
-    """`mains`: a loss of mains is to be judged; `outage`: one is not drained yet; `batteries`: the
-    day last begun, and the last terminal read (None: that day is finished), None: never."""
+    """`mains`: a loss of mains is to be judged; `outage`: one is not drained yet; `batteries`: how
+    far each of their readings has come (`batteries.progress`)."""
 
     mains: bool
     outage: bool
-    batteries: tuple[int, str | None] | None
+    batteries: dict[str, batteries.Progress]
 
 
 def look(conn: Connection, now: datetime) -> Idle:
     """What there is to do beside rounds, ladders and heartbeats."""
-    mains_ms, outage, day, after = conn.execute(_ALL).one()
+    rows = conn.execute(_ALL).all()
+    mains_ms, outage = rows[0][:2]
     return Idle(
         mains_ms is not None and mains_ms <= t.to_ms(now),
         outage is not None,
-        None if day is None else (day, after),
+        {name: (day, after) for _, _, name, day, after in rows if name is not None},
     )

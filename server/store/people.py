@@ -9,7 +9,6 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy import (
-    BigInteger,
     BindParameter,
     ColumnElement,
     Connection,
@@ -22,10 +21,8 @@ from sqlalchemy import (
     func,
     insert,
     null,
-    or_,
     select,
     text,
-    type_coerce,
     update,
 )
 
@@ -73,21 +70,18 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
     }  # fmt: skip
 
 
-class CommunityFacts:
-    """The community's name, zone and rounds. A round or zone that can't be read is left out and
-    told in `problems`; with none left the built-in ones hold: somebody is always watched."""
+class Clock:
+    """A zone and the rounds by it. A round or zone that can't be read is left out and told in
+    `problems`; with none left the built-in ones hold: somebody is always watched."""
 
-    def __init__(self, row: RowMapping) -> None:
-        self.id: int = row["id"]
-        self.series: int = row["series"]
-        self.name: str = row["name"]
+    def __init__(self, tz: str, found: Any) -> None:
         self.problems: tuple[str, ...] = ()
         try:
-            self.zone = ZoneInfo(row["tz"])
+            self.zone = ZoneInfo(tz)
         except (ZoneInfoNotFoundError, ValueError, OSError):
             self.zone = ZoneInfo(BUILT_IN_ZONE)
-            self.problems = (f"no zone is called {row['tz']!r}; {BUILT_IN_ZONE} holds",)
-        self.plans = rounds.covering(self._plans(row["rounds"]) or rounds.BUILT_IN)
+            self.problems = (f"no zone is called {tz!r}; {BUILT_IN_ZONE} holds",)
+        self.plans = rounds.covering(self._plans(found) or rounds.BUILT_IN)
 
     def _plans(self, found: Any) -> tuple[Plan, ...]:
         plans: tuple[Plan, ...] = ()
@@ -110,6 +104,16 @@ class CommunityFacts:
     def plans_of(self, risk_class: str) -> tuple[Plan, ...]:
         """The rounds that residents of this class owe."""
         return rounds.owed_by(self.plans, risk_class)
+
+
+class CommunityFacts(Clock):
+    """The community's name, zone and rounds."""
+
+    def __init__(self, row: RowMapping) -> None:
+        self.id: int = row["id"]
+        self.series: int = row["series"]
+        self.name: str = row["name"]
+        super().__init__(row["tz"], row["rounds"])
 
 
 _COMMUNITIES = select(COMMUNITY).order_by(COMMUNITY.c.series)
@@ -149,10 +153,44 @@ def communities(conn: Connection) -> tuple[CommunityFacts, ...]:
     return tuple(CommunityFacts(row) for row in conn.execute(_COMMUNITIES).mappings())
 
 
-def local_day(conn: Connection, now: datetime) -> date:
-    """The date in the community, by which people are a year older."""
-    facts = community(conn)
+def communities_of(
+    conn: Connection, ids: Collection[int]
+) -> dict[int, CommunityFacts]:
+    """The communities with these ids, in one statement."""
+    query = select(COMMUNITY).where(COMMUNITY.c.id.in_(ids))
+    return {row["id"]: CommunityFacts(row) for row in conn.execute(query).mappings()}
+
+
+def community_of_person(conn: Connection, person_id: int) -> CommunityFacts | None:
+    """The community of somebody's first place: of a desk, a house or a resident's door; of who has
+    none the first."""
+    query = (
+        select(
+            ASSIGNMENT.c.community_id, ASSIGNMENT.c.building_id,
+            RESIDENT.c.building_id.label("of_resident"),
+        )
+        .outerjoin(RESIDENT, RESIDENT.c.id == ASSIGNMENT.c.resident_id)
+        .where(ASSIGNMENT.c.person_id == person_id)
+        .order_by(ASSIGNMENT.c.id)
+        .limit(1)
+    )
+    row = conn.execute(query).first()
+    if row is not None and row[0] is not None:
+        return community_by_id(conn, row[0])
+    return community_of(conn, (row[1] or row[2]) if row is not None else None)
+
+
+def local_day(conn: Connection, now: datetime, building_id: int | None = None) -> date:
+    """The date in the community of this building (of None, the first), by which people are a year
+    older."""
+    facts = community_of(conn, building_id)
     return now.astimezone(facts.zone if facts else UTC).date()
+
+
+def _lives_in(community_id: int) -> ColumnElement[bool]:
+    """Of a resident: in a house of this community."""
+    theirs = select(BUILDING.c.id).where(BUILDING.c.community_id == community_id)
+    return RESIDENT.c.building_id.in_(theirs)
 
 
 ROLES = frozenset(Role)
@@ -223,6 +261,7 @@ def rosters(
     whose = _pairs(rows[0]["whose"]) if rows else {}
     on_rota = _turns(conn, at, rows, whose)
     behind: defaultdict[tuple[str, int | None], list[ladder.Person]] = defaultdict(list)
+    desks: defaultdict[str, list[tuple[int, ladder.Person]]] = defaultdict(list)
     for row in rows:
         role = row["role"]
         if role not in ROLES:
@@ -232,7 +271,7 @@ def rosters(
         if (turn := on_rota.get(row["id"])) is not None:
             person = replace(person, on_shift=turn[0], shift_changes_at=turn[1])
         if role in OFFICES:
-            behind[role, None].append(person)
+            desks[role].append((row["community_id"], person))
             behind[role, row["community_id"]].append(person)
         else:
             door = row["resident_id"] if role in OF_A_RESIDENT else row["building_id"]
@@ -243,8 +282,7 @@ def rosters(
 
     def office(role: Role, building_id: int | None) -> tuple[ladder.Person, ...]:
         if not building_id:
-            # One person may have the duty of two communities, and is told once.
-            return tuple({p.id: p for p in behind[role, None]}.values())
+            return _everywhere(desks[role])
         return tuple(behind[role, whose.get(building_id)])
 
     found = rows[0]["rehearsing"] if rows else None
@@ -263,6 +301,19 @@ def rosters(
         )
         for b, r in wanted
     }
+
+
+def _everywhere(desks: Sequence[tuple[int, ladder.Person]]) -> tuple[ladder.Person, ...]:
+    """The desks of all communities as one. Whoever stands at two is told once. A desk at which
+    nobody is on shift is all of it, though another's is manned: each community must hear of it."""
+    manned = {community for community, p in desks if p.on_shift and p.reachable}
+    several = len({community for community, _ in desks}) > 1
+    found: dict[int, ladder.Person] = {}
+    for community, person in desks:
+        stands = replace(person, on_shift=True) if several and community not in manned else person
+        if person.id not in found or (stands.on_shift and not found[person.id].on_shift):
+            found[person.id] = stands
+    return tuple(found.values())
 
 
 def _pairs(text: str | None) -> dict[int, int]:
@@ -356,21 +407,25 @@ def set_shifts(conn: Connection, person_id: int, own: Sequence[rota.Shift]) -> N
         )  # fmt: skip
 
 
-def duty(conn: Connection) -> Sequence[RowMapping]:
-    """The care centre's people."""
-    return (
-        conn.execute(
-            select(
-                ASSIGNMENT.c.person_id, ASSIGNMENT.c.absent_until, PERSON.c.name, PERSON.c.phone,
-                PERSON.c.opted_out_at,
-            )
-            .join(PERSON, PERSON.c.id == ASSIGNMENT.c.person_id)
-            .where(ASSIGNMENT.c.role == Role.DUTY, ASSIGNMENT.c.community_id.is_not(None))
-            .order_by(ASSIGNMENT.c.id)
-        )
-        .mappings()
-        .all()
-    )  # fmt: skip
+_DUTY = (
+    select(
+        ASSIGNMENT.c.person_id, ASSIGNMENT.c.absent_until, ASSIGNMENT.c.community_id,
+        PERSON.c.name, PERSON.c.phone, PERSON.c.opted_out_at,
+    )
+    .join(PERSON, PERSON.c.id == ASSIGNMENT.c.person_id)
+    .where(ASSIGNMENT.c.role == Role.DUTY, ASSIGNMENT.c.community_id.is_not(None))
+    .order_by(ASSIGNMENT.c.id)
+)  # fmt: skip
+_DUTY_OF = _DUTY.where(ASSIGNMENT.c.community_id.in_(bindparam("communities", expanding=True)))
+
+
+def duty(
+    conn: Connection, community_ids: Collection[int] | None = None
+) -> Sequence[RowMapping]:
+    """The care centre's people; of these communities, or of all."""
+    if community_ids is None:
+        return conn.execute(_DUTY).mappings().all()
+    return conn.execute(_DUTY_OF, {"communities": list(community_ids)}).mappings().all()
 
 
 def buildings(conn: Connection) -> Sequence[RowMapping]:
@@ -400,28 +455,6 @@ def roles_of(conn: Connection, person_id: int) -> Sequence[RowMapping]:
         .mappings()
         .all()
     )
-
-
-_MANNED = (
-    select(ASSIGNMENT.c.id)
-    .join(PERSON, PERSON.c.id == ASSIGNMENT.c.person_id)
-    .where(
-        ASSIGNMENT.c.community_id == bindparam("community"),
-        ASSIGNMENT.c.role == Role.DUTY,
-        or_(
-            ASSIGNMENT.c.absent_until.is_(None), ASSIGNMENT.c.absent_until <= bindparam("now"),
-            type_coerce(ASSIGNMENT.c.absent_until, BigInteger) > t.LATEST_MS,  # unreadable: there
-        ),
-        PERSON.c.opted_out_at.is_(None),
-    )
-    .limit(1)
-)
-
-
-def duty_is_manned(conn: Connection, community_id: int, now: datetime) -> bool:
-    """Whether anybody who is not absent and has not opted out stands on duty."""
-    asked = {"community": community_id, "now": now}
-    return conn.execute(_MANNED, asked).first() is not None
 
 
 def set_absent(conn: Connection, person_id: int, until: datetime | None) -> int:
@@ -497,13 +530,15 @@ def set_resident(conn: Connection, resident_id: int, **values: Any) -> None:
     conn.execute(update(RESIDENT).where(RESIDENT.c.id == resident_id).values(**values))
 
 
-def grown_older(conn: Connection, day: date) -> Sequence[RowMapping]:
-    """Watched residents whose age may give them a higher class on `day`, where the rule decides."""
+def grown_older(conn: Connection, community_id: int, day: date) -> Sequence[RowMapping]:
+    """Watched residents of a community whose age may give them a higher class on `day`, where the
+    rule decides."""
     eighty, ninety = day.replace(day=1, year=day.year - 80), day.replace(day=1, year=day.year - 90)
     month = timedelta(days=31)
     query = select(RESIDENT).where(
         RESIDENT.c.state != "ended",
         RESIDENT.c.class_by.is_(None),
+        _lives_in(community_id),
         ((RESIDENT.c.birth_date < eighty + month) & (RESIDENT.c.risk_class == "C"))
         | ((RESIDENT.c.birth_date < eighty + month) & (RESIDENT.c.living == "alone")
            & (RESIDENT.c.risk_class == "B"))
@@ -519,17 +554,18 @@ def set_plans(conn: Connection, community_id: int, plans: Sequence[Plan]) -> Non
 
 
 def plan_anew(
-    conn: Connection, risk_class: str, now: datetime, next_: rounds.Occurrence, following: datetime
+    conn: Connection, community_id: int, risk_class: str, now: datetime,
+    next_: rounds.Occurrence, following: datetime,
 ) -> None:
-    """Give everybody of a class who is not overdue the `next_` round's deadline; the `following`
-    one where they have checked in for it already."""
+    """Give everybody of a community's class who is not overdue the `next_` round's deadline; the
+    `following` one where they have checked in for it already."""
     seen = RESIDENT.c.last_sign_at
     met = (seen >= next_.opens_at) & (seen < next_.deadline)
     conn.execute(
         update(RESIDENT)
         .where(
             RESIDENT.c.state == "active", RESIDENT.c.risk_class == risk_class,
-            RESIDENT.c.next_due_at > now,
+            RESIDENT.c.next_due_at > now, _lives_in(community_id),
         )
         .values(next_due_at=case((met, _at(following)), else_=_at(next_.deadline)))
     )  # fmt: skip
@@ -618,15 +654,16 @@ def residents(
 
 
 def desk(conn: Connection) -> Sequence[RowMapping]:
-    """Whoever ever has the duty and can be texted: id, telephone and language. Neither rota nor
-    absences are asked, so that nothing in them can spoil it."""
+    """Whoever ever has the duty, of any community, and can be texted: id, telephone and language,
+    each once. Neither rota nor absences are asked, so that nothing in them can spoil it."""
     query = (
         select(PERSON.c.id, PERSON.c.phone, PERSON.c.lang)
         .join(ASSIGNMENT, ASSIGNMENT.c.person_id == PERSON.c.id)
         .where(ASSIGNMENT.c.role == Role.DUTY, PERSON.c.opted_out_at.is_(None))
         .order_by(ASSIGNMENT.c.id)
     )
-    return conn.execute(query).mappings().all()
+    rows = conn.execute(query).mappings().all()
+    return list({row["id"]: row for row in reversed(rows)}.values())[::-1]
 
 
 def duty_phones(conn: Connection) -> list[str]:

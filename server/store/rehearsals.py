@@ -14,24 +14,28 @@ A_FLOOR = 10
 MOST_ALERTS = 10_000
 
 
-def listed(conn: Connection) -> list[int]:
-    """The assignments of those who stand on the rehearsal list."""
-    query = select(ASSIGNMENT.c.id).where(ASSIGNMENT.c.role == Role.REHEARSAL)
+def listed(conn: Connection, community_id: int) -> list[int]:
+    """The assignments of those who stand on a community's rehearsal list."""
+    query = select(ASSIGNMENT.c.id).where(
+        ASSIGNMENT.c.role == Role.REHEARSAL, ASSIGNMENT.c.community_id == community_id
+    )
     return list(conn.execute(query.order_by(ASSIGNMENT.c.id)).scalars())
 
 
-def running(conn: Connection) -> dict[int, int]:
-    """Number → id of the buildings whose rehearsal has not ended."""
+def running(conn: Connection) -> dict[int, RowMapping]:
+    """Number → `id`, `community_id` of the buildings whose rehearsal has not ended."""
     lived_in = select(RESIDENT.c.building_id).where(RESIDENT.c.state != "ended")
-    query = select(BUILDING.c.number, BUILDING.c.id).where(
+    query = select(BUILDING.c.number, BUILDING.c.id, BUILDING.c.community_id).where(
         BUILDING.c.rehearsal, BUILDING.c.id.in_(lived_in)
     )
-    return {row.number: row.id for row in conn.execute(query)}
+    return {row["number"]: row for row in conn.execute(query).mappings()}
 
 
-def next_number(conn: Connection, least: int) -> int:
-    """The first number from `least` on after all that were ever used there."""
-    query = select(func.max(BUILDING.c.number)).where(BUILDING.c.number >= least)
+def next_number(conn: Connection, least: int, below: int) -> int:
+    """The first number from `least` on after all `below` that were ever used there."""
+    query = select(func.max(BUILDING.c.number)).where(
+        BUILDING.c.number >= least, BUILDING.c.number < below
+    )
     newest: int | None = conn.execute(query).scalar_one()
     return least if newest is None else newest + 1
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
+    ColumnElement,
     Connection,
     RowMapping,
     Select,
@@ -22,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from server import tables as t
-from server.core.rounds import Occurrence
+from server.core.rounds import CLASSES, Occurrence
 from server.store import bulk
 
 SIGNAL, TERMINAL, RESIDENT = t.table(t.Signal), t.table(t.Terminal), t.table(t.Resident)
@@ -225,7 +226,7 @@ _OVERDUE = (
     select(
         RESIDENT.c.id, RESIDENT.c.flat_id, RESIDENT.c.building_id,
         RESIDENT.c.next_due_at, RESIDENT.c.risk_class, RESIDENT.c.absent_until,
-        FLAT.c.label, BUILDING.c.number,
+        FLAT.c.label, BUILDING.c.number, BUILDING.c.community_id,
     )
     .join(FLAT, FLAT.c.id == RESIDENT.c.flat_id)
     .join(BUILDING, BUILDING.c.id == RESIDENT.c.building_id)
@@ -301,15 +302,29 @@ def gateways(conn: Connection) -> Sequence[RowMapping]:
     return conn.execute(_GATEWAYS).mappings().all()
 
 
-def spare_overdue(conn: Connection, now: datetime, risk_class: str, following: datetime) -> int:
-    """Give residents of a class whose deadline has passed the `following` one, unjudged; returns
-    how many."""
+def _lives_in(community_ids: Collection[int]) -> ColumnElement[bool]:
+    """Of a resident: in a house of one of these communities."""
+    theirs = select(BUILDING.c.id).where(BUILDING.c.community_id.in_(community_ids))
+    return RESIDENT.c.building_id.in_(theirs)
+
+
+def spare_overdue(
+    conn: Connection, community_ids: Collection[int], now: datetime, risk_class: str | None,
+    following: datetime,
+) -> int:
+    """Give residents of these communities and this class (None: one that is none of ours) whose
+    deadline has passed the `following` one, unjudged; returns how many."""
+    is_class = (
+        RESIDENT.c.risk_class == risk_class if risk_class is not None
+        else RESIDENT.c.risk_class.not_in(CLASSES)
+    )
     changed = conn.execute(
         update(RESIDENT)
         .where(
             RESIDENT.c.next_due_at <= now,
-            RESIDENT.c.state == "active",
-            RESIDENT.c.risk_class == risk_class,
+            text("resident.state = 'active'"),  # the words of the partial index
+            is_class,
+            _lives_in(community_ids),
         )
         .values(next_due_at=following)
     )
@@ -345,40 +360,21 @@ def claim_prompt(conn: Connection, community_id: int, due_at: datetime, now: dat
     return bool(changed.rowcount == 1)
 
 
-def awaited_terminals(conn: Connection, deadline: datetime) -> list[str]:
-    """Terminals of the residents who still owe the round of this deadline a sign of life. (Whose
-    class does not owe the round never has its deadline.)"""
+def awaited_terminals(conn: Connection, community_id: int, deadline: datetime) -> list[str]:
+    """Terminals of the community's residents who still owe the round of this deadline a sign of
+    life. (Whose class does not owe the round never has its deadline.)"""
     query = (
         select(TERMINAL.c.id)
         .join(RESIDENT, RESIDENT.c.id == TERMINAL.c.resident_id)
         .where(
             RESIDENT.c.next_due_at == deadline,
             RESIDENT.c.state == "active",
+            _lives_in([community_id]),
             TERMINAL.c.state == "active",
         )
         .order_by(TERMINAL.c.id)
     )
     return list(conn.execute(query).scalars())
-
-
-_RUNG = select(ROUND.c.prompted_at).where(
-    ROUND.c.community_id == bindparam("community"), ROUND.c.due_at == bindparam("due")
-)
-
-
-def round_rung(conn: Connection, community_id: int, due_at: datetime) -> tuple[bool, bool]:
-    """Whether a round has been opened, and whether its chime has rung."""
-    row = conn.execute(_RUNG, {"community": community_id, "due": due_at}).first()
-    return row is not None, row is not None and row[0] is not None
-
-
-def calls_unclaimed(conn: Connection, community_id: int, due_at: datetime) -> bool:
-    """Whether a round still has its calls to residents to make."""
-    made = select(ROUND.c.id).where(
-        ROUND.c.community_id == community_id, ROUND.c.due_at == due_at,
-        ROUND.c.called_at.is_not(None),
-    )  # fmt: skip
-    return conn.execute(made).first() is None
 
 
 def claim_calls(conn: Connection, community_id: int, due_at: datetime, now: datetime) -> bool:
@@ -395,14 +391,18 @@ def claim_calls(conn: Connection, community_id: int, due_at: datetime, now: date
     return bool(changed.rowcount == 1)
 
 
-def awaited_phones(conn: Connection, deadline: datetime) -> list[tuple[int, str]]:
-    """(resident, telephone) of those who still owe the round of this deadline a sign of life."""
+def awaited_phones(
+    conn: Connection, community_id: int, deadline: datetime
+) -> list[tuple[int, str]]:
+    """(resident, telephone) of those of the community who still owe the round of this deadline a
+    sign of life."""
     query = (
         select(RESIDENT.c.id, RESIDENT.c.phone)
         .where(
             RESIDENT.c.next_due_at == deadline,
             RESIDENT.c.state == "active",
             RESIDENT.c.phone != "",
+            _lives_in([community_id]),
             # Nobody lives in a rehearsal: a number entered there belongs to somebody else.
             RESIDENT.c.building_id.not_in(select(BUILDING.c.id).where(BUILDING.c.rehearsal)),
         )

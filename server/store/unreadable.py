@@ -4,7 +4,7 @@ Those who read the register go on without it (tables.ReadableInstant, people.rot
 finds such rows, so that staff can enter anew what is lost.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, RowMapping, case, select, type_coerce
 
@@ -12,6 +12,7 @@ from server import tables as t
 from server.core.rounds import CLASSES
 
 ASSIGNMENT, RESIDENT = t.table(t.Assignment), t.table(t.Resident)
+BUILDING = t.table(t.Building)
 
 
 def _no_instant(column: ColumnElement[object]) -> ColumnElement[bool]:
@@ -45,6 +46,11 @@ _RESIDENTS = (
 )
 
 
+def _of(community_id: int) -> ColumnElement[bool]:
+    theirs = select(BUILDING.c.id).where(BUILDING.c.community_id == community_id)
+    return RESIDENT.c.building_id.in_(theirs)
+
+
 def absences_of_desks(conn: Connection) -> list[int]:
     """Persons of the care centre and the offices whose absence can't be read; one index look-up."""
     return list(conn.execute(_DESKS).scalars())
@@ -55,7 +61,16 @@ def absences(conn: Connection) -> list[int]:
     return list(conn.execute(_PERSONS).scalars())
 
 
-def residents(conn: Connection) -> Sequence[RowMapping]:
-    """Residents of whose row the column `what` can't be read; `lost`: it is the deadline of
-    somebody who is watched, so that nothing would ever find them overdue. Goes through all."""
-    return conn.execute(_RESIDENTS).mappings().all()
+def residents(conn: Connection, community_id: int) -> Sequence[RowMapping]:
+    """Residents of a community of whose row the column `what` can't be read; `lost`: it is the
+    deadline of somebody who is watched, so that nothing would ever find them overdue. Goes through
+    all of its houses."""
+    return conn.execute(_RESIDENTS.where(_of(community_id))).mappings().all()
+
+
+def houses_of(conn: Connection, community_id: int, building_ids: Collection[int]) -> set[int]:
+    """Those of these buildings that are the community's."""
+    query = select(BUILDING.c.id).where(
+        BUILDING.c.id.in_(building_ids), BUILDING.c.community_id == community_id
+    )
+    return set(conn.execute(query).scalars())

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, func, literal, select, update
+from sqlalchemy import Connection, RowMapping, Select, bindparam, func, literal, select, update
 
 from server import tables as t
 from server.core.words import Role
@@ -17,10 +17,23 @@ SIGNAL, TERMINAL = t.table(t.Signal), t.table(t.Terminal)
 WALKERS = (Role.STEWARD.value, Role.SUBSTITUTE.value)
 
 
+def _lived_in(community_id: int | None) -> Select[tuple[int]]:
+    """Buildings in which somebody lives, of a community or of all."""
+    query = select(BUILDING.c.id).where(BUILDING.c.rehearsal.is_(False))
+    return query if community_id is None else query.where(BUILDING.c.community_id == community_id)
+
+
+_DUE = (
+    select(ROUND)
+    .where(ROUND.c.next_at <= bindparam("now"))
+    .order_by(ROUND.c.next_at)
+    .limit(bindparam("most"))
+)
+
+
 def due(conn: Connection, now: datetime, limit: int) -> Sequence[RowMapping]:
     """Rounds that are to be looked at: their deadline has come, or their reports should have."""
-    query = select(ROUND).where(ROUND.c.next_at <= now).order_by(ROUND.c.next_at).limit(limit)
-    return conn.execute(query).mappings().all()
+    return conn.execute(_DUE, {"now": now, "most": limit}).mappings().all()
 
 
 def look_at(conn: Connection, round_id: int, next_at: datetime | None) -> None:
@@ -30,14 +43,16 @@ def look_at(conn: Connection, round_id: int, next_at: datetime | None) -> None:
     )
 
 
-def tally(conn: Connection, round_id: int, classes: Collection[str]) -> None:
-    """Count once, in the database, how many residents of each building owed this round. Nobody
-    lives in a rehearsal's."""
+def tally(
+    conn: Connection, round_id: int, community_id: int, classes: Collection[str]
+) -> None:
+    """Count once, in the database, how many residents of each building of the community owed this
+    round. Nobody lives in a rehearsal's."""
     owing = (
         select(literal(round_id), RESIDENT.c.building_id, func.count())
         .where(
             RESIDENT.c.state == "active", RESIDENT.c.risk_class.in_(classes),
-            RESIDENT.c.building_id.not_in(select(BUILDING.c.id).where(BUILDING.c.rehearsal)),
+            RESIDENT.c.building_id.in_(_lived_in(community_id)),
         )
         .group_by(RESIDENT.c.building_id)
     )
@@ -48,22 +63,33 @@ def tally(conn: Connection, round_id: int, classes: Collection[str]) -> None:
     )
 
 
-def round_at(conn: Connection, now: datetime) -> RowMapping | None:
-    """The round a word of now is about: the last one that has opened."""
-    query = select(ROUND).where(ROUND.c.opens_at <= now).order_by(ROUND.c.due_at.desc()).limit(1)
+def round_at(conn: Connection, community_id: int, now: datetime) -> RowMapping | None:
+    """The round a word of now about a house of the community is about: the last one of its that
+    has opened."""
+    query = (
+        select(ROUND)
+        .where(ROUND.c.community_id == community_id, ROUND.c.opens_at <= now)
+        .order_by(ROUND.c.due_at.desc())
+        .limit(1)
+    )
     return conn.execute(query).mappings().first()
 
 
-def round_of(conn: Connection, deadline: datetime) -> RowMapping | None:
-    """The round with this deadline."""
-    query = select(ROUND).where(ROUND.c.deadline == deadline).limit(1)
+def round_of(conn: Connection, community_id: int, deadline: datetime) -> RowMapping | None:
+    """The community's round with this deadline."""
+    query = (
+        select(ROUND)
+        .where(ROUND.c.community_id == community_id, ROUND.c.deadline == deadline)
+        .limit(1)
+    )
     return conn.execute(query).mappings().first()
 
 
 def houses_of(conn: Connection, person_id: int) -> Sequence[RowMapping]:
-    """The buildings this person walks: `id`, `number`, `role`; their own before others'."""
+    """The buildings this person walks: `id`, `number`, `community_id`, `role`; their own before
+    others'."""
     query = (
-        select(BUILDING.c.id, BUILDING.c.number, ASSIGNMENT.c.role)
+        select(BUILDING.c.id, BUILDING.c.number, BUILDING.c.community_id, ASSIGNMENT.c.role)
         .join(ASSIGNMENT, ASSIGNMENT.c.building_id == BUILDING.c.id)
         .where(ASSIGNMENT.c.person_id == person_id, ASSIGNMENT.c.role.in_(WALKERS))
         .order_by(ASSIGNMENT.c.role, BUILDING.c.number)
@@ -92,9 +118,13 @@ def unreported(conn: Connection, round_id: int) -> list[int]:
     return list(conn.execute(query).scalars())
 
 
-def last_rounds(conn: Connection, now: datetime, limit: int) -> Sequence[RowMapping]:
-    """The newest `limit` rounds that have opened, oldest first."""
+def last_rounds(
+    conn: Connection, now: datetime, limit: int, community_id: int | None = None
+) -> Sequence[RowMapping]:
+    """The newest `limit` rounds that have opened, of a community or of all; oldest first."""
     query = select(ROUND).where(ROUND.c.opens_at <= now).order_by(ROUND.c.due_at.desc())
+    if community_id is not None:
+        query = query.where(ROUND.c.community_id == community_id)
     return list(conn.execute(query.limit(limit)).mappings())[::-1]
 
 
@@ -109,9 +139,11 @@ def tallies(
 
 
 def owing_now(
-    conn: Connection, classes: Collection[str], deadline: datetime, building_id: int | None
+    conn: Connection, classes: Collection[str], deadline: datetime, building_id: int | None,
+    community_id: int | None = None,
 ) -> dict[int, tuple[int, int]]:
-    """Of a round that still runs: building → (owing, of whom checked in)."""
+    """Of a round that still runs, of a community or of all: building → (owing, of whom checked
+    in)."""
     query = (
         select(
             RESIDENT.c.building_id, func.count(),
@@ -119,7 +151,7 @@ def owing_now(
         )
         .where(
             RESIDENT.c.state == "active", RESIDENT.c.risk_class.in_(classes),
-            RESIDENT.c.building_id.not_in(select(BUILDING.c.id).where(BUILDING.c.rehearsal)),
+            RESIDENT.c.building_id.in_(_lived_in(community_id)),
         )
         .group_by(RESIDENT.c.building_id)
     )  # fmt: skip

@@ -9,7 +9,8 @@
 
 The database is seeded by bulk SQL; the server is the real one, a process of its own.
 
-    python -m tests.bench.detection [residents in the city, 1600000 by default]
+    python -m tests.bench.detection [residents in the city, 1600000 by default
+        [communities they live in, 1 by default [idle: the first only]]]
 """
 
 import asyncio
@@ -31,6 +32,7 @@ from server import migrate
 from server.channels.twilio import TwilioSms
 from server.channels.twilio_account import Account, Credentials
 from server.clock import Clock
+from server.core.houses import SPAN
 from server.database import Database
 from server.outbox import URGENT_AT_ONCE
 from server.service import sweep
@@ -55,18 +57,23 @@ ROUNDS = (
 )
 
 
-def seed(file: Path, residents: int, *, in_a_building: int, risk_class: str = "B") -> None:
-    """A community of `residents`, each due tomorrow, two stewards a building, one on duty."""
+def seed(
+    file: Path, residents: int, *, in_a_building: int, risk_class: str = "B",
+    communities: int = 1,
+) -> None:
+    """`residents`, each due tomorrow, two stewards a building, in communities of one size with
+    somebody on duty at each desk."""
     buildings = -(-residents // in_a_building)
+    each = -(-buildings // communities)
     tomorrow = int((time.time() + 86_400) * 1000)
     db = sqlite3.connect(file, isolation_level=None)
     count = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d)"
     for statement in (
         "PRAGMA synchronous=OFF", "PRAGMA cache_size=-200000", "BEGIN",
-        "INSERT INTO community (id, name, tz, rounds)"
-        f" VALUES (1, 'City', 'Asia/Shanghai', '{ROUNDS}')",
+        f"{count % communities} INSERT INTO community (id, series, name, tz, rounds)"
+        f" SELECT i, i - 1, 'City ' || i, 'Asia/Shanghai', '{ROUNDS}' FROM n",
         f"{count % buildings} INSERT INTO building (id, community_id, number)"
-        " SELECT i, 1, i FROM n",
+        f" SELECT i, (i - 1) / {each} + 1, (i - 1) / {each} * {SPAN} + (i - 1) % {each} + 1 FROM n",
         f"{count % residents} INSERT INTO flat (id, building_id, stairwell, floor, label)"
         f" SELECT i, (i - 1) / {in_a_building} + 1, '1', 1, 'f' || i FROM n",
         f"{count % residents} INSERT INTO resident (id, flat_id, building_id, name, birth_date,"
@@ -74,12 +81,12 @@ def seed(file: Path, residents: int, *, in_a_building: int, risk_class: str = "B
         " next_due_at)"
         f" SELECT i, i, (i - 1) / {in_a_building} + 1, 'R', '1940-01-01', '', 'alone',"
         f" '{risk_class}', '', 'active', '', '', '', '', {tomorrow} FROM n",
-        f"{count % (2 * buildings + 1)} INSERT INTO person (id, name, phone, lang)"
+        f"{count % (2 * buildings + communities)} INSERT INTO person (id, name, phone, lang)"
         " SELECT i, 'P', '+86' || (10000000000 + i), 'zh' FROM n",
         f"{count % (2 * buildings)} INSERT INTO assignment (person_id, role, position, building_id,"
         " key_place) SELECT i, 'steward', i % 2 + 1, (i - 1) / 2 + 1, '' FROM n",
-        "INSERT INTO assignment (person_id, role, position, community_id, key_place)"
-        f" VALUES ({2 * buildings + 1}, 'duty', 1, 1, '')",
+        f"{count % communities} INSERT INTO assignment (person_id, role, position, community_id,"
+        f" key_place) SELECT {2 * buildings} + i, 'duty', 1, i, '' FROM n",
         f"{count % min(residents, 100)} INSERT INTO terminal (id, resident_id, state, status, boot,"
         " firmware, heartbeat_s) SELECT 't-' || i, i, 'active', 'online', 0, '', 900 FROM n",
         "COMMIT",
@@ -188,9 +195,10 @@ async def bare_messages(count: int) -> float:
         return max(at for times in sink.arrived.values() for at in times) - began
 
 
-async def city_round(residents: int) -> None:
+async def city_round(residents: int, communities: int) -> None:
     """A city's round, with SOS in the middle of it."""
-    async with a_city(residents, in_a_building=IN_A_BUILDING) as (_, sink, gateway, db):
+    shape = {"in_a_building": IN_A_BUILDING, "communities": communities}
+    async with a_city(residents, **shape) as (_, sink, gateway, db):
         due = int((time.time() + SOON_S) * 1000)
         db.execute(
             f"UPDATE resident SET next_due_at = ? WHERE id % {MISSED_PART} = 0", (due,)
@@ -213,28 +221,34 @@ async def city_round(residents: int) -> None:
         took = time.perf_counter() - due_at
         (lists,) = db.execute("SELECT count(*) FROM alert WHERE kind = 'missed'").fetchone()
         (queued,) = db.execute("SELECT count(*) FROM message").fetchone()
-        emit(bench="city_round_s", residents=residents, missed=missed, worklists=lists,
-             outbox_rows=queued, last_row=took, sent_meanwhile=sink.count,
+        emit(bench="city_round_s", residents=residents, communities=communities, missed=missed,
+             worklists=lists, outbox_rows=queued, last_row=took, sent_meanwhile=sink.count,
              sos_stored_p50_ms=percentile(presses, 0.5), sos_stored_worst_ms=max(presses),
              presses=len(presses))  # fmt: skip
 
 
-async def main(city: int = CITY) -> None:
+async def main(city: int = CITY, communities: int = 1, only: str = "") -> None:
     """One line for each."""
     curve = {}
     for residents in sorted({n for n in (1_000, 10_000, 100_000, city) if n <= city}):
         with tempfile.TemporaryDirectory(prefix="xunlou-bench-") as folder:
             file = Path(folder) / "xunlou.db"
             migrate.upgrade(f"sqlite:///{file}")
-            await asyncio.to_thread(seed, file, residents, in_a_building=IN_A_BUILDING)
+            buildings = -(-residents // IN_A_BUILDING)
+            await asyncio.to_thread(
+                seed, file, residents, in_a_building=IN_A_BUILDING,
+                communities=min(communities, buildings),
+            )
             curve[residents] = idle(file)
-    emit(bench="idle_sweep_ms", ms={n: ours for n, (ours, _) in curve.items()},
+    emit(bench="idle_sweep_ms", communities=communities,
+         ms={n: ours for n, (ours, _) in curve.items()},
          look_ups_ms={n: bare for n, (_, bare) in curve.items()},
          ratio=curve[city][0] / curve[city][1])  # fmt: skip
-    await overdue(1_000)
-    await city_round(city)
+    if only != "idle":
+        await overdue(1_000)
+        await city_round(city, communities)
 
 
 if __name__ == "__main__":
     os.environ.setdefault("XUNLOU_LOG_LEVEL", "warning")
-    asyncio.run(main(*map(int, sys.argv[1:])))
+    asyncio.run(main(*map(int, sys.argv[1:3]), only="".join(sys.argv[3:])))
