@@ -1,5 +1,6 @@
 """Which houses a scope means, and to which house a thing belongs."""
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from sqlalchemy import (
 
 from server import tables as t
 from server.core.access import EVERYWHERE, Level, Scope
+from server.core.houses import SPAN, sign
 from server.core.numbers import number_in
 
 COMMUNITY, BUILDING, RESIDENT = t.table(t.Community), t.table(t.Building), t.table(t.Resident)
@@ -34,11 +36,16 @@ _WRITTEN: Final[Mapping[str, ColumnElement[str]]] = {
 """A street with its district, as on an envelope: clear also where two streets have its name."""
 TERMINAL, ASSIGNMENT, ALERT = t.table(t.Terminal), t.table(t.Assignment), t.table(t.Alert)
 REQUEST, VISIT = t.table(t.HelpRequest), t.table(t.Visit)
-NUMBERED: Final = frozenset({
+HANDOVER, ENTRY = t.table(t.Handover), t.table(t.HoursEntry)
+OF_A_COMMUNITY: Final = frozenset({"community", "handover_id", "entry_id"})
+"""What belongs to a community as a whole, and to no house of it."""
+NUMBERED: Final = OF_A_COMMUNITY | {
     "alert_id", "resident_id", "person_id", "assignment_id", "request_id", "visit_id", "number",
     "building",
-})  # fmt: skip
+}  # fmt: skip
 """What is named by a number, and by nothing else."""
+FIRST: Final = select(COMMUNITY.c.id).order_by(COMMUNITY.c.series).limit(1).scalar_subquery()
+"""The first community's id: whose everything is that names none."""
 Houses = Collection[int | None]
 
 
@@ -55,11 +62,9 @@ def scope(conn: Connection, level: str, place_id: int | None) -> Scope:
         case Level.STREET | Level.DISTRICT:
             query = _together(which, place_id)
     houses = frozenset(conn.execute(query).scalars())
-    there_are = conn.execute(select(func.count()).select_from(BUILDING)).scalar_one()
-    return Scope(
-        which, houses, every=len(houses) == there_are,
-        communities=frozenset(conn.execute(_whole(which, place_id)).scalars()),
-    )  # fmt: skip
+    whole = frozenset(conn.execute(_whole(which, place_id)).scalars())
+    there_are = conn.execute(_THERE_ARE).one()
+    return Scope(which, houses, (len(houses), len(whole)) == tuple(there_are), whole)
 
 
 def communities(conn: Connection, scope: Scope) -> Sequence[RowMapping]:
@@ -68,6 +73,23 @@ def communities(conn: Connection, scope: Scope) -> Sequence[RowMapping]:
     if scope.buildings is not None:
         query = query.where(COMMUNITY.c.id.in_(scope.communities))
     return conn.execute(query).mappings().all()
+
+
+def seen(conn: Connection, scope: Scope) -> Sequence[RowMapping]:
+    """The communities of which a scope has a house at least, and those within it as a whole."""
+    query = select(COMMUNITY).order_by(COMMUNITY.c.series)
+    if scope.buildings is not None:
+        with_a_house = select(BUILDING.c.community_id).where(BUILDING.c.id.in_(scope.buildings))
+        query = query.where(
+            COMMUNITY.c.id.in_(scope.communities) | COMMUNITY.c.id.in_(with_a_house)
+        )
+    return conn.execute(query).mappings().all()
+
+
+_THERE_ARE = select(
+    select(func.count()).select_from(BUILDING).scalar_subquery(),
+    select(func.count()).select_from(COMMUNITY).scalar_subquery(),
+)
 
 
 def _whole(level: Level, place_id: int | None) -> Select[Any]:
@@ -108,8 +130,15 @@ def _same_place(
 def place_name(conn: Connection, level: str, place_id: int | None) -> str:
     """How people call the place of a scope; empty for the whole installation."""
     if level == Level.BUILDING:
-        number = conn.execute(select(BUILDING.c.number).where(BUILDING.c.id == place_id)).scalar()
-        return str(number) if number is not None else "?"
+        query = (
+            select(BUILDING.c.number, COMMUNITY.c.name)
+            .join(COMMUNITY, COMMUNITY.c.id == BUILDING.c.community_id)
+            .where(BUILDING.c.id == place_id)
+        )
+        found = conn.execute(query).first()
+        if found is None:
+            return "?"
+        return f"{found[1]} {sign(found[0])}" if _several(conn) else str(sign(found[0]))
     if level in _NAMES:
         name = conn.execute(select(_WRITTEN[level]).where(COMMUNITY.c.id == place_id)).scalar()
         return str(name) if name else "?"
@@ -117,11 +146,16 @@ def place_name(conn: Connection, level: str, place_id: int | None) -> str:
 
 
 def place_id(conn: Connection, level: str, name: str) -> int | None:
-    """The place that people call so: a building by its number; a community, street or district by
-    its name (or, when there is only one, by nothing), the latter two as one of their communities.
-    None when there is no such place, or more than one."""
+    """The place that people call so: a building by its number, or by its community's name and the
+    number on its wall; a community, street or district by its name (or, when there is only one, by
+    nothing), the latter two as one of their communities. None when there is no such place, or more
+    than one."""
     if level == Level.BUILDING and (number := number_in(name)) is not None:
         query = select(BUILDING.c.id).where(BUILDING.c.number == number)
+    elif level == Level.BUILDING and (wall := _WALL.fullmatch(name.strip())) is not None:
+        of = (BUILDING.c.community_id == COMMUNITY.c.id) & (COMMUNITY.c.name == wall[1])
+        on = BUILDING.c.number == COMMUNITY.c.series * SPAN + int(wall[2])
+        query = select(BUILDING.c.id).join(COMMUNITY, of).where(on)
     elif level in _NAMES:
         named = _NAMES[level]
         query = select(func.min(COMMUNITY.c.id)).where(named != "")
@@ -132,6 +166,14 @@ def place_id(conn: Connection, level: str, name: str) -> int | None:
         return None
     found = list(conn.execute(query.limit(2)).scalars())
     return found[0] if len(found) == 1 else None
+
+
+_WALL: Final = re.compile(r"(.*\D)\s+([1-9][0-9]{0,4})")
+"""A house as several communities' houses are told apart: 棠德 2."""
+
+
+def _several(conn: Connection) -> bool:
+    return len(conn.execute(select(COMMUNITY.c.id).limit(2)).all()) > 1
 
 
 def _one(conn: Connection, query: object) -> list[int | None]:
@@ -150,9 +192,13 @@ def unreadable(kind: str, thing: str, houses: Houses | None) -> bool:
 
 def beyond(conn: Connection, scope: Scope, kind: str, thing: str) -> bool:
     """Whether something lies in no house of this scope, or can't be looked up as it is written.
-    What does not exist is not for us to say. A contact is within when any house of theirs is."""
+    What does not exist is not for us to say. A contact is within when any house of theirs is, or
+    any desk: whoever has the duty of a community belongs to the whole of it, and is for those who
+    answer for the whole."""
     if scope.buildings is None:
         return False
+    if kind in OF_A_COMMUNITY:
+        return _of_another_community(conn, scope, kind, thing)
     houses = houses_of(conn, kind, thing)
     if unreadable(kind, thing, houses):
         return True
@@ -160,11 +206,57 @@ def beyond(conn: Connection, scope: Scope, kind: str, thing: str) -> bool:
         # Whoever stands by no house (any more) was somebody's beyond, perhaps: only for those who
         # have no beyond.
         return kind == "person_id" and not scope.common
-    if not any(scope.shows(h) for h in houses):
+    at_home = any(h is not None and scope.shows(h) for h in houses)
+    if kind not in ("person_id", "assignment_id"):
+        return not (at_home or None in houses)  # of no house: of all
+    if None not in houses:
+        return not at_home
+    if not scope.wide:
         return True
-    # Somebody of the care centre belongs to the whole community, not to one house.
-    common = kind in ("person_id", "assignment_id") and None in houses
-    return common and not scope.wide
+    return not (at_home or any(map(scope.answers_for, desks_of(conn, kind, thing))))
+
+
+def _of_another_community(conn: Connection, scope: Scope, kind: str, thing: str) -> bool:
+    """Of what belongs to a community as a whole: whether that is none of this scope's. A community
+    itself is within where any house of it is; the rest is for whoever answers for the whole."""
+    number = number_in(thing)
+    if number is None:
+        return True
+    if kind == "community":
+        return not any(row["id"] == number for row in seen(conn, scope))
+    if not scope.wide:
+        return False  # one building has no part in any of these: the endpoint says so
+    of = community_of_handover if kind == "handover_id" else community_of_entry
+    found = of(conn, number)
+    return found is not None and not scope.answers_for(found)
+
+
+def community_of_handover(conn: Connection, handover_id: int) -> int | None:
+    """Whose desk was handed over. From before there were several: the first one's."""
+    whose = func.coalesce(HANDOVER.c.community_id, FIRST)
+    return conn.execute(select(whose).where(HANDOVER.c.id == handover_id)).scalar()
+
+
+def community_of_entry(conn: Connection, entry_id: int) -> int | None:
+    """In which community hours were given or drawn, by the house where it was; of no house, the
+    first."""
+    query = (
+        select(func.coalesce(BUILDING.c.community_id, FIRST))
+        .select_from(ENTRY)
+        .outerjoin(BUILDING, BUILDING.c.id == ENTRY.c.building_id)
+        .where(ENTRY.c.id == entry_id)
+    )
+    return conn.execute(query).scalar()
+
+
+def desks_of(conn: Connection, kind: str, thing: str | int) -> frozenset[int]:
+    """The communities at whose desk (or office above it) somebody stands, by `person_id` or
+    `assignment_id`."""
+    column = ASSIGNMENT.c.person_id if kind == "person_id" else ASSIGNMENT.c.id
+    query = select(ASSIGNMENT.c.community_id).where(
+        column == int(thing), ASSIGNMENT.c.community_id.is_not(None)
+    )
+    return frozenset(conn.execute(query).scalars())
 
 
 def houses_of(conn: Connection, kind: str, thing: str) -> Houses | None:
