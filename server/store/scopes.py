@@ -168,7 +168,7 @@ def place_id(conn: Connection, level: str, name: str) -> int | None:
     return found[0] if len(found) == 1 else None
 
 
-_WALL: Final = re.compile(r"(.*\D)\s+([1-9][0-9]{0,4})")
+_WALL: Final = re.compile(r"(.*\S)\s+([1-9][0-9]{0,4})")
 """A house as several communities' houses are told apart: 棠德 2."""
 
 
