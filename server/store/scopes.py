@@ -1,6 +1,5 @@
 """Which houses a scope means, and to which house a thing belongs."""
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
@@ -17,7 +16,6 @@ from sqlalchemy import (
 
 from server import tables as t
 from server.core.access import EVERYWHERE, Level, Scope
-from server.core.houses import SPAN, sign
 from server.core.numbers import number_in
 
 COMMUNITY, BUILDING, RESIDENT = t.table(t.Community), t.table(t.Building), t.table(t.Resident)
@@ -37,7 +35,7 @@ _WRITTEN: Final[Mapping[str, ColumnElement[str]]] = {
 TERMINAL, ASSIGNMENT, ALERT = t.table(t.Terminal), t.table(t.Assignment), t.table(t.Alert)
 REQUEST, VISIT = t.table(t.HelpRequest), t.table(t.Visit)
 HANDOVER, ENTRY = t.table(t.Handover), t.table(t.HoursEntry)
-OF_A_COMMUNITY: Final = frozenset({"community", "handover_id", "entry_id"})
+OF_A_COMMUNITY: Final = frozenset({"community", "community_id", "handover_id", "entry_id"})
 """What belongs to a community as a whole, and to no house of it."""
 NUMBERED: Final = OF_A_COMMUNITY | {
     "alert_id", "resident_id", "person_id", "assignment_id", "request_id", "visit_id", "number",
@@ -130,15 +128,8 @@ def _same_place(
 def place_name(conn: Connection, level: str, place_id: int | None) -> str:
     """How people call the place of a scope; empty for the whole installation."""
     if level == Level.BUILDING:
-        query = (
-            select(BUILDING.c.number, COMMUNITY.c.name)
-            .join(COMMUNITY, COMMUNITY.c.id == BUILDING.c.community_id)
-            .where(BUILDING.c.id == place_id)
-        )
-        found = conn.execute(query).first()
-        if found is None:
-            return "?"
-        return f"{found[1]} {sign(found[0])}" if _several(conn) else str(sign(found[0]))
+        number = conn.execute(select(BUILDING.c.number).where(BUILDING.c.id == place_id)).scalar()
+        return str(number) if number is not None else "?"
     if level in _NAMES:
         name = conn.execute(select(_WRITTEN[level]).where(COMMUNITY.c.id == place_id)).scalar()
         return str(name) if name else "?"
@@ -146,16 +137,11 @@ def place_name(conn: Connection, level: str, place_id: int | None) -> str:
 
 
 def place_id(conn: Connection, level: str, name: str) -> int | None:
-    """The place that people call so: a building by its number, or by its community's name and the
-    number on its wall; a community, street or district by its name (or, when there is only one, by
-    nothing), the latter two as one of their communities. None when there is no such place, or more
-    than one."""
+    """The place that people call so: a building by its number; a community, street or district by
+    its name (or, when there is only one, by nothing), the latter two as one of their communities.
+    None when there is no such place, or more than one."""
     if level == Level.BUILDING and (number := number_in(name)) is not None:
         query = select(BUILDING.c.id).where(BUILDING.c.number == number)
-    elif level == Level.BUILDING and (wall := _WALL.fullmatch(name.strip())) is not None:
-        of = (BUILDING.c.community_id == COMMUNITY.c.id) & (COMMUNITY.c.name == wall[1])
-        on = BUILDING.c.number == COMMUNITY.c.series * SPAN + int(wall[2])
-        query = select(BUILDING.c.id).join(COMMUNITY, of).where(on)
     elif level in _NAMES:
         named = _NAMES[level]
         query = select(func.min(COMMUNITY.c.id)).where(named != "")
@@ -166,14 +152,6 @@ def place_id(conn: Connection, level: str, name: str) -> int | None:
         return None
     found = list(conn.execute(query.limit(2)).scalars())
     return found[0] if len(found) == 1 else None
-
-
-_WALL: Final = re.compile(r"(.*\S)\s+([1-9][0-9]{0,4})")
-"""A house as several communities' houses are told apart: 棠德 2."""
-
-
-def _several(conn: Connection) -> bool:
-    return len(conn.execute(select(COMMUNITY.c.id).limit(2)).all()) > 1
 
 
 def _one(conn: Connection, query: object) -> list[int | None]:
@@ -222,7 +200,7 @@ def _of_another_community(conn: Connection, scope: Scope, kind: str, thing: str)
     number = number_in(thing)
     if number is None:
         return True
-    if kind == "community":
+    if kind in ("community", "community_id"):
         return not any(row["id"] == number for row in seen(conn, scope))
     if not scope.wide:
         return False  # one building has no part in any of these: the endpoint says so

@@ -505,19 +505,3 @@ async def test_a_community_without_a_house_is_somebodys_too(both: Both) -> None:
 
     assert await both.town.sql(has_all(DISTRICT)) is False
     assert len(await both.town.sql(people.duty)) > len(both.theirs.duty)
-
-
-async def test_a_house_of_several_communities_is_called_by_its_communitys_name(both: Both) -> None:
-    """On the page of accounts, and where it is typed."""
-    page = words(await both.at["all"].get("/accounts"))
-    assert "棠德 2" in page
-    assert "广氮 11" in page
-
-    def found(name: str) -> Any:
-        return lambda c: scopes.place_id(c, "building", name)
-
-    _, house = await both.resident()
-    for name in ("棠德 2", str(neighbour.HOUSE), " 棠德  2 "):
-        assert await both.town.sql(found(name)) == house, name
-    for name in ("棠德 22", "棠德", "别处 2", "棠德 0"):
-        assert await both.town.sql(found(name)) is None, name
