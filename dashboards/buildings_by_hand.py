@@ -52,6 +52,10 @@ def _address(zh: str, en: str) -> Section:
 
 def _new(facts: Facts) -> FormPage:
     house = [Field("building", "building", needed=True, most=8)]
+    if facts.get("communities"):
+        known = [(str(c["id"]), c["name"]) for c in facts["communities"]]
+        house.append(Field("community_id", "community", "select", "", (("", "unsaid"), *known),
+                           needed=True))  # fmt: skip
     if facts["community"] is None:
         house += [Field("community", "community", needed=True), Field("street", "street"),
                   Field("district", "district")]  # fmt: skip

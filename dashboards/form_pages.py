@@ -15,8 +15,10 @@ from dashboards.forms import refuse_foreign
 from dashboards.forms_reader import Fields, FormRefused, Kind
 from dashboards.reader import Reader, User
 from dashboards.render import request_lang
-from dashboards.staff import enter, number_of, staff_page
+from dashboards.staff import Desk, desk, enter, number_of, staff_page
 
+OF_A_DESK: Final = frozenset({"duty", "shifts"})
+"""Kinds of facts that are of one community's desk."""
 MOST_FIELDS: Final = 160
 MOST_CHARACTERS: Final = 600
 Facts = Mapping[str, Any]
@@ -97,17 +99,23 @@ async def read(request: Request) -> Fields:
 def add(routes: APIRouter, reader: Reader, one: Act) -> None:
     """GET and POST of a form."""
 
-    async def facts_of(request: Request, user: User) -> tuple[int, Facts]:
+    async def desk_of(request: Request, user: User, fields: Fields | None = None) -> Desk:
+        if one.kind not in OF_A_DESK:
+            return Desk()
+        asked = next(iter(fields.get("community", ())), None) if fields is not None else None
+        return await desk(reader, request, user, asked)
+
+    async def facts_of(request: Request, user: User, at: Desk) -> tuple[int, Facts]:
         number = number_of(str(request.path_params[one.named])) if one.named else 0
-        facts = await reader.form_facts(user, one.kind, number)
+        facts = await reader.form_facts(user, one.kind, number, at.id)
         if facts is None:
             raise HTTPException(404)
-        return number, facts
+        return number, {**facts, "desk": at}
 
     @routes.get(one.path)
     async def show(request: Request) -> Response:
         user = await enter(reader, request, one.look or one.right, common=one.common)
-        number, facts = await facts_of(request, user)
+        number, facts = await facts_of(request, user, await desk_of(request, user))
         reader.looked(user, "form_looked_at", form=one.act, id=number)
         return form_page(request, user, one, facts)
 
@@ -116,12 +124,13 @@ def add(routes: APIRouter, reader: Reader, one: Act) -> None:
         refuse_foreign(request)
         user = await enter(reader, request, one.right, common=one.common)
         fields = await read(request)
-        number, facts = await facts_of(request, user)
+        at = await desk_of(request, user, fields)
+        number, facts = await facts_of(request, user, at)
         try:
-            done = await reader.form_act(user, one.act, number, fields)
+            done = await reader.form_act(user, one.act, number, fields, at.id)
         except FormRefused as refused:
             return form_page(request, user, one, facts, fields, refused)
-        return RedirectResponse(one.after(done), 303)
+        return RedirectResponse(one.after(done) + at.query, 303)
 
 
 def add_button(
@@ -152,10 +161,11 @@ def form_page(
 ) -> Response:
     """A form, fresh or refused."""
     built, lang = one.build(facts), request_lang(request)
+    at = facts.get("desk", Desk())
     errors = {k: w[lang] for k, w in refused.fields.items()} if refused else {}
     known = {f.name for s in built.sections for f in s.fields} | {"reason"}
     shown = {
-        "p": built, "action": one.path.format(**request.path_params),
+        "p": built, "action": one.path.format(**request.path_params) + at.query, "desk": at,
         "may": one.right in user.rights,
         "values": {
             f.name: (typed.get(f.name, ()) if f.kind in ("check", "checks")

@@ -35,22 +35,24 @@ class FormReader(Protocol):
     """The register by hand."""
 
     async def form_facts(
-        self, user: Any, kind: Kind, number: int
+        self, user: Any, kind: Kind, number: int, community: int | None = None
     ) -> Mapping[str, Any] | None:
         """What a form begins with (server/register_forms.py), as far as `user` may see it; None:
-        no such one."""
+        no such one. `community`: whose desk `duty` and `shifts` are about."""
         ...
 
-    async def form_act(self, user: Any, act: str, number: int, fields: Fields) -> int:
+    async def form_act(
+        self, user: Any, act: str, number: int, fields: Fields, community: int | None = None
+    ) -> int:
         """Do what a form says, in the name of `user`; returns the id or number of what it is
-        about. Raises FormRefused."""
+        about. `community`: whose desk it is about. Raises FormRefused."""
         ...
 
     async def changes_of(
         self, kind: str, number: int, first: date | None, last: date | None
     ) -> Mapping[str, Any] | None:
         """{title, entries [{at_ms, by, why, via, what, fields [{key, was, now}]}], more, now_ms,
-        tz}, the newest first; None: no such one."""
+        tz}, the newest first; None: no such one. `duty` is a community's, by its id."""
         ...
 
     async def short_of_stewards(self) -> Mapping[int, int]:

@@ -17,7 +17,7 @@ from dashboards.alert_page import span
 from dashboards.forms import refuse_foreign
 from dashboards.reader import ActionRefused, Reader, User
 from dashboards.render import page, request_lang
-from dashboards.staff import enter
+from dashboards.staff import Desk, desk, enter
 
 HandoverId = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
@@ -34,7 +34,7 @@ def router(reader: Reader) -> APIRouter:
     @routes.get("/handover")
     async def show(request: Request) -> Response:
         user = await enter(reader, request, common=True)
-        return await _sheet(reader, request, user)
+        return await _sheet(reader, request, user, await desk(reader, request, user))
 
     @routes.get("/handover/{handover_id}")
     async def show_written(request: Request, handover_id: HandoverId) -> Response:
@@ -42,9 +42,10 @@ def router(reader: Reader) -> APIRouter:
         found = await reader.handover_written(handover_id)
         if found is None:
             raise HTTPException(404)
+        at = await desk(reader, request, user, found["community"])
         reader.looked(user, "handover_looked_at", handover_id=handover_id)
         facts = {"user": user, "h": found, "p": found["picture"], "now_ms": found["at_ms"]}
-        return page(request, "handover_written.html", facts | await _common(reader))
+        return page(request, "handover_written.html", facts | _common(at))
 
     @routes.post("/handover")
     async def write(
@@ -53,34 +54,35 @@ def router(reader: Reader) -> APIRouter:
         incoming: Annotated[str, Form(max_length=200)] = "",
         note: Annotated[str, Form(max_length=2000)] = "",
         last_id: Annotated[int, Form(ge=0, le=2**53)] = 0,
+        community: Annotated[str, Form(max_length=10)] = "",
     ) -> Response:
         refuse_foreign(request)
         user = await enter(reader, request, "act", common=True)
+        at = await desk(reader, request, user, community)
         try:
-            written = await reader.hand_over(user, outgoing, incoming, note, last_id)
+            written = await reader.hand_over(user, outgoing, incoming, note, last_id, at.id)
         except ActionRefused as refused:
             form = {"outgoing": outgoing, "incoming": incoming, "note": note}
-            return await _sheet(reader, request, user, form=form, refused=refused)
+            return await _sheet(reader, request, user, at, form=form, refused=refused)
         return RedirectResponse(f"/handover/{written}", 303)
 
     return routes
 
 
-async def _common(reader: Reader) -> dict[str, Any]:
-    community = await reader.community()
-    zone: tzinfo = ZoneInfo(community["tz"]) if community else UTC
-    return {"moment": partial(moment, zone), "span": span, "community": community}
+def _common(at: Desk) -> dict[str, Any]:
+    return {"moment": partial(moment, ZoneInfo(at.tz)), "span": span, "desk": at}
 
 
 async def _sheet(
     reader: Reader,
     request: Request,
     user: User,
+    at: Desk,
     *,
     form: Mapping[str, str] | None = None,
     refused: ActionRefused | None = None,
 ) -> Response:
-    sheet = await reader.handover()
+    sheet = await reader.handover(at.id)
     reader.looked(user, "handover_looked_at")
     words = refused.message(request_lang(request)) if refused else None
     facts = {
@@ -92,5 +94,5 @@ async def _sheet(
         "refused": words,
     }
     return page(
-        request, "handover.html", facts | await _common(reader), status=409 if refused else 200
+        request, "handover.html", facts | _common(at), status=409 if refused else 200
     )

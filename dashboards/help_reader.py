@@ -55,9 +55,9 @@ class HelpReader(Protocol):
         """{requests, visits, greetings} of one resident, newest first."""
         ...
 
-    async def hours_balance(self) -> Json:
-        """The community's hours: {given, saved, drawn, savers, households, zero, days, kinds,
-        volunteers: [{id, name}]}, minutes."""
+    async def hours_balance(self, community: int | None) -> Json:
+        """The hours of a community (its id; None: there is none yet): {given, saved, drawn, savers,
+        households, zero, days, kinds, volunteers: [{id, name}]}, minutes."""
         ...
 
     async def hours_statement(self, user: Any, person_id: int) -> Json | None:

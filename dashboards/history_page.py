@@ -13,7 +13,7 @@ from starlette.responses import Response
 from dashboards.i18n import text
 from dashboards.reader import Reader
 from dashboards.render import request_lang
-from dashboards.staff import enter, number_of, staff_page
+from dashboards.staff import Desk, desk, enter, number_of, staff_page
 
 
 def _day(words: str | None) -> date | None:
@@ -21,7 +21,9 @@ def _day(words: str | None) -> date | None:
     return date.fromisoformat(words) if words else None
 
 
-def _about(request: Request, kind: str, number: int, title: Mapping[str, Any]) -> tuple[str, str]:
+def _about(
+    request: Request, kind: str, number: int, title: Mapping[str, Any], at: Desk
+) -> tuple[str, str]:
     """Where the history leads back to, and what it is called."""
     lang = request_lang(request)
     if kind == "resident":
@@ -31,7 +33,8 @@ def _about(request: Request, kind: str, number: int, title: Mapping[str, Any]) -
         return f"/buildings/{number}", text(lang, "p.house", {"n": number})
     if kind == "person":
         return f"/people/{number}", title["name"]
-    return "/duty", text(lang, "g.t.duty")
+    duty = text(lang, "g.t.duty")
+    return f"/duty{at.query}", f"{duty} {at.name}" if at.among else duty
 
 
 def router(reader: Reader) -> APIRouter:
@@ -43,7 +46,8 @@ def router(reader: Reader) -> APIRouter:
         @routes.get(path)
         async def show(request: Request) -> Response:
             user = await enter(reader, request, right, common=common)
-            number = number_of(str(request.path_params[named])) if named else 0
+            at = await desk(reader, request, user) if common else Desk()
+            number = number_of(str(request.path_params[named])) if named else at.id or 0
             asked = request.query_params
             failure, first, last = False, None, None
             try:
@@ -53,12 +57,12 @@ def router(reader: Reader) -> APIRouter:
             found = await reader.changes_of(kind, number, first, last)
             if found is None:
                 raise HTTPException(404)
-            crumb, about = _about(request, kind, number, found["title"])
+            crumb, about = _about(request, kind, number, found["title"], at)
             facts = {
                 "crumb": crumb, "about": about, "failure": failure,
                 "first": asked.get("from", "")[:10], "last": asked.get("to", "")[:10],
                 "entries": found["entries"], "more": found["more"],
-                "tz": found["tz"], "now_ms": found["now_ms"],
+                "tz": found["tz"], "now_ms": found["now_ms"], "desk": at,
             }
             reader.looked(user, "history_looked_at", kind=kind, id=number)
             return staff_page(request, "history.html", user, facts, status=422 if failure else 200)

@@ -15,7 +15,7 @@ from dashboards.alert_page import staff_form
 from dashboards.reader import ActionRefused, Reader, User
 from dashboards.render import request_lang
 from dashboards.reports_csv import safe
-from dashboards.staff import Times, enter, number_of, staff_page
+from dashboards.staff import Times, desk, enter, number_of, staff_page
 
 COLUMNS: Final = (
     "entry", "posted", "happened", "kind", "building", "minutes", "balance_after", "counters",
@@ -52,9 +52,11 @@ def router(reader: Reader) -> APIRouter:
     @routes.get("/hours")
     async def balance(request: Request) -> Response:
         user = await enter(reader, request, common=True)
-        found = await reader.hours_balance()
+        at = await desk(reader, request, user)
+        found = await reader.hours_balance(at.id)
         reader.looked(user, "volunteers_listed")
-        facts = {"b": found, "hours": hours, "tz": found["tz"], "now_ms": found["now_ms"]}
+        facts = {"desk": at, "b": found, "hours": hours, "tz": found["tz"],
+                 "now_ms": found["now_ms"]}
         return staff_page(request, "hours.html", user, facts)
 
     @routes.get("/hours/{person_id}")

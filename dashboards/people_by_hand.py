@@ -14,15 +14,21 @@ from dashboards.buildings_by_hand import LANGS, LONG
 from dashboards.form_pages import Act, Facts, Field, FormPage, Section, add, add_button
 from dashboards.reader import Reader
 from dashboards.residents_by_hand import away_section
-from dashboards.staff import enter, staff_page
+from dashboards.staff import Desk, desk, enter, staff_page
 
 ROLES: Final = tuple((r, r) for r in ("duty", "street", "district"))
 DAYS: Final = tuple((str(d), str(d)) for d in range(1, 8))
 MORE_SHIFTS: Final = 2
-CRUMB: Final[tuple[str, str, Mapping[str, Any]]] = ("/duty", "duty", {})
+Crumb = tuple[str, str, Mapping[str, Any]]
 
 
-def _place_of(facts: Facts) -> tuple[str, str, Mapping[str, Any]]:
+def _crumb(facts: Facts) -> Crumb:
+    """Back to the desk whose form it is."""
+    at = facts.get("desk", Desk())
+    return f"/duty{at.query}", "duty", {}
+
+
+def _place_of(facts: Facts) -> Crumb:
     """Where somebody's page leads back to: the first place behind which they stand."""
     for role in facts["roles"]:
         if role["resident_id"] is not None:
@@ -30,7 +36,8 @@ def _place_of(facts: Facts) -> tuple[str, str, Mapping[str, Any]]:
                     {"n": role["building"], "label": role["flat"]})  # fmt: skip
         if role["building"] is not None:
             return f"/buildings/{role['building']}", "house", {"n": role["building"]}
-    return CRUMB
+    at = next((r["community"] for r in facts["roles"] if r.get("community")), None)
+    return f"/duty?community={at}" if at is not None else "/duty", "duty", {}
 
 
 def _person(facts: Facts) -> FormPage:
@@ -69,8 +76,8 @@ def _away(facts: Facts) -> FormPage:
     )  # fmt: skip
 
 
-def _office_add(_facts: Facts) -> FormPage:
-    return FormPage("office_add", CRUMB, (Section("contact", (
+def _office_add(facts: Facts) -> FormPage:
+    return FormPage("office_add", _crumb(facts), (Section("contact", (
         Field("role", "role", "select", "duty", ROLES, needed=True),
         Field("name", "name", needed=True),
         Field("phone", "phone", "tel", needed=True, most=24),
@@ -81,14 +88,14 @@ def _office_add(_facts: Facts) -> FormPage:
 def _office_remove(facts: Facts) -> FormPage:
     standing = [(str(p["id"]), f"{p['name']} {p['phone_masked']}")
                 for people in facts["offices"].values() for p in people]  # fmt: skip
-    return FormPage("office_remove", CRUMB, (Section("contact", (
+    return FormPage("office_remove", _crumb(facts), (Section("contact", (
         Field("assignment", "who", "select", "", (("", "unsaid"), *standing), needed=True),
     )),), submit="remove")  # fmt: skip
 
 
 def _community(facts: Facts) -> FormPage:
     named = facts["named"]
-    return FormPage("community", CRUMB, (
+    return FormPage("community", _crumb(facts), (
         Section("community", (
             Field("name", "community", value=named["name"], needed=True),
             Field("street", "street", value=named["street"]),
@@ -103,8 +110,8 @@ def _community(facts: Facts) -> FormPage:
 
 def _shifts(facts: Facts) -> FormPage:
     return FormPage(
-        "shifts", CRUMB, _shift_sections(facts), about={"name": facts["name"]}, seen=facts["seen"],
-        notice="shifts",
+        "shifts", _crumb(facts), _shift_sections(facts), about={"name": facts["name"]},
+        seen=facts["seen"], notice="shifts",
     )  # fmt: skip
 
 
@@ -182,11 +189,12 @@ def router(reader: Reader) -> APIRouter:
     @routes.get("/duty")
     async def duty(request: Request) -> Response:
         user = await enter(reader, request, common=True)
-        found = await reader.form_facts(user, "duty", 0)
+        at = await desk(reader, request, user)
+        found = await reader.form_facts(user, "duty", 0, at.id)
         assert found is not None, "the care centre is always there"
         zone = ZoneInfo(found["tz"] or "UTC")
         facts = {"d": found, "days": _spans_by_day(found["week"], zone), "tz": found["tz"],
-                 "now_ms": found["now_ms"]}
+                 "now_ms": found["now_ms"], "desk": at}
         reader.looked(user, "duty_looked_at")
         return staff_page(request, "duty.html", user, facts)
 

@@ -21,8 +21,8 @@ from dashboards.terminals_reader import TerminalsReader
 class User:
     """A person who is logged in. `may_act` is false for those who may look and not touch.
     `rights`: words of docs/security.md; `scope`: which houses, for the reader alone. `wide`: not
-    for a single building. `must_change`: came with a one-time password. `common`: no house is
-    beyond the scope, so what is one for all houses is theirs too."""
+    for a single building. `must_change`: came with a one-time password. `common`: there is a
+    community for which they answer as a whole, so its desk, rota and hours are theirs too."""
 
     name: str
     role: str
@@ -88,6 +88,11 @@ class Reader(
         """The snapshot's `community` {name, tz} alone; None before there is one."""
         ...
 
+    async def desks(self, user: User) -> Sequence[Mapping[str, Any]]:
+        """The communities for which the user answers as a whole, {id, name, tz}, in the order of
+        their registration; empty before there is one."""
+        ...
+
     async def current_user(self, request: Request) -> User | None:
         """Who sent this request; None when nobody is logged in. Raises 404 when its address names
         something outside the houses of their account."""
@@ -141,8 +146,9 @@ class Reader(
         phone, where}]}; None when the alert has no resident. The look is logged with `reason`."""
         ...
 
-    async def handover(self) -> Mapping[str, Any]:
-        """The sheet of the shift that is ending: now_ms, last_id, on_duty (a name or None),
+    async def handover(self, community: int | None) -> Mapping[str, Any]:
+        """The sheet of the shift that is ending at a community's desk (None: there is none yet):
+        now_ms, last_id, on_duty (a name or None),
         picture {since_ms, until_ms, counts {sos, missed}, open [{id, kind, state, test, place,
         fault, opened_ms, who}], blind [{from_ms, to_ms}], homes_away [{place, until_ms}],
         people_away [{name, role, building, until_ms}], notes [{place, kind, outcome, note, by,
@@ -150,15 +156,16 @@ class Reader(
         ...
 
     async def handover_written(self, handover_id: int) -> Mapping[str, Any] | None:
-        """One earlier handover: id, at_ms, since_ms, outgoing, incoming, note, by, and the picture
-        as it was then; None: no such handover."""
+        """One earlier handover: id, at_ms, since_ms, outgoing, incoming, note, by, community (an
+        id) and the picture as it was then; None: no such handover."""
         ...
 
     async def hand_over(
-        self, user: User, outgoing: str, incoming: str, note: str, last_id: int
+        self, user: User, outgoing: str, incoming: str, note: str, last_id: int,
+        community: int | None,
     ) -> int:
-        """Writes a handover down, once for a double tap; returns its id. `last_id`: the newest
-        handover on the sheet that its writer read. Raises ActionRefused."""
+        """Writes a handover of a community's desk down, once for a double tap; returns its id.
+        `last_id`: the newest handover on the sheet that its writer read. Raises ActionRefused."""
         ...
 
     async def steward_view(self, token: str) -> Mapping[str, Any] | None:

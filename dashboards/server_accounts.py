@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from dashboards.guesses import Guesses, Paused
 from dashboards.reader import ActionRefused, User
 from server.core import totp
-from server.core.access import AccountRole, Level, Right, Scope
+from server.core.access import EVERYWHERE, AccountRole, Level, Right, Scope
 from server.database import Tx
 from server.runtime import Runtime
 from server.service import account_keeping as keeping
@@ -27,6 +27,12 @@ def _ms(at: datetime | None) -> int | None:
     return to_ms(at) if at is not None else None
 
 
+def _zone(conn: Connection, scope: Scope | None) -> str | None:
+    """The zone of the first community of which an account sees a house."""
+    row = next(iter(scopes.seen(conn, scope or EVERYWHERE)), None)
+    return str(people.CommunityFacts(row).zone) if row is not None else None
+
+
 class ServerAccounts:
     """Implements dashboards.account_reader.AccountReader."""
 
@@ -40,13 +46,13 @@ class ServerAccounts:
         def look(conn: Connection) -> Json:
             row = accounts.by_id(conn, user.account_id)
             assert row is not None, "whoever is logged in has an account"
-            community = people.community(conn)
+            tz = _zone(conn, user.scope)
             return {
                 "username": row["username"], "name": row["name"], "role": row["role"],
                 "level": row["scope_level"],
                 "place": scopes.place_name(conn, row["scope_level"], row["scope_id"]),
                 "totp_on": row["totp_on"], "codes_left": accounts.codes_left(conn, row["id"]),
-                "now_ms": to_ms(now), "tz": str(community.zone) if community else None,
+                "now_ms": to_ms(now), "tz": tz,
                 "sessions": [
                     {"begins": s["digest"][:32], "agent": s["agent"],
                      "created_ms": _ms(s["created_at"]), "seen_ms": _ms(s["seen_at"]),
@@ -149,9 +155,8 @@ class ServerAccounts:
                 level, place_id = row["scope_level"], row["scope_id"]
                 return {"level": level, "place": scopes.place_name(conn, level, place_id)}
 
-            community = people.community(conn)
             return {
-                "now_ms": to_ms(now), "tz": str(community.zone) if community else None,
+                "now_ms": to_ms(now), "tz": _zone(conn, mine),
                 "roles": [r.value for r in AccountRole], "levels": [lv.value for lv in Level],
                 "rights": [r.value for r in Right if r is not Right.ACCOUNTS],
                 "accounts": [

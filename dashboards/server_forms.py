@@ -1,7 +1,9 @@
 """The part of the pages' Reader that takes the register's forms to the server's use-cases."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import date, datetime
+from functools import partial
 from typing import Any
 
 from fastapi import HTTPException
@@ -54,9 +56,8 @@ def _form(fields: Fields, said: Said) -> Form:
     )  # fmt: skip
 
 
-def _until(tx: Tx, fields: Fields) -> datetime:
-    """The end of an absence, as the community's clock says it. Raises Misfit."""
-    facts = people.community(tx.conn)
+def _until(tx: Tx, fields: Fields, facts: people.CommunityFacts | None) -> datetime:
+    """The end of an absence, as the clock of their community says it. Raises Misfit."""
     try:
         at = datetime.fromisoformat(_one(fields, "until").strip())
         zone = facts.zone if facts else None
@@ -91,7 +92,9 @@ class ServerForms:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
 
-    async def form_facts(self, user: User, kind: Kind, number: int) -> Json | None:
+    async def form_facts(
+        self, user: User, kind: Kind, number: int, community: int | None = None
+    ) -> Json | None:
         """What a form begins with."""
         now, scope = self._runtime.clock.now(), user.scope or EVERYWHERE
 
@@ -104,13 +107,13 @@ class ServerForms:
                 case "person":
                     return register_forms.person(conn, number, now, scope)
                 case "duty":
-                    return register_forms.duty(conn, now)
+                    return register_forms.duty(conn, now, community)
                 case "shifts":
-                    return register_forms.turns(conn, number, now)
+                    return register_forms.turns(conn, number, now, community)
                 case "turns":
                     return register_forms.house_turns(conn, number, now)
                 case "new":
-                    return register_forms.blank(conn, now)
+                    return register_forms.blank(conn, now, scope)
 
         return await self._runtime.database.read(look)
 
@@ -128,14 +131,16 @@ class ServerForms:
         now = self._runtime.clock.now()
         return await self._runtime.database.read(lambda c: assignments.short_of_stewards(c, now))
 
-    async def form_act(self, user: User, act: str, number: int, fields: Fields) -> int:
+    async def form_act(
+        self, user: User, act: str, number: int, fields: Fields, community: int | None = None
+    ) -> int:
         """Do what a form says."""
         said = Said(user.name, _one(fields, "reason"))
         scope: Scope = user.scope or EVERYWHERE
         part, _, verb = act.partition(".")
         acts: dict[str, Callable[[Tx, str, int, Fields, Said, Scope], int]] = {
             "resident": self._resident, "building": self._building, "person": self._person,
-            "duty": self._duty,
+            "duty": partial(self._duty, community),
         }  # fmt: skip
         try:
             return await self._runtime.database.write(
@@ -170,7 +175,9 @@ class ServerForms:
                 moving.end(tx, house, number, how, who=said.who, why=said.why, via=said.via)  # type: ignore[arg-type]
             case "away":
                 said = said.checked()
-                until = _until(tx, fields)
+                row = people.resident(tx.conn, number)
+                lives = people.community_of(tx.conn, row["building_id"]) if row else None
+                until = _until(tx, fields, lives)
                 absences.begin(tx, number, until, who=said.who, why=said.why, via=said.via)
             case "back":
                 why = " ".join(said.why.split())[:200]
@@ -198,7 +205,8 @@ class ServerForms:
                     scope=scope,
                 )  # fmt: skip
             case "away":
-                said, until = said.checked(), _until(tx, fields)
+                stands = people.community_of_person(tx.conn, number)
+                said, until = said.checked(), _until(tx, fields, stands)
                 absences.person_away(
                     tx, self._runtime.house, number, until, who=said.who, why=said.why,
                     via=said.via,
@@ -215,29 +223,43 @@ class ServerForms:
         return number
 
     def _duty(
-        self, tx: Tx, verb: str, number: int, fields: Fields, said: Said, scope: Scope
-    ) -> int:
+        self, community: int | None, tx: Tx, verb: str, number: int, fields: Fields, said: Said,
+        scope: Scope,
+    ) -> int:  # fmt: skip
+        if community is not None and not scope.answers_for(community):
+            raise Unknown(f"there is no community {community}")
         said = said.checked()
-        own = {"who": said.who, "why": said.why, "via": said.via}
         match verb:
             case "add":
                 wanted = contacts.wanted(_one(fields, "role"), _one(fields, "name"),
                                          _one(fields, "phone"), _one(fields, "lang"))  # fmt: skip
                 assigning.assign(
-                    tx, wanted, who=said.who, why=said.why, via=said.via, scope=scope
-                )
+                    tx, replace(wanted, community_id=community), who=said.who, why=said.why,
+                    via=said.via, scope=scope,
+                )  # fmt: skip
             case "remove":
-                contacts.leave_office(tx, _number(_one(fields, "assignment")), said)
+                leaves = _number(_one(fields, "assignment"))
+                if all(a["id"] != leaves for a in store.offices(tx.conn, community)):
+                    raise Unknown(f"assignment {leaves} is not of this desk")
+                contacts.leave_office(tx, leaves, said)
             case "shifts":
-                row = store.community(tx.conn)
-                if row is not None:
-                    unchanged_since(tx, "community", row["id"], _number(_one(fields, "seen")))
-                shifts.set_shifts(tx, number, _shifts(fields), **own)
+                shared.demand_whole(tx.conn, scope, number)
+                if community is not None:
+                    unchanged_since(tx, "community", community, _number(_one(fields, "seen")))
+                shifts.set_shifts(
+                    tx, number, _shifts(fields), who=said.who, why=said.why, via=said.via
+                )
             case "community":
                 named = {key: _one(fields, key) for key in naming.FIELDS}
-                naming.name(tx, named, seen=_number(_one(fields, "seen")), said=said)
+                naming.name(
+                    tx, named, seen=_number(_one(fields, "seen")), said=said,
+                    community_id=community,
+                )  # fmt: skip
                 words = {"zh": " ".join(_one(fields, "address").split())[:200],
                          "en": " ".join(_one(fields, "address_en").split())[:200]}  # fmt: skip
                 if words["zh"] or words["en"]:
-                    addressing.set_community(tx, words, **own)
+                    addressing.set_community(
+                        tx, words, who=said.who, why=said.why, via=said.via,
+                        community_id=community,
+                    )  # fmt: skip
         return number

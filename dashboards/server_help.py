@@ -18,7 +18,7 @@ from server.database import Tx
 from server.runtime import Runtime
 from server.service.help import greetings, hours, requests, visits
 from server.service.refusals import Refused, Unknown
-from server.store import people, scopes
+from server.store import scopes
 
 Json = Mapping[str, Any]
 Fields = Mapping[str, str]
@@ -96,7 +96,7 @@ class ServerHelp:
             found = help_view.requests(
                 conn, now, scope, "closed" if which == "closed" else "waiting"
             )
-            today = people.local_day(conn, now)
+            today = now.astimezone(help_view.zone_of(conn, scope)).date()
             figures = None
             if Right.REPORT in user.rights:
                 figures = help_view.figures(conn, today - MONTH, today, now, scope)
@@ -212,12 +212,13 @@ class ServerHelp:
             lambda c: help_view.of_resident(c, resident_id, now)
         )
 
-    async def hours_balance(self) -> Json:
-        """The community's hours."""
+    async def hours_balance(self, community: int | None) -> Json:
+        """A community's hours."""
         now = self._runtime.clock.now()
         return await self._runtime.database.read(
-            lambda c: {**hours_view.balance(c, now), "volunteers": hours_view.volunteers(c)}
-        )
+            lambda c: {**hours_view.balance(c, now, community),
+                       "volunteers": hours_view.volunteers(c, community)}
+        )  # fmt: skip
 
     async def hours_statement(self, user: User, person_id: int) -> Json | None:
         """One volunteer's statement."""
@@ -228,4 +229,7 @@ class ServerHelp:
 
     async def hours_counter(self, user: User, entry_id: int, why: str) -> None:
         """Put an entry right."""
-        await self._of_help(lambda tx: hours.counter(tx, entry_id, why, by=user.name))
+        scope = user.scope or EVERYWHERE
+        await self._of_help(
+            lambda tx: hours.counter(tx, entry_id, why, by=user.name, scope=scope)
+        )

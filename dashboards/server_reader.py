@@ -23,7 +23,7 @@ from server.core.numbers import number_in
 from server.database import Tx
 from server.runtime import Runtime
 from server.service import accounts, acting, handing_over, steward_page
-from server.store import people
+from server.store import people, scopes
 from server.tables import from_ms
 
 
@@ -67,6 +67,13 @@ class ServerReader(
         found = await self._runtime.database.read(people.community)
         return {"name": found.name, "tz": str(found.zone)} if found else None
 
+    async def desks(self, user: User) -> Sequence[Mapping[str, Any]]:
+        """The communities for which they answer as a whole."""
+        scope = user.scope or EVERYWHERE
+        found = await self._runtime.database.read(lambda c: scopes.communities(c, scope))
+        facts = [people.CommunityFacts(row) for row in found]
+        return [{"id": f.id, "name": f.name, "tz": str(f.zone)} for f in facts]
+
     async def current_user(self, request: Request) -> User | None:
         """The person behind the session cookie."""
         person = await session_principal(self._runtime, request.cookies.get(COOKIE))
@@ -78,7 +85,7 @@ class ServerReader(
             person.name, person.role, Right.ACT in person.rights,
             frozenset(r.value for r in person.rights), person.scope, person.scope.wide,
             person.must_change, person.account_id or 0, person.session,
-            person.scope.common,
+            person.scope.answers,
         )  # fmt: skip
 
     async def login(
@@ -172,26 +179,29 @@ class ServerReader(
         except acting.Unknown:
             return None
 
-    async def handover(self) -> Mapping[str, Any]:
-        """The sheet of the shift that is ending."""
+    async def handover(self, community: int | None) -> Mapping[str, Any]:
+        """The sheet of the shift that is ending at this desk."""
         now = self._runtime.clock.now()
-        return await self._runtime.database.read(lambda c: handover_view.current(c, now))
+        return await self._runtime.database.read(
+            lambda c: handover_view.current(c, now, community)
+        )
 
     async def handover_written(self, handover_id: int) -> Mapping[str, Any] | None:
         """One earlier handover."""
         return await self._runtime.database.read(lambda c: handover_view.written(c, handover_id))
 
     async def hand_over(
-        self, user: User, outgoing: str, incoming: str, note: str, last_id: int
+        self, user: User, outgoing: str, incoming: str, note: str, last_id: int,
+        community: int | None,
     ) -> int:
-        """Write a handover down."""
+        """Write a handover of this desk down."""
 
         def run(tx: Tx) -> int:
-            sheet = handover_view.current(tx.conn, tx.now)
+            sheet = handover_view.current(tx.conn, tx.now, community)
             return handing_over.hand_over(
                 tx, outgoing, incoming, note, last_id=last_id,
                 since=from_ms(sheet["picture"]["since_ms"]), picture=sheet["picture"],
-                by=user.name,
+                by=user.name, community_id=community,
             )  # fmt: skip
 
         try:

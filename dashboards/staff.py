@@ -1,6 +1,7 @@
 """What the staff's pages of the register share: who may open them, and times as people say them."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 from urllib.parse import quote
@@ -26,8 +27,8 @@ async def enter(
     common: bool = False,
 ) -> User:  # fmt: skip
     """Who is logged in and has this right (None: any account). `wide`: not for the account of one
-    building; `common`: nor for any that leaves a house out. Everybody else is sent to the login
-    and back (as an exception, 303), or refused."""
+    building; `common`: for whoever answers for a community as a whole (`desk` says which).
+    Everybody else is sent to the login and back (as an exception, 303), or refused."""
     user = await reader.current_user(request)
     reads = request.method in {"GET", "HEAD"}
     path = request.url.path
@@ -48,6 +49,42 @@ async def enter(
     if (wide and not user.wide) or (common and not user.common):
         raise HTTPException(403)
     return user
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Of which community's desk a page tells: its id (None: there is none yet), name and zone.
+    `among`: all that the user answers for, where they are several: {id, name}."""
+
+    id: int | None = None
+    name: str = ""
+    tz: str = "UTC"
+    among: Sequence[Mapping[str, Any]] = ()
+
+    @property
+    def query(self) -> str:
+        """What names it in an address of one of its pages, where there are several."""
+        return f"?community={self.id}" if self.among else ""
+
+
+async def desk(
+    reader: Reader, request: Request, user: User, asked: str | int | None = None
+) -> Desk:
+    """The community that the address names (`asked`: that was named otherwise), else the first that
+    the user answers for. What changes something has to name it where there are several (422).
+    Raises 404 for one that is not theirs."""
+    theirs = await reader.desks(user)
+    wanted = str(asked or request.query_params.get("community") or "")
+    chosen = next((d for d in theirs if wanted in ("", str(d["id"]))), None)
+    if wanted and chosen is None:
+        raise HTTPException(404)
+    if not wanted and len(theirs) > 1 and request.method not in {"GET", "HEAD"}:
+        raise HTTPException(422)
+    if chosen is None:
+        return Desk()
+    return Desk(
+        chosen["id"], chosen["name"], chosen["tz"], theirs if len(theirs) > 1 else ()
+    )
 
 
 async def for_staff(

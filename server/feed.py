@@ -165,7 +165,7 @@ class Broadcaster:
         lag_ms, alarms, sight, handed_over = await self._database.read(
             lambda c: (
                 views.ingest_lag_ms(c, now), views.alarms_10min(c, now, scope),
-                views.sight(c, now, clock.speed), handovers.newest_at(c),
+                views.sight(c, now, clock.speed), handovers.newest_at(c, scope),
             )
         )  # fmt: skip
         return FeedEvent(

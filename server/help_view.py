@@ -14,14 +14,14 @@ from sqlalchemy import Connection, RowMapping
 
 from server.core import greetings as greeting_rules
 from server.core import help_requests as request_rules
-from server.core.access import Scope
+from server.core.access import EVERYWHERE, Scope
 from server.core.greetings import Alone, GreetingOutcome
 from server.core.hours_rule import VOLUNTEERS
 from server.core.naming import family_name
 from server.core.visits import VisitState, who_goes
 from server.core.words import Role
 from server.service.answering import masked
-from server.store import doors, greetings, help_requests, hours, people, visits
+from server.store import doors, greetings, help_requests, hours, people, scopes, visits
 from server.tables import to_ms
 
 Json = dict[str, Any]
@@ -34,16 +34,21 @@ def _ms(at: datetime | None) -> int | None:
     return to_ms(at) if at is not None else None
 
 
-def zone_of(conn: Connection) -> ZoneInfo:
-    """The community's zone."""
-    community = people.community(conn)
+def _first(conn: Connection, scope: Scope) -> people.CommunityFacts | None:
+    row = next(iter(scopes.seen(conn, scope)), None)
+    return people.CommunityFacts(row) if row is not None else None
+
+
+def zone_of(conn: Connection, scope: Scope = EVERYWHERE) -> ZoneInfo:
+    """The zone of the first community in sight: of whatever is about several."""
+    community = _first(conn, scope)
     return community.zone if community else ZoneInfo(people.BUILT_IN_ZONE)
 
 
-def common(conn: Connection, now: datetime) -> Json:
+def common(conn: Connection, now: datetime, scope: Scope = EVERYWHERE) -> Json:
     """What every page needs for its times."""
-    community = people.community(conn)
-    return {"now_ms": to_ms(now), "tz": str(zone_of(conn)),
+    community = _first(conn, scope)
+    return {"now_ms": to_ms(now), "tz": str(zone_of(conn, scope)),
             "community": community.name if community else ""}  # fmt: skip
 
 

@@ -19,17 +19,25 @@ MOST = 1000
 PERIOD = timedelta(days=30)
 
 
-def balance(conn: Connection, now: datetime) -> Json:
-    """What the community was given, what of it is saved and what was drawn, in minutes; `zero`:
-    the sum of all lines, which is 0 or the book is broken; `kinds`: the last thirty days."""
-    sums = hours.sums(conn)
-    moved = hours.by_kind(conn, now - PERIOD, now)
+def _frame(conn: Connection, now: datetime, community_id: int | None) -> Json:
+    """What a page of one community needs for its times."""
+    found = people.community_by_id(conn, community_id) if community_id is not None else None
+    if found is None:
+        return common(conn, now)
+    return {"now_ms": to_ms(now), "tz": str(found.zone), "community": found.name}
+
+
+def balance(conn: Connection, now: datetime, community_id: int | None = None) -> Json:
+    """What a community was given, what of it is saved and what was drawn, in minutes; `zero`: the
+    sum of all lines there are, which is 0 or the book is broken; `kinds`: the last thirty days."""
+    sums = hours.sums(conn, community_id or 0)
+    moved = hours.by_kind(conn, now - PERIOD, now, community_id or 0)
 
     def minutes(kind: AccountKind) -> int:
         return sums.get(kind.value, (0, 0))[1]
 
     return {
-        **common(conn, now), "given": minutes(AccountKind.GIVEN),
+        **_frame(conn, now, community_id), "given": minutes(AccountKind.GIVEN),
         "saved": minutes(AccountKind.SAVED), "drawn": minutes(AccountKind.DRAWN),
         "savers": sums.get(AccountKind.SAVED.value, (0, 0))[0],
         "households": sums.get(AccountKind.DRAWN.value, (0, 0))[0],
@@ -64,15 +72,16 @@ def statement(
         })  # fmt: skip
         after -= change
     return {
-        **common(conn, now), "person_id": person_id, "name": people.person(conn, person_id)["name"],
+        **common(conn, now, scope), "person_id": person_id,
+        "name": people.person(conn, person_id)["name"],
         "saved": saved, "entries": entries,
     }  # fmt: skip
 
 
-def volunteers(conn: Connection) -> list[Json]:
-    """Whose statement can be opened: those with an account, in the order of their names' entry in
-    the register and never by hours, which are not told here at all."""
+def volunteers(conn: Connection, community_id: int | None) -> list[Json]:
+    """Whose statement can be opened: whoever has given hours in a community, in the order of their
+    names' entry in the register and never by hours, which are not told here at all."""
     return [
         {"id": person_id, "name": people.person(conn, person_id)["name"]}
-        for person_id in sorted(hours.savers(conn))
+        for person_id in hours.givers(conn, community_id or 0)
     ]

@@ -16,7 +16,7 @@ from server.core.words import Role
 from server.service import shifts
 from server.service.answering import masked
 from server.service.register.by_hand import RULE
-from server.store import addresses, changes, doors, people
+from server.store import addresses, changes, doors, people, scopes
 from server.store import register as store
 from server.tables import to_ms
 
@@ -25,8 +25,7 @@ MOST_CHANGES = 200
 OFFICES = (Role.DUTY, Role.STREET, Role.DISTRICT)
 
 
-def _frame(conn: Connection, now: datetime) -> Json:
-    community = people.community(conn)
+def _frame(now: datetime, community: people.CommunityFacts | None) -> Json:
     return {
         "now_ms": to_ms(now), "tz": str(community.zone) if community else None,
         "community": community.name if community else None,
@@ -42,9 +41,16 @@ def _contact(row: RowMapping, now: datetime) -> Json:
     }  # fmt: skip
 
 
-def blank(conn: Connection, now: datetime) -> Json:
-    """What a form for somebody new, or a new building, begins with."""
-    return _frame(conn, now)
+def blank(conn: Connection, now: datetime, scope: Scope) -> Json:
+    """What a form for somebody new, or a new building, begins with. `communities`: those that the
+    scope answers for, where they are several."""
+    theirs = scopes.communities(conn, scope)
+    seen = [people.CommunityFacts(row) for row in scopes.seen(conn, scope)]
+    return {
+        **_frame(now, next(iter(seen), None)),
+        "communities": [{"id": row["id"], "name": row["name"]} for row in theirs]
+        if len(theirs) > 1 else [],
+    }  # fmt: skip
 
 
 def resident(conn: Connection, resident_id: int, now: datetime) -> Json | None:
@@ -55,7 +61,7 @@ def resident(conn: Connection, resident_id: int, now: datetime) -> Json | None:
     terminals = people.terminals_of(conn, resident_id)
     subjects = [f"resident:{resident_id}", f"flat:{row['flat_id']}"]
     return {
-        **_frame(conn, now),
+        **_frame(now, people.community_of(conn, row["building_id"])),
         "id": resident_id, "building": row["building_number"], "flat": row["label"],
         "state": row["state"], "seen": changes.newest(conn, subjects),
         "absent_until_ms": to_ms(row["absent_until"])
@@ -81,7 +87,7 @@ def building(conn: Connection, number: int, now: datetime) -> Json | None:
     behind = [_contact(c, now) for c in store.behind_buildings(conn, [row["id"]])]
     own = addresses.words(row)
     return {
-        **_frame(conn, now),
+        **_frame(now, people.community_of(conn, row["id"])),
         "id": row["id"], "number": number, "address": own["zh"], "address_en": own["en"],
         "street": addresses.building(conn, row["id"]),
         "seen": changes.newest(conn, [f"building:{row['id']}"]),
@@ -91,25 +97,30 @@ def building(conn: Connection, number: int, now: datetime) -> Json | None:
 
 
 def person(conn: Connection, person_id: int, now: datetime, scope: Scope) -> Json | None:
-    """A contact, and every place of the scope behind which they stand; None: no such one."""
+    """A contact, and every place of the scope behind which they stand; None: no such one.
+    `community`: of a desk, where the scope answers for several."""
     if not people.has_person(conn, person_id):
         return None
     row, roles = people.person(conn, person_id), people.roles_of(conn, person_id)
+    several = len(scopes.communities(conn, scope)) > 1
     ends = [r["absent_until"] for r in roles if r["absent_until"] and r["absent_until"] > now]
     listed = []
     for r in roles:
         own = people.resident(conn, r["resident_id"]) if r["resident_id"] else None
-        if not scope.shows(own["building_id"] if own else r["building_id"]):
+        at = r["community_id"]
+        if not (scope.answers_for(at) if at is not None
+                else scope.shows(own["building_id"] if own else r["building_id"])):
             continue
         house = (own["building_number"] if own
                  else people.building_number(conn, r["building_id"]) if r["building_id"]
                  else None)  # fmt: skip
         listed.append(
             {"role": r["role"], "position": r["position"], "building": house,
-             "resident_id": r["resident_id"], "flat": own["label"] if own else None}
+             "resident_id": r["resident_id"], "flat": own["label"] if own else None,
+             "community": at if several else None}
         )  # fmt: skip
     return {
-        **_frame(conn, now),
+        **_frame(now, people.community_of_person(conn, person_id)),
         "id": person_id, "roles": listed, "phone_masked": masked(row["phone"]),
         "absent_until_ms": to_ms(max(ends)) if ends else None,
         "opted_out": row["opted_out_at"] is not None,
@@ -120,13 +131,14 @@ def person(conn: Connection, person_id: int, now: datetime, scope: Scope) -> Jso
     }  # fmt: skip
 
 
-def duty(conn: Connection, now: datetime) -> Json:
-    """The community, its care centre with the coming week, and the offices above."""
-    row = store.community(conn)
-    behind = [_contact(c, now) for c in store.offices(conn)]
+def duty(conn: Connection, now: datetime, community_id: int | None) -> Json:
+    """A community (None: there is none yet), its care centre with the coming week, and the offices
+    above."""
+    row = store.community(conn, community_id)
+    behind = [_contact(c, now) for c in store.offices(conn, community_id)]
     own = addresses.words(row)
     return {
-        **_frame(conn, now),
+        **_frame(now, people.CommunityFacts(row) if row is not None else None),
         "named": {
             "name": row["name"] if row else "", "street": row["street"] if row else "",
             "district": row["district"] if row else "",
@@ -134,13 +146,15 @@ def duty(conn: Connection, now: datetime) -> Json:
         "address": own["zh"], "address_en": own["en"],
         "seen": changes.newest(conn, [f"community:{row['id']}"]) if row else 0,
         "offices": {role.value: [c for c in behind if c["role"] == role] for role in OFFICES},
-        "week": shifts.week(conn, now),
+        "week": shifts.week(conn, now, community_id),
     }  # fmt: skip
 
 
-def turns(conn: Connection, person_id: int, now: datetime) -> Json | None:
-    """The shifts of somebody on duty as a form; None for everybody else."""
-    found = duty(conn, now)
+def turns(
+    conn: Connection, person_id: int, now: datetime, community_id: int | None
+) -> Json | None:
+    """The shifts of somebody on duty at a community's desk as a form; None for everybody else."""
+    found = duty(conn, now, community_id)
     own = next((c for c in found["offices"]["duty"] if c["person_id"] == person_id), None)
     if own is None:
         return None
@@ -155,7 +169,8 @@ def house_turns(conn: Connection, person_id: int, now: datetime) -> Json | None:
     if not roles & people.OF_THE_HOUSE or Role.DUTY in roles:
         return None
     return {
-        **_frame(conn, now), **shifts.of_person(conn, person_id, now), "id": person_id,
+        **_frame(now, shifts.rota_of(conn, person_id)),
+        **shifts.of_person(conn, person_id, now), "id": person_id,
         "seen": changes.newest(conn, [f"person:{person_id}"]),
     }  # fmt: skip
 
@@ -176,8 +191,8 @@ def entries(rows: Sequence[RowMapping]) -> list[Json]:
 def history(
     conn: Connection, kind: str, number: int, now: datetime, first: date | None, last: date | None
 ) -> Json | None:
-    """What changed of a resident (by id), a building (by number), a person or the community on
-    these local days; None: no such one."""
+    """What changed of a resident (by id), a building (by number), a person, or what a community has
+    in common (`duty`, by its id; 0: there is none) on these local days; None: no such one."""
     found: Json = {"title": {}}
     subjects = [f"{kind}:{number}"]
     if kind == "resident":
@@ -185,6 +200,7 @@ def history(
         if row is None:
             return None
         subjects.append(f"flat:{row['flat_id']}")
+        community = people.community_of(conn, row["building_id"])
         found["title"] = {"building": row["building_number"], "label": row["label"],
                           "name": row["name"]}  # fmt: skip
     elif kind == "building":
@@ -192,15 +208,16 @@ def history(
         if house is None:
             return None
         subjects = [f"building:{house['id']}"]
+        community = people.community_of(conn, house["id"])
         found["title"] = {"building": number}
     elif kind == "duty":
-        row = store.community(conn)
-        subjects = [f"community:{row['id']}"] if row else []
+        community = people.community_by_id(conn, number)
+        subjects = [f"community:{number}"]
     elif not people.has_person(conn, number):
         return None
     else:
+        community = people.community_of_person(conn, number)
         found["title"] = {"name": people.person(conn, number)["name"]}
-    community = people.community(conn)
     zone = community.zone if community else None
 
     def start(day: date | None, more: int = 0) -> datetime | None:
@@ -208,6 +225,6 @@ def history(
 
     rows = changes.between(conn, subjects, start(first), start(last, 1), MOST_CHANGES + 1)
     return {
-        **_frame(conn, now), **found,
+        **_frame(now, community), **found,
         "entries": entries(rows[:MOST_CHANGES]), "more": len(rows) > MOST_CHANGES,
     }  # fmt: skip

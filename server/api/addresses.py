@@ -8,10 +8,17 @@ from sqlalchemy import Connection
 
 from server.api.answers import STAFF
 from server.api.changing import Reason, change
-from server.api.deps import CommonDep, RuntimeDep, StaffDep
+from server.api.deps import (
+    CommonDep,
+    CommunityDep,
+    RuntimeDep,
+    SeenCommunityDep,
+    StaffDep,
+)
+from server.core.numbers import MOST
 from server.database import Tx
 from server.service import addressing
-from server.store import addresses
+from server.store import addresses, doors, register
 
 router = APIRouter(prefix="/api/v1", tags=["register"], responses=STAFF)
 Json = dict[str, Any]
@@ -27,14 +34,15 @@ class AddressChange(BaseModel):
     reason: Reason
 
 
-def _addresses(conn: Connection) -> Json:
-    row = addresses.community(conn)
+def _addresses(conn: Connection, community: int | None) -> Json:
+    row = register.community(conn, community) if community is not None else None
     return {
         "community": {"name": row["name"], **_words(addresses.words(row))} if row else None,
         "buildings": [
-            {"number": b["number"], **_words(addresses.words(b))} for b in addresses.own(conn)
+            {"number": b["number"], **_words(addresses.words(b))}
+            for b in addresses.own(conn) if b["community_id"] == community
         ],
-    }
+    }  # fmt: skip
 
 
 def _words(address: dict[str, str]) -> Json:
@@ -42,26 +50,32 @@ def _words(address: dict[str, str]) -> Json:
 
 
 @router.get("/addresses")
-async def read_addresses(runtime: RuntimeDep, _staff: StaffDep) -> Json:
-    """The community's address, and those of buildings that have another."""
-    return await runtime.database.read(_addresses)
+async def read_addresses(
+    runtime: RuntimeDep, _staff: StaffDep, community: SeenCommunityDep
+) -> Json:
+    """A community's address, and those of its buildings that have another."""
+    return await runtime.database.read(lambda c: _addresses(c, community))
 
 
 @router.put("/addresses")
-async def change_address(change_: AddressChange, runtime: RuntimeDep, staff: CommonDep) -> Json:
-    """Replace the community's address."""
+async def change_address(
+    change_: AddressChange, runtime: RuntimeDep, staff: CommonDep, community: CommunityDep
+) -> Json:
+    """Replace a community's address."""
 
     def run(tx: Tx) -> Json:
         words = {"zh": change_.address, "en": change_.address_en}
-        addressing.set_community(tx, words, who=staff.name, why=change_.reason)
-        return _addresses(tx.conn)
+        addressing.set_community(
+            tx, words, who=staff.name, why=change_.reason, community_id=community
+        )
+        return _addresses(tx.conn, community)
 
     return await change(runtime, run)
 
 
 @router.put("/addresses/{building}")
 async def change_building_address(
-    building: Annotated[int, Field(ge=1, le=99_999, description="its number")],
+    building: Annotated[int, Field(ge=1, le=MOST, description="its number")],
     change_: AddressChange,
     runtime: RuntimeDep,
     staff: StaffDep,
@@ -71,6 +85,7 @@ async def change_building_address(
     def run(tx: Tx) -> Json:
         words = {"zh": change_.address, "en": change_.address_en}
         addressing.set_building(tx, building, words, who=staff.name, why=change_.reason)
-        return _addresses(tx.conn)
+        row = doors.building(tx.conn, building)
+        return _addresses(tx.conn, row["community_id"] if row is not None else None)
 
     return await change(runtime, run)

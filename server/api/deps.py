@@ -6,19 +6,19 @@ there.
 """
 
 import hmac
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
-from fastapi import Depends, HTTPException, Request
+from fastapi import Depends, HTTPException, Query, Request
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import SecretStr
 from sqlalchemy import Connection, RowMapping
 
 from server.core.access import EVERYWHERE, RIGHTS, AccountRole, Right, Scope
-from server.core.numbers import number_in
+from server.core.numbers import MOST, number_in
 from server.runtime import Runtime
 from server.service import accounts, shared
 from server.service.house import digest_of
@@ -30,7 +30,10 @@ COOKIE = "xunlou_session"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 PROGRAM: Final = frozenset(Right) - {Right.ACCOUNTS}
 """What XUNLOU_API_TOKEN may. No program lets people in."""
-COMMON: Final = "this is common to all houses, and your account is for some of them"
+COMMON: Final = "this is a whole community's, and your account is for a part of one"
+BEYOND: Final = "there is no such thing among the houses of your account"
+ASKED: Final = ("building", "person_id", "resident", "community")
+"""What is named behind the question mark."""
 TOKEN_TOUCH: Final = timedelta(seconds=60)
 
 
@@ -143,10 +146,10 @@ async def outside(runtime: Runtime, scope: Scope, named: Mapping[str, str]) -> b
 
 
 def named_in(request: Request) -> dict[str, str]:
-    """What an address names: the parts of its path, and the building, person or resident asked
-    for."""
+    """What an address names: the parts of its path, and the building, person, resident or
+    community asked for."""
     asked = request.query_params
-    wanted = {k: asked[k] for k in ("building", "person_id", "resident") if asked.get(k)}
+    wanted = {k: asked[k] for k in ASKED if asked.get(k)}
     return {**{k: str(v) for k, v in request.path_params.items()}, **wanted}
 
 
@@ -183,7 +186,8 @@ def needs(
     register for anything else) in the houses that the address names.
 
     `wide`: not for an account of one building.
-    `common`: the matter is one for all houses; no account that leaves a house out has part in it.
+    `common`: the matter is a whole community's: for whoever answers for one at least. Which one it
+    is about says `CommunityDep`.
     `whole`: it can't be told apart by houses, and is for those who answer for all of them.
     """
 
@@ -197,12 +201,12 @@ def needs(
         if wide and not who.scope.wide:
             raise HTTPException(403, "this is not for one building alone, and your account is "
                                      "for one building")  # fmt: skip
-        if common and not who.scope.common:
+        if common and not who.scope.answers:
             raise HTTPException(403, COMMON)
         if whole and who.scope.buildings is not None:
             raise HTTPException(403, "this is for accounts of the whole installation")
         if await outside(runtime, who.scope, named_in(request)):
-            raise HTTPException(404, "there is no such thing among the houses of your account")
+            raise HTTPException(404, BEYOND)
         if request.method not in SAFE and "person_id" in request.path_params:
             await whole_person(runtime, who.scope, str(request.path_params["person_id"]))
         return who
@@ -233,16 +237,57 @@ def same_site(request: Request, runtime: Runtime) -> bool:
     return origin in {f"{urlsplit(o).scheme}://{urlsplit(o).netloc}" for o in own}
 
 
-async def within(
-    runtime: Runtime, who: Principal, *, common: bool = False, **things: int | str | None
-) -> None:
-    """What a body names (`building` by number, `resident_id`) must lie in the asker's scope too.
-    `common`: it names nothing but the whole community. Raises 403 or 404."""
-    if common and not who.scope.common:
-        raise HTTPException(403, COMMON)
+async def within(runtime: Runtime, who: Principal, **things: int | str | None) -> None:
+    """What a body names (`building` by number, `resident_id`, `community`) must lie in the asker's
+    scope too. Raises 404."""
     named = {kind: str(thing) for kind, thing in things.items() if thing is not None}
     if await outside(runtime, who.scope, named):
-        raise HTTPException(404, "there is no such thing among the houses of your account")
+        raise HTTPException(404, BEYOND)
+
+
+async def desk(runtime: Runtime, who: Principal, community: int | None) -> int | None:
+    """The community (its id) of which something common to all its houses is meant: the one that was
+    named, or the only one that the asker answers for. None: the register is empty.
+
+    Raises 403 (the asker answers for none), 404 (not for this one, or there is none) or, where
+    several could be meant, 422."""
+    if not who.scope.answers:
+        raise HTTPException(403, COMMON)
+    return await _meant(runtime, community, lambda c: scopes.communities(c, who.scope))
+
+
+async def _meant(
+    runtime: Runtime, community: int | None, among: Callable[[Connection], Sequence[RowMapping]]
+) -> int | None:
+    theirs = {int(row["id"]): str(row["name"]) for row in await runtime.database.read(among)}
+    if community is not None:
+        if community not in theirs:
+            raise HTTPException(404, f"there is no community {community} of your account")
+        return community
+    if len(theirs) > 1:
+        known = ", ".join(f"{i} ({name})" for i, name in theirs.items())
+        raise HTTPException(422, f"say which community: send `community`, one of {known}")
+    return next(iter(theirs), None)
+
+
+Community = Annotated[
+    int | None,
+    Query(ge=1, le=MOST, description="its id; may be left out where there is only one for you"),
+]
+
+
+async def whole_community(
+    runtime: RuntimeDep, who: Annotated[Principal, Depends(staff)], community: Community = None
+) -> int | None:
+    """The community that an address asks for, of those that the asker answers for."""
+    return await desk(runtime, who, community)
+
+
+async def seen_community(
+    runtime: RuntimeDep, who: Annotated[Principal, Depends(staff)], community: Community = None
+) -> int | None:
+    """The community that an address asks for, of those of which the asker sees a house."""
+    return await _meant(runtime, community, lambda c: scopes.seen(c, who.scope))
 
 
 StaffDep = Annotated[Principal, Depends(needs())]
@@ -250,7 +295,11 @@ StaffDep = Annotated[Principal, Depends(needs())]
 WideDep = Annotated[Principal, Depends(needs(wide=True))]
 """The same, but not for one building alone."""
 CommonDep = Annotated[Principal, Depends(needs(common=True))]
-"""The same, of what is one for all houses."""
+"""The same, of what a community has in common: its desk, rota, rounds, address, hours."""
+CommunityDep = Annotated[int | None, Depends(whole_community)]
+"""Of which community (`?community=`); None while the register is empty. Beside CommonDep."""
+SeenCommunityDep = Annotated[int | None, Depends(seen_community)]
+"""The same, for whoever sees a house of it. Beside StaffDep."""
 ActDep = Annotated[Principal, Depends(needs(Right.ACT))]
 AccessDep = Annotated[Principal, Depends(needs(Right.ACCESS))]
 ReportDep = Annotated[Principal, Depends(needs(Right.REPORT))]

@@ -6,10 +6,11 @@ from pydantic import BaseModel, ConfigDict
 from server import hours_view
 from server.api.answers import STAFF
 from server.api.changing import Reason, change
-from server.api.deps import CommonDep, RuntimeDep, StaffDep
+from server.api.deps import CommonDep, CommunityDep, RuntimeDep, StaffDep
 from server.api.register import Id, Json
 from server.service import auditing
 from server.service.help import hours
+from server.store import scopes
 
 router = APIRouter(prefix="/api/v1/hours", tags=["services"], responses=STAFF)
 
@@ -22,10 +23,10 @@ class Counter(BaseModel):
 
 
 @router.get("")
-async def balance(runtime: RuntimeDep, _staff: CommonDep) -> Json:
-    """What the community was given, what is saved of it and what was drawn, in minutes."""
+async def balance(runtime: RuntimeDep, _staff: CommonDep, community: CommunityDep) -> Json:
+    """What a community was given, what is saved of it and what was drawn, in minutes."""
     now = runtime.clock.now()
-    return await runtime.database.read(lambda c: hours_view.balance(c, now))
+    return await runtime.database.read(lambda c: hours_view.balance(c, now, community))
 
 
 @router.get("/{person_id}")
@@ -45,7 +46,12 @@ async def statement(person_id: Id, runtime: RuntimeDep, staff: StaffDep) -> Json
 
 @router.post("/entries/{entry_id}/counter")
 async def counter(entry_id: Id, why: Counter, runtime: RuntimeDep, staff: CommonDep) -> Json:
-    """Undo one entry by its opposite. Refused where the minutes are gone already."""
-    await change(runtime, lambda tx: hours.counter(tx, entry_id, why.reason, by=staff.name))
+    """Undo one entry by its opposite; answers the balance of the entry's community. Refused where
+    the minutes are gone already."""
+    await change(runtime, lambda tx: hours.counter(
+        tx, entry_id, why.reason, by=staff.name, scope=staff.scope
+    ))  # fmt: skip
     now = runtime.clock.now()
-    return await runtime.database.read(lambda c: hours_view.balance(c, now))
+    return await runtime.database.read(
+        lambda c: hours_view.balance(c, now, scopes.community_of_entry(c, entry_id))
+    )

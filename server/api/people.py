@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from server.api.answers import STAFF
 from server.api.changing import Reason, change
-from server.api.deps import CommonDep, RuntimeDep, StaffDep, within
+from server.api.deps import CommonDep, CommunityDep, RuntimeDep, StaffDep, desk, within
 from server.api.register import Id
 from server.core.access import Scope
 from server.core.numbers import MOST
@@ -27,7 +27,8 @@ Clock = Annotated[str, Field(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 
 
 class Assignment(BaseModel):
-    """Who shall stand behind a target: a known person, or a new one by name and phone."""
+    """Who shall stand behind a target: a known person, or a new one by name and phone. `community`
+    (its id): of whose desk or office, where the asker answers for several."""
 
     model_config = ConfigDict(extra="forbid")
     role: Literal["steward", "substitute", "key_holder", "befriender", "family", "duty", "street",
@@ -36,8 +37,9 @@ class Assignment(BaseModel):
     name: Annotated[str, Field(max_length=64)] = ""
     phone: Annotated[str, Field(pattern=r"^(\+[1-9][0-9]{6,14})?$")] = ""
     lang: Literal["zh", "en"] = "zh"
-    building: Annotated[int, Field(ge=1, le=99_999)] | None = None
+    building: Annotated[int, Field(ge=1, le=MOST)] | None = None
     resident_id: Id | None = None
+    community: Id | None = None
     position: Annotated[int, Field(ge=0, le=2)] = 0
     key_place: Annotated[str, Field(max_length=200)] = ""
     reason: Reason
@@ -76,7 +78,8 @@ def _listed(
             "failing_since_ms": to_ms(r["failing_since"]) if r["failing_since"] else None,
         }
         for r in store.all_of(conn, building_id=wanted, person_id=person_id)
-        if scope.shows(r["house_id"]) and (r["house_id"] is not None or scope.wide)
+        if (scope.shows(r["house_id"]) if r["house_id"] is not None
+            else scope.answers_for(r["community_id"]))
     ]  # fmt: skip
 
 
@@ -84,7 +87,7 @@ def _listed(
 async def assignments(
     runtime: RuntimeDep,
     staff: StaffDep,
-    building: Annotated[int | None, Query(ge=1, le=99_999, description="its number")] = None,
+    building: Annotated[int | None, Query(ge=1, le=MOST, description="its number")] = None,
     person_id: Annotated[int | None, Query(ge=1, le=MOST)] = None,
 ) -> dict[str, list[Json]]:
     """Who stands behind which target. No full phone numbers, and no places of keys."""
@@ -96,12 +99,13 @@ async def assignments(
 @router.post("/assignments")
 async def assign(assignment: Assignment, runtime: RuntimeDep, staff: StaffDep) -> Json:
     """Put a person behind a target. A steward's place that is taken passes to the new one."""
-    fields = assignment.model_dump(exclude={"reason", "role"})
+    fields = assignment.model_dump(exclude={"reason", "role", "community"})
     await within(
         runtime, staff, building=assignment.building, resident_id=assignment.resident_id,
-        person_id=assignment.person_id,
-        common=assignment.building is None and assignment.resident_id is None,
+        person_id=assignment.person_id, community=assignment.community,
     )  # fmt: skip
+    if assignment.building is None and assignment.resident_id is None:
+        fields["community_id"] = await desk(runtime, staff, assignment.community)
 
     def run(tx: Tx) -> Json:
         wanted = assigning.Wanted(Role(assignment.role), **fields)
@@ -135,10 +139,11 @@ async def unassign(
 
 
 @router.get("/rota")
-async def rota(runtime: RuntimeDep, staff: CommonDep) -> Json:
-    """Who of the care centre has which shifts, who has the duty now, and where nobody has."""
+async def rota(runtime: RuntimeDep, staff: CommonDep, community: CommunityDep) -> Json:
+    """Who of a community's care centre has which shifts, who has the duty now, and where nobody
+    has."""
     now = runtime.clock.now()
-    found = await runtime.database.read(lambda c: shifts.rota_view(c, now))
+    found = await runtime.database.read(lambda c: shifts.rota_view(c, now, community))
     runtime.saw(staff.name, "duty_looked_at")
     return found
 
@@ -146,8 +151,8 @@ async def rota(runtime: RuntimeDep, staff: CommonDep) -> Json:
 @router.put("/people/{person_id}/shifts")
 async def set_shifts(person_id: Id, wanted: Shifts, runtime: RuntimeDep, staff: StaffDep) -> Json:
     """Give somebody of the care centre, a steward or a substitute these shifts. An account that
-    answers for all of that person's houses may; for the care centre's, one that leaves no house
-    out, and it is answered the whole rota as well."""
+    answers for all of that person's houses may; for the care centre's, one that answers for the
+    community as a whole. Such a one is answered the community's whole rota as well."""
 
     def run(tx: Tx) -> Json:
         own = [
@@ -156,6 +161,9 @@ async def set_shifts(person_id: Id, wanted: Shifts, runtime: RuntimeDep, staff: 
         ]
         shifts.set_shifts(tx, person_id, own, who=staff.name, why=wanted.reason)
         found = shifts.of_person(tx.conn, person_id, tx.now)
-        return {**found, **shifts.rota_view(tx.conn, tx.now)} if staff.scope.common else found
+        whose = shifts.rota_of(tx.conn, person_id)
+        if whose is None or not staff.scope.answers_for(whose.id):
+            return found
+        return {**found, **shifts.rota_view(tx.conn, tx.now, whose.id)}
 
     return await change(runtime, run)

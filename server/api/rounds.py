@@ -10,8 +10,17 @@ from sqlalchemy import Connection
 from server import past_rounds
 from server.api.answers import STAFF
 from server.api.changing import Reason, change
-from server.api.deps import ActDep, CommonDep, RuntimeDep, StaffDep, within
+from server.api.deps import (
+    ActDep,
+    CommonDep,
+    CommunityDep,
+    RuntimeDep,
+    SeenCommunityDep,
+    StaffDep,
+    within,
+)
 from server.api.register import Id
+from server.core.numbers import MOST
 from server.core.risk import RiskClass
 from server.core.rounds import Plan
 from server.database import Tx
@@ -21,7 +30,7 @@ from server.store import assigning, people
 
 router = APIRouter(prefix="/api/v1", tags=["rounds"], responses=STAFF)
 Json = dict[str, Any]
-Number = Annotated[int, Field(ge=1, le=99_999)]
+Number = Annotated[int, Field(ge=1, le=MOST)]
 Clock = Annotated[str, Field(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 
 
@@ -56,8 +65,8 @@ class Report(BaseModel):
     reason: Reason
 
 
-def _plan(conn: Connection) -> Json:
-    community = people.community(conn)
+def _plan(conn: Connection, community_id: int | None) -> Json:
+    community = people.community_by_id(conn, community_id) if community_id is not None else None
     if community is None:
         return {"tz": None, "rounds": [], "problems": []}
     return {
@@ -68,14 +77,18 @@ def _plan(conn: Connection) -> Json:
 
 
 @router.get("/rounds/plan")
-async def read_plan(runtime: RuntimeDep, _staff: StaffDep) -> Json:
+async def read_plan(
+    runtime: RuntimeDep, _staff: StaffDep, community: SeenCommunityDep
+) -> Json:
     """The rounds of the day in the community's zone, and which classes owe them."""
-    return await runtime.database.read(_plan)
+    return await runtime.database.read(lambda c: _plan(c, community))
 
 
 @router.put("/rounds/plan")
-async def change_plan(plan: PlanChange, runtime: RuntimeDep, staff: CommonDep) -> Json:
-    """Replace the rounds of the day; everybody's next deadline follows."""
+async def change_plan(
+    plan: PlanChange, runtime: RuntimeDep, staff: CommonDep, community: CommunityDep
+) -> Json:
+    """Replace a community's rounds of the day; the next deadline of all its houses follows."""
 
     def run(tx: Tx) -> Json:
         plans = [
@@ -84,8 +97,10 @@ async def change_plan(plan: PlanChange, runtime: RuntimeDep, staff: CommonDep) -
                  time.fromisoformat(p.call_at) if p.call_at is not None else None)
             for p in plan.rounds
         ]  # fmt: skip
-        planning.set_rounds(tx, plans, who=staff.name, why=plan.reason)
-        return _plan(tx.conn)
+        planning.set_rounds(
+            tx, plans, who=staff.name, why=plan.reason, community_id=community
+        )
+        return _plan(tx.conn, community)
 
     return await change(runtime, run)
 
@@ -94,7 +109,7 @@ async def change_plan(plan: PlanChange, runtime: RuntimeDep, staff: CommonDep) -
 async def last_rounds(
     runtime: RuntimeDep,
     staff: StaffDep,
-    building: Annotated[int | None, Query(ge=1, le=99_999, description="its number")] = None,
+    building: Annotated[int | None, Query(ge=1, le=MOST, description="its number")] = None,
     limit: Annotated[int, Query(ge=1, le=60)] = past_rounds.SHOWN,
 ) -> dict[str, list[Json]]:
     """The last rounds by building: who owed, checked in, was missed; reported or not."""

@@ -102,6 +102,11 @@ class Scope:
         return self.buildings is None or community_id in self.communities
 
     @property
+    def answers(self) -> bool:
+        """Whether there is a community at all whose common things are within."""
+        return self.buildings is None or bool(self.communities)
+
+    @property
     def common(self) -> bool:
         """Whether it has no house beyond it: what is one for all houses of the installation and
         can't be told apart by community is for nobody else."""

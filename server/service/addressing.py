@@ -8,15 +8,16 @@ from server.database import Tx
 from server.service import history
 from server.service.history import Via
 from server.service.refusals import Refused, Unknown
-from server.store import addresses, doors, journal
+from server.store import addresses, doors, journal, register
 
 
 def set_community(
-    tx: Tx, address: Mapping[str, str], *, who: str, why: str, via: str = Via.API
-) -> None:
-    """The community's address in both languages. Raises Refused without a community, or where
-    the Chinese one is empty: 120 is called in Chinese."""
-    row = addresses.community(tx.conn)
+    tx: Tx, address: Mapping[str, str], *, who: str, why: str, via: str = Via.API,
+    community_id: int | None = None,
+) -> None:  # fmt: skip
+    """A community's address (None: the first's) in both languages. Raises Refused without a
+    community, or where the Chinese one is empty: 120 is called in Chinese."""
+    row = register.community(tx.conn, community_id)
     if row is None:
         raise Refused("the register is empty; load a community first", zh="登记为空,请先导入社区。")
     if not address["zh"]:

@@ -20,10 +20,11 @@ WORDS: dict[core.Flaw, tuple[str, str]] = {
 
 def hand_over(
     tx: Tx, outgoing: str, incoming: str, note: str, *, last_id: int, since: datetime,
-    picture: dict[str, Any], by: str,
+    picture: dict[str, Any], by: str, community_id: int | None,
 ) -> int:  # fmt: skip
-    """Write the handover down; returns its id. `last_id`: the newest handover its writer knew of,
-    so that a double tap is one handover and two writers at once are not both right.
+    """Write the handover of a community's desk down; returns its id. `last_id`: the newest handover
+    of this desk that its writer knew of, so that a double tap is one handover and two writers at
+    once are not both right.
 
     Raises Refused for a missing name, one person twice, or a handover that came in between.
     """
@@ -36,7 +37,7 @@ def hand_over(
             pass
         case _:
             assert_never(checked)
-    newest = next(iter(handovers.recent(tx.conn, 1)), None)
+    newest = next(iter(handovers.recent(tx.conn, 1, community_id)), None)
     if newest is not None and newest["id"] != last_id:
         if (newest["outgoing"], newest["incoming"]) == (checked.outgoing, checked.incoming):
             return int(newest["id"])
@@ -47,7 +48,7 @@ def hand_over(
         )
     handover_id = handovers.add(
         tx.conn, at=tx.now, since=since, outgoing=checked.outgoing, incoming=checked.incoming,
-        note=note.strip()[:2000], by=by, picture=picture,
+        note=note.strip()[:2000], by=by, picture=picture, community_id=community_id,
     )  # fmt: skip
     journal.note(
         tx, "handed_over", handover_id=handover_id, outgoing=checked.outgoing,

@@ -20,10 +20,14 @@ BEYOND: Final[Mapping[str, str]] = {
 
 
 def demand_whole(conn: Connection, scope: Scope, person_id: int) -> None:
-    """All houses of this contact lie in the scope. Somebody of the care centre, and whoever stands
-    by no house (any more), is for accounts that leave none out. Raises Beyond."""
+    """All houses of this contact lie in the scope, and the scope answers for every community at
+    whose desk they stand. Whoever stands nowhere (any more) is for accounts that leave no house
+    out. Raises Beyond."""
     if scope.common or not people.has_person(conn, person_id):
         return  # who isn't there is for the use-case to say
-    houses = scopes.houses_of(conn, "person_id", str(person_id)) or (None,)
-    if not all(h is not None and scope.shows(h) for h in houses):
+    houses = scopes.houses_of(conn, "person_id", str(person_id)) or ()
+    desks = scopes.desks_of(conn, "person_id", person_id)
+    whole = (houses and all(h is None or scope.shows(h) for h in houses)
+             and all(map(scope.answers_for, desks)))  # fmt: skip
+    if not whole:
         raise Beyond(BEYOND["en"], zh=BEYOND["zh"])

@@ -15,6 +15,7 @@ from server.service import history
 from server.service.history import Via
 from server.service.refusals import Refused, Unknown
 from server.store import journal, people
+from server.store.people import CommunityFacts
 from server.tables import to_ms
 
 Json = dict[str, Any]
@@ -42,13 +43,13 @@ def set_shifts(
     name = people.person(tx.conn, person_id)["name"]
     was, now = people.shifts(tx.conn).get(person_id, ()), tuple(own)
     people.set_shifts(tx.conn, person_id, own)
-    community = next((r["community_id"] for r in roles if r["role"] == Role.DUTY), None)
+    desks = sorted({r["community_id"] for r in roles if r["role"] == Role.DUTY})
     if was != now:
         shown = tuple(f"{name}: {_words(shifts)}" for shifts in (was, now))
         change = {"shifts": (shown[0], shown[1])}
-        if community is not None:
-            history.note(tx, f"community:{community}", change, who=who, why=why, via=via)
-        else:
+        for desk in desks:
+            history.note(tx, f"community:{desk}", change, who=who, why=why, via=via)
+        if not desks:
             history.of_person(tx, person_id, change, who=who, why=why, via=via)
     journal.note(
         tx, "shifts_set", person_id=person_id, shifts=[shift_json(s) for s in own], by=who, why=why
@@ -67,14 +68,6 @@ def shift_json(shift: rota.Shift) -> Json:
     return {
         "days": sorted(shift.days), "starts": f"{shift.starts:%H:%M}", "ends": f"{shift.ends:%H:%M}"
     }  # fmt: skip
-
-
-def _gaps(
-    conn: Connection, zone: ZoneInfo, now: datetime, ahead: timedelta = rota.HORIZON
-) -> tuple[rota.Span, ...]:
-    standing = people.duty(conn)
-    own = people.shifts(conn, {r["person_id"] for r in standing})
-    return _holes(standing, own, zone, now, ahead)
 
 
 def _holes(
@@ -107,14 +100,30 @@ def first_gap(
     return f"{local(gaps[0].start)} – {local(gaps[0].end)}"
 
 
-def rota_view(conn: Connection, now: datetime) -> Json:
-    """The whole rota: each person's shifts, who has the duty now, and the holes of the next day."""
-    community = people.community(conn)
+def _desk_of(conn: Connection, community_id: int | None) -> CommunityFacts | None:
+    """The community with this id; None: the first."""
+    if community_id is None:
+        return people.community(conn)
+    return people.community_by_id(conn, community_id)
+
+
+def _gaps(
+    conn: Connection, community: CommunityFacts, now: datetime, ahead: timedelta = rota.HORIZON
+) -> tuple[rota.Span, ...]:
+    standing = people.duty(conn, [community.id])
+    own = people.shifts(conn, {r["person_id"] for r in standing})
+    return _holes(standing, own, community.zone, now, ahead)
+
+
+def rota_view(conn: Connection, now: datetime, community_id: int | None = None) -> Json:
+    """The whole rota of a community (None: the first): each person's shifts, who has the duty now,
+    and the holes of the next day."""
+    community = _desk_of(conn, community_id)
     if community is None:
         return {"duty": [], "gaps": []}
     zone, own = community.zone, people.shifts(conn)
     listed = []
-    for r in people.duty(conn):
+    for r in people.duty(conn, [community.id]):
         shifts = own.get(r["person_id"], ())
         on_shift, changes = rota.turn(shifts, zone, now)
         away = r["absent_until"] is not None and r["absent_until"] > now
@@ -134,14 +143,27 @@ def rota_view(conn: Connection, now: datetime) -> Json:
         "gaps": [
             {"from_ms": to_ms(g.start) if g.start else None,
              "to_ms": to_ms(g.end) if g.end else None}
-            for g in _gaps(conn, zone, now)
+            for g in _gaps(conn, community, now)
         ],
     }  # fmt: skip
 
 
+def rota_of(conn: Connection, person_id: int) -> CommunityFacts | None:
+    """By whose clock somebody's shifts are read: of the first desk at which they have the duty,
+    else of the house whose steward or substitute they are."""
+    roles = sorted(
+        (r for r in people.roles_of(conn, person_id) if r["role"] in people.WITH_A_ROTA),
+        key=lambda r: int(r["id"]),
+    )
+    at = next((r for r in roles if r["role"] == Role.DUTY), None)
+    if at is not None:
+        return people.community_by_id(conn, at["community_id"])
+    return people.community_of(conn, roles[0]["building_id"] if roles else None)
+
+
 def of_person(conn: Connection, person_id: int, now: datetime) -> Json:
     """Somebody's own shifts, and whether they are on shift now."""
-    community = people.community(conn)
+    community = rota_of(conn, person_id)
     assert community is not None, "a person has a role, and a role a community"
     own = people.shifts(conn, [person_id]).get(person_id, ())
     on_shift, changes = rota.turn(own, community.zone, now)
@@ -152,10 +174,11 @@ def of_person(conn: Connection, person_id: int, now: datetime) -> Json:
     }  # fmt: skip
 
 
-def week(conn: Connection, now: datetime) -> Json:
-    """The rota of the coming seven days as a table: `days` (dates), for each person their turns on
-    each of them as "08:00–20:00" (None: always on duty), and the holes of these days."""
-    community = people.community(conn)
+def week(conn: Connection, now: datetime, community_id: int | None = None) -> Json:
+    """The rota of a community (None: the first) in the coming seven days as a table: `days`
+    (dates), for each person their turns on each of them as "08:00–20:00" (None: always on duty),
+    and the holes of these days."""
+    community = _desk_of(conn, community_id)
     if community is None:
         return {"days": [], "people": [], "gaps": []}
     zone, own = community.zone, people.shifts(conn)
@@ -174,11 +197,11 @@ def week(conn: Connection, now: datetime) -> Json:
                      if day.isoweekday() in s.days] for day in days
                 ] if r["person_id"] in own else None,
             }
-            for r in people.duty(conn)
+            for r in people.duty(conn, [community.id])
         ],
         "gaps": [
             {"from_ms": to_ms(g.start) if g.start else None,
              "to_ms": to_ms(g.end) if g.end else None}
-            for g in _gaps(conn, zone, now, rota.WEEK)
+            for g in _gaps(conn, community, now, rota.WEEK)
         ],
     }  # fmt: skip

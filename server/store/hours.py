@@ -4,12 +4,21 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, func, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    Select,
+    func,
+    select,
+    update,
+)
 
 from server import tables as t
 from server.core.hours import Account, AccountKind, Entry, EntryKind, balance_change
 from server.core.words import Kind, State
 from server.database import Stale
+from server.store.scopes import FIRST
 from server.store.signals import insert
 
 ACCOUNT, ENTRY, LINE = t.table(t.HoursAccount), t.table(t.HoursEntry), t.table(t.HoursLine)
@@ -121,10 +130,33 @@ def of(conn: Connection, account: Account) -> list[RowMapping]:
     return list(conn.execute(query).mappings())
 
 
-def sums(conn: Connection) -> Mapping[str, tuple[int, int]]:
-    """Kind of account → (accounts, minutes together)."""
-    query = select(ACCOUNT.c.kind, func.count(), func.coalesce(func.sum(ACCOUNT.c.balance_min), 0))
-    return {r[0]: (int(r[1]), int(r[2])) for r in conn.execute(query.group_by(ACCOUNT.c.kind))}
+_WHOSE = func.coalesce(BUILDING.c.community_id, FIRST)
+"""The community to which an entry belongs: of the house where hours were given or drawn; of no
+house the first. All lines of an entry are one community's, so each community's sum to zero."""
+
+
+def _lines(*what: ColumnElement[Any], community_id: int) -> Select[Any]:
+    return (
+        select(*what)
+        .select_from(LINE)
+        .join(ENTRY, ENTRY.c.id == LINE.c.entry_id)
+        .join(ACCOUNT, ACCOUNT.c.id == LINE.c.account_id)
+        .outerjoin(BUILDING, BUILDING.c.id == ENTRY.c.building_id)
+        .where(_WHOSE.in_([community_id]))
+    )
+
+
+def sums(conn: Connection, community_id: int) -> Mapping[str, tuple[int, int]]:
+    """Kind of account → (accounts, minutes together), of what was given and drawn in a
+    community."""
+    together = func.coalesce(func.sum(LINE.c.minutes), 0)
+    query = _lines(
+        ACCOUNT.c.kind, func.count(ACCOUNT.c.id.distinct()), together, community_id=community_id
+    ).group_by(ACCOUNT.c.kind)
+    return {
+        r[0]: (int(r[1]), -int(r[2]) if r[0] == AccountKind.GIVEN.value else int(r[2]))
+        for r in conn.execute(query)
+    }
 
 
 def imbalance(conn: Connection) -> int:
@@ -132,15 +164,28 @@ def imbalance(conn: Connection) -> int:
     return int(conn.execute(select(func.coalesce(func.sum(LINE.c.minutes), 0))).scalar_one())
 
 
-def by_kind(conn: Connection, start: datetime, end: datetime) -> dict[str, tuple[int, int]]:
-    """Kind of entry → (entries, minutes moved) of a time; counter-entries by themselves."""
+def by_kind(
+    conn: Connection, start: datetime, end: datetime, community_id: int
+) -> dict[str, tuple[int, int]]:
+    """Kind of entry → (entries, minutes moved) of a time in a community; counter-entries by
+    themselves."""
     query = (
-        select(ENTRY.c.kind, func.count(func.distinct(ENTRY.c.id)), func.sum(LINE.c.minutes))
-        .join(LINE, LINE.c.entry_id == ENTRY.c.id)
+        _lines(
+            ENTRY.c.kind, func.count(func.distinct(ENTRY.c.id)), func.sum(LINE.c.minutes),
+            community_id=community_id,
+        )
         .where(ENTRY.c.happened_at >= start, ENTRY.c.happened_at < end, LINE.c.minutes > 0)
         .group_by(ENTRY.c.kind)
-    )
+    )  # fmt: skip
     return {row[0]: (int(row[1]), int(row[2])) for row in conn.execute(query)}
+
+
+def givers(conn: Connection, community_id: int) -> list[int]:
+    """Whoever has given or drawn hours in a community, by their id and never by hours."""
+    query = _lines(ACCOUNT.c.person_id, community_id=community_id).where(
+        ACCOUNT.c.kind == AccountKind.SAVED.value
+    )
+    return sorted(set(conn.execute(query.distinct()).scalars()))
 
 
 def savers(conn: Connection) -> dict[int, int]:

@@ -33,9 +33,12 @@ def _all(conn: Connection, query: Any, column: Any, values: Collection[Any]) -> 
     ]
 
 
-def community(conn: Connection) -> RowMapping | None:
-    """The community's row; None in an empty register."""
-    return conn.execute(select(COMMUNITY).order_by(COMMUNITY.c.id).limit(1)).mappings().first()
+def community(conn: Connection, community_id: int | None = None) -> RowMapping | None:
+    """A community's row, of None the first's; None in an empty register."""
+    query = select(COMMUNITY).order_by(COMMUNITY.c.series).limit(1)
+    if community_id is not None:
+        query = query.where(COMMUNITY.c.id == community_id)
+    return conn.execute(query).mappings().first()
 
 
 def communities(conn: Connection) -> Sequence[RowMapping]:
@@ -139,9 +142,13 @@ def behind_buildings(conn: Connection, ids: Collection[int]) -> list[RowMapping]
     return _all(conn, _assignments(), ASSIGNMENT.c.building_id, ids)
 
 
-def offices(conn: Connection) -> Sequence[RowMapping]:
-    """The care centre's people and the offices above, in the order they were entered."""
-    query = _assignments().where(ASSIGNMENT.c.community_id.is_not(None))
+def offices(conn: Connection, community_id: int | None = None) -> Sequence[RowMapping]:
+    """The care centre's people and the offices above, of one community or (None) of all, in the
+    order they were entered."""
+    query = _assignments().where(
+        ASSIGNMENT.c.community_id.is_not(None) if community_id is None
+        else ASSIGNMENT.c.community_id == community_id
+    )
     found: Sequence[RowMapping] = conn.execute(query).mappings().all()
     return found
 

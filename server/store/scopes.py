@@ -34,11 +34,16 @@ _WRITTEN: Final[Mapping[str, ColumnElement[str]]] = {
 """A street with its district, as on an envelope: clear also where two streets have its name."""
 TERMINAL, ASSIGNMENT, ALERT = t.table(t.Terminal), t.table(t.Assignment), t.table(t.Alert)
 REQUEST, VISIT = t.table(t.HelpRequest), t.table(t.Visit)
-NUMBERED: Final = frozenset({
+HANDOVER, ENTRY = t.table(t.Handover), t.table(t.HoursEntry)
+OF_A_COMMUNITY: Final = frozenset({"community", "community_id", "handover_id", "entry_id"})
+"""What belongs to a community as a whole, and to no house of it."""
+NUMBERED: Final = OF_A_COMMUNITY | {
     "alert_id", "resident_id", "person_id", "assignment_id", "request_id", "visit_id", "number",
     "building",
-})  # fmt: skip
+}  # fmt: skip
 """What is named by a number, and by nothing else."""
+FIRST: Final = select(COMMUNITY.c.id).order_by(COMMUNITY.c.series).limit(1).scalar_subquery()
+"""The first community's id: whose everything is that names none."""
 Houses = Collection[int | None]
 
 
@@ -55,11 +60,9 @@ def scope(conn: Connection, level: str, place_id: int | None) -> Scope:
         case Level.STREET | Level.DISTRICT:
             query = _together(which, place_id)
     houses = frozenset(conn.execute(query).scalars())
-    there_are = conn.execute(select(func.count()).select_from(BUILDING)).scalar_one()
-    return Scope(
-        which, houses, every=len(houses) == there_are,
-        communities=frozenset(conn.execute(_whole(which, place_id)).scalars()),
-    )  # fmt: skip
+    whole = frozenset(conn.execute(_whole(which, place_id)).scalars())
+    there_are = conn.execute(_THERE_ARE).one()
+    return Scope(which, houses, (len(houses), len(whole)) == tuple(there_are), whole)
 
 
 def communities(conn: Connection, scope: Scope) -> Sequence[RowMapping]:
@@ -68,6 +71,23 @@ def communities(conn: Connection, scope: Scope) -> Sequence[RowMapping]:
     if scope.buildings is not None:
         query = query.where(COMMUNITY.c.id.in_(scope.communities))
     return conn.execute(query).mappings().all()
+
+
+def seen(conn: Connection, scope: Scope) -> Sequence[RowMapping]:
+    """The communities of which a scope has a house at least, and those within it as a whole."""
+    query = select(COMMUNITY).order_by(COMMUNITY.c.series)
+    if scope.buildings is not None:
+        with_a_house = select(BUILDING.c.community_id).where(BUILDING.c.id.in_(scope.buildings))
+        query = query.where(
+            COMMUNITY.c.id.in_(scope.communities) | COMMUNITY.c.id.in_(with_a_house)
+        )
+    return conn.execute(query).mappings().all()
+
+
+_THERE_ARE = select(
+    select(func.count()).select_from(BUILDING).scalar_subquery(),
+    select(func.count()).select_from(COMMUNITY).scalar_subquery(),
+)
 
 
 def _whole(level: Level, place_id: int | None) -> Select[Any]:
@@ -150,9 +170,13 @@ def unreadable(kind: str, thing: str, houses: Houses | None) -> bool:
 
 def beyond(conn: Connection, scope: Scope, kind: str, thing: str) -> bool:
     """Whether something lies in no house of this scope, or can't be looked up as it is written.
-    What does not exist is not for us to say. A contact is within when any house of theirs is."""
+    What does not exist is not for us to say. A contact is within when any house of theirs is, or
+    any desk: whoever has the duty of a community belongs to the whole of it, and is for those who
+    answer for the whole."""
     if scope.buildings is None:
         return False
+    if kind in OF_A_COMMUNITY:
+        return _of_another_community(conn, scope, kind, thing)
     houses = houses_of(conn, kind, thing)
     if unreadable(kind, thing, houses):
         return True
@@ -160,11 +184,57 @@ def beyond(conn: Connection, scope: Scope, kind: str, thing: str) -> bool:
         # Whoever stands by no house (any more) was somebody's beyond, perhaps: only for those who
         # have no beyond.
         return kind == "person_id" and not scope.common
-    if not any(scope.shows(h) for h in houses):
+    at_home = any(h is not None and scope.shows(h) for h in houses)
+    if kind not in ("person_id", "assignment_id"):
+        return not (at_home or None in houses)  # of no house: of all
+    if None not in houses:
+        return not at_home
+    if not scope.wide:
         return True
-    # Somebody of the care centre belongs to the whole community, not to one house.
-    common = kind in ("person_id", "assignment_id") and None in houses
-    return common and not scope.wide
+    return not (at_home or any(map(scope.answers_for, desks_of(conn, kind, thing))))
+
+
+def _of_another_community(conn: Connection, scope: Scope, kind: str, thing: str) -> bool:
+    """Of what belongs to a community as a whole: whether that is none of this scope's. A community
+    itself is within where any house of it is; the rest is for whoever answers for the whole."""
+    number = number_in(thing)
+    if number is None:
+        return True
+    if kind in ("community", "community_id"):
+        return not any(row["id"] == number for row in seen(conn, scope))
+    if not scope.wide:
+        return False  # one building has no part in any of these: the endpoint says so
+    of = community_of_handover if kind == "handover_id" else community_of_entry
+    found = of(conn, number)
+    return found is not None and not scope.answers_for(found)
+
+
+def community_of_handover(conn: Connection, handover_id: int) -> int | None:
+    """Whose desk was handed over. From before there were several: the first one's."""
+    whose = func.coalesce(HANDOVER.c.community_id, FIRST)
+    return conn.execute(select(whose).where(HANDOVER.c.id == handover_id)).scalar()
+
+
+def community_of_entry(conn: Connection, entry_id: int) -> int | None:
+    """In which community hours were given or drawn, by the house where it was; of no house, the
+    first."""
+    query = (
+        select(func.coalesce(BUILDING.c.community_id, FIRST))
+        .select_from(ENTRY)
+        .outerjoin(BUILDING, BUILDING.c.id == ENTRY.c.building_id)
+        .where(ENTRY.c.id == entry_id)
+    )
+    return conn.execute(query).scalar()
+
+
+def desks_of(conn: Connection, kind: str, thing: str | int) -> frozenset[int]:
+    """The communities at whose desk (or office above it) somebody stands, by `person_id` or
+    `assignment_id`."""
+    column = ASSIGNMENT.c.person_id if kind == "person_id" else ASSIGNMENT.c.id
+    query = select(ASSIGNMENT.c.community_id).where(
+        column == int(thing), ASSIGNMENT.c.community_id.is_not(None)
+    )
+    return frozenset(conn.execute(query).scalars())
 
 
 def houses_of(conn: Connection, kind: str, thing: str) -> Houses | None:

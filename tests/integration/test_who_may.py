@@ -34,7 +34,8 @@ TABLE: dict[str, str] = {
     **dict.fromkeys(
         [f"GET {API}/{p}" for p in (
             "snapshot", "stream", "sight", "alerts", "residents", "assignments", "rounds",
-            "rounds/plan", "rota", "ladder/explain", "terminals", "addresses")]
+            "rounds/plan", "rota", "ladder/explain", "terminals", "addresses",
+            "communities")]
         + [f"GET {ALERT}", f"GET {RESIDENT}/rounds", f"GET {RESIDENT}/consents",
            "GET /wall", "GET /alerts/{alert_id}",
            "GET /buildings", "GET /buildings/{number}", "GET /buildings/{number}/sheet",

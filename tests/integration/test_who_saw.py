@@ -60,6 +60,7 @@ SAW: dict[str, str] = {
 }  # fmt: skip
 NOBODY = {
     f"GET {API}/sight", f"GET {API}/rounds/plan", f"GET {API}/addresses", f"GET {API}/hours",
+    f"GET {API}/communities",
     f"GET {API}/requests/figures", "GET /buildings", "GET /residents", "GET /terminals/labels",
     "GET /reports", "GET /register", "GET /kiosk", "GET /kiosk/wall",
 }  # fmt: skip

@@ -21,8 +21,6 @@ SAID_FOR = timedelta(minutes=30)
 def ask(tx: Tx, *, terminal_id: str, resident_id: int, want: Want, key: str) -> None:
     """Write it down, and let the terminal say by when. What waits already is not asked twice: a key
     is pressed again by whoever is not sure that it was heard."""
-    community = people.community(tx.conn)
-    assert community is not None, "a resident has a community"
     waiting = store.waiting_of_terminal(tx.conn, resident_id, want.value)
     if waiting is None:
         made = requests.ask(
@@ -33,6 +31,8 @@ def ask(tx: Tx, *, terminal_id: str, resident_id: int, want: Want, key: str) -> 
         assert waiting is not None
     else:
         requests.asked_again(tx, waiting)
+    community = people.community_of(tx.conn, waiting["building_id"])
+    assert community is not None, "a resident has a community"
     said = terminal_request.answer(want, waiting["due_at"], tx.now, community.zone)
     until = tx.now + SAID_FOR
     commands.add(

@@ -29,18 +29,17 @@ BY: Final = "system"
 
 def credit(tx: Tx) -> int:
     """One lot; returns how many facts were looked at (none: nothing is left for now)."""
-    community = people.community(tx.conn)
-    if community is None or not tx.alone("hours"):
+    if people.community(tx.conn) is None or not tx.alone("hours"):
         return 0
     until = tx.now - tx.real(SETTLED)
-    return _rounds(tx, community.id, until) + _responses(tx, community.id, until)
+    return _rounds(tx, until) + _responses(tx, until)
 
 
 def _day(tx: Tx) -> int:
     return (tx.now - EPOCH).days
 
 
-def _rounds(tx: Tx, community: int, until: datetime) -> int:
+def _rounds(tx: Tx, until: datetime) -> int:
     after = int(store.place(tx.conn, ROUNDS) or 0)
     rows = store.reports_after(tx.conn, after, until, LOT)
     for row in rows:
@@ -48,14 +47,15 @@ def _rounds(tx: Tx, community: int, until: datetime) -> int:
         if worth.minutes:
             # By round, house and person, not by row: two words for one walk are one walk.
             key = f"round:{row['round_id']}:{row['building_id']}:{row['person_id']}"
-            entry = core.gift(key, EntryKind.ROUND, community, row["person_id"], worth.minutes)
+            pool = hours.pool_of(tx, row["building_id"])
+            entry = core.gift(key, EntryKind.ROUND, pool, row["person_id"], worth.minutes)
             hours.post(tx, entry, by=BY, happened_at=row["due_at"], building_id=row["building_id"])
     if rows:
         store.set_place(tx.conn, ROUNDS, _day(tx), str(rows[-1]["id"]))
     return len(rows)
 
 
-def _responses(tx: Tx, community: int, until: datetime) -> int:
+def _responses(tx: Tx, until: datetime) -> int:
     ms, _, last = (store.place(tx.conn, RESPONSES) or "0:0").partition(":")
     after = (from_ms(int(ms)), int(last))
     rows = store.resolved_after(tx.conn, after, tx.now - LOOK_BACK, until, LOT)
@@ -70,9 +70,8 @@ def _responses(tx: Tx, community: int, until: datetime) -> int:
             worth = rule.worth(deed)
             if worth.minutes:
                 key = f"response:{row['id']}:{r['person_id']}"
-                entry = core.gift(
-                    key, EntryKind.RESPONSE, community, r["person_id"], worth.minutes
-                )
+                pool = hours.pool_of(tx, row["building_id"])
+                entry = core.gift(key, EntryKind.RESPONSE, pool, r["person_id"], worth.minutes)
                 hours.post(tx, entry, by=BY, happened_at=row["resolved_at"],
                            building_id=row["building_id"])  # fmt: skip
     if rows:

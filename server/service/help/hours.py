@@ -7,13 +7,14 @@ from sqlalchemy import RowMapping
 
 from server.core import hours as core
 from server.core import hours_rule as rule
+from server.core.access import EVERYWHERE, Scope
 from server.core.help_requests import Helper
 from server.core.hours import Account, AccountKind, Entry, EntryKind, Reason
 from server.database import Tx
-from server.service import auditing
+from server.service import auditing, effects
 from server.service.refusals import Refused, Unknown
 from server.store import hours as store
-from server.store import people
+from server.store import people, scopes
 
 
 def post(tx: Tx, entry: Entry, *, by: str, why: str = "", **facts: Any) -> Reason:
@@ -53,8 +54,8 @@ def for_request(
     given = rule.worth(rule.SawTo(helper_id, minutes))
     if helper_id is not None and given.minutes:
         key = f"request:{row['id']}"
-        community = _community(tx)
-        post(tx, core.gift(key, EntryKind.REQUEST, community, helper_id, given.minutes), **facts)
+        pool = pool_of(tx, row["building_id"])
+        post(tx, core.gift(key, EntryKind.REQUEST, pool, helper_id, given.minutes), **facts)
     if payer_id is None:
         return
     if payer_id == helper_id:
@@ -71,13 +72,16 @@ def for_request(
     post(tx, entry, **facts)
 
 
-def counter(tx: Tx, entry_id: int, why: str, *, by: str) -> None:
+def counter(
+    tx: Tx, entry_id: int, why: str, *, by: str, scope: Scope = EVERYWHERE
+) -> None:
     """Put an entry right by its opposite, with a reason; twice is as good as once.
 
-    Raises Unknown, or Refused without a reason or where the minutes are gone already.
+    Raises Unknown, also for an entry of a community for which `scope` does not answer, or Refused
+    without a reason or where the minutes are gone already.
     """
-    found = store.entry(tx.conn, entry_id)
-    if found is None:
+    found, of = store.entry(tx.conn, entry_id), scopes.community_of_entry(tx.conn, entry_id)
+    if found is None or of is None or not scope.answers_for(of):
         raise Unknown(f"there is no entry {entry_id}")
     why = " ".join(why.split())[:300]
     if not why:
@@ -91,8 +95,9 @@ def counter(tx: Tx, entry_id: int, why: str, *, by: str) -> None:
         auditing.saw(tx, by, "hours_countered", entry_id=entry_id)
 
 
-def _community(tx: Tx) -> int:
-    community = people.community(tx.conn)
+def pool_of(tx: Tx, building_id: int | None) -> int:
+    """The community whose pool grows by what is given for a house; for no house, the first's."""
+    community = effects.community(tx, building_id)
     assert community is not None, "a household has a community"
     return community.id
 

@@ -52,7 +52,7 @@ def ask(
                           zh="这位住户已停止守护,不能再登记。")  # fmt: skip
         building_id = row["building_id"]
     assert building_id is not None, "a request is of a door or at least of a house"
-    community = people.community(tx.conn)
+    community = people.community_of(tx.conn, building_id)
     assert community is not None, "a building has a community"
     made = store.add(
         tx.conn, building_id=building_id, resident_id=resident_id, kind=want.value,
@@ -124,7 +124,7 @@ def correct(
         _refuse(Reason.CLOSED, None)
     values: dict[str, Any] = {}
     if want is not None and want.value != row["kind"]:
-        community = people.community(tx.conn)
+        community = people.community_of(tx.conn, row["building_id"])
         assert community is not None, "a request has a community"
         values |= {"kind": want.value,
                    "due_at": core.due_at(want, row["asked_at"], community.zone)}  # fmt: skip

@@ -14,10 +14,12 @@ from server.store import register as store
 FIELDS = ("name", "street", "district")
 
 
-def name(tx: Tx, named: Mapping[str, str], *, seen: int, said: Said) -> None:
-    """Call the community, its street and its district so; the latter two may have no name. Raises
-    Unknown, Misfit or Stale."""
-    row = store.community(tx.conn)
+def name(
+    tx: Tx, named: Mapping[str, str], *, seen: int, said: Said, community_id: int | None = None
+) -> None:
+    """Call a community (None: the first), its street and its district so; the latter two may have
+    no name. Raises Unknown, Misfit or Stale."""
+    row = store.community(tx.conn, community_id)
     if row is None:
         raise Unknown("the register is empty; register a building first")
     unchanged_since(tx, "community", row["id"], seen)

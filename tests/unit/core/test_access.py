@@ -57,6 +57,16 @@ def test_what_is_one_for_all_houses_is_for_whoever_has_them_all() -> None:
     ]  # fmt: skip
 
 
+def test_what_a_community_has_in_common_is_for_whoever_answers_for_the_whole_of_it() -> None:
+    """Whatever is registered beside it; an account of one building answers for none."""
+    seven = replace(TOWN, communities=frozenset({7}))
+    assert [s.answers_for(7) for s in (EVERYWHERE, seven, TOWN, ELEVEN)] == [
+        True, True, False, False
+    ]  # fmt: skip
+    assert (EVERYWHERE.answers_for(8), seven.answers_for(8)) == (True, False)
+    assert [s.answers for s in (EVERYWHERE, seven, TOWN, ELEVEN)] == [True, True, False, False]
+
+
 @pytest.mark.parametrize(
     ("password", "flaw"),
     [("kitten soup on the roof", None), ("木棉花开在三楼窗台上", None), ("short", "short"),

@@ -458,6 +458,9 @@ class FakeReader(RegisterFake, AccountFake, FormsFake, HelpFake, TerminalsFake):
         self.logouts = 0
         self.alert_acts: list[tuple[str, int, str, dict[str, str]]] = []
         self.looks: list[tuple[str, int, str]] = []
+        self.communities: list[dict[str, Any]] = [
+            {"id": 1, "name": "广氮", "tz": "Asia/Shanghai"}
+        ]
 
     async def snapshot(self, user: User | None = None) -> Mapping[str, Any]:  # noqa: ARG002
         return self.data
@@ -466,17 +469,21 @@ class FakeReader(RegisterFake, AccountFake, FormsFake, HelpFake, TerminalsFake):
         found: Mapping[str, Any] | None = self.data["community"]
         return found
 
-    async def handover(self) -> Mapping[str, Any]:
+    async def desks(self, user: User) -> Sequence[Mapping[str, Any]]:  # noqa: ARG002
+        return self.communities
+
+    async def handover(self, community: int | None) -> Mapping[str, Any]:  # noqa: ARG002
         return self.sheet
 
     async def handover_written(self, handover_id: int) -> Mapping[str, Any] | None:
         if not 0 < handover_id <= len(self.sheet["before"]):
             return None
         before = self.sheet["before"][0]
-        return before | {"by": "李文静", "picture": self.sheet["picture"]}
+        return before | {"by": "李文静", "picture": self.sheet["picture"], "community": 1}
 
     async def hand_over(
-        self, user: User, outgoing: str, incoming: str, note: str, last_id: int
+        self, user: User, outgoing: str, incoming: str, note: str, last_id: int,
+        community: int | None,  # noqa: ARG002
     ) -> int:
         if self.refuse:
             raise ActionRefused(self.refuse)

@@ -85,7 +85,9 @@ class FormsFake:
     short: Mapping[int, int] = {}
     """Buildings without two stewards to tell."""
 
-    async def form_facts(self, _user: Any, kind: Kind, number: int) -> Mapping[str, Any] | None:
+    async def form_facts(
+        self, _user: Any, kind: Kind, number: int, community: int | None = None  # noqa: ARG002
+    ) -> Mapping[str, Any] | None:
         known = {"resident": RESIDENT, "building": HOUSE, "person": PERSON, "duty": DUTY,
                  "shifts": SHIFTS, "turns": TURNS,
                  "new": {**FRAME, "community": None}}[kind]  # fmt: skip
@@ -94,7 +96,8 @@ class FormsFake:
         return known if number in wanted.get(kind, (0,)) else None
 
     async def form_act(
-        self, user: Any, act: str, number: int, fields: Fields  # noqa: ARG002
+        self, user: Any, act: str, number: int, fields: Fields,  # noqa: ARG002
+        community: int | None = None,  # noqa: ARG002
     ) -> int:
         words = {"zh": "请写明原因", "en": "say why"}
         wrong = dict.fromkeys(("reason", "name", "until", "building", "elsewhere"), words)

@@ -145,7 +145,7 @@ class HelpFake:
                 "visits": [visit(1), visit(3, state="paid", closed_ms=NOW_MS, visitor="吴秀兰")],
                 "greetings": [call("well")]}  # fmt: skip
 
-    async def hours_balance(self) -> Mapping[str, Any]:
+    async def hours_balance(self, community: int | None = None) -> Mapping[str, Any]:  # noqa: ARG002
         kinds = [{"kind": k, "entries": 3, "minutes": 90}
                  for k in ("round", "response", "request", "draw", "counter")]  # fmt: skip
         volunteers = [] if self.empty else [{"id": 101, "name": "梁玉珍"}]
