@@ -1,6 +1,6 @@
 """What the staff's pages of the register share: who may open them, and times as people say them."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 from urllib.parse import quote
@@ -71,6 +71,10 @@ class Times:
     def __init__(self, zone: str, now_ms: int) -> None:
         self.zone: tzinfo = ZoneInfo(zone)
         self.now_ms = now_ms
+
+    def of(self, thing: Mapping[str, Any]) -> "Times":
+        """In the zone of this thing's own community, where that is another (`tz`)."""
+        return Times(thing["tz"], self.now_ms) if thing.get("tz") else self
 
     def _at(self, ms: int) -> datetime:
         return datetime.fromtimestamp(ms / 1000, UTC).astimezone(self.zone)

@@ -64,7 +64,8 @@ def statement(
         })  # fmt: skip
         after -= change
     return {
-        **common(conn, now), "person_id": person_id, "name": people.person(conn, person_id)["name"],
+        **common(conn, now, scope), "person_id": person_id,
+        "name": people.person(conn, person_id)["name"],
         "saved": saved, "entries": entries,
     }  # fmt: skip
 

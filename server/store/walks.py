@@ -92,9 +92,15 @@ def unreported(conn: Connection, round_id: int) -> list[int]:
     return list(conn.execute(query).scalars())
 
 
-def last_rounds(conn: Connection, now: datetime, limit: int) -> Sequence[RowMapping]:
-    """The newest `limit` rounds that have opened, oldest first."""
-    query = select(ROUND).where(ROUND.c.opens_at <= now).order_by(ROUND.c.due_at.desc())
+def last_rounds(
+    conn: Connection, now: datetime, limit: int, *, community_id: int
+) -> Sequence[RowMapping]:
+    """A community's newest `limit` rounds that have opened, oldest first."""
+    query = (
+        select(ROUND)
+        .where(ROUND.c.opens_at <= now, ROUND.c.community_id == community_id)
+        .order_by(ROUND.c.due_at.desc())
+    )
     return list(conn.execute(query.limit(limit)).mappings())[::-1]
 
 

@@ -34,7 +34,7 @@ def greet(
     note = " ".join(note.split())[:MOST_NOTE]
     if outcome is GreetingOutcome.WANTS and not note:
         raise Refused("say what is wanted: `note` is empty", zh="请写明老人要办什么事。")
-    day = people.local_day(tx.conn, tx.now)
+    day = people.local_day(tx.conn, tx.now, row["building_id"])
     before = store.turns(tx.conn, resident_id, day)
     turn = len(before) + 1 if turn is None else turn
     made = store.add(
