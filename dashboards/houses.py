@@ -32,6 +32,12 @@ def name_of(number: int, names: Names) -> str:
     return names.get(number // SPAN, "")
 
 
+def cell(number: int | None, names: Names) -> int | str | None:
+    """A house in a table for a spreadsheet: a figure, or text behind the name of its community."""
+    name = name_of(number, names) if number is not None else ""
+    return f"{name} {sign(number)}" if name and number is not None else number and sign(number)
+
+
 def said(lang: Lang, key: str, params: Mapping[str, Any], names: Names) -> str:
     """The words for `key`, one of WORDS, with the house as this reader calls it. Whatever is no
     number (a field that was left empty) stays as it is."""

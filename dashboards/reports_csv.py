@@ -6,7 +6,7 @@ import io
 from collections.abc import Mapping
 from typing import Any, Final
 
-from dashboards.houses import Names, name_of, sign
+from dashboards.houses import Names, cell
 
 COLUMNS: Final = (
     "from", "to", "scope", "sos", "sos_tests", "told_n", "told_of", "told_p50_s", "told_p95_s",
@@ -28,10 +28,6 @@ def safe(value: object) -> object:
 
 def _seconds(value: float | None) -> object:
     return "" if value is None else round(value, 1)
-
-
-def _house(number: int, names: Names) -> str:
-    return " ".join(part for part in (name_of(number, names), str(sign(number))) if part)
 
 
 def _row(report: Mapping[str, Any], scope: str, f: Mapping[str, Any]) -> list[object]:
@@ -60,7 +56,7 @@ def as_csv(report: Mapping[str, Any], names: Names | None = None) -> bytes:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(COLUMNS)
-    lines = [(_house(b["number"], names or {}), b["figures"]) for b in report["buildings"]]
+    lines = [(str(cell(b["number"], names or {})), b["figures"]) for b in report["buildings"]]
     if report["number"] is None:
         lines.insert(0, (report["community"], report["figures"]))
     for scope, figures in lines:

@@ -207,7 +207,7 @@ def greeting_list(conn: Connection, now: datetime, scope: Scope, *, phones: bool
     for day in sorted({today, *days.values()}):
         for call in greetings.of_day(conn, day):
             called = rows.get(call["resident_id"])
-            if called and days[houses.series(called["building_number"])] == day:
+            if called and days.get(houses.series(called["building_number"]), today) == day:
                 calls[call["resident_id"]].append(call)
     greeted = greetings.last_greeted(conn, today - GREETED_SINCE)
     order = greeting_rules.in_order(

@@ -7,12 +7,11 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from server.core import houses, strip
 from server.core import reports as core
+from server.core import strip
 from server.core.access import EVERYWHERE, Scope
 from server.core.words import Kind
 from server.store import places, reports, wall
-from server.store.people import CommunityFacts
 from server.tables import to_ms
 
 Json = dict[str, Any]
@@ -27,14 +26,17 @@ def report(
     community, of several those of the first; the rounds are each community's own. Nothing of a
     rehearsal is in it. None when there is no community, or no such building or community.
     Raises core.BadPeriod."""
-    in_sight = places.in_sight(conn, scope)
-    chosen = tuple(c for c in in_sight if _is_meant(c, number, community_id))
+    in_sight, standing = places.in_sight(conn, scope), wall.buildings(conn)
+    if number is not None:
+        community_id = next((b["community_id"] for b in standing if b["number"] == number), None)
+        if community_id is None:
+            return None
+    chosen = tuple(c for c in in_sight if community_id in (None, c.id))
     if not chosen:
         return None
     period = core.period(first, last, chosen[0].zone, now)
     end = min(period.end, now)
     whole_town = scope.buildings is None and len(chosen) == len(in_sight)
-    standing = wall.buildings(conn)
     seen = [b for b in standing if scope.shows(b["id"]) and not b["rehearsal"]]
     buildings = [
         b for b in seen
@@ -88,10 +90,3 @@ def report(
         "first": first.isoformat(), "last": last.isoformat(), "now_ms": to_ms(now),
         "figures": whole_figures, "buildings": each,
     }  # fmt: skip
-
-
-def _is_meant(community: CommunityFacts, number: int | None, community_id: int | None) -> bool:
-    """Whether the report is about this community: the one of the house, else the one asked for."""
-    if number is not None:
-        return houses.series(number) == community.series
-    return community_id in (None, community.id)
