@@ -113,7 +113,8 @@ async def _answer(
         raise HTTPException(404)
     reader.sees(user, "alert_looked_at", alert_id=alert_id)
     community = await reader.community()
-    zone: tzinfo = ZoneInfo(community["tz"]) if community else UTC
+    own = alert.get("tz") or (community and community["tz"])  # of the house, where they differ
+    zone: tzinfo = ZoneInfo(own) if own else UTC
     lang = request_lang(request)
     facts = {
         "user": user,

@@ -35,7 +35,7 @@ def router(reader: Reader) -> APIRouter:
     async def every(request: Request) -> Response:
         async def answer(user: User) -> Response:
             snapshot = await reader.snapshot(user)
-            plan = skyline(snapshot["buildings"])
+            plan = skyline(snapshot["buildings"], snapshot.get("communities", ()))
             known = {b["id"]: counts(b) for b in snapshot["buildings"]}
             community = snapshot["community"] or {}
             short = await reader.short_of_stewards()
@@ -52,7 +52,7 @@ def router(reader: Reader) -> APIRouter:
     @routes.get("/buildings/{number}")
     async def one(request: Request, number: str) -> Response:
         async def answer(user: User) -> Response:
-            found = await _building(reader, number)
+            found = await _building(reader, user, number)
             reader.sees(user, "building_looked_at", building=found["number"])
             short = (await reader.short_of_stewards()).get(found["number"])
             facts = {"b": found, "plan": facade(found), "counts": counts(found), "short": short}
@@ -63,7 +63,7 @@ def router(reader: Reader) -> APIRouter:
     @routes.get("/buildings/{number}/sheet")
     async def sheet(request: Request, number: str) -> Response:
         async def answer(user: User) -> Response:
-            found = await _building(reader, number)
+            found = await _building(reader, user, number)
             reader.looked(user, "sheet_looked_at", building=found["number"])
             top = max((f["floor"] for f in found["flats"]), default=1)
             facts = {"b": found, "plan": facade(found), "widest": SHEET_COLUMNS, "top": top}
@@ -74,8 +74,8 @@ def router(reader: Reader) -> APIRouter:
     return routes
 
 
-async def _building(reader: Reader, number: str) -> Mapping[str, Any]:
-    found = await reader.building(number_of(number))
+async def _building(reader: Reader, user: User, number: str) -> Mapping[str, Any]:
+    found = await reader.building(number_of(number), user.scope)
     if found is None:
         raise HTTPException(404)
     return found

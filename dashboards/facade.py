@@ -13,6 +13,8 @@ MAX_FLOORS = 34  # the style sheet has a rule for each count up to these
 MAX_WINDOWS = 40  # side by side in one façade; likewise
 MAX_WELLS = 12
 MAX_COLUMNS = 20  # façades side by side
+MAX_ROWS = 34  # one above the other
+MAX_HEADS = 12  # names of communities between them
 _WALL_ASPECT = 1400 / 960  # the wall's share of a 1920×1080 screen, px
 _SEPARATORS = "-–_ ·.座单元"
 _CELL_ASPECT = 0.97  # a façade with its label reads best slightly taller than wide
@@ -151,37 +153,68 @@ def facade(building: Mapping[str, Any]) -> Facade:
 
 
 @dataclass(frozen=True)
+class Group:
+    """The houses of one community, under its name. Without a name where it is the only one."""
+
+    community_id: int | None
+    name: str
+    facades: tuple[Facade, ...]
+
+
+@dataclass(frozen=True)
 class Skyline:
     """All façades, and the common measures that give every storey one height."""
 
-    facades: tuple[Facade, ...]
+    groups: tuple[Group, ...]
     grid_columns: int
     grid_rows: int
     floors: int
 
+    @property
+    def facades(self) -> tuple[Facade, ...]:
+        """Of all groups."""
+        return tuple(f for group in self.groups for f in group.facades)
 
-def grid_columns(count: int) -> int:
+    @property
+    def heads(self) -> int:
+        """Lines with a community's name, within what the style sheet has rules for."""
+        return min(MAX_HEADS, len(self.groups)) if len(self.groups) > 1 else 0
+
+
+def grid_columns(*counts: int) -> int:
     """How many façades side by side: the count whose cells come nearest the best proportion.
 
-    51 buildings give 9 × 6 at 1920×1080.
+    51 buildings give 9 × 6 at 1920×1080. `counts`: of each community, which begins its own row.
     """
-    if count <= 1:
+    if sum(counts) <= 1:
         return 1
 
     def misfit(columns: int) -> float:
-        aspect = _WALL_ASPECT / columns * math.ceil(count / columns)
+        aspect = _WALL_ASPECT / columns * _rows(counts, columns)
         return abs(math.log(aspect / _CELL_ASPECT))
 
-    return min(range(1, min(count, MAX_COLUMNS) + 1), key=misfit)
+    return min(range(1, min(max(counts), MAX_COLUMNS) + 1), key=misfit)
 
 
-def skyline(buildings: Iterable[Mapping[str, Any]]) -> Skyline:
-    """The whole wall, in order of building number and in no other order, ever."""
+def _rows(counts: Iterable[int], columns: int) -> int:
+    return sum(math.ceil(count / columns) for count in counts)
+
+
+def skyline(
+    buildings: Iterable[Mapping[str, Any]], communities: Sequence[Mapping[str, Any]] = ()
+) -> Skyline:
+    """The whole wall, in order of building number and in no other order, ever: one community behind
+    the other. `communities`: those of the snapshot, where there are several."""
     facades = tuple(facade(b) for b in sorted(buildings, key=lambda b: (b["number"], b["id"])))
-    columns = grid_columns(len(facades))
+    groups = tuple(
+        Group(c["id"], c["name"], tuple(f for f in facades if f.building_id in c["building_ids"]))
+        for c in communities if c["building_ids"]
+    ) or ((Group(None, "", facades),) if facades else ())
+    counts = [len(group.facades) for group in groups]
+    columns = grid_columns(*counts)
     return Skyline(
-        facades,
+        groups,
         columns,
-        max(1, math.ceil(len(facades) / columns)),
+        min(MAX_ROWS, max(1, _rows(counts, columns))),
         min(MAX_FLOORS, max((f.floors for f in facades), default=1)),
     )

@@ -10,8 +10,9 @@ from typing import Any
 from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import Response
 
+from dashboards.houses import said
 from dashboards.i18n import text
-from dashboards.reader import Reader
+from dashboards.reader import Reader, User
 from dashboards.render import request_lang
 from dashboards.staff import Desk, desk, enter, number_of, staff_page
 
@@ -22,15 +23,15 @@ def _day(words: str | None) -> date | None:
 
 
 def _about(
-    request: Request, kind: str, number: int, title: Mapping[str, Any], at: Desk
+    request: Request, user: User, kind: str, number: int, title: Mapping[str, Any], at: Desk
 ) -> tuple[str, str]:
     """Where the history leads back to, and what it is called."""
     lang = request_lang(request)
     if kind == "resident":
-        said = {"n": title["building"], "label": title["label"], "name": title["name"]}
-        return f"/residents/{number}", text(lang, "g.c.resident", said)
+        of = {"n": title["building"], "label": title["label"], "name": title["name"]}
+        return f"/residents/{number}", said(lang, "g.c.resident", of, user.names)
     if kind == "building":
-        return f"/buildings/{number}", text(lang, "p.house", {"n": number})
+        return f"/buildings/{number}", said(lang, "p.house", {"n": number}, user.names)
     if kind == "person":
         return f"/people/{number}", title["name"]
     duty = text(lang, "g.t.duty")
@@ -57,7 +58,7 @@ def router(reader: Reader) -> APIRouter:
             found = await reader.changes_of(kind, number, first, last)
             if found is None:
                 raise HTTPException(404)
-            crumb, about = _about(request, kind, number, found["title"], at)
+            crumb, about = _about(request, user, kind, number, found["title"], at)
             facts = {
                 "crumb": crumb, "about": about, "failure": failure,
                 "first": asked.get("from", "")[:10], "last": asked.get("to", "")[:10],

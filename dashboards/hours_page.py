@@ -12,6 +12,7 @@ from fastapi import APIRouter, HTTPException, Request
 from starlette.responses import RedirectResponse, Response
 
 from dashboards.alert_page import staff_form
+from dashboards.houses import Names, cell
 from dashboards.reader import ActionRefused, Reader, User
 from dashboards.render import request_lang
 from dashboards.reports_csv import safe
@@ -29,8 +30,9 @@ def hours(minutes: int) -> str:
     return f"{sign}{abs(minutes) // 60}:{abs(minutes) % 60:02}"
 
 
-def as_csv(statement: Mapping[str, Any]) -> str:
-    """A statement as a table for a spreadsheet: UTF-8 with a byte order mark, no formula."""
+def as_csv(statement: Mapping[str, Any], names: Names | None = None) -> str:
+    """A statement as a table for a spreadsheet: UTF-8 with a byte order mark, no formula. A house
+    is the number on its wall, behind its community's name where there are several (`names`)."""
     out = io.StringIO()
     out.write("\ufeff")
     writer = csv.writer(out)
@@ -38,8 +40,9 @@ def as_csv(statement: Mapping[str, Any]) -> str:
     when = Times(statement["tz"], statement["now_ms"])
     for e in statement["entries"]:
         row = [
-            e["id"], when.full(e["at_ms"]), when.full(e["happened_ms"]), e["kind"], e["building"],
-            e["minutes"], e["after"], e["counters"], e["undone_by"], e["by"], e["why"],
+            e["id"], when.full(e["at_ms"]), when.full(e["happened_ms"]), e["kind"],
+            cell(e["building"], names or {}), e["minutes"], e["after"], e["counters"],
+            e["undone_by"], e["by"], e["why"],
         ]  # fmt: skip
         writer.writerow(["" if value is None else safe(value) for value in row])
     return out.getvalue()
@@ -76,7 +79,8 @@ def router(reader: Reader) -> APIRouter:
             "Content-Disposition": f'attachment; filename="hours-{number}.csv"',
             "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff",
         }  # fmt: skip
-        return Response(as_csv(found), media_type="text/csv; charset=utf-8", headers=headers)
+        table = as_csv(found, user.names)
+        return Response(table, media_type="text/csv; charset=utf-8", headers=headers)
 
     @routes.post("/hours/{person_id}/counter")
     async def counter(request: Request, person_id: str) -> Response:

@@ -36,13 +36,15 @@ def _load(lang: Lang) -> dict[str, str]:
 CATALOGUE: Final[dict[Lang, dict[str, str]]] = {lang: _load(lang) for lang in LANGS}
 
 
-def text(lang: Lang, key: str, params: Mapping[str, object] | None = None) -> str:
-    """The words for `key`, with `{name}` replaced from `params`.
+def text(
+    lang: Lang, key: str, params: Mapping[str, object] | None = None, words: str | None = None
+) -> str:
+    """The words for `key` (or these `words` instead), with `{name}` replaced from `params`.
 
     Raises KeyError for a key that is not in the catalogue: a missing word is a defect, and
     showing the key to a tired person would hide it.
     """
-    words = CATALOGUE[lang][key]
+    words = CATALOGUE[lang][key] if words is None else words
     for name, value in (params or {}).items():
         words = words.replace("{" + name + "}", str(value))
     return words

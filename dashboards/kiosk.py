@@ -20,6 +20,7 @@ from starlette.responses import RedirectResponse, Response
 
 from dashboards.facade import skyline
 from dashboards.headers import by_https
+from dashboards.houses import names_of, place_of
 from dashboards.reader import Reader
 from dashboards.render import page
 from dashboards.staff import Times
@@ -42,6 +43,8 @@ class Gauge:
     number: int
     lit: int
     of: int
+    open: bool = False
+    """Whether a round runs there."""
 
     @property
     def shown(self) -> bool:
@@ -61,7 +64,7 @@ def gauge(building: Mapping[str, Any], is_open: bool) -> Gauge:
     dark one would be somebody who pressed for help or has not been found yet."""
     states = [f["state"] for f in building["flats"] if f["state"] not in NOT_COUNTED]
     lit = sum(s in CHECKED for s in states) if is_open else len(states)
-    return Gauge(building["number"], lit, len(states))
+    return Gauge(building["number"], lit, len(states), is_open)
 
 
 ALERT: Final = (
@@ -76,7 +79,7 @@ def nameless(snapshot: Mapping[str, Any]) -> dict[str, Any]:
     """The picture without anybody in it: no resident, nobody who was told, goes or comes next, no
     note, detail or code."""
     return {
-        "now_ms": snapshot["now_ms"], "round": snapshot["round"], "counts": snapshot["counts"],
+        "now_ms": snapshot["now_ms"], "rounds": _rounds(snapshot), "counts": snapshot["counts"],
         "buildings": [
             {**{name: b[name] for name in HOUSE if name in b},
              "flats": [{name: f[name] for name in FLAT} for f in b["flats"]]}
@@ -137,31 +140,59 @@ def router(reader: Reader) -> APIRouter:
 
 def _place(snapshot: Mapping[str, Any]) -> dict[str, Any]:
     """Where this is, and its time of day."""
-    community = snapshot["community"] or {"name": None, "tz": "UTC"}
+    zone = (snapshot["community"] or {"tz": "UTC"})["tz"]
     return {
-        "community": community["name"], "when": Times(community["tz"], snapshot["now_ms"]),
+        "community": place_of(snapshot) or None, "when": Times(zone, snapshot["now_ms"]),
     }  # fmt: skip
+
+
+def _rounds(snapshot: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The running or next round of each community, with its zone and, where they are several, its
+    name. Where all have the same round it is one, with everybody in it."""
+    several = snapshot.get("communities")
+    if not several:
+        only, community = snapshot["round"], snapshot["community"]
+        return [{**only, "community": "", "tz": community["tz"]}] if only else []
+    each = [{**c["round"], "community": c["name"], "tz": c["tz"]} for c in several]
+    same = {(r["name"], r["opens_at"], r["due_at"], r["tz"]) for r in each}
+    if len(same) > 1:
+        return each
+    sums = {key: sum(r[key] for r in each) for key in ("expected", "checked")}
+    return [{**each[0], **sums, "community": ""}]
 
 
 def _hall(snapshot: Mapping[str, Any]) -> dict[str, Any]:
     """What the gauges show."""
-    running = snapshot["round"]
-    is_open = running is not None and running["state"] == "open"
+    in_round = _in_a_round(snapshot)
     houses = [
-        gauge(b, is_open) for b in sorted(snapshot["buildings"], key=lambda b: b["number"])
+        gauge(b, b["id"] in in_round)
+        for b in sorted(snapshot["buildings"], key=lambda b: b["number"])
         if not b.get("rehearsal")  # nobody lives there
     ]
     mood, number = _mood(snapshot)
     return _place(snapshot) | {
-        "houses": houses, "mood": mood, "number": number, "round": running, "open": is_open,
+        "houses": houses, "mood": mood, "number": number, "rounds": _rounds(snapshot),
         "calls": _calls(snapshot["alerts"]), "now_ms": snapshot["now_ms"],
+        "names": names_of(snapshot),
     }  # fmt: skip
+
+
+def _in_a_round(snapshot: Mapping[str, Any]) -> frozenset[int]:
+    """The houses in which a round runs."""
+    several = snapshot.get("communities")
+    if several:
+        running = (c for c in several if c["round"]["state"] == "open")
+        return frozenset(house for c in running for house in c["building_ids"])
+    only = snapshot["round"]
+    is_open = only is not None and only["state"] == "open"
+    return frozenset(b["id"] for b in snapshot["buildings"]) if is_open else frozenset()
 
 
 def _bare_wall(snapshot: Mapping[str, Any]) -> dict[str, Any]:
     """What the wall without names shows."""
     bare = nameless(snapshot)
-    return _place(snapshot) | {"wall": bare, "plan": skyline(bare["buildings"])}
+    plan = skyline(bare["buildings"], snapshot.get("communities", ()))
+    return _place(snapshot) | {"wall": bare, "plan": plan}
 
 
 def _is_real(alert: Mapping[str, Any]) -> bool:
@@ -188,8 +219,8 @@ def _mood(snapshot: Mapping[str, Any]) -> tuple[str, int]:
     calls = _calls(alerts)
     if calls:
         return "helping", calls
-    running = snapshot["round"]
-    awaited = 0
-    if running is not None and running["state"] == "open":
-        awaited = max(0, int(running["expected"]) - int(running["checked"]))
+    awaited = sum(
+        max(0, int(r["expected"]) - int(r["checked"]))
+        for r in _rounds(snapshot) if r["state"] == "open"
+    )
     return ("awaited", awaited) if awaited else ("well", 0)

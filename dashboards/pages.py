@@ -44,6 +44,7 @@ from dashboards.cookies import (
 from dashboards.facade import skyline
 from dashboards.forms import local_path, refuse_foreign
 from dashboards.headers import SafeHeaders
+from dashboards.houses import place_of
 from dashboards.i18n import LANGS, live_texts
 from dashboards.reader import ActionRefused, LoginError, Reader, User
 from dashboards.render import STATIC, THEMES, page, request_lang
@@ -83,7 +84,8 @@ def router(reader: Reader, wall_times_ms: dict[str, int] | None = None) -> APIRo
         facts = {
             "user": user,
             "snapshot": snapshot,
-            "skyline": skyline(snapshot["buildings"]),
+            "skyline": skyline(snapshot["buildings"], snapshot.get("communities", ())),
+            "place": place_of(snapshot),
             "texts": live_texts(request_lang(request)),
             "times": times,
         }

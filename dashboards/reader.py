@@ -5,7 +5,7 @@ only show what they are given.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from starlette.requests import Request
@@ -22,7 +22,8 @@ class User:
     """A person who is logged in. `may_act` is false for those who may look and not touch.
     `rights`: words of docs/security.md; `scope`: which houses, for the reader alone. `wide`: not
     for a single building. `must_change`: came with a one-time password. `common`: there is a
-    community for which they answer as a whole, so its desk, rota and hours are theirs too."""
+    community for which they answer as a whole, so its desk, rota and hours are theirs too. `names`:
+    series → name of the communities they see, where they are several."""
 
     name: str
     role: str
@@ -34,6 +35,7 @@ class User:
     account_id: int = 0
     session: str = ""
     common: bool = True
+    names: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -29,9 +29,10 @@ class FileRefused(Exception):
 class RegisterReader(Protocol):
     """The read side of people and places."""
 
-    async def building(self, number: int) -> Mapping[str, Any] | None:
-        """One building: the keys of the snapshot's building, and `residents` {flat id: […]},
-        `people`, `alerts` (cards), `rounds`, `duty`, `round`, `now_ms`, `tz`; None: no such one."""
+    async def building(self, number: int, scope: Any = None) -> Mapping[str, Any] | None:
+        """One building, as those of this scope read it: the keys of the snapshot's building, and
+        `residents` {flat id: […]}, `people`, `alerts` (cards), `rounds`, `duty`, `round`, `now_ms`,
+        `tz`; None: no such one."""
         ...
 
     async def find_residents(self, words: str, scope: Any) -> Mapping[str, Any]:
@@ -59,10 +60,11 @@ class RegisterReader(Protocol):
         ...
 
     async def report(
-        self, first: date | None, last: date | None, number: int | None, scope: Any
+        self, first: date | None, last: date | None, number: int | None, scope: Any,
+        community_id: int | None = None,
     ) -> Mapping[str, Any] | None:
-        """The report of these local days (None: the last seven days that are over). None: no such
-        building. Raises ReportRefused."""
+        """The report of these local days (None: the last seven days that are over), of one
+        building or community, or of all in sight. None: no such one. Raises ReportRefused."""
         ...
 
     def kiosk_pass(self, token: str) -> str | None:

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from dashboards import palette
+from dashboards import houses, palette
 from dashboards.forms import look_again
 from dashboards.i18n import HTML_LANG, Lang, has, pick_lang, text
 
@@ -52,6 +52,7 @@ def _environment() -> Environment:
     )
     env.filters["dialable"] = dialable
     env.filters["readable"] = readable
+    env.filters["sign"] = houses.sign
     env.globals.update(asset=asset, has=has)
     return env
 
@@ -64,11 +65,23 @@ def request_lang(request: Request, fallback: str | None = None) -> Lang:
     return pick_lang(request.query_params.get("lang"), request.cookies.get("lang"), fallback)
 
 
-def _translator(lang: Lang) -> Callable[..., str]:
+def _translator(lang: Lang, names: houses.Names) -> Callable[..., str]:
+    """`names`: of the reader's communities, in front of each house where they are several."""
+
     def t(key: str, **params: object) -> str:
+        if key in houses.WORDS:
+            return houses.said(lang, key, params, names)
         return text(lang, key, params)
 
     return t
+
+
+def _names(facts: Mapping[str, Any]) -> houses.Names:
+    """Of the communities that the reader sees: of whoever is logged in, or of the screen."""
+    if "names" in facts:
+        return facts["names"]  # type: ignore[no-any-return]
+    user = facts.get("user")
+    return user.names if user is not None else {}
 
 
 def _bilingual(lang: Lang) -> Callable[..., Markup]:
@@ -101,12 +114,13 @@ def page(
     lang: Lang | None = None,
     default_theme: str = "auto",
 ) -> HTMLResponse:
-    """Renders `template` with `facts` and the words: `t` in one language, `both` with English."""
+    """Renders `template` with `facts` and the words: `t` in one language, `both` with English.
+    Houses in `t` are called as the reader calls them: `user`, or `names` of a screen."""
     lang = lang or request_lang(request)
     theme = request.cookies.get("theme", default_theme)
     html = _ENV.get_template(template).render(
         **facts,
-        t=_translator(lang),
+        t=_translator(lang, _names(facts)),
         both=_bilingual(lang),
         local=_localiser(lang),
         lang=lang,

@@ -51,12 +51,25 @@ async def _report(reader: Reader, request: Request, user: User) -> Mapping[str, 
     """The report an address asks for. Raises ReportRefused, or 404 for an unknown building."""
     asked = request.query_params
     number = number_of(asked["building"]) if asked.get("building") else None
-    found = await reader.report(_day(asked.get("from")), _day(asked.get("to")), number, user.scope)
-    if found is None and number is not None:
+    community = number_of(asked["community"]) if asked.get("community") else None
+    found = await reader.report(
+        _day(asked.get("from")), _day(asked.get("to")), number, user.scope, community
+    )
+    if found is None and (number, community) != (None, None):
         raise HTTPException(404)
     if found is None:
         raise ReportRefused("empty")
     return found
+
+
+def _which(found: Mapping[str, Any] | None) -> str:
+    """What of an address says which part a report is of."""
+    if found is None:
+        return ""
+    if found["number"] is not None:
+        return f"&building={found['number']}"
+    several = len(found["communities"]) > 1 and found["chosen"] is not None
+    return f"&community={found['chosen']}" if several else ""
 
 
 def _choices(snapshot: Mapping[str, Any]) -> dict[str, Any]:
@@ -70,7 +83,8 @@ def _choices(snapshot: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def router(reader: Reader) -> APIRouter:
-    """GET /reports and /reports.csv; `from`, `to` (days), `building` (its number)."""
+    """GET /reports and /reports.csv; `from`, `to` (days), `building` (its number), `community`
+    (its id, where there are several)."""
     routes = APIRouter(include_in_schema=False)
 
     @routes.get("/reports")
@@ -86,6 +100,7 @@ def router(reader: Reader) -> APIRouter:
                 **choices, "p": found, "bad": bad, "seconds": seconds, "percent": percent,
                 "outcomes": OUTCOMES,
                 "asked": {k: request.query_params.get(k, "") for k in ("from", "to", "building")},
+                "more": _which(found),
             }  # fmt: skip
             status = 422 if bad not in (None, "empty") else 200
             return staff_page(request, "reports.html", user, facts, status=status)
@@ -107,7 +122,8 @@ def router(reader: Reader) -> APIRouter:
                 "Cache-Control": "no-store",
                 "X-Content-Type-Options": "nosniff",
             }
-            return Response(as_csv(found), media_type="text/csv; charset=utf-8", headers=headers)
+            table = as_csv(found, user.names)
+            return Response(table, media_type="text/csv; charset=utf-8", headers=headers)
 
         return await for_staff(reader, request, answer, "report")
 

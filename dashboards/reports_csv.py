@@ -6,6 +6,8 @@ import io
 from collections.abc import Mapping
 from typing import Any, Final
 
+from dashboards.houses import Names, cell
+
 COLUMNS: Final = (
     "from", "to", "scope", "sos", "sos_tests", "told_n", "told_of", "told_p50_s", "told_p95_s",
     "accepted_n", "accepted_of", "accepted_p50_s", "accepted_p95_s", "door_n", "door_of",
@@ -48,12 +50,13 @@ def _row(report: Mapping[str, Any], scope: str, f: Mapping[str, Any]) -> list[ob
     ]  # fmt: skip
 
 
-def as_csv(report: Mapping[str, Any]) -> bytes:
-    """One line for the community (or none, for a report of one building), one for each building."""
+def as_csv(report: Mapping[str, Any], names: Names | None = None) -> bytes:
+    """One line for the community (or all in sight; none for a report of one building), one for each
+    building: its number on the wall, behind its community's name where there are several."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(COLUMNS)
-    lines = [(str(b["number"]), b["figures"]) for b in report["buildings"]]
+    lines = [(str(cell(b["number"], names or {})), b["figures"]) for b in report["buildings"]]
     if report["number"] is None:
         lines.insert(0, (report["community"], report["figures"]))
     for scope, figures in lines:

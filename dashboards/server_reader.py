@@ -23,7 +23,7 @@ from server.core.numbers import number_in
 from server.database import Tx
 from server.runtime import Runtime
 from server.service import accounts, acting, handing_over, steward_page
-from server.store import people, scopes
+from server.store import people, places, scopes
 from server.tables import from_ms
 
 
@@ -81,11 +81,12 @@ class ServerReader(
             return None
         if await outside(self._runtime, person.scope, named_in(request)):
             raise HTTPException(404)
+        names = await self._runtime.database.read(lambda c: places.names(c, person.scope))
         return User(
             person.name, person.role, Right.ACT in person.rights,
             frozenset(r.value for r in person.rights), person.scope, person.scope.wide,
             person.must_change, person.account_id or 0, person.session,
-            person.scope.answers,
+            person.scope.answers, names,
         )  # fmt: skip
 
     async def login(
@@ -132,7 +133,9 @@ class ServerReader(
 
     async def alert_detail(self, user: User, alert_id: int) -> Mapping[str, Any] | None:
         """One alert with its timeline and ladder."""
-        return await self._runtime.feed.alert(alert_id, numbers=user.may_act)
+        return await self._runtime.feed.alert(
+            alert_id, numbers=user.may_act, scope=user.scope or EVERYWHERE
+        )
 
     async def alert_act(
         self, user: User, alert_id: int, action: str, fields: Mapping[str, str]

@@ -23,7 +23,7 @@ from server.service.refusals import Refused
 from server.service.register import exporting
 from server.sheets.reading import Unreadable
 from server.sheets.writing import as_xlsx
-from server.store import people
+from server.store import people, places
 from server.store import register as store
 
 Json = Mapping[str, Any]
@@ -42,10 +42,12 @@ class ServerRegister:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
 
-    async def building(self, number: int) -> Json | None:
+    async def building(self, number: int, scope: Any = None) -> Json | None:
         """One building, whole."""
-        now = self._runtime.clock.now()
-        return await self._runtime.database.read(lambda c: building_detail.detail(c, number, now))
+        now, within = self._runtime.clock.now(), scope or EVERYWHERE
+        return await self._runtime.database.read(
+            lambda c: building_detail.detail(c, number, now, within)
+        )
 
     async def find_residents(self, words: str, scope: Any) -> Json:
         """Residents by flat or name."""
@@ -110,18 +112,23 @@ class ServerRegister:
         )
 
     async def report(
-        self, first: date | None, last: date | None, number: int | None, scope: Any
+        self, first: date | None, last: date | None, number: int | None, scope: Any,
+        community_id: int | None = None,
     ) -> Json | None:
         """A report, by default of the last seven days that are over."""
         database, now = self._runtime.database, self._runtime.clock.now()
-        community = await database.read(people.community)
+        within = scope or EVERYWHERE
+        seen = await database.read(lambda c: places.in_sight(c, within))
+        community = next((c for c in seen if c.id == community_id), seen[0] if seen else None)
         if community is None:
             return None
         end = last or (first + WEEK if first else now.astimezone(community.zone).date()
                        - timedelta(days=1))  # fmt: skip
         start = first or end - WEEK
         try:
-            return await database.read(lambda c: report.report(c, start, end, now, number, scope))
+            return await database.read(
+                lambda c: report.report(c, start, end, now, number, within, community_id)
+            )
         except BadPeriod as error:
             raise ReportRefused(error.why.value) from error
 

@@ -109,6 +109,10 @@ class Times:
         self.zone: tzinfo = ZoneInfo(zone)
         self.now_ms = now_ms
 
+    def of(self, thing: Mapping[str, Any]) -> "Times":
+        """In the zone of this thing's own community, where that is another (`tz`)."""
+        return Times(thing["tz"], self.now_ms) if thing.get("tz") else self
+
     def _at(self, ms: int) -> datetime:
         return datetime.fromtimestamp(ms / 1000, UTC).astimezone(self.zone)
 

@@ -10,24 +10,28 @@ from typing import Any
 from sqlalchemy import Connection
 
 from server import views
+from server.core.access import EVERYWHERE, Scope
 from server.core.ladder import Person, Roster
 from server.service.answering import masked
-from server.store import alerts, journal, people
+from server.store import alerts, journal, people, places
 from server.tables import to_ms
 
 Json = dict[str, Any]
 
 
 def detail(
-    conn: Connection, alert_id: int, now: datetime, seq: int, *, numbers: bool
+    conn: Connection, alert_id: int, now: datetime, seq: int, *, numbers: bool,
+    scope: Scope = EVERYWHERE,
 ) -> Json | None:
     """The alert's card with `timeline` (journal entries, oldest first) and `ladder`; None when
     there is no such alert. `seq`, settled before, is where the feed goes on: what was committed
-    since is told again, never left out. `numbers`: whole ones, for those who may have to dial."""
+    since is told again, never left out. `numbers`: whole ones, for those who may have to dial;
+    `scope`: of whoever reads it. With `tz`, the zone of its house, where the installation watches
+    several communities."""
     stored = alerts.shown(conn, alert_id)
     if stored is None:
         return None
-    card = views.Cards(conn, [stored], now).cards[0]
+    card = views.Cards(conn, [stored], now, scope).cards[0]
     timeline = [views.entry(e) for e in journal.for_alert(conn, alert_id)]
     resident_id = stored.row["resident_id"]
     resident = people.resident(conn, resident_id) if resident_id else None
@@ -38,7 +42,13 @@ def detail(
         "seq": seq,
         "timeline": timeline,
         "ladder": _ladder(conn, stored, now, numbers=numbers),
+        **_zone(conn, stored.row["building_id"]),
     }
+
+
+def _zone(conn: Connection, building_id: int | None) -> Json:
+    community = people.community_of(conn, building_id) if places.names(conn) else None
+    return {"tz": str(community.zone)} if community is not None else {}
 
 
 def _callee(person: Person, *, numbers: bool) -> Json:

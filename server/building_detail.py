@@ -11,14 +11,15 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping
 
 from server import past_rounds, views
+from server.core import houses
+from server.core.access import EVERYWHERE, Scope
 from server.core.naming import family_name
 from server.core.risk import age_on
 from server.core.strip import Mark
-from server.core.texts import WORDS
 from server.core.windows import Window
 from server.core.words import Role
 from server.service.answering import masked
-from server.store import addresses, alerts, doors, history, people, wall
+from server.store import addresses, alerts, doors, history, people, places, wall
 from server.tables import to_ms
 
 Json = dict[str, Any]
@@ -69,8 +70,11 @@ def _reach(conn: Connection, building_id: int, now: datetime) -> list[Json]:
     ]  # fmt: skip
 
 
-def _windows(conn: Connection, building: RowMapping, now: datetime) -> Json:
-    """The building as the snapshot has it: what the façade is drawn from."""
+def _windows(
+    conn: Connection, building: RowMapping, now: datetime, community: str
+) -> Json:
+    """The building as the snapshot has it: what the façade is drawn from. `community`: its name,
+    where that has to be said."""
     ids = wall.flats_of_buildings(conn, [building["id"]])
     flats, states = wall.flats(conn, ids), views.window_states(conn, now, ids)
     watched = {r["flat_id"] for r in wall.residents(conn, ids) if r["terminal_id"] is not None}
@@ -78,8 +82,8 @@ def _windows(conn: Connection, building: RowMapping, now: datetime) -> Json:
     return {
         "id": building["id"], "number": building["number"],
         "rehearsal": building["rehearsal"],
-        "name": WORDS["zh"]["building"].format(number=building["number"]),
-        "name_en": WORDS["en"]["building"].format(number=building["number"]),
+        "name": views.house_name(building["number"], community, "zh"),
+        "name_en": views.house_name(building["number"], community, "en"),
         "worst": views.building_worst(list(shown.values())),
         "stairwells": sorted({f["stairwell"] for f in flats}),
         "flats": [
@@ -95,9 +99,13 @@ def _missed_last(marks: Sequence[Mark]) -> bool:
     return bool(marks) and marks[-1] in SILENT_MISSES
 
 
-def detail(conn: Connection, number: int, now: datetime) -> Json | None:
-    """Everything about building `number`; None when there is none."""
-    community, building = people.community(conn), doors.building(conn, number)
+def detail(
+    conn: Connection, number: int, now: datetime, scope: Scope = EVERYWHERE
+) -> Json | None:
+    """Everything about building `number`, by its community's clock and rounds, as those of this
+    scope read it; None when there is none."""
+    building = doors.building(conn, number)
+    community = people.community_of(conn, building["id"]) if building is not None else None
     if community is None or building is None:
         return None
     rows = doors.residents_of(conn, building["id"])
@@ -114,13 +122,16 @@ def detail(conn: Connection, number: int, now: datetime) -> Json | None:
         conn, state="unresolved", building_ids=[building["id"]], limit=views.MOST_ALERTS
     )
     return {
-        **_windows(conn, building, now),
+        **_windows(conn, building, now, houses.of(places.names(conn, scope), number)),
         "now_ms": to_ms(now), "tz": str(community.zone), "community": community.name,
         "street": addresses.building(conn, building["id"]),
-        "round": views.round_view(conn, now),
+        "round": views.round_view(
+            conn, now, community,
+            [b["id"] for b in wall.standing(conn) if b["community_id"] == community.id],
+        ),
         "residents": dict(by_flat),
         "people": _reach(conn, building["id"], now),
-        "alerts": views.Cards(conn, unresolved, now).cards,
+        "alerts": views.Cards(conn, unresolved, now, scope).cards,
         "rounds": past.together(),
-        "duty": [contact(r, now) for r in doors.duty(conn)],
+        "duty": [contact(r, now) for r in doors.duty(conn, community.id)],
     }  # fmt: skip

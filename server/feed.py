@@ -136,13 +136,18 @@ class Broadcaster:
             journal.settled, lambda c, seq: views.snapshot(c, now, clock.speed, seq, scope)
         )
 
-    async def alert(self, alert_id: int, *, numbers: bool) -> dict[str, Any] | None:
+    async def alert(
+        self, alert_id: int, *, numbers: bool, scope: Scope = EVERYWHERE
+    ) -> dict[str, Any] | None:
         """Everything about one alert, with the number after which `events` goes on; None when
-        there is no such alert. `numbers`: with whole telephone numbers."""
+        there is no such alert. `numbers`: with whole telephone numbers; `scope`: as those who
+        answer for these houses read it."""
         now = self._database.clock.now()
         return await self._database.read_after(
             journal.settled,
-            lambda c, seq: alert_detail.detail(c, alert_id, now, seq, numbers=numbers),
+            lambda c, seq: alert_detail.detail(
+                c, alert_id, now, seq, numbers=numbers, scope=scope
+            ),
         )
 
     async def entries(self, after: int, limit: int) -> list[dict[str, Any]]:

@@ -60,11 +60,13 @@ def _round(o: Occurrence) -> Json:
 def held(
     conn: Connection, community: CommunityFacts, now: datetime, count: int = SHOWN
 ) -> tuple[Occurrence, ...]:
-    """Which rounds were the last `count` that are over."""
+    """Which of a community's rounds were the last `count` that are over."""
     written = [
         Occurrence(r["name"], r["opens_at"], r["opens_at"], r["due_at"], r["deadline"],
                    community.classes_of(r["name"]))
-        for r in walks.last_rounds(conn, now, count + len(community.plans))
+        for r in walks.last_rounds(
+            conn, now, count + len(community.plans), community_id=community.id
+        )
         if r["deadline"] is not None
     ]  # fmt: skip
     return strip.last(community.plans, community.zone, now, count, written)
@@ -100,7 +102,8 @@ def of_resident(
 ) -> list[Json] | None:
     """One resident's last rounds, and the one that runs if they are awaited in it: `outcome` is a
     Mark or `waiting`, `ended` how a missed one was settled. None: there is no such resident."""
-    community, row = people.community(conn), doors.resident(conn, resident_id)
+    row = doors.resident(conn, resident_id)
+    community = people.community_of(conn, row["building_id"]) if row is not None else None
     if community is None or row is None:
         return None
     past = of_residents(conn, community, [row], now, count)
@@ -119,17 +122,19 @@ def of_resident(
 
 
 def facades(conn: Connection, now: datetime) -> dict[int, str]:
-    """Building id → one letter for each of the last 14 rounds, the oldest first."""
-    community = people.community(conn)
-    if community is None:
+    """Building id → one letter for each of its community's last 14 rounds, the oldest first."""
+    deadlines = {
+        c.id: [o.deadline for o in held(conn, c, now)] for c in people.communities(conn)
+    }
+    known = {d for each in deadlines.values() for d in each}
+    if not known:
         return {}
-    deadlines = [o.deadline for o in held(conn, community, now)]
-    missed = history.missed_in(conn, deadlines)
-    blind = [strip.Span(*b) for b in handovers.blind_since(conn, deadlines[0], MOST_OUTAGES)]
+    missed = history.missed_in(conn, known)
+    blind = [strip.Span(*b) for b in handovers.blind_since(conn, min(known), MOST_OUTAGES)]
     began = wall.began(conn)
     return {
         b["id"]: "".join(strip.letter(d, missed.get((b["id"], d), 0), blind, began)
-                         for d in deadlines)
+                         for d in deadlines[b["community_id"]])
         for b in wall.buildings(conn)
     }  # fmt: skip
 
@@ -137,11 +142,15 @@ def facades(conn: Connection, now: datetime) -> dict[int, str]:
 def walked(
     conn: Connection, now: datetime, building_id: int | None = None, count: int = SHOWN
 ) -> list[Json]:
-    """The last rounds that opened, oldest first, and for each building (or one): residents owing,
-    checked in, missed, and whether and by whom it was reported."""
-    community = people.community(conn)
-    found = walks.last_rounds(conn, now, count)
-    if community is None or not found:
+    """The last rounds that opened, of each community so many, oldest first, and for each of its
+    buildings (or one): residents owing, checked in, missed, and whether and by whom it was
+    reported."""
+    theirs = {c.id: c for c in people.communities(conn)}
+    found = sorted(
+        (r for c in theirs for r in walks.last_rounds(conn, now, count, community_id=c)),
+        key=lambda r: (r["due_at"], r["id"]),
+    )
+    if not found:
         return []
     ids = [r["id"] for r in found]
     owing: defaultdict[int, dict[int, tuple[int, int | None]]] = defaultdict(dict)
@@ -149,21 +158,22 @@ def walked(
         owing[row["round_id"]][row["building_id"]] = (row["owing"], None)
     for r in found:
         if not r["tallied"]:
-            classes = community.classes_of(r["name"])
+            classes = theirs[r["community_id"]].classes_of(r["name"])
             owing[r["id"]].update(walks.owing_now(conn, classes, r["deadline"], building_id))
+    houses = {b["id"]: b for b in wall.buildings(conn)}
     missed = history.missed_in(conn, [r["deadline"] for r in found], building_id)
     said: defaultdict[tuple[int, int], list[RowMapping]] = defaultdict(list)
     for row in walks.reports(conn, ids, building_id):
         said[row["round_id"], row["building_id"]].append(row)
-    numbers = {b["id"]: b["number"] for b in people.buildings(conn)}
     return [
         {
             "round_id": r["id"], "name": r["name"], "due_ms": to_ms(r["due_at"]),
             "deadline_ms": to_ms(r["deadline"]), "over": r["tallied"],
             "buildings": [
-                _walk(b, numbers[b], *owing[r["id"]][b], missed.get((b, r["deadline"]), 0),
-                      said[r["id"], b])
-                for b in sorted(owing[r["id"]], key=lambda b: numbers[b])
+                _walk(b, houses[b]["number"], *owing[r["id"]][b],
+                      missed.get((b, r["deadline"]), 0), said[r["id"], b])
+                for b in sorted(owing[r["id"]], key=lambda b: int(houses[b]["number"]))
+                if houses[b]["community_id"] == r["community_id"]
             ],
         }
         for r in found

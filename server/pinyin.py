@@ -3,6 +3,8 @@
 A surname may be read in several ways (单: shàn, dān); whoever searches may know either.
 """
 
+from functools import lru_cache
+
 MOST_READINGS = 4
 
 
@@ -22,3 +24,15 @@ def sounds(name: str) -> str:
         found["".join(parts)] = None
         found["".join(part[:1] for part in parts)] = None
     return " ".join(found)
+
+
+@lru_cache(maxsize=256)
+def spelt(name: str) -> str:
+    """A name in Latin letters, as an English text says it: 棠德 is Tangde. One segment of an SMS
+    has room for it so, and whoever reads no Chinese can say it."""
+    if name.isascii():
+        return name
+    from pypinyin import lazy_pinyin
+
+    words = "".join(lazy_pinyin("".join(name.split()), errors="default"))
+    return words[:1].upper() + words[1:]

@@ -18,7 +18,7 @@ from server.core.access import EVERYWHERE, Scope
 from server.core.risk import age_on, risk_class
 from server.core.windows import Window
 from server.core.words import Role
-from server.store import addresses, batteries, consents, doors, history, people
+from server.store import addresses, batteries, consents, doors, history, people, places
 from server.store.people import CommunityFacts
 from server.tables import EPOCH, to_ms
 
@@ -36,9 +36,15 @@ LABEL = re.compile(r"[A-Za-z一二三四五六七八九十东西南北]?[-–]?\
 def search(
     conn: Connection, words: str, now: datetime, scope: Scope = EVERYWHERE
 ) -> Json:
-    """Residents by "11-301", "11栋", "301" or a part of a name; at most MOST_FOUND."""
+    """Residents by "11-301", "11栋", "301" or a part of a name; at most MOST_FOUND. The number is
+    the one on the wall: of the houses that have it in every community in sight, or of the one
+    whose name stands in front ("棠德2-101")."""
     words = " ".join(words.split())
     number, label, name = None, "", ""
+    in_sight = places.in_sight(conn, scope)
+    named = _named(in_sight, words) if len(in_sight) > 1 else None
+    if named is not None:
+        words = words[len(named.name):].strip()
     if address := ADDRESS.fullmatch(words):
         number = int(address["building"])
         label = re.sub(r"^\d+楼", "", address["label"]).removesuffix("室").strip()
@@ -49,10 +55,16 @@ def search(
     rows: Sequence[RowMapping] = ()
     if number is not None or label or name:
         rows = doors.search(
-            conn, building_number=number, label=label.upper(), name=name, limit=MOST_FOUND + 1,
-            buildings=scope.buildings,
+            conn, sign=number, label=label.upper(), name=name, limit=MOST_FOUND + 1,
+            community_id=named.id if named is not None else None, buildings=scope.buildings,
         )
     return {"found": [door(r, now) for r in rows[:MOST_FOUND]], "more": len(rows) > MOST_FOUND}
+
+
+def _named(in_sight: Sequence[CommunityFacts], words: str) -> CommunityFacts | None:
+    """The community whose name these words begin with, the longest where there are two."""
+    found = [c for c in in_sight if words.casefold().startswith(c.name.casefold())]
+    return max(found, key=lambda c: len(c.name), default=None)
 
 
 def _alert(row: RowMapping) -> Json:
@@ -120,8 +132,10 @@ def _readings(conn: Connection, terminal_id: str, now: datetime) -> list[Json]:
 
 
 def detail(conn: Connection, resident_id: int, now: datetime) -> Json | None:
-    """Everything about a resident that staff may see unasked; None when there is none."""
-    community, row = people.community(conn), doors.resident(conn, resident_id)
+    """Everything about a resident that staff may see unasked, by the clock and the rounds of their
+    community; None when there is none."""
+    row = doors.resident(conn, resident_id)
+    community = people.community_of(conn, row["building_id"]) if row is not None else None
     if community is None or row is None:
         return None
     flat = row["flat_id"]
@@ -159,7 +173,8 @@ def detail(conn: Connection, resident_id: int, now: datetime) -> Json | None:
 def card(conn: Connection, resident_id: int, now: datetime) -> Json | None:
     """What hangs on the door or the fridge. It is read by whoever passes: the address, never a
     name of the resident, nothing of health, nothing of the way in."""
-    community, row = people.community(conn), doors.resident(conn, resident_id)
+    row = doors.resident(conn, resident_id)
+    community = people.community_of(conn, row["building_id"]) if row is not None else None
     if community is None or row is None:
         return None
     stewards = [
@@ -170,7 +185,7 @@ def card(conn: Connection, resident_id: int, now: datetime) -> Json | None:
         "label": row["label"], "community": community.name, "now_ms": to_ms(now),
         "street": addresses.building(conn, row["building_id"]),
         "tz": str(community.zone), "stewards": stewards,
-        "duty": [contact(c, now) for c in doors.duty(conn)],
+        "duty": [contact(c, now) for c in doors.duty(conn, community.id)],
         "rounds": [
             {"name": p.name, "opens": p.opens.strftime("%H:%M"), "due": p.due.strftime("%H:%M")}
             for p in community.plans

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping
 
 from server import past_rounds
-from server.core import rounds, windows
+from server.core import houses, rounds, windows
 from server.core.access import EVERYWHERE, Scope
 from server.core.emergency import emergency, read_out
 from server.core.houses import sign
@@ -24,8 +24,9 @@ from server.core.windows import Window
 from server.core.words import Kind, State
 from server.service.answering import masked
 from server.service.sight import canary_age_s
-from server.store import addresses, alerts, journal, outbox, people, signals, wall
+from server.store import addresses, alerts, journal, outbox, people, places, signals, wall
 from server.store import sight as sight_store
+from server.store.people import CommunityFacts
 from server.tables import to_ms
 
 Json = dict[str, Any]
@@ -47,12 +48,11 @@ def _ms(at: datetime | None) -> int | None:
 def window_states(
     conn: Connection, now: datetime, flat_ids: Collection[int] | None = None
 ) -> dict[int, Window]:
-    """Flat id → what its window shows now."""
-    community = people.community(conn)
-    if community is None:
-        return {}
+    """Flat id → what its window shows now, by the rounds of its house's community."""
     current = {  # each resident is awaited by the rounds of their own class
-        risk_class: rounds.current(community.plans_of(risk_class), community.zone, now)
+        (community.id, risk_class):
+            rounds.current(community.plans_of(risk_class), community.zone, now)
+        for community in people.communities(conn)
         for risk_class in rounds.CLASSES
     }
     sos, missed = wall.sos_states(conn), wall.missed_residents(conn)
@@ -67,7 +67,8 @@ def window_states(
             sos_claimed=sos.get(r["id"]) in (State.ACCEPTED, State.ON_SCENE),
             device_lost=r["status"] == "lost",
         )
-        by_flat[r["flat_id"]].append(windows.window(facts, current[r["risk_class"]], now))
+        round_ = current[r["community_id"], r["risk_class"]]
+        by_flat[r["flat_id"]].append(windows.window(facts, round_, now))
     return {flat_id: windows.worst(states) for flat_id, states in by_flat.items()}
 
 
@@ -79,15 +80,13 @@ def building_worst(states: Sequence[Window]) -> str:
     return "ok" if worst in (Window.NONE, Window.AWAY, Window.CHECKED) else worst.value
 
 
-def round_view(conn: Connection, now: datetime, scope: Scope = EVERYWHERE) -> Json | None:
-    """The running or next round with its progress."""
-    community = people.community(conn)
-    if community is None:
-        return None
+def round_view(
+    conn: Connection, now: datetime, community: CommunityFacts, houses_: Collection[int] | None
+) -> Json:
+    """A community's running or next round with its progress in these of its houses (None: in all
+    that there are, where it is alone)."""
     current = rounds.current(community.plans, community.zone, now)
-    expected, checked = wall.round_progress(
-        conn, current.deadline, current.classes, scope.buildings
-    )
+    expected, checked = wall.round_progress(conn, current.deadline, current.classes, houses_)
     return {
         "name": current.name,
         "opens_at": to_ms(current.opens_at),
@@ -98,6 +97,31 @@ def round_view(conn: Connection, now: datetime, scope: Scope = EVERYWHERE) -> Js
         "checked": checked,
         "classes": sorted(current.classes),
     }
+
+
+def rounds_view(
+    conn: Connection, now: datetime, scope: Scope = EVERYWHERE,
+    seen: Sequence[CommunityFacts] | None = None,
+) -> Json:
+    """`round`: the running or next round of the community in sight, or of the first of several;
+    where they are several also `communities`, each with its zone, its round and the ids of its
+    houses that are in sight. `seen`: the communities in sight, where the caller knows them."""
+    in_sight = places.in_sight(conn, scope) if seen is None else seen
+    if not in_sight:
+        return {"round": None}
+    if len(in_sight) == 1:
+        # Where it is alone in the installation too, no list of houses is needed.
+        return {"round": round_view(conn, now, in_sight[0], scope.buildings)}
+    theirs: dict[int, list[int]] = {c.id: [] for c in in_sight}
+    for house in wall.standing(conn):
+        if scope.shows(house["id"]):
+            theirs[house["community_id"]].append(house["id"])
+    each = [
+        {"id": c.id, "name": c.name, "tz": str(c.zone),
+         "round": round_view(conn, now, c, theirs[c.id]), "building_ids": theirs[c.id]}
+        for c in in_sight
+    ]
+    return {"round": each[0]["round"], "communities": each}
 
 
 def counts(conn: Connection, scope: Scope = EVERYWHERE) -> Json:
@@ -121,16 +145,27 @@ REHEARSAL = {"zh": "演练 ", "en": "REHEARSAL "}
 """In front of each address of a rehearsal, on every screen."""
 
 
+def house_name(number: int, community: str, lang: str) -> str:
+    """A house as people call it, behind its community's name where that has to be said."""
+    return houses.beside(community, WORDS[lang]["building"].format(number=sign(number)), lang)
+
+
 class Cards:
     """Alerts as the queue shows them; loads what all of them need in a few queries."""
 
-    def __init__(self, conn: Connection, stored: Sequence[alerts.Stored], now: datetime) -> None:
+    def __init__(
+        self, conn: Connection, stored: Sequence[alerts.Stored], now: datetime,
+        scope: Scope = EVERYWHERE,
+    ) -> None:
+        """`scope`: of whoever reads them. To a reader of several communities each house is shown
+        with its community's name."""
         self._now = now
-        community = people.community(conn)
-        self._community = community.name if community else ""
+        communities = people.communities(conn)
+        self._communities = {c.series: c.name for c in communities}
         self._streets = addresses.buildings(conn)
         ids = [s.id for s in stored]
         buildings = wall.buildings(conn)
+        self._names = places.beside(places.seen(communities, buildings, scope))
         self._numbers = {b["id"]: b["number"] for b in buildings}
         self._rehearsing = {b["id"] for b in buildings if b["rehearsal"]}
         residents = {s.row["resident_id"] for s in stored if s.row["resident_id"]}
@@ -154,8 +189,10 @@ class Cards:
         number = self._numbers.get(row["building_id"])
         # Of a terminal left behind after an end nobody knows who presses it.
         living = resident if resident and resident["state"] != "ended" else None
+        community = houses.of(self._names, number) if number else ""
         subject = Subject(
             building=sign(number or 0),
+            community=community,
             floor=resident["floor"] if resident else None,
             label=resident["label"] if resident else None,
             age=age_on(living["birth_date"], self._now.date()) if living else None,
@@ -163,7 +200,7 @@ class Cards:
         )
         address = place(subject, "zh") if number else (row["terminal_id"] or "")
         address_en = place(subject, "en") if number else (row["terminal_id"] or "")
-        house = {lang: WORDS[lang]["building"].format(number=number) if number else None
+        house = {lang: house_name(number, community, lang) if number else None
                  for lang in ("zh", "en")}  # fmt: skip
         rehearsal = row["building_id"] in self._rehearsing
         if rehearsal:
@@ -241,7 +278,9 @@ class Cards:
 
     def _read_out(self, stored: alerts.Stored, subject: Subject) -> dict[str, str]:
         address = self._streets.get(stored.row["building_id"], NOWHERE)
-        return read_out(subject, self._community, address, fall=stored.alert.fall)
+        number = self._numbers[stored.row["building_id"]]
+        community = houses.of(self._communities, number)
+        return read_out(subject, community, address, fall=stored.alert.fall)
 
     def _next_step(self, stored: alerts.Stored) -> Json | None:
         alert = stored.alert
@@ -283,7 +322,7 @@ def unresolved(conn: Connection, now: datetime, scope: Scope = EVERYWHERE) -> li
     found = alerts.search(
         conn, state="unresolved", building_ids=scope.buildings, common=True, limit=MOST_ALERTS
     )
-    return Cards(conn, found, now).cards
+    return Cards(conn, found, now, scope).cards
 
 
 def snapshot(
@@ -292,7 +331,9 @@ def snapshot(
     """The whole picture at one instant, of the houses in `scope`; `seq`, settled before, is where
     the feed goes on. What was committed since may be in the picture too, and comes again
     harmlessly."""
-    community = people.community(conn)
+    in_sight = places.in_sight(conn, scope)
+    community = in_sight[0] if in_sight else None
+    names = places.beside(in_sight)
     states = window_states(conn, now)
     watched = {r["flat_id"] for r in wall.residents(conn) if r["terminal_id"] is not None}
     doors: defaultdict[int, list[RowMapping]] = defaultdict(list)
@@ -306,16 +347,16 @@ def snapshot(
         "speed": speed,
         "seq": seq,
         "community": {"name": community.name, "tz": str(community.zone)} if community else None,
-        "round": round_view(conn, now, scope),
+        **rounds_view(conn, now, scope, in_sight),
         "counts": counts(conn, scope),
         "alarms_10min": alarms_10min(conn, now, scope),
         "buildings": [
             {
                 "id": b["id"], "number": b["number"], "rehearsal": b["rehearsal"],
                 "name": (REHEARSAL["zh"] if b["rehearsal"] else "")
-                        + WORDS["zh"]["building"].format(number=b["number"]),
+                        + house_name(b["number"], houses.of(names, b["number"]), "zh"),
                 "name_en": (REHEARSAL["en"] if b["rehearsal"] else "")
-                           + WORDS["en"]["building"].format(number=b["number"]),
+                           + house_name(b["number"], houses.of(names, b["number"]), "en"),
                 "worst": building_worst([states.get(f["id"], Window.NONE) for f in doors[b["id"]]]),
                 "rounds": weeks.get(b["id"], ""),
                 "stairwells": sorted({f["stairwell"] for f in doors[b["id"]]}),
@@ -394,9 +435,9 @@ def changes(
         "entries": [entry(e) for e in entries],
         "flats": {str(f): s.value for f, s in shown.items()},
         "buildings": {str(b): building_worst(s) for b, s in by_building.items()},
-        "alerts": Cards(conn, touched, now).cards,
+        "alerts": Cards(conn, touched, now, scope).cards,
         "counts": counts(conn, scope),
-        "round": round_view(conn, now, scope),
+        **rounds_view(conn, now, scope),
         "rounds": {
             b: week for b, week in past_rounds.facades(conn, now).items() if scope.shows(b)
         } if over else {},

@@ -12,6 +12,12 @@ export class ServerClock {
     this.sync(nowMs, speed);
   }
 
+  // The time of day where it is another.
+  minutesIn(timeZone) {
+    return new Intl.DateTimeFormat(document.documentElement.lang, {
+      timeZone, hourCycle: "h23", hour: "2-digit", minute: "2-digit" });
+  }
+
   sync(nowMs, speed) {
     this.base = nowMs;
     this.speed = speed;

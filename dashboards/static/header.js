@@ -15,6 +15,33 @@ export class Header {
     this.signedOut = false;
     this.deafForMs = () => null;
     this.roundFacts = null;
+    this.communities = [];
+    this.minutes = new Map(); // a zone → its time of day
+  }
+
+  // Of one community its round. Of several, where all have the same round, that with everybody in
+  // it; where they differ, the one that is next due, and each community's own beside its name.
+  setRounds(data) {
+    const each = (data.communities ?? []).map((c) => ({ ...c.round, id: c.id, community: c.name, tz: c.tz }));
+    const same = new Set(each.map((r) => [r.name, r.opens_at, r.due_at, r.tz].join()));
+    this.communities = same.size > 1 ? each : [];
+    if (each.length === 0) this.roundFacts = data.round;
+    else if (same.size === 1) {
+      const sum = (key) => each.reduce((n, round) => n + round[key], 0);
+      this.roundFacts = { ...each[0], community: "", expected: sum("expected"), checked: sum("checked") };
+    } else {
+      const next = (round) => (round.state === "open" ? round.due_at : round.opens_at);
+      this.roundFacts = each.reduce((first, round) => (next(round) < next(first) ? round : first));
+    }
+    for (const place of document.querySelectorAll("[data-community] [data-slot=round]")) {
+      if (same.size < 2) put(place, "");
+    }
+  }
+
+  minutesOf(round) {
+    if (!round.tz) return this.clock.minutes;
+    if (!this.minutes.has(round.tz)) this.minutes.set(round.tz, this.clock.minutesIn(round.tz));
+    return this.minutes.get(round.tz);
   }
 
   // How long nothing has come in behind the live feed: by the server's own word, by the canary it
@@ -53,12 +80,18 @@ export class Header {
     put(this.time, this.clock.seconds.format(now));
     put(this.date, this.clock.day.format(now));
     if (this.roundFacts) this.showRound(this.roundFacts, now);
+    for (const round of this.communities) {
+      const place = document.querySelector(`[data-community="${round.id}"] [data-slot="round"]`);
+      const { name, time } = this.roundWords(round, now);
+      if (place) put(place, `${name} · ${time}`); // a community without a house has no place
+    }
     this.showFeed(level, ageMs, heardMs, limits);
   }
 
-  showRound(round, now) {
+  roundWords(round, now) {
     const name = word("live.round.", round.name);
-    const at = (ms) => this.clock.minutes.format(ms);
+    const minutes = this.minutesOf(round);
+    const at = (ms) => minutes.format(ms);
     let time;
     if (now < round.opens_at) {
       time = t("live.round_opens", { at: at(round.opens_at), time: span(round.opens_at - now) });
@@ -68,8 +101,14 @@ export class Header {
       time = t("live.round_over", { at: at(round.due_at) });
     }
     const begun = now >= round.opens_at;
-    put(slot(this.round, "name"), begun
-      ? t("live.round_count", { name, checked: round.checked, expected: round.expected }) : name);
+    const counted = begun
+      ? t("live.round_count", { name, checked: round.checked, expected: round.expected }) : name;
+    return { name: counted, time, begun };
+  }
+
+  showRound(round, now) {
+    const { name, time, begun } = this.roundWords(round, now);
+    put(slot(this.round, "name"), round.community ? `${round.community} ${name}` : name);
     put(slot(this.round, "time"), time);
     const bar = slot(this.round, "bar");
     bar.max = Math.max(1, round.expected);

@@ -57,8 +57,10 @@ export class Keyboard {
   found(event) {
     const input = this.find.querySelector("input");
     const number = input.value.trim();
-    const name = [...document.querySelectorAll(".building")].find(
+    // Each community may have a house of that number: asked again, the next of them.
+    const named = [...document.querySelectorAll(".building")].filter(
       (building) => building.dataset.number === number);
+    const name = named[(named.findIndex((b) => b.getAttribute("aria-pressed") === "true") + 1) % named.length];
     this.unknown(!name);
     if (name) {
       this.pickBuilding(Number(name.dataset.building));

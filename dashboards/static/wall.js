@@ -69,7 +69,8 @@ function apply() {
     sound?.tick(); // a hidden tab's own timers are slow
   }
   header.counts(last("counts"));
-  header.roundFacts = changes.findLast((data) => data.round)?.round ?? header.roundFacts;
+  const latest = changes.findLast((data) => data.round);
+  if (latest) header.setRounds(latest);
   tick();
 }
 
@@ -91,7 +92,7 @@ function takeSnapshot(snapshot) {
   queue.mark(picked, false);
   header.counts(snapshot.counts);
   header.load(snapshot.alarms_10min);
-  header.roundFacts = snapshot.round;
+  header.setRounds(snapshot);
   tick();
 }
 

@@ -63,7 +63,8 @@ async def list_alerts(
         found = alerts.search(
             conn, state=state, kind=kind, building_ids=ids, common=common, after=after, limit=limit
         )
-        return sorted(views.Cards(conn, found, now).cards, key=lambda c: int(c["id"]))
+        cards = views.Cards(conn, found, now, staff.scope).cards
+        return sorted(cards, key=lambda c: int(c["id"]))
 
     listed = await runtime.database.read(find)
     runtime.saw(staff.name, "alerts_listed", building=building)
@@ -74,7 +75,9 @@ async def list_alerts(
 async def get_alert(alert_id: Id, runtime: RuntimeDep, staff: StaffDep) -> Card:
     """One alert with its timeline, and its ladder with what comes next. Whole telephone numbers
     with the right `act` alone."""
-    found = await runtime.feed.alert(alert_id, numbers=Right.ACT in staff.rights)
+    found = await runtime.feed.alert(
+        alert_id, numbers=Right.ACT in staff.rights, scope=staff.scope
+    )
     if found is None:
         raise HTTPException(404, f"there is no alert {alert_id}")
     runtime.saw(staff.name, "alert_looked_at", alert_id=alert_id)
@@ -92,7 +95,7 @@ async def _act(
             else acting.operator(principal.name)
         )
         saved = acting.act(tx, runtime.house, alert_id, _event(verb, actor, act), actor)
-        return views.Cards(tx.conn, [saved], tx.now).cards[0]
+        return views.Cards(tx.conn, [saved], tx.now, principal.scope).cards[0]
 
     try:
         return await runtime.database.write(run, urgent=True)

@@ -6,6 +6,7 @@ house 11. So each community has a series, and a house's number in the installati
 The first community's series is 0, so where it is alone the two are the same.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 SPAN: Final = 100_000
@@ -25,3 +26,18 @@ def sign(number: int) -> int:
 def series(number: int) -> int:
     """Which community's it is."""
     return number // SPAN
+
+
+def of(names: Mapping[int, str], number: int) -> str:
+    """The name of the community of this house. `names`: by series; empty where the reader answers
+    for one community, and needs no name."""
+    return names.get(series(number), "")
+
+
+def beside(community: str, house: str, lang: str) -> str:
+    """A house as people say it, behind the name of its community, if there is one to say. A figure
+    at the end of a name never runs into the number of the house."""
+    if not community:
+        return house
+    gap = " " if lang == "en" or community[-1].isascii() or community[-1].isdigit() else ""
+    return f"{community}{gap}{house}"

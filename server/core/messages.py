@@ -7,7 +7,7 @@ One segment is 160 characters of GSM-7, or 70 UTF-16 units as soon as one charac
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from server.core import texts_one_way
+from server.core import houses, texts_one_way
 from server.core.texts import CATALOGUE, WORDS
 from server.core.words import Outcome, Template
 
@@ -17,6 +17,8 @@ GSM7 = frozenset(
 )
 GSM7_EXTENDED = frozenset("^{}\\[~]|€\f")
 GSM7_WHOLE = GSM7 | GSM7_EXTENDED
+SHORT = 6
+"""Characters of a community's name that are said where all of it would not fit."""
 
 
 def segments(text: str) -> int:
@@ -51,6 +53,9 @@ class Subject:
     the offices above the community, and whoever is to call 120."""
     well: tuple[str, ...] = ()
     """Flats of a worklist that have checked in late."""
+    community: str = ""
+    """The name of its community, for those who answer for houses or desks of several, and for the
+    offices above where no address in the city is registered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +88,21 @@ def place(subject: Subject, lang: str) -> str:
     words = WORDS[language(lang)]
     if subject.terminal:
         return words["terminal"].format(id=subject.terminal)
-    far = subject.city + words["in_city"] if subject.city else ""
     if subject.label is None:
-        return far + words["building"].format(number=subject.building)
-    return far + words["floor"].format(
-        number=subject.building, floor=subject.floor, label=subject.label
-    )
+        door = words["building"].format(number=subject.building)
+    else:
+        door = words["floor"].format(
+            number=subject.building, floor=subject.floor, label=subject.label
+        )
+    if subject.city:
+        return subject.city + words["in_city"] + door
+    return houses.beside(subject.community, door, language(lang))
+
+
+def building(subject: Subject, lang: str) -> str:
+    """The house alone, behind the name of its community."""
+    number = WORDS[lang]["building"].format(number=subject.building)
+    return houses.beside(subject.community, number, lang)
 
 
 def who(subject: Subject, lang: str) -> str:
@@ -115,7 +129,7 @@ def fill(
     head = (words["test"] if subject.test else "") + (words["late"] if subject.late else "")
     text = head + wording.format(
         place=place(subject, lang),
-        building=words["building"].format(number=subject.building),
+        building=building(subject, lang),
         who=who(subject, lang),
         code=subject.code,
         about=about,
@@ -136,12 +150,16 @@ def compose(
     template: Template, subject: Subject, lang: str, about: str = "", ways: Ways | None = None
 ) -> str:
     """The words of one SMS, in one segment: the fullest wording that fits, listing as many flats
-    as fit. The address in the city goes before all else that may be left out."""
-    if subject.city:
-        text = _fullest(template, subject, lang, about, ways)
+    as fit. The address in the city goes before all else that may be left out; the name of the
+    community, cut short where it must be, goes last: another community has a house of that number.
+    """
+    nearer = replace(subject, city="")
+    cut = replace(nearer, community=subject.community[:SHORT].rstrip())
+    for said in dict.fromkeys((subject, nearer, cut)):
+        text = _fullest(template, said, lang, about, ways)
         if segments(text) == 1:
             return text
-    return _fullest(template, replace(subject, city=""), lang, about, ways)
+    return _fullest(template, replace(nearer, community=""), lang, about, ways)
 
 
 def _fullest(

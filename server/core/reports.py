@@ -197,6 +197,15 @@ def rounds(
     )
 
 
+def together(each: Sequence[Rounds]) -> Rounds:
+    """The rounds of several communities, each of which holds its own."""
+    return Rounds(
+        held=sum(r.held for r in each), owed=sum(r.owed for r in each),
+        checked=sum(r.checked for r in each), late=sum(r.late for r in each),
+        found=sum(r.found for r in each), open=sum(r.open for r in each),
+    )  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Offline:
     """A terminal was silent from `start` until `end` (None: still)."""

@@ -6,6 +6,7 @@ It must never be read instead of an answer to an alert: whoever calls `asked` ha
 
 import re
 import unicodedata
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,28 +31,34 @@ HINTS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """`building` and `label` of the door, where one was named; `words` is what is wanted."""
+    """`building` (the number on its wall) and `label` of the door, where one was named, and the
+    name of the community in front of it; `words` is what is wanted."""
 
     words: str
     want: Want
     building: int | None = None
     label: str = ""
+    community: str = ""
 
 
-def asked(text: str) -> Asked | None:
-    """The request that an SMS is, or None when it is none (or says nothing of what is wanted)."""
+def asked(text: str, communities: Collection[str] = ()) -> Asked | None:
+    """The request that an SMS is, or None when it is none (or says nothing of what is wanted).
+    `communities`: the names that may stand in front of a door, where the sender walks houses of
+    several."""
     plain = " ".join(unicodedata.normalize("NFKC", text).split())
     rest = next((plain[len(k):] for k in KEYWORDS if plain.lower().startswith(k)), None)
     if rest is None:
         return None
     rest = rest.strip(" :,.。、-")
+    named = max((c for c in communities if rest.lower().startswith(c.lower())), key=len, default="")
+    rest = rest[len(named):].strip(" :,.。、-")
     door = DOOR.match(rest.lower())
     words = rest[door.end():].strip(" :,.。、-") if door else rest
     if not words:
         return None
     building = int(door["building"]) if door and door["building"] else None
     label = door["label"].upper() if door else ""
-    return Asked(words[:LONGEST], kind_of(words), building, label)
+    return Asked(words[:LONGEST], kind_of(words), building, label, named)
 
 
 def kind_of(words: str) -> Want:

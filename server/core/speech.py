@@ -6,6 +6,7 @@ one, because "three oh one" is a door and "three hundred and one" is a number.
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from enum import StrEnum
 
 from server.core.messages import Subject, language
@@ -78,6 +79,7 @@ PLACES: Mapping[str, tuple[str, str]] = {
     "zh": ("{number}栋", "{number}栋,{floor}楼,{label}"),
     "en": ("building {number}", "building {number}, floor {floor}, flat {label}"),
 }
+MARKS: Mapping[str, str] = {"zh": ",", "en": ", "}
 NOBODYS: Mapping[str, str] = {"zh": "无主终端,{id}", "en": "a terminal without a resident, {id}"}
 
 
@@ -95,14 +97,27 @@ def _one_by_one(label: str) -> str:
 
 def place(subject: Subject, lang: str) -> str:
     """The address as it is read aloud."""
-    building, door = PLACES[language(lang)]
+    door = PLACES[language(lang)][1]
     if subject.terminal:
         return NOBODYS[language(lang)].format(id=_one_by_one(subject.terminal))
     if subject.label is None:
-        return building.format(number=subject.building)
-    return door.format(
+        return house(subject, lang)
+    near = door.format(
         number=subject.building, floor=subject.floor, label=_one_by_one(subject.label)
     )
+    return _behind(subject.community, near, lang)
+
+
+def house(subject: Subject, lang: str) -> str:
+    """The house alone as it is read aloud, behind the name of its community."""
+    number = PLACES[language(lang)][0].format(number=subject.building)
+    return _behind(subject.community, number, lang)
+
+
+def _behind(larger: str, smaller: str, lang: str) -> str:
+    """From the larger to the smaller, with a breath between; the smaller where that is all."""
+    mark = MARKS[language(lang)]
+    return f"{larger}{mark}{smaller}" if larger else smaller
 
 
 def doors(labels: Sequence[str], lang: str) -> str:
@@ -120,10 +135,10 @@ def call(
     `city`: the address in the city by language, for those who don't live here."""
     lang = language(lang)
     far = city[lang] if city else ""
-    mark = "," if lang == "zh" else ", "
+    near = replace(subject, community="") if far else subject
     return CALLS[lang][template].format(
-        place=f"{far}{mark}{place(subject, lang)}" if far else place(subject, lang),
-        building=PLACES[lang][0].format(number=subject.building),
+        place=_behind(far, place(near, lang), lang),
+        building=house(subject, lang),
         doors=doors(subject.labels, lang),
         min=subject.waited_min,
     )

@@ -5,7 +5,9 @@ act is taken once, the words are said again. A machine that picked up is no pers
 presses.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import RowMapping
 
@@ -81,7 +83,7 @@ def pressed(
 def _act(tx: Tx, house: House, row: RowMapping, key: Key, fresh: bool) -> Said:
     stored = acting.load(tx, house, row["alert_id"])
     person = people.person(tx.conn, row["person_id"])
-    subject = effects.subject_of(tx, stored)
+    subject = _subject(tx, stored, person)
     lang = person["lang"]
     if stored.alert.state is State.RESOLVED:
         return Said(lang, speech.line(Line.CLOSED, subject, lang))
@@ -91,6 +93,11 @@ def _act(tx: Tx, house: House, row: RowMapping, key: Key, fresh: bool) -> Said:
             tx, house, stored.id, acting.event_for(keypress.ACTIONS[key], actor), actor
         )
     return Said(lang, speech.line(Line.NOTED if key is Key.GO else Line.CANT, subject, lang))
+
+
+def _subject(tx: Tx, stored: alerts.Stored, person: Mapping[Any, Any]) -> Subject:
+    subject = effects.subject_of(tx, stored)
+    return effects.named(tx, subject, stored.row["building_id"], person)
 
 
 def _call(tx: Tx, message_id: int) -> RowMapping | None:
@@ -117,7 +124,7 @@ def _script(tx: Tx, row: RowMapping) -> Said:
         )
     stored = alerts.shown(tx.conn, row["alert_id"])
     assert stored is not None
-    subject = effects.subject_of(tx, stored)
+    subject = _subject(tx, stored, {"id": row["person_id"], "lang": lang})
     if stored.alert.state is State.RESOLVED:
         return Said(lang, speech.line(Line.CLOSED, subject, lang))
     going = any(r.person_id != row["person_id"] for r in stored.alert.responders)

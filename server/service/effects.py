@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import RowMapping
 
 from server.core import alerts as core
-from server.core import speech
+from server.core import houses, speech
 from server.core.emergency import told_to
 from server.core.houses import sign
 from server.core.ladder import Person, Roster
@@ -19,9 +19,10 @@ from server.core.risk import age_on
 from server.core.texts import WORDS
 from server.core.words import Channel, Delivery, Kind, Outcome, Role, Template
 from server.database import Tx
+from server.pinyin import spelt
 from server.service import measuring
 from server.service.house import PLACEHOLDER, House, digest_of
-from server.store import addresses, alerts, commands, journal, outbox, people, signals
+from server.store import addresses, alerts, commands, journal, outbox, people, places, signals
 from server.tables import to_ms
 
 log = logging.getLogger(__name__)
@@ -129,15 +130,57 @@ def _resident(tx: Tx, resident_id: int) -> RowMapping | None:
         except alerts.CORRUPT:
             log.exception("of resident %s only the door can be read", resident_id)
             tx.memo[key] = people.door_of(tx.conn, resident_id)
+        else:
+            _noted(tx, tx.memo[key])
     found: RowMapping | None = tx.memo[key]
     return found
+
+
+def _noted(tx: Tx, resident: RowMapping | None) -> None:
+    """What a resident's row says of the house as well."""
+    if resident is not None:
+        tx.memo["building", resident["building_id"]] = resident["building_number"]
+        tx.memo["communities"] = resident["communities"]
 
 
 def _number(tx: Tx, building_id: int) -> int:
     key = ("building", building_id)
     if key not in tx.memo:
-        tx.memo[key] = people.building_number(tx.conn, building_id)
+        tx.memo[key], tx.memo["communities"] = people.number_beside(tx.conn, building_id)
     return int(tx.memo[key])
+
+
+def _names(tx: Tx) -> dict[int, str]:
+    """Series → name of every community; empty where there is one, and then nothing is asked."""
+    if "names" not in tx.memo:
+        alone = tx.memo.get("communities") == 1
+        tx.memo["names"] = {} if alone else places.names(tx.conn)
+    found: dict[int, str] = tx.memo["names"]
+    return found
+
+
+def of_several(tx: Tx, building_id: int | None, person_ids: Collection[int]) -> frozenset[int]:
+    """Whoever of these people answers for houses or desks of more than one community: in front of
+    a house they read the name of its community. Of no house there is none to read."""
+    if building_id is None:
+        return frozenset()
+    _number(tx, building_id)
+    return places.of_several(tx.conn, person_ids) if _names(tx) else frozenset()
+
+
+def community_name(tx: Tx, building_id: int, lang: str) -> str:
+    """What stands in front of this house for whoever has to be told in which community it is; empty
+    where there is one community."""
+    name = houses.of(_names(tx), _number(tx, building_id))
+    return spelt(name) if name and language(lang) == "en" else name
+
+
+def named(tx: Tx, subject: Subject, building_id: int | None, person: Mapping[Any, Any]) -> Subject:
+    """The subject as this person reads it: with the community's name, if they answer for several.
+    `person`: a row of `person`."""
+    if building_id is None or not of_several(tx, building_id, [person["id"]]):
+        return subject
+    return replace(subject, community=community_name(tx, building_id, person["lang"]))
 
 
 def commit(
@@ -208,6 +251,7 @@ def tell(
     call can be placed, a call is an SMS instead (and the unique key makes two of them one)."""
     links, rows, lanes = [], [], set()
     ended = _ended_links(tx, house, tells)
+    several = _several(tx, tells)
     bodies: dict[tuple[object, ...], str] = {}
     for stored, effect, subject in tells:
         person = effect.person
@@ -215,10 +259,12 @@ def tell(
         # Two stewards with one language read the same words; only the link's token is their own.
         city = _city(tx, stored, person.role, effect.template)
         linked = (stored.id, person.id) not in ended
+        near = _near(tx, stored, person, several)
         wording = (stored.id, channel, effect.template, person.lang, effect.about, city is None,
-                   linked)  # fmt: skip
+                   near, linked)  # fmt: skip
         if wording not in bodies:
-            bodies[wording] = _body(house, stored, effect, channel, subject, city, linked=linked)
+            said = replace(subject, community=near) if near else subject
+            bodies[wording] = _body(house, stored, effect, channel, said, city, linked=linked)
         body = bodies[wording]
         if PLACEHOLDER in body:
             digest = digest_of(house.token(stored.id, person.id))
@@ -262,6 +308,24 @@ def _ended_links(
         for stored, effect, _ in tells if stored.alert.opened_at + LINK_LIFE < tx.now
     }  # fmt: skip
     return {old[digest] for digest in alerts.ended_links(tx.conn, list(old), tx.now)}
+
+
+def _several(
+    tx: Tx, tells: Sequence[tuple[alerts.Stored, core.Tell, Subject]]
+) -> frozenset[int]:
+    """Whom to tell the community's name, of all of these in one look."""
+    people_ = {e.person.id for s, e, _ in tells if s.row["building_id"] is not None}
+    return places.of_several(tx.conn, people_) if people_ and _names(tx) else frozenset()
+
+
+def _near(tx: Tx, stored: alerts.Stored, person: Person, several: Collection[int]) -> str:
+    """The name of the community for those who need it: who answers for several, and the offices
+    above, to whom a house without an address in the city would be any house of that number."""
+    building_id = stored.row["building_id"]
+    far = person.role in (Role.STREET, Role.DISTRICT)
+    if building_id is None or not (far or person.id in several):
+        return ""
+    return community_name(tx, building_id, person.lang)
 
 
 def _city(

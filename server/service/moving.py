@@ -12,8 +12,7 @@ from typing import Any, Literal
 from sqlalchemy import RowMapping
 
 from server.core import alerts as core
-from server.core import rounds
-from server.core.houses import sign
+from server.core import houses, rounds
 from server.core.words import Fault, Outcome, TerminalState
 from server.database import Tx
 from server.service import acting, effects, history, raising
@@ -21,7 +20,7 @@ from server.service.help import leaving, visits
 from server.service.history import Via
 from server.service.house import House
 from server.service.refusals import Refused, Unknown
-from server.store import alerts, journal, people
+from server.store import alerts, journal, people, places
 
 How = Literal["died", "moved_away", "other"]
 
@@ -96,8 +95,7 @@ def move(
     holders = [history.contact(h) for h in people.key_holders(tx.conn, resident_id)]
     removed = people.remove_key_holders(tx.conn, resident_id)
     fields: dict[str, history.Change] = {
-        "flat": (_door(left, row["building_number"], row["label"], apart=bool(watched)),
-                 _door(come, building, door["label"], apart=bool(watched))),
+        "flat": _doors(tx, (row["building_number"], row["label"]), (building, door["label"])),
         "key_holder": ("; ".join(holders) or None, None),
     }
     if row["access_notes"]:
@@ -125,11 +123,6 @@ def _due_in(tx: Tx, row: RowMapping, community: people.CommunityFacts) -> dateti
         return due
     plans = community.plans_of(row["risk_class"])
     return rounds.due_anew(plans, community.zone, tx.now, row["last_sign_at"])
-
-
-def _door(facts: people.CommunityFacts, number: int, label: str, *, apart: bool) -> str:
-    """A door as people say it: with its community where the other door is in another."""
-    return f"{facts.name if apart else ''}{sign(number)}-{label}"
 
 
 def assign_terminal(
@@ -192,3 +185,13 @@ def _resident(tx: Tx, resident_id: int) -> RowMapping:
     if row is None:
         raise Unknown(f"there is no resident {resident_id}")
     return row
+
+
+def _doors(tx: Tx, was: tuple[int, str], now: tuple[int, str]) -> history.Change:
+    """Both doors as people call them; with the name of each community where it is another one."""
+    names = places.names(tx.conn) if houses.series(was[0]) != houses.series(now[0]) else {}
+
+    def door(number: int, label: str) -> str:
+        return houses.beside(houses.of(names, number), f"{houses.sign(number)}-{label}", "zh")
+
+    return door(*was), door(*now)

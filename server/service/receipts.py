@@ -208,8 +208,9 @@ def _tell_partner(tx: Tx, house: House, building: int, person_id: int, name: str
     for other in people.rosters(tx.conn, [(building, None)], tx.now)[building, None].stewards:
         if other.id != person_id and other.reachable:
             row = people.person(tx.conn, other.id)
+            said = effects.named(tx, subject, building, row)
             effects.answer(
-                tx, house, row, Template.PARTNER_UNREACHABLE, subject, about=name,
+                tx, house, row, Template.PARTNER_UNREACHABLE, said, about=name,
                 lane=effects.ROUND_LANE,
             )  # fmt: skip
 

@@ -80,11 +80,11 @@ def _content(tx: Tx, page: Page) -> dict[str, Any]:
     me, running = _mine(page), _running(page)
     mine = me is not None
     subject = effects.subject_of(tx, stored)
+    here = {lang: place(s, lang) for lang, s in _as_read(tx, page, subject).items()}
     shown: dict[str, Any] = {
         "state": "expired" if page.expired else alert.state.value, "lang": page.lang,
         "kind": alert.kind.value, "fall": alert.fall, "test": stored.row["test"],
-        "address": place(subject, "zh"), "address_en": place(subject, "en"),
-        "title": place(subject, "zh"), "emergency": None,
+        "address": here["zh"], "address_en": here["en"], "title": here["zh"], "emergency": None,
         "opened_ms": to_ms(alert.opened_at), "now_ms": to_ms(tx.now), "code": stored.row["code"],
         "age": subject.age, "lives_alone": subject.lives_alone,
         "mine": mine, "my_state": _state_of(me) if me else None,
@@ -100,6 +100,15 @@ def _content(tx: Tx, page: Page) -> dict[str, Any]:
     if _shows_way_in(page):
         shown.update(_way_in(tx, page))
     return shown
+
+
+def _as_read(tx: Tx, page: Page, subject: Subject) -> dict[str, Subject]:
+    """The subject in each language, with the community's name for whoever answers for several."""
+    building_id = page.stored.row["building_id"]
+    return {
+        lang: effects.named(tx, subject, building_id, {"id": page.actor.person_id, "lang": lang})
+        for lang in ("zh", "en")
+    }
 
 
 def _state_of(responder: core.Responder) -> str:
@@ -137,10 +146,10 @@ def _expected(row: RowMapping | None, item: core.Item, now: datetime) -> dict[st
 
 def _read_out(tx: Tx, stored: alerts.Stored, subject: Subject) -> dict[str, str]:
     """What this steward reads out if they call 120 themselves."""
-    community = addresses.community(tx.conn)
+    community = effects.community(tx, stored.row["building_id"])
     street = addresses.building(tx.conn, stored.row["building_id"])
     return read_out(
-        subject, community["name"] if community else "", street, fall=stored.alert.fall
+        subject, community.name if community else "", street, fall=stored.alert.fall
     )
 
 

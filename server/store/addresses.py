@@ -20,17 +20,25 @@ def community(conn: Connection) -> RowMapping | None:
     return conn.execute(select(COMMUNITY).order_by(COMMUNITY.c.id).limit(1)).mappings().first()
 
 
+_HOUSES = select(
+    BUILDING.c.id, BUILDING.c.address, BUILDING.c.address_en,
+    COMMUNITY.c.address.label("common"), COMMUNITY.c.address_en.label("common_en"),
+).join(COMMUNITY, COMMUNITY.c.id == BUILDING.c.community_id)  # fmt: skip
+
+
+def _street(row: RowMapping) -> dict[str, str]:
+    return street({"zh": row["common"], "en": row["common_en"]}, words(row))
+
+
 def buildings(conn: Connection) -> dict[int, dict[str, str]]:
-    """Building id → its address in both languages."""
-    ours = words(community(conn))
-    rows = conn.execute(select(BUILDING)).mappings()
-    return {b["id"]: street(ours, words(b)) for b in rows}
+    """Building id → its address in both languages: its own, or its community's."""
+    return {row["id"]: _street(row) for row in conn.execute(_HOUSES).mappings()}
 
 
 def building(conn: Connection, building_id: int) -> dict[str, str]:
     """The address of one building (which must exist) in both languages."""
-    row = conn.execute(select(BUILDING).where(BUILDING.c.id == building_id)).mappings().one()
-    return street(words(community(conn)), words(row))
+    found = conn.execute(_HOUSES.where(BUILDING.c.id == building_id)).mappings().one()
+    return _street(found)
 
 
 def own(conn: Connection) -> list[RowMapping]:

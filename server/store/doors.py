@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, Select, select
 
 from server import tables as t
+from server.core import houses
 from server.core.words import Role
 
 PERSON, ASSIGNMENT = t.table(t.Person), t.table(t.Assignment)
@@ -54,15 +55,20 @@ def resident(conn: Connection, resident_id: int) -> RowMapping | None:
 
 
 def search(
-    conn: Connection, *, building_number: int | None, label: str, name: str, limit: int,
+    conn: Connection, *, label: str, name: str, limit: int, building_number: int | None = None,
+    sign: int | None = None, community_id: int | None = None,
     buildings: Collection[int] | None = None,
 ) -> Sequence[RowMapping]:
-    """Residents whose flat is `label` (in `building_number`, if given) or whose name has `name`
-    in it or sounds like it from its beginning on (pinyin, initials); with a building alone, all
-    of its residents."""
+    """Residents whose flat is `label` (in `building_number`, or in the houses with this `sign`, if
+    given) or whose name has `name` in it or sounds like it from its beginning on (pinyin,
+    initials); with a building alone, all of its residents. `community_id`: of this one alone."""
     query = _residents().limit(limit)
     if building_number is not None:
         query = query.where(BUILDING.c.number == building_number)
+    if sign is not None:
+        query = query.where(BUILDING.c.number % houses.SPAN == sign)
+    if community_id is not None:
+        query = query.where(BUILDING.c.community_id == community_id)
     if buildings is not None:
         query = query.where(BUILDING.c.id.in_(buildings))
     if label:
@@ -101,12 +107,12 @@ def behind(
     return conn.execute(query).mappings().all()
 
 
-def duty(conn: Connection, limit: int = 2) -> Sequence[RowMapping]:
-    """The care centre's telephones, in order."""
+def duty(conn: Connection, community_id: int, limit: int = 2) -> Sequence[RowMapping]:
+    """The telephones of a community's care centre, in order."""
     query = (
         select(*_CONTACT)
         .join(PERSON, PERSON.c.id == ASSIGNMENT.c.person_id)
-        .where(ASSIGNMENT.c.role == Role.DUTY, ASSIGNMENT.c.community_id.is_not(None))
+        .where(ASSIGNMENT.c.role == Role.DUTY, ASSIGNMENT.c.community_id == community_id)
         .order_by(ASSIGNMENT.c.position, ASSIGNMENT.c.id)
         .limit(limit)
     )

@@ -468,16 +468,20 @@ def set_person(conn: Connection, person_id: int, **values: Any) -> None:
     conn.execute(update(PERSON).where(PERSON.c.id == person_id).values(**values))
 
 
+_HOW_MANY = select(func.count()).select_from(COMMUNITY).scalar_subquery().label("communities")
+"""Beside a house: whether anybody has to be told in which community it is."""
 _RESIDENT_AT_DOOR = (
     select(
         RESIDENT, FLAT.c.label, FLAT.c.floor, FLAT.c.stairwell,
-        BUILDING.c.number.label("building_number"),
+        BUILDING.c.number.label("building_number"), _HOW_MANY,
     )
     .join(FLAT, FLAT.c.id == RESIDENT.c.flat_id)
     .join(BUILDING, BUILDING.c.id == RESIDENT.c.building_id)
     .where(RESIDENT.c.id == bindparam("resident_id"))
 )  # fmt: skip
-_BUILDING_NUMBER = select(BUILDING.c.number).where(BUILDING.c.id == bindparam("building_id"))
+_BUILDING_NUMBER = select(BUILDING.c.number, _HOW_MANY).where(
+    BUILDING.c.id == bindparam("building_id")
+)
 
 
 def resident(conn: Connection, resident_id: int) -> RowMapping | None:
@@ -511,8 +515,14 @@ def behind_doors(conn: Connection, ids: Collection[int]) -> dict[int, RowMapping
 
 
 def building_number(conn: Connection, building_id: int) -> int:
-    """A building's number on its wall."""
-    return int(conn.execute(_BUILDING_NUMBER, {"building_id": building_id}).scalar_one())
+    """A building's number in the installation."""
+    return number_beside(conn, building_id)[0]
+
+
+def number_beside(conn: Connection, building_id: int) -> tuple[int, int]:
+    """A building's number in the installation, and how many communities that watches."""
+    row = conn.execute(_BUILDING_NUMBER, {"building_id": building_id}).one()
+    return int(row[0]), int(row[1])
 
 
 def resident_id_of(conn: Connection, given: str) -> int | None:

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, select
 
 from server import tables as t
+from server.core.houses import SPAN
 from server.core.words import TerminalState
 
 TERMINAL, RESIDENT = t.table(t.Terminal), t.table(t.Resident)
@@ -57,7 +58,8 @@ def _with_door(*columns: Any) -> Select[Any]:
 
 
 _WHOLE = (
-    TERMINAL, RESIDENT.c.name.label("resident"), FLAT.c.label, BUILDING.c.number.label("building"),
+    TERMINAL, RESIDENT.c.name.label("resident"), RESIDENT.c.building_id, FLAT.c.label,
+    BUILDING.c.number.label("building"),
 )  # fmt: skip
 
 
@@ -72,15 +74,15 @@ def counts(conn: Connection, buildings: Collection[int] | None) -> dict[Which, i
 
 def listed(
     conn: Connection, buildings: Collection[int] | None, *, wanted: Which | None = None,
-    number: int | None = None, label: str = "", part: str = "", limit: int,
+    sign: int | None = None, label: str = "", part: str = "", limit: int,
 ) -> Sequence[RowMapping]:
-    """In order of their ids: of this kind; of this building and flat; or with `part` in the id, or
-    as a flat's label."""
+    """In order of their ids: of this kind; of the buildings with this number on the wall, and this
+    flat; or with `part` in the id, or as a flat's label."""
     query = _within(_with_door(*_WHOLE), buildings).order_by(TERMINAL.c.id).limit(limit)
     if wanted is not None:
         query = query.where(_is(wanted))
-    if number is not None:
-        query = query.where(BUILDING.c.number == number)
+    if sign is not None:
+        query = query.where(BUILDING.c.number % SPAN == sign)
     if label:
         query = query.where(FLAT.c.label == label)
     if part:

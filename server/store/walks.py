@@ -119,12 +119,14 @@ def unreported(conn: Connection, round_id: int) -> list[int]:
 
 
 def last_rounds(
-    conn: Connection, now: datetime, limit: int, community_id: int | None = None
+    conn: Connection, now: datetime, limit: int, *, community_id: int
 ) -> Sequence[RowMapping]:
-    """The newest `limit` rounds that have opened, of a community or of all; oldest first."""
-    query = select(ROUND).where(ROUND.c.opens_at <= now).order_by(ROUND.c.due_at.desc())
-    if community_id is not None:
-        query = query.where(ROUND.c.community_id == community_id)
+    """A community's newest `limit` rounds that have opened, oldest first."""
+    query = (
+        select(ROUND)
+        .where(ROUND.c.opens_at <= now, ROUND.c.community_id == community_id)
+        .order_by(ROUND.c.due_at.desc())
+    )
     return list(conn.execute(query.limit(limit)).mappings())[::-1]
 
 

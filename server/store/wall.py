@@ -46,10 +46,11 @@ def residents(conn: Connection, flat_ids: Collection[int] | None = None) -> Sequ
     """The residents behind the windows with what their terminals last said."""
     query = select(
         RESIDENT.c.id, RESIDENT.c.flat_id, RESIDENT.c.building_id, RESIDENT.c.state,
-        RESIDENT.c.next_due_at, RESIDENT.c.risk_class,
+        RESIDENT.c.next_due_at, RESIDENT.c.risk_class, BUILDING.c.community_id,
         TERMINAL.c.id.label("terminal_id"), TERMINAL.c.status,
-    ).outerjoin(TERMINAL, (TERMINAL.c.resident_id == RESIDENT.c.id)
-                & (TERMINAL.c.state == "active")).where(RESIDENT.c.state != "ended")  # fmt: skip
+    ).join(BUILDING, BUILDING.c.id == RESIDENT.c.building_id).outerjoin(
+        TERMINAL, (TERMINAL.c.resident_id == RESIDENT.c.id) & (TERMINAL.c.state == "active")
+    ).where(RESIDENT.c.state != "ended")  # fmt: skip
     if flat_ids is not None:
         query = query.where(RESIDENT.c.flat_id.in_(flat_ids))
     return conn.execute(query).mappings().all()

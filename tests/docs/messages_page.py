@@ -29,6 +29,12 @@ Each wording is filled in here with a door as long as doors get (building 51, fl
 aged 101, alone, a code of six digits, five flats, a link). Templates have several wordings, the
 fullest first; the first that fits **one segment** is sent: 70 UTF-16 units with any Chinese in it,
 160 characters of GSM-7 without. **Sent** marks the one that is sent for this door.
+
+Whoever answers for houses or desks of several communities reads the name of the community in front
+of the house (棠德51栋9楼1203A), in an English text in Latin letters (Tangde Bldg 51 …), and hears
+it in a call.
+Where all of it does not fit, its first six characters stand, and a shorter wording. To the offices
+above the address in the city says it; where none is registered, the name does.
 """
 
 

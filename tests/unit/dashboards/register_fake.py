@@ -178,7 +178,9 @@ class RegisterFake:
     async def terminals_in_stock(self, most: int) -> list[str]:
         return [f"gd-stock-{n}" for n in range(1, 4)][:most]
 
-    async def building(self, number: int) -> Mapping[str, Any] | None:
+    async def building(
+        self, number: int, scope: Any = None,  # noqa: ARG002
+    ) -> Mapping[str, Any] | None:
         found = [b for b in self.data["buildings"] if b["number"] == number]
         return building(found[0], self.data["alerts"]) if found else None
 
@@ -216,6 +218,7 @@ class RegisterFake:
 
     async def report(
         self, first: date | None, last: date | None, number: int | None, scope: Any,  # noqa: ARG002
+        community_id: int | None = None,  # noqa: ARG002
     ) -> Mapping[str, Any] | None:
         self.asked.append((first, last, number))
         if self.refused:
@@ -230,7 +233,8 @@ class RegisterFake:
         ]
         return {
             "community": self.community_name, "tz": "Asia/Shanghai", "number": number,
-            "numbers": numbers, "first": (first or date(2026, 3, 7)).isoformat(),
+            "zones_differ": False, "communities": [{"id": 1, "name": self.community_name}],
+            "chosen": 1, "numbers": numbers, "first": (first or date(2026, 3, 7)).isoformat(),
             "last": (last or date(2026, 3, 13)).isoformat(), "now_ms": NOW_MS,
             "figures": figures(scale), "buildings": each,
         }  # fmt: skip

@@ -145,3 +145,22 @@ def test_a_building_without_flats_and_a_community_without_buildings() -> None:
     assert facade(house()).stairwells == ()
     assert skyline([]).facades == ()
     assert skyline([]).grid_columns == 1
+
+
+def test_each_community_begins_a_row_of_its_own() -> None:
+    """In the order of the communities, each by number; the columns suit all of them together."""
+    ours = snapshot()["buildings"][:5]
+    theirs = [{**b, "id": b["id"] + 1000, "number": b["number"] + 100_000} for b in ours[:2]]
+    communities = [
+        {"id": 1, "name": "广氮", "building_ids": [b["id"] for b in ours]},
+        {"id": 2, "name": "棠德", "building_ids": [b["id"] for b in theirs]},
+        {"id": 3, "name": "石牌", "building_ids": []},
+    ]
+    plan = skyline([*theirs, *ours], communities)
+    assert [(g.name, [f.number for f in g.facades]) for g in plan.groups] == [
+        ("广氮", [1, 2, 3, 4, 5]), ("棠德", [100_001, 100_002]),
+    ]  # fmt: skip
+    assert plan.heads == 2
+    assert plan.grid_columns <= 5
+    assert plan.grid_rows >= 2
+    assert skyline(ours).heads == 0

@@ -200,3 +200,43 @@ def test_the_sample_has_a_house_in_trouble() -> None:
     states = {f["id"]: f["state"] for b in FakeReader(busy=True).data["buildings"]
               for f in b["flats"]}  # fmt: skip
     assert states[flat_id(11, 3, 1)] == "sos"
+
+
+def _two(reader: FakeReader, theirs: dict[str, object]) -> None:
+    """The fake's houses as those of two communities; `theirs`: how their round differs."""
+    data = reader.data
+    ours, second = data["buildings"][:40], data["buildings"][40:]
+    for house in second:
+        house["number"] += 100_000
+    data["communities"] = [
+        {"id": n, "name": name, "tz": tz, "round": {**data["round"], **more},
+         "building_ids": [b["id"] for b in houses]}
+        for n, name, tz, more, houses in (
+            (1, "广氮", "Asia/Shanghai", {}, ours), (2, "棠德", "Asia/Shanghai", theirs, second),
+        )
+    ]  # fmt: skip
+
+
+def test_a_hall_of_two_communities_has_one_line_for_an_equal_round(
+    client: TestClient, reader: FakeReader
+) -> None:
+    """With everybody in it; the houses say whose they are, by the number on the wall."""
+    _two(reader, {})
+    page = opened(client)
+    assert page.count("<b class=\"count\"") == 1
+    assert f"{2 * reader.data['round']['expected']}" in page
+    assert "<b>广氮1栋</b>" in page
+    assert "<b>棠德41栋</b>" in page
+    assert "100041" not in page
+
+
+def test_a_hall_of_two_communities_has_a_line_for_each_round_that_differs(
+    client: TestClient, reader: FakeReader
+) -> None:
+    """And a gauge only where a round runs."""
+    _two(reader, {"state": "waiting", "checked": 0, "opens_at": reader.data["now_ms"] + 60_000})
+    page = opened(client)
+    assert page.count("<b class=\"count\"") == 2
+    assert "广氮 早巡" in page
+    assert "棠德 早巡" in page
+    assert len(re.findall(r'class="g-n">\d', page)) <= 40
