@@ -11,12 +11,14 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping
 
 from server.core import cells
-from server.core.access import Scope
+from server.core.access import EVERYWHERE, Scope
+from server.core.houses import distinct, sign
 from server.core.words import Role
 from server.service import shifts
 from server.service.answering import masked
+from server.service.register import places
 from server.service.register.by_hand import RULE
-from server.store import addresses, changes, doors, people
+from server.store import addresses, changes, doors, people, scopes
 from server.store import register as store
 from server.tables import to_ms
 
@@ -25,9 +27,15 @@ MOST_CHANGES = 200
 OFFICES = (Role.DUTY, Role.STREET, Role.DISTRICT)
 
 
-def _frame(conn: Connection, now: datetime) -> Json:
+def _frame(conn: Connection, now: datetime, scope: Scope | None = None) -> Json:
     community = people.community(conn)
+    seen = places.load(conn, scope).seen if scope is not None else []
+    every = [c.named for c in seen]
+    several = {
+        "communities": [(str(c.id), distinct(c.named, every)) for c in seen]
+    } if len(seen) > 1 else {}  # fmt: skip
     return {
+        **several,
         "now_ms": to_ms(now), "tz": str(community.zone) if community else None,
         "community": community.name if community else None,
     }  # fmt: skip
@@ -42,12 +50,35 @@ def _contact(row: RowMapping, now: datetime) -> Json:
     }  # fmt: skip
 
 
-def blank(conn: Connection, now: datetime) -> Json:
-    """What a form for somebody new, or a new building, begins with."""
-    return _frame(conn, now)
+def blank(conn: Connection, now: datetime, scope: Scope = EVERYWHERE) -> Json:
+    """What a form for somebody new, or a new building or community, begins with. `communities`:
+    (id, name) to choose from, where the scope has houses of several."""
+    return _frame(conn, now, scope)
 
 
-def resident(conn: Connection, resident_id: int, now: datetime) -> Json | None:
+def community(conn: Connection, community_id: int, now: datetime, scope: Scope) -> Json | None:
+    """What a community of this scope is called; None: no such one."""
+    row = store.community_by_id(conn, community_id)
+    if row is None or not scope.answers_for(community_id):
+        return None
+    return {
+        **_frame(conn, now), "id": community_id,
+        "named": {key: row[key] for key in ("name", "street", "district")},
+        "seen": changes.newest(conn, [f"community:{community_id}"]),
+    }  # fmt: skip
+
+
+def communities(conn: Connection, scope: Scope) -> list[Json]:
+    """Those for which a scope answers as a whole, as the register's page lists them."""
+    return [
+        {"id": row["id"], **{key: row[key] for key in ("name", "street", "district")}}
+        for row in scopes.communities(conn, scope)
+    ]
+
+
+def resident(
+    conn: Connection, resident_id: int, now: datetime, scope: Scope = EVERYWHERE
+) -> Json | None:
     """A resident as their form shows them; None: no such one, or watched no more."""
     row = people.resident(conn, resident_id)
     if row is None or row["state"] == "ended":
@@ -55,7 +86,7 @@ def resident(conn: Connection, resident_id: int, now: datetime) -> Json | None:
     terminals = people.terminals_of(conn, resident_id)
     subjects = [f"resident:{resident_id}", f"flat:{row['flat_id']}"]
     return {
-        **_frame(conn, now),
+        **_frame(conn, now, scope), "community_id": doors.community_id(conn, row["building_id"]),
         "id": resident_id, "building": row["building_number"], "flat": row["label"],
         "state": row["state"], "seen": changes.newest(conn, subjects),
         "absent_until_ms": to_ms(row["absent_until"])
@@ -185,14 +216,14 @@ def history(
         if row is None:
             return None
         subjects.append(f"flat:{row['flat_id']}")
-        found["title"] = {"building": row["building_number"], "label": row["label"],
+        found["title"] = {"building": sign(row["building_number"]), "label": row["label"],
                           "name": row["name"]}  # fmt: skip
     elif kind == "building":
         house = doors.building(conn, number)
         if house is None:
             return None
         subjects = [f"building:{house['id']}"]
-        found["title"] = {"building": number}
+        found["title"] = {"building": sign(number)}
     elif kind == "duty":
         row = store.community(conn)
         subjects = [f"community:{row['id']}"] if row else []

@@ -11,13 +11,14 @@ from zoneinfo import ZoneInfo
 from server import schema
 from server.app import NotReady, house_of
 from server.clock import Clock
+from server.core.access import Level
 from server.core.words import Kind
 from server.database import Database
 from server.ladders.reading import Broken, read
 from server.service.acting import Unknown
 from server.service.explaining import explain
 from server.settings import Settings
-from server.store import people
+from server.store import people, scopes
 from server.tables import from_ms
 
 WORDS: Mapping[str, Mapping[str, str]] = {
@@ -83,11 +84,15 @@ def explain_to(resident: str, at: str | None, kind: str, lang: str) -> int:
     database = Database(settings.database_url, Clock.parse(settings.clock))
     try:
         with database.reader.begin() as conn:
-            community = people.community(conn)
+            own = people.resident_id_of(conn, resident)
+            row = people.resident(conn, own) if own is not None else None
+            community = people.community_of(conn, row["building_id"]) if row else None
             zone = community.zone if community else ZoneInfo("UTC")
             when = datetime.fromisoformat(at) if at else database.clock.now()
             when = when if when.tzinfo else when.replace(tzinfo=zone)
             answer = explain(conn, house, resident, when.astimezone(UTC), Kind(kind))
+            told = scopes.place_name(conn, Level.BUILDING, row["building_id"] if row else None)
+            answer["resident"]["building"] = told
     except Unknown as error:
         raise ValueError(str(error)) from error
     finally:

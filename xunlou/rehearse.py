@@ -14,11 +14,12 @@ from pydantic import SecretStr
 
 from server.app import house_of
 from server.clock import Clock
+from server.core.houses import series
 from server.database import Database, Tx
 from server.service import acting, rehearsing
 from server.service.refusals import Refused, Unknown
 from server.settings import Settings
-from server.store import people
+from server.store import people, scopes
 from xunlou.keys import Keys, write_private
 from xunlou.sample import terminal_password
 
@@ -28,9 +29,10 @@ T = TypeVar("T")
 def command(args: argparse.Namespace) -> int:
     """Begin or end one, and say what to do next. Raises ValueError."""
     where = register(args.data)
+    building = house(where, args.building)
     if args.end:
-        ended = end(where, args.building, args.outcome, args.who)
-        print(f"rehearsal in building {ended.building} is over: {ended.alerts} alerts closed, "
+        ended = end(where, building, args.outcome, args.who)
+        print(f"rehearsal in building {args.building} is over: {ended.alerts} alerts closed, "
               f"{ended.residents} residents ended, {len(ended.terminals)} terminals revoked, "
               f"{ended.listed} off the list")  # fmt: skip
         for terminal in ended.real:
@@ -40,8 +42,8 @@ def command(args: argparse.Namespace) -> int:
         else:
             print("now stop its simulator, and take its terminals' accounts off your broker")
         return 0
-    manifest, made = run(where, args.building, args.flats, args.person)
-    print(f"rehearsal: building {made}, {args.flats} simulated terminals")
+    manifest, made = run(where, building, args.flats, args.person)
+    print(f"rehearsal: building {args.building or made}, {args.flats} simulated terminals")
     if where.embedded:
         print("a running `xunlou up` gives them their broker accounts within seconds; then")
     else:
@@ -85,6 +87,26 @@ def register(data: Path | None) -> Register:
     return Register(directory, settings, embedded=True)
 
 
+def house(where: Register, words: str | None) -> int | None:
+    """The number in the installation of the house that somebody means: 900, or 棠德 900 where there
+    are several communities. Raises ValueError where it is not clear which."""
+    if words is None:
+        return None
+    database = Database(where.settings.database_url, Clock())
+    try:
+        with database.reader.begin() as conn:
+            number = scopes.house_number(conn, words)
+            empty = people.community(conn) is None
+    finally:
+        database.close()
+    if number is not None:
+        return number
+    if empty and words.isascii() and words.isdigit():
+        return int(words)  # refused with what is missing
+    raise ValueError(f"--building {words!r}: give its number, and where there are several "
+                     "communities the name before it, '棠德 900'")  # fmt: skip
+
+
 def people_of(words: Sequence[str]) -> list[rehearsing.Listed]:
     """`name=+8613…` as somebody for the list. Raises ValueError with the form."""
     found = []
@@ -110,8 +132,8 @@ def run(
             tx, building=building, flats=flats, listed=listed, who="xunlou rehearse",
             why="rehearsal",
         )  # fmt: skip
-        community = people.community(tx.conn)
-        assert community is not None
+        own = series(int(ids[0].split("-")[1]))
+        community = next(c for c in people.communities(tx.conn) if c.series == own)
         return ids, community.name, str(community.zone)
 
     ids, name, zone = _write(where, set_up)

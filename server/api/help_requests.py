@@ -18,7 +18,7 @@ from server.core.numbers import MOST
 from server.database import Tx
 from server.runtime import Runtime
 from server.service.help import requests
-from server.store import people, scopes
+from server.store import assigning, people
 from server.store.help_requests import Which
 
 router = APIRouter(prefix="/api/v1/requests", tags=["services"], responses=STAFF)
@@ -85,7 +85,7 @@ async def listed(
     runtime: RuntimeDep,
     staff: StaffDep,
     which: Which = "waiting",
-    building: Annotated[int | None, Query(ge=1, le=99_999, description="its number")] = None,
+    building: Annotated[int | None, Query(ge=1, le=MOST, description="its number")] = None,
     before: Annotated[int | None, Query(ge=1, le=MOST)] = None,
     limit: Annotated[int, Query(ge=1, le=help_view.MOST)] = help_view.MOST,
 ) -> Json:
@@ -93,7 +93,7 @@ async def listed(
     now = runtime.clock.now()
 
     def read(conn: Connection) -> Json:
-        house = scopes.place_id(conn, "building", str(building)) if building else None
+        house = assigning.building_id_of(conn, building) if building else None
         if building and house is None:
             return {**help_view.common(conn, now), "waiting": 0, "overdue": 0, "requests": []}
         return help_view.requests(

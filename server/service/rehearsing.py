@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from server.core import alerts as core
+from server.core.houses import series, sign
 from server.core.rounds import next_deadline
 from server.core.words import Outcome, Role, TerminalState
 from server.database import Tx
@@ -36,18 +37,19 @@ def set_up(
     tx: Tx, *, building: int | None, flats: int, listed: Sequence[Listed], who: str, why: str
 ) -> list[str]:
     """A building of a rehearsal with so many simulated terminals, and who is told; returns the
-    terminals' ids. `building`: None takes the next free number. Raises Refused for what must not
-    be."""
+    terminals' ids. `building`: its number in the installation, and so its community; None takes
+    the next free one of the first. Raises Refused for what must not be."""
     if building is None:
         building = rehearsals.next_number(tx.conn, LEAST_NUMBER)
-    if building < LEAST_NUMBER or not 1 <= flats <= MOST_FLATS:
+    if sign(building) < LEAST_NUMBER or not 1 <= flats <= MOST_FLATS:
         raise Refused(
             f"a rehearsal's building has a number from {LEAST_NUMBER} and 1 to {MOST_FLATS} flats",
             zh=f"演练楼号从 {LEAST_NUMBER} 起,户数 1 至 {MOST_FLATS}。",
         )
-    community = people.community(tx.conn)
+    by_series = {c.series: c for c in people.communities(tx.conn)}
+    community = by_series.get(series(building))
     if community is None:
-        raise Refused("the register is empty; load a community first", zh="登记表是空的。")
+        raise Refused("there is no such community; load it first", zh="没有登记这个社区。")
     for one in listed:
         assigning.assign(
             tx,

@@ -5,6 +5,7 @@ from datetime import date, datetime
 from sqlalchemy import Connection, RowMapping, func, insert, select
 
 from server import tables as t
+from server.core.houses import numbered
 from server.core.words import Role, State, TerminalState
 
 BUILDING, FLAT, RESIDENT = t.table(t.Building), t.table(t.Flat), t.table(t.Resident)
@@ -29,9 +30,13 @@ def running(conn: Connection) -> dict[int, int]:
     return {row.number: row.id for row in conn.execute(query)}
 
 
-def next_number(conn: Connection, least: int) -> int:
-    """The first number from `least` on after all that were ever used there."""
-    query = select(func.max(BUILDING.c.number)).where(BUILDING.c.number >= least)
+def next_number(conn: Connection, least: int, series: int = 0) -> int:
+    """The first number from `least` on, in the community of this series, after all that were ever
+    used there."""
+    least = numbered(series, least)
+    query = select(func.max(BUILDING.c.number)).where(
+        BUILDING.c.number >= least, BUILDING.c.number < numbered(series + 1, 0)
+    )
     newest: int | None = conn.execute(query).scalar_one()
     return least if newest is None else newest + 1
 

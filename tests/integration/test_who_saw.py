@@ -52,7 +52,7 @@ SAW: dict[str, str] = {
             "/residents/{resident_id}/edit", "/residents/{resident_id}/move",
             "/residents/{resident_id}/end", "/buildings/{number}/edit", "/duty/remove",
             "/duty/shifts/{person_id}", "/residents/new", "/buildings/new", "/duty/add",
-            "/duty/community")],
+            "/duty/community", "/communities/new", "/communities/{community_id}/edit")],
         "form_looked_at"),
     f"GET {PERSON}/history": "history_looked_at",
     f"GET {API}/journal": "journal_listed", f"GET {API}/messages": "messages_listed",
@@ -60,6 +60,7 @@ SAW: dict[str, str] = {
 }  # fmt: skip
 NOBODY = {
     f"GET {API}/sight", f"GET {API}/rounds/plan", f"GET {API}/addresses", f"GET {API}/hours",
+    f"GET {API}/communities",
     f"GET {API}/requests/figures", "GET /buildings", "GET /residents", "GET /terminals/labels",
     "GET /reports", "GET /register", "GET /kiosk", "GET /kiosk/wall",
 }  # fmt: skip

@@ -27,11 +27,13 @@ def name(
            else store.community_by_id(tx.conn, community_id))  # fmt: skip
     if row is None:
         raise Unknown("there is no such community; register a building first, or the community")
+    if not scope.answers_for(row["id"]):
+        raise Unknown(f"there is no community {row['id']} for this account")
     unchanged_since(tx, "community", row["id"], seen)
     new = _read(named)
     known = places.load(tx.conn, scope)
     own = known.by_id[row["id"]]
-    if not known.answers_for(own) or not known.may_move(own, _named(new)):
+    if not known.may_move(own, _named(new)):
         raise misfit(next((k for k in ("street", "district") if new[k] != row[k]), "name"),
                      Why.COMMUNITY_BEYOND)  # fmt: skip
     if _named(new) != own.named:
