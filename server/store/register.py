@@ -86,7 +86,8 @@ def flats(conn: Connection, building_ids: Collection[int]) -> list[RowMapping]:
 
 def _residents() -> Any:
     return (
-        select(RESIDENT, FLAT.c.label, FLAT.c.floor, FLAT.c.stairwell, BUILDING.c.number)
+        select(RESIDENT, FLAT.c.label, FLAT.c.floor, FLAT.c.stairwell, BUILDING.c.number,
+               BUILDING.c.community_id)
         .join(FLAT, FLAT.c.id == RESIDENT.c.flat_id)
         .join(BUILDING, BUILDING.c.id == RESIDENT.c.building_id)
     )

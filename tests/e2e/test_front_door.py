@@ -101,7 +101,7 @@ def test_the_doctor_says_what_to_do_about_each(tmp_path: Path) -> None:
 
 
 def test_the_doctor_finds_a_watched_house_healthy(tmp_path: Path) -> None:
-    """Broker, database, notes, SMS account, clock, zone and the community of a running edition are in
+    """Broker, database, notes, SMS account, clock, zone and community of a running edition are in
     order."""
     require("mosquitto")
     with running(tmp_path, "demo", *FREE, "--sos-per-hour", "0", "--start", "now",

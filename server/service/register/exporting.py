@@ -13,7 +13,7 @@ from sqlalchemy import Connection, RowMapping
 from server.core import cells
 from server.core.access import EVERYWHERE, Scope
 from server.core.columns import COLUMNS, OF_PLACE, TITLES, Column, Sheet, heading
-from server.core.houses import called, series
+from server.core.houses import called
 from server.core.words import Role
 from server.database import Tx
 from server.service.refusals import Refused
@@ -166,12 +166,11 @@ def _residents(
     for t in store.terminals_of(conn, ids):
         if t["state"] == "active":
             terminals.setdefault(t["resident_id"], t["id"])
-    named = _places(conn)
-    of_series = {c["series"]: named[c["id"]] for c in store.communities(conn)}
+    communities = _places(conn)
 
     def line(r: RowMapping) -> dict[str, Any]:
         return {
-            "id": str(r["id"]), **of_series[series(r["number"])],
+            "id": str(r["id"]), **communities[r["community_id"]],
             "building": called(r["number"]), "stairwell": r["stairwell"],
             "floor": str(r["floor"]), "flat": r["label"], "name": r["name"],
             "birth_date": r["birth_date"].isoformat(),
