@@ -39,8 +39,9 @@ def account(commands: Any) -> None:
 
 def _scope(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scope", choices=[lv.value for lv in Level], default="all")
-    parser.add_argument("--place", default="", help="the name; of a building its number, where there are several "
-                        "communities after the community's name: '棠德 2'")
+    parser.add_argument("--place", default="",
+                        help="the name; of a building its number, and where there are several "
+                             "communities the community's name before it: '棠德 2'")
 
 
 def audit(commands: Any) -> None:
