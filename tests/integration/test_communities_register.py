@@ -1,6 +1,7 @@
 """The register of several communities: files, forms, accounts and commands say which is meant, and
 nobody guesses."""
 
+import csv
 import io
 from collections.abc import Sequence
 from contextlib import redirect_stdout
@@ -361,6 +362,32 @@ async def test_an_account_for_a_house_is_named_by_sign_and_community(town: Town)
     for level, place in (("building", theirs), ("building", ours), ("community", 1),
                          ("community", 2)):  # fmt: skip
         assert await at(level, await called(level, place)) == place
+
+
+async def test_somebody_of_the_second_community_is_erased_alone(town: Town) -> None:
+    """Her name and door go from every row, as in the first; the same door next door stays."""
+    await neighbour.move_in(town)
+    query = select(RESIDENT.c.id, RESIDENT.c.name, t.table(t.Terminal).c.id).join(
+        BUILDING, BUILDING.c.id == RESIDENT.c.building_id
+    ).join(t.table(t.Terminal), t.table(t.Terminal).c.resident_id == RESIDENT.c.id)
+    in_second = query.where(BUILDING.c.number >= numbered(1, 0), RESIDENT.c.state == "active")
+    her, name, terminal = await town.sql(
+        lambda c: c.execute(in_second.order_by(RESIDENT.c.id)).first())  # fmt: skip
+    everybody = select(RESIDENT.c.id, RESIDENT.c.name).where(RESIDENT.c.id != her)
+    before = await town.sql(lambda c: c.execute(everybody).all())
+    own = f"/api/v1/residents/{her}"
+    for path, body in ((f"{own}/end", {"how": "died", "reason": "told"}),
+                       (f"/api/v1/terminals/{terminal}/assign",
+                        {"resident_id": None, "reason": "fetched"}),
+                       (f"{own}/erase", {"reason": "her wish"})):  # fmt: skip
+        answer = await town.api.post(path, json=body)
+        assert answer.status_code == 200, (path, answer.text)
+    gone = await town.sql(lambda c: c.execute(
+        select(RESIDENT.c.name).where(RESIDENT.c.id == her)).scalar_one())  # fmt: skip
+    assert gone not in ("", name)
+    assert await town.sql(lambda c: c.execute(everybody).all()) == before
+    book = (await town.api.post("/api/v1/register/export", json={"format": "csv"})).content
+    assert all(r["编号"] != str(her) for r in csv.DictReader(io.StringIO(book.decode("utf-8-sig"))))
 
 
 def command(*said: str) -> str:
