@@ -10,10 +10,22 @@ from fastapi import APIRouter
 
 from dashboards.form_pages import Act, Facts, Field, FormPage, Section, add
 from dashboards.reader import Reader
+from server.core.houses import sign
 
 LANGS: Final = (("zh", "zh"), ("en", "en"))
 LONG: Final = 200
 NEW_SUBSTITUTES: Final = 2
+
+
+def whose(facts: Facts) -> list[Field]:
+    """The field that says in which community a house is, for whoever answers for several; the
+    one that the facts name is chosen already."""
+    several = facts.get("communities", ())
+    if not several:
+        return []
+    chosen = str(facts.get("community_id") or "")
+    return [Field("community_id", "community", "select", chosen, (("", "unsaid"), *several),
+                  needed=True)]  # fmt: skip
 
 
 def _steward(key: str, standing: Mapping[str, Any] | None) -> Section:
@@ -51,11 +63,7 @@ def _address(zh: str, en: str) -> Section:
 
 
 def _new(facts: Facts) -> FormPage:
-    house = [Field("building", "building", needed=True, most=8)]
-    if facts.get("communities"):
-        known = [(str(c["id"]), c["name"]) for c in facts["communities"]]
-        house.append(Field("community_id", "community", "select", "", (("", "unsaid"), *known),
-                           needed=True))  # fmt: skip
+    house = [*whose(facts), Field("building", "building", needed=True, most=8)]
     if facts["community"] is None:
         house += [Field("community", "community", needed=True), Field("street", "street"),
                   Field("district", "district")]  # fmt: skip
@@ -68,13 +76,14 @@ def _new(facts: Facts) -> FormPage:
 
 def _edit(facts: Facts) -> FormPage:
     number, stewards = facts["number"], facts["stewards"]
+    on_wall = sign(number)
     people = [(f"/people/{stewards[p]['person_id']}", f"steward_{p}") for p in (1, 2)
               if p in stewards]  # fmt: skip
     return FormPage(
-        "building_edit", (f"/buildings/{number}", "house", {"n": number}),
+        "building_edit", (f"/buildings/{number}", "house", {"n": on_wall}),
         (_steward("head", stewards.get(1)), _steward("second", stewards.get(2)),
          _substitutes(facts["substitutes"]), _address(facts["address"], facts["address_en"])),
-        about={"n": number}, seen=facts["seen"],
+        about={"n": on_wall}, seen=facts["seen"],
         also=(*people, (f"/buildings/{number}/history", "history")),
     )  # fmt: skip
 
@@ -87,7 +96,7 @@ def router(reader: Reader) -> APIRouter:
     """GET and POST /buildings/new and /buildings/{number}/edit."""
     routes = APIRouter(include_in_schema=False)
     add(routes, reader,
-        Act("/buildings/new", "register", "new", "building.add", _new, _page_of, common=True))
+        Act("/buildings/new", "register", "new", "building.add", _new, _page_of, wide=True))
     add(routes, reader,
         Act("/buildings/{number}/edit", "register", "building", "building.change", _edit,
             _page_of, "number"))

@@ -84,6 +84,8 @@ class Act:
     after: Callable[[int], str]
     named: str = ""
     common: bool = False
+    wide: bool = False
+    """Not for the account of one building."""
     look: str = ""
     """The right to see the form, where it is another."""
 
@@ -114,7 +116,8 @@ def add(routes: APIRouter, reader: Reader, one: Act) -> None:
 
     @routes.get(one.path)
     async def show(request: Request) -> Response:
-        user = await enter(reader, request, one.look or one.right, common=one.common)
+        user = await enter(reader, request, one.look or one.right, wide=one.wide,
+                           common=one.common)  # fmt: skip
         number, facts = await facts_of(request, user, await desk_of(request, user))
         reader.looked(user, "form_looked_at", form=one.act, id=number)
         return form_page(request, user, one, facts)
@@ -122,7 +125,7 @@ def add(routes: APIRouter, reader: Reader, one: Act) -> None:
     @routes.post(one.path)
     async def take(request: Request) -> Response:
         refuse_foreign(request)
-        user = await enter(reader, request, one.right, common=one.common)
+        user = await enter(reader, request, one.right, wide=one.wide, common=one.common)
         fields = await read(request)
         at = await desk_of(request, user, fields)
         number, facts = await facts_of(request, user, at)

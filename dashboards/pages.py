@@ -15,6 +15,7 @@ from dashboards import (
     alert_page,
     buildings,
     buildings_by_hand,
+    communities_by_hand,
     elsewhere,
     errors,
     greetings_page,
@@ -191,7 +192,8 @@ def mount(app: FastAPI, reader: Reader, wall_times_ms: dict[str, int] | None = N
     app.include_router(handover_page.router(reader))
     app.include_router(steward.router(reader))
     # The forms first: /residents/new is no resident.
-    for by_hand in (residents_by_hand, buildings_by_hand, people_by_hand, history_page):
+    for by_hand in (residents_by_hand, buildings_by_hand, communities_by_hand, people_by_hand,
+                    history_page):  # fmt: skip
         app.include_router(by_hand.router(reader))
     app.include_router(elsewhere.router(reader))
     for register in (buildings, residents, kiosk, labels, register_files, reports, accounts):

@@ -7,6 +7,7 @@ names and addresses lies about, and any server can go on. Works without scripts.
 import base64
 import binascii
 import zlib
+from collections.abc import Mapping
 from typing import Any, Final
 
 from fastapi import APIRouter, HTTPException, Request
@@ -63,7 +64,7 @@ def router(reader: Reader) -> APIRouter:
     @routes.get("/register")
     async def page(request: Request) -> Response:
         async def answer(user: User) -> Response:
-            return start(request, user)
+            return start(request, user, places=await reader.communities(user))
 
         return await for_staff(reader, request, answer, "register")
 
@@ -123,11 +124,11 @@ def router(reader: Reader) -> APIRouter:
 
 def start(
     request: Request, user: User, failure: str | None = None, status: int = 200,
-    refused: str | None = None,
+    refused: str | None = None, places: Mapping[str, Any] | None = None,
 ) -> Response:
     """The page with both forms. `failure`: a word of the catalogue (`f.failure.…`); `refused`:
-    the server's own words in the page's language."""
-    facts: dict[str, Any] = {"failure": failure, "refused": refused}
+    the server's own words in the page's language; `places`: see RegisterReader.communities."""
+    facts: dict[str, Any] = {"failure": failure, "refused": refused, "places": places}
     return staff_page(request, "register_files.html", user, facts, status=status)
 
 

@@ -95,6 +95,11 @@ class RegisterReader(Protocol):
         """The rows of a file that are rejected, with their reasons, as XLSX; None: none are."""
         ...
 
+    async def communities(self, user: Any) -> Mapping[str, Any]:
+        """{`found`: those that the user answers for as a whole [{id, name, street, district}], in
+        the order of their registration; `may_add`: whether they may register another}."""
+        ...
+
     async def terminals_in_stock(self, most: int) -> list[str]:
         """Ids of terminals in service that are nobody's, in order."""
         ...

@@ -9,8 +9,10 @@ from typing import Any, Final
 
 from fastapi import APIRouter
 
+from dashboards.buildings_by_hand import whose
 from dashboards.form_pages import Act, Facts, Field, FormPage, Section, add, add_button
 from dashboards.reader import Reader
+from server.core.houses import sign
 
 SEX: Final = (("", "unsaid"), ("女", "sex_f"), ("男", "sex_m"))
 LIVING: Final = (("alone", "alone"), ("couple", "couple"),
@@ -71,7 +73,9 @@ def _of_person(values: dict[str, str], *, new: bool) -> Section:
     ))  # fmt: skip
 
 
-def _door(values: dict[str, str], *, whole: bool) -> Section:
+def _door(
+    values: dict[str, str], *, whole: bool, community: Sequence[Field] = ()
+) -> Section:
     place = (
         Field("floor", "floor", value=values.get("floor", ""), most=4, hint="floor"),
         Field("stairwell", "stairwell", value=values.get("stairwell", "")),
@@ -79,6 +83,7 @@ def _door(values: dict[str, str], *, whole: bool) -> Section:
     if not whole:
         return Section("door", place, hint="door_same")
     return Section("door", (
+        *community,
         Field("building", "building", needed=True, most=8),
         Field("flat", "flat", needed=True, most=32, hint="flat"), *place,
     ))  # fmt: skip
@@ -94,16 +99,17 @@ def _notes(noted: dict[str, bool] | None) -> Section:
     ))  # fmt: skip
 
 
-def _new(_facts: Facts) -> FormPage:
+def _new(facts: Facts) -> FormPage:
     return FormPage(
         "resident_new", ("/residents", "residents", {}),
-        (_door({}, whole=True), _of_person({}, new=True), _notes(None), *_people()),
+        (_door({}, whole=True, community=whose(facts)), _of_person({}, new=True), _notes(None),
+         *_people()),
         submit="register",
     )  # fmt: skip
 
 
 def _back_to(facts: Facts) -> tuple[str, str, dict[str, Any]]:
-    about = {"n": facts["building"], "label": facts["flat"], "name": facts["values"]["name"]}
+    about = {"n": sign(facts["building"]), "label": facts["flat"], "name": facts["values"]["name"]}
     return f"/residents/{facts['id']}", "resident", about
 
 
@@ -121,8 +127,8 @@ def _edit(facts: Facts) -> FormPage:
 
 def _move(facts: Facts) -> FormPage:
     return FormPage(
-        "move", _back_to(facts), (_door({}, whole=True),), seen=facts["seen"], notice="move",
-        submit="move",
+        "move", _back_to(facts), (_door({}, whole=True, community=whose(facts)),),
+        seen=facts["seen"], notice="move", submit="move",
     )  # fmt: skip
 
 

@@ -101,7 +101,7 @@ class ServerForms:
         def look(conn: Connection) -> Json | None:
             match kind:
                 case "resident":
-                    return register_forms.resident(conn, number, now)
+                    return register_forms.resident(conn, number, now, scope)
                 case "building":
                     return register_forms.building(conn, number, now)
                 case "person":
@@ -114,6 +114,8 @@ class ServerForms:
                     return register_forms.house_turns(conn, number, now)
                 case "new":
                     return register_forms.blank(conn, now, scope)
+                case "community":
+                    return register_forms.community(conn, number, now, scope)
 
         return await self._runtime.database.read(look)
 
@@ -140,7 +142,7 @@ class ServerForms:
         part, _, verb = act.partition(".")
         acts: dict[str, Callable[[Tx, str, int, Fields, Said, Scope], int]] = {
             "resident": self._resident, "building": self._building, "person": self._person,
-            "duty": partial(self._duty, community),
+            "duty": partial(self._duty, community), "community": self._community,
         }  # fmt: skip
         try:
             return await self._runtime.database.write(
@@ -189,8 +191,18 @@ class ServerForms:
     ) -> int:
         form = _form(fields, said)
         if verb == "add":
-            return by_hand.add_building(tx, form)
+            return by_hand.add_building(tx, form, scope)
         by_hand.change_building(tx, number, form, scope)
+        return number
+
+    def _community(
+        self, tx: Tx, verb: str, number: int, fields: Fields, said: Said, scope: Scope
+    ) -> int:
+        named = {key: _one(fields, key) for key in naming.FIELDS}
+        if verb == "add":
+            return naming.add(tx, named, said=said, scope=scope)
+        seen = _number(_one(fields, "seen"))
+        naming.name(tx, named, seen=seen, said=said.checked(), community_id=number, scope=scope)
         return number
 
     def _person(

@@ -11,9 +11,9 @@ from fastapi import HTTPException
 
 from dashboards.reader import ActionRefused, User
 from dashboards.register_reader import FileRefused, Kiosk, ReportRefused
-from server import building_detail, report, resident_detail
+from server import building_detail, register_forms, report, resident_detail
 from server.api import register_files
-from server.core.access import EVERYWHERE, Right
+from server.core.access import EVERYWHERE, Level, Right
 from server.core.consent import GivenBy, How, Purpose
 from server.core.reports import BadPeriod
 from server.database import Tx
@@ -28,12 +28,6 @@ from server.store import register as store
 
 Json = Mapping[str, Any]
 WEEK = timedelta(days=6)
-
-
-def _whole(user: User) -> None:
-    """A file may name any house: it is for those who answer for all of them. Raises 403."""
-    if user.scope is not None and user.scope.buildings is not None:
-        raise HTTPException(403)
 
 
 class ServerRegister:
@@ -167,11 +161,12 @@ class ServerRegister:
     async def register_import(
         self, user: User, content: bytes, lang: str, *, apply: bool
     ) -> Json:
-        """A file compared with the register, or taken."""
-        _whole(user)
+        """A file compared with the register, or taken; no row is about a house beyond the
+        user's."""
         try:
             file = await register_files.take(
-                self._runtime, content, dry_run=not apply, who=user.name, why="", via="page"
+                self._runtime, content, dry_run=not apply, who=user.name, why="", via="page",
+                scope=user.scope or EVERYWHERE,
             )
         except Unreadable as error:
             raise FileRefused(error.words) from error
@@ -183,14 +178,21 @@ class ServerRegister:
         self, user: User, content: bytes, lang: str
     ) -> bytes | None:
         """The rejected rows with their reasons."""
-        _whole(user)
         try:
             file = await register_files.take(
-                self._runtime, content, dry_run=True, who="", why="", via="page"
+                self._runtime, content, dry_run=True, who="", why="", via="page",
+                scope=user.scope or EVERYWHERE,
             )
         except Unreadable as error:
             raise FileRefused(error.words) from error
         return await asyncio.to_thread(file.rejected, lang)
+
+    async def communities(self, user: User) -> Json:
+        """Those the user answers for, and whether they may register another."""
+        scope = user.scope or EVERYWHERE
+        found = await self._runtime.database.read(lambda c: register_forms.communities(c, scope))
+        founders = (Level.ALL, Level.DISTRICT, Level.STREET)
+        return {"found": found, "may_add": scope.level in founders}
 
     async def terminals_in_stock(self, most: int) -> list[str]:
         """Terminals that are nobody's."""

@@ -259,9 +259,9 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.add_exception_handler(refusals.Refusal, refusals.answer)
     app.add_exception_handler(RequestValidationError, answers.not_understood)
     resources = (
-        health, measures, signals, sight, alerts, communities, register, register_files, addresses,
-        terminals, absences, people, privacy, rounds, ladder, help_requests, visits, greetings,
-        hours, feed, inbound, status, voice,
+        health, measures, signals, sight, alerts, register, register_files, communities,
+        addresses, terminals, absences, people, privacy, rounds, ladder, help_requests, visits,
+        greetings, hours, feed, inbound, status, voice,
     )  # fmt: skip
     for resource in resources:
         app.include_router(resource.router)

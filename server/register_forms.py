@@ -11,10 +11,12 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping
 
 from server.core import cells
-from server.core.access import Scope
+from server.core.access import EVERYWHERE, Scope
+from server.core.houses import distinct
 from server.core.words import Role
 from server.service import shifts
 from server.service.answering import masked
+from server.service.register import places
 from server.service.register.by_hand import RULE
 from server.store import addresses, changes, doors, people, scopes
 from server.store import register as store
@@ -41,19 +43,44 @@ def _contact(row: RowMapping, now: datetime) -> Json:
     }  # fmt: skip
 
 
-def blank(conn: Connection, now: datetime, scope: Scope) -> Json:
-    """What a form for somebody new, or a new building, begins with. `communities`: those that the
-    scope answers for, where they are several."""
-    theirs = scopes.communities(conn, scope)
-    seen = [people.CommunityFacts(row) for row in scopes.seen(conn, scope)]
+def _choice(conn: Connection, scope: Scope) -> Json:
+    """`communities`: (id, name) to choose from, where the scope has houses of several."""
+    seen = places.load(conn, scope).seen
+    every = [c.named for c in seen]
     return {
-        **_frame(now, next(iter(seen), None)),
-        "communities": [{"id": row["id"], "name": row["name"]} for row in theirs]
-        if len(theirs) > 1 else [],
+        "communities": [(str(c.id), distinct(c.named, every)) for c in seen]
+    } if len(seen) > 1 else {}  # fmt: skip
+
+
+def blank(conn: Connection, now: datetime, scope: Scope) -> Json:
+    """What a form for somebody new, or a new building or community, begins with."""
+    seen = [people.CommunityFacts(row) for row in scopes.seen(conn, scope)]
+    return {**_frame(now, next(iter(seen), None)), **_choice(conn, scope)}
+
+
+def community(conn: Connection, community_id: int, now: datetime, scope: Scope) -> Json | None:
+    """What a community of this scope is called; None: no such one."""
+    row = store.community_by_id(conn, community_id)
+    if row is None or not scope.answers_for(community_id):
+        return None
+    return {
+        **_frame(now, people.CommunityFacts(row)), "id": community_id,
+        "named": {key: row[key] for key in ("name", "street", "district")},
+        "seen": changes.newest(conn, [f"community:{community_id}"]),
     }  # fmt: skip
 
 
-def resident(conn: Connection, resident_id: int, now: datetime) -> Json | None:
+def communities(conn: Connection, scope: Scope) -> list[Json]:
+    """Those for which a scope answers as a whole, as the register's page lists them."""
+    return [
+        {"id": row["id"], **{key: row[key] for key in ("name", "street", "district")}}
+        for row in scopes.communities(conn, scope)
+    ]
+
+
+def resident(
+    conn: Connection, resident_id: int, now: datetime, scope: Scope = EVERYWHERE
+) -> Json | None:
     """A resident as their form shows them; None: no such one, or watched no more."""
     row = people.resident(conn, resident_id)
     if row is None or row["state"] == "ended":
@@ -61,7 +88,8 @@ def resident(conn: Connection, resident_id: int, now: datetime) -> Json | None:
     terminals = people.terminals_of(conn, resident_id)
     subjects = [f"resident:{resident_id}", f"flat:{row['flat_id']}"]
     return {
-        **_frame(now, people.community_of(conn, row["building_id"])),
+        **_frame(now, people.community_of(conn, row["building_id"])), **_choice(conn, scope),
+        "community_id": doors.community_id(conn, row["building_id"]),
         "id": resident_id, "building": row["building_number"], "flat": row["label"],
         "state": row["state"], "seen": changes.newest(conn, subjects),
         "absent_until_ms": to_ms(row["absent_until"])

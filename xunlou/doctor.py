@@ -5,7 +5,7 @@ import shutil
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfoNotFoundError
 
 import requests
 from pydantic import ValidationError
@@ -18,9 +18,12 @@ from gateway.settings import GatewaySettings
 from server import schema
 from server.app import vault_of
 from server.clock import Clock
+from server.core.houses import series, sign
+from server.core.numbers import spans
 from server.database import Database
+from server.service import desks
 from server.settings import Settings
-from server.store import people
+from server.store import assigning, people, register
 from xunlou import broker_tls
 from xunlou.broker import find_mosquitto
 from xunlou.broker_asked import WITHIN_S, Door, Said, ask
@@ -195,20 +198,70 @@ def check_clock(settings: Settings, now_s: Callable[[], float] = time.time) -> F
 
 
 def check_zone(settings: Settings) -> Finding:
-    """The community's zone is known to this machine."""
+    """Every community's zone is known to this machine."""
     try:
         if schema.current(settings.database_url) != schema.newest():
             return Finding("time zone", False, "not looked at", "mend the database first")
         database = Database(settings.database_url, Clock())
         with database.reader.begin() as conn:
-            community = people.community(conn)
+            communities = people.communities(conn)
         database.close()
     except ZoneInfoNotFoundError as error:
         return Finding("time zone", False, str(error), "correct the community's tz")
     except (SQLAlchemyError, OSError):
         return Finding("time zone", False, "not looked at", "mend the database first")
-    zone = community.zone if community else ZoneInfo("Asia/Shanghai")
-    return Finding("time zone", True, f"{zone}" + ("" if community else " (no register yet)"))
+    unread = [f"{c.name}: {p}" for c in communities for p in c.problems if p.startswith("no zone")]
+    if unread:
+        return Finding("time zone", False, "; ".join(unread), "correct the community's tz")
+    zones = ", ".join(dict.fromkeys(str(c.zone) for c in communities))
+    return Finding("time zone", True, zones or f"{people.BUILT_IN_ZONE} (no register yet)")
+
+
+def check_communities(settings: Settings) -> list[Finding]:
+    """Each community has somebody at its desk now, rounds that can be read, and in every house
+    somebody who can be told."""
+    try:
+        if schema.current(settings.database_url) != schema.newest():
+            return []  # said already
+        database = Database(settings.database_url, Clock.parse(settings.clock))
+        try:
+            now = database.clock.now()
+            with database.reader.begin() as conn:
+                short = assigning.short_of_stewards(conn, now)
+                numbers = [b["number"] for b in register.all_buildings(conn)]
+                communities = people.communities(conn)
+                manned = {
+                    row["community_id"] for row in people.duty(conn, [c.id for c in communities])
+                    if desks.there(row, now)
+                }
+                return [
+                    _community(
+                        c, c.id in manned, [n for n in numbers if series(n) == c.series], short
+                    )
+                    for c in communities
+                ]
+        finally:
+            database.close()
+    except (SQLAlchemyError, OSError):
+        return []
+
+
+def _community(
+    community: people.CommunityFacts, manned: bool, houses: list[int], short: Mapping[int, int]
+) -> Finding:
+    alone = [n for n in houses if short.get(n) == 0]
+    one = sum(1 for n in houses if short.get(n) == 1)
+    wrong = list(community.problems)
+    if houses and not manned:
+        wrong.append("nobody at its desk can be told")
+    if alone:
+        wrong.append(f"no steward can be told in building {spans(sign(n) for n in alone)}")
+    if wrong:
+        return Finding(community.name, False, "; ".join(wrong), "enter somebody (/duty, the "
+                       "building's page), and the rounds anew (PUT /api/v1/rounds/plan)")
+    found = f"{len(houses)} buildings, each with stewards; the desk is manned; "
+    found += f"{len(community.plans)} rounds" if houses else "no building yet"
+    return Finding(community.name, True, found + (f"; one steward away in {one}" if one else ""))
 
 
 def check_certificate(directory: Path) -> Finding:
@@ -244,6 +297,7 @@ def run(data: Path | None = None) -> int:
         check_sms(settings),
         check_clock(settings),
         check_zone(settings),
+        *check_communities(settings),
         *([check_certificate(data / "tls")] if data is not None else []),
     ]
     if data is not None:

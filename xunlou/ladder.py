@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from server import schema
 from server.app import NotReady, house_of
 from server.clock import Clock
+from server.core.access import Level
 from server.core.houses import sign
 from server.core.words import Kind
 from server.database import Database
@@ -18,7 +19,7 @@ from server.ladders.reading import Broken, read
 from server.service.acting import Unknown
 from server.service.explaining import explain
 from server.settings import Settings
-from server.store import people
+from server.store import people, scopes
 from server.tables import from_ms
 
 WORDS: Mapping[str, Mapping[str, str]] = {
@@ -91,6 +92,8 @@ def explain_to(resident: str, at: str | None, kind: str, lang: str) -> int:
             when = datetime.fromisoformat(at) if at else database.clock.now()
             when = when if when.tzinfo else when.replace(tzinfo=zone)
             answer = explain(conn, house, resident, when.astimezone(UTC), Kind(kind))
+            told = scopes.place_name(conn, Level.BUILDING, row["building_id"] if row else None)
+            answer["resident"]["building"] = told
     except Unknown as error:
         raise ValueError(str(error)) from error
     finally:

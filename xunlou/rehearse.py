@@ -18,7 +18,7 @@ from server.database import Database, Tx
 from server.service import acting, rehearsing
 from server.service.refusals import Refused, Unknown
 from server.settings import Settings
-from server.store import people
+from server.store import people, scopes
 from xunlou.keys import Keys, write_private
 from xunlou.sample import terminal_password
 
@@ -28,8 +28,9 @@ T = TypeVar("T")
 def command(args: argparse.Namespace) -> int:
     """Begin or end one, and say what to do next. Raises ValueError."""
     where = register(args.data)
+    building = house(where, args.building)
     if args.end:
-        ended = end(where, args.building, args.outcome, args.who)
+        ended = end(where, building, args.outcome, args.who)
         print(f"rehearsal in building {ended.building} is over: {ended.alerts} alerts closed, "
               f"{ended.residents} residents ended, {len(ended.terminals)} terminals revoked, "
               f"{ended.listed} off the list")  # fmt: skip
@@ -40,7 +41,7 @@ def command(args: argparse.Namespace) -> int:
         else:
             print("now stop its simulator, and take its terminals' accounts off your broker")
         return 0
-    manifest, made = run(where, args.building, args.flats, args.person, args.community)
+    manifest, made = run(where, building, args.flats, args.person, args.community)
     print(f"rehearsal: building {made}, {args.flats} simulated terminals")
     if where.embedded:
         print("a running `xunlou up` gives them their broker accounts within seconds; then")
@@ -83,6 +84,26 @@ def register(data: Path | None) -> Register:
         terminal_secret=SecretStr(keys.terminal_secret),
     )
     return Register(directory, settings, embedded=True)
+
+
+def house(where: Register, words: str | None) -> int | None:
+    """The number in the installation of the house that somebody means: 900, or 棠德 900 where there
+    are several communities. Raises ValueError where it is not clear which."""
+    if words is None:
+        return None
+    database = Database(where.settings.database_url, Clock())
+    try:
+        with database.reader.begin() as conn:
+            number = scopes.house_number(conn, words)
+            empty = people.community(conn) is None
+    finally:
+        database.close()
+    if number is not None:
+        return number
+    if empty and words.isascii() and words.isdigit():
+        return int(words)  # refused with what is missing
+    raise ValueError(f"--building {words!r}: give its number, and where there are several "
+                     "communities the name before it, '棠德 900'")  # fmt: skip
 
 
 def people_of(words: Sequence[str]) -> list[rehearsing.Listed]:

@@ -39,7 +39,9 @@ def account(commands: Any) -> None:
 
 def _scope(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scope", choices=[lv.value for lv in Level], default="all")
-    parser.add_argument("--place", default="", help="the building's number, or the name")
+    parser.add_argument("--place", default="",
+                        help="the name; of a building its number, and where there are several "
+                             "communities the community's name before it: '棠德 2'")
 
 
 def audit(commands: Any) -> None:
@@ -59,10 +61,11 @@ def rehearse(commands: Any) -> None:
     begin = commands.add_parser("rehearse", help="simulated terminals beside the real ones")
     begin.add_argument("--data", type=Path,
                        help="as given to `up` (default: what XUNLOU_DATABASE_URL names, else data)")
-    begin.add_argument("--building", type=int,
-                       help="its number, from 900 (default: the next free one)")
+    begin.add_argument("--building",
+                       help="its number, from 900 (default: the next free one); with the "
+                            "community's name before it where there are several: '棠德 900'")
     begin.add_argument("--community", default="", metavar="NAME",
-                       help="whose, where there are several (default: the first)")
+                       help="whose, where no building is given (default: the first)")
     begin.add_argument("--flats", type=int, default=5, help="how many simulated terminals")
     begin.add_argument("--person", action="append", default=[], metavar="NAME=+86…",
                        help="who is told, instead of any steward; may be repeated")

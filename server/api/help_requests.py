@@ -18,7 +18,7 @@ from server.core.numbers import MOST
 from server.database import Tx
 from server.runtime import Runtime
 from server.service.help import requests
-from server.store import scopes
+from server.store import assigning
 from server.store.help_requests import Which
 
 router = APIRouter(prefix="/api/v1/requests", tags=["services"], responses=STAFF)
@@ -93,7 +93,7 @@ async def listed(
     now = runtime.clock.now()
 
     def read(conn: Connection) -> Json:
-        house = scopes.place_id(conn, "building", str(building)) if building else None
+        house = assigning.building_id_of(conn, building) if building else None
         if building and house is None:
             return {**help_view.common(conn, now, staff.scope), "waiting": 0, "overdue": 0,
                     "requests": []}  # fmt: skip

@@ -53,7 +53,7 @@ def resident_json(conn: Connection, resident_id: int, now: datetime) -> Json:
 async def residents(
     runtime: RuntimeDep,
     staff: StaffDep,
-    building: Annotated[int | None, Query(ge=1, le=99_999, description="its number")] = None,
+    building: Annotated[int | None, Query(ge=1, le=MOST, description="its number")] = None,
 ) -> dict[str, list[Json]]:
     """Who is watched, with door, terminal and next deadline. No access notes here."""
     now = runtime.clock.now()
@@ -110,7 +110,7 @@ class Move(BaseModel):
     """The door a resident lives behind now."""
 
     model_config = ConfigDict(extra="forbid")
-    building: Annotated[int, Field(ge=1, le=99_999, description="its number")]
+    building: Annotated[int, Field(ge=1, le=MOST, description="its number")]
     flat: Annotated[str, Field(min_length=1, max_length=32)]
     reason: changing.Reason
 

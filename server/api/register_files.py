@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from server.api.answers import STAFF
 from server.api.changing import change
 from server.api.deps import Principal, RuntimeDep, needs
-from server.core.access import Right
+from server.core.access import EVERYWHERE, Right, Scope
 from server.core.columns import Sheet
 from server.runtime import Runtime
 from server.service.refusals import Refused
@@ -45,10 +45,9 @@ GIVEN: dict[int | str, dict[str, Any]] = {
 Lang = Literal["zh", "en"]
 REASON = "X-Reason"
 """The header that says why, where the body is the file. Headers hold ASCII alone."""
-WholeDep = Annotated[Principal, Depends(needs(Right.REGISTER, whole=True))]
-"""A file may name any house: it is for those who answer for all of them."""
 WideDep = Annotated[Principal, Depends(needs(Right.REGISTER, wide=True))]
-"""What is given out names the asker's houses alone, and the offices above them."""
+"""What is given out names the asker's houses alone, and the offices above them; a row that is
+brought in about any other is refused (service/register/importing.py)."""
 
 
 def said(header: str) -> str:
@@ -58,10 +57,12 @@ def said(header: str) -> str:
 
 
 async def take(
-    runtime: Runtime, content: bytes, *, dry_run: bool, who: str, why: str, via: str
+    runtime: Runtime, content: bytes, *, dry_run: bool, who: str, why: str, via: str,
+    scope: Scope = EVERYWHERE,
 ) -> Import:
-    """Compare a file with the register or take it, lot by lot. Raises Unreadable."""
-    file = await asyncio.to_thread(Import.of, content)
+    """Compare a file with the register or take it, lot by lot, as somebody with this scope.
+    Raises Unreadable."""
+    file = await asyncio.to_thread(Import.of, content, scope)
     if dry_run:
         now, opener = runtime.clock.now(), runtime.database.vault.open
         await runtime.database.read(lambda c: file.dry_run(c, now, opener))
@@ -102,7 +103,7 @@ def report(file: Import, lang: str) -> Json:
 async def import_file(
     request: Request,
     runtime: RuntimeDep,
-    staff: WholeDep,
+    staff: WideDep,
     dry_run: Annotated[bool, Query(description="compare only, write nothing")] = True,
     why: Annotated[str, Header(alias=REASON, max_length=2000, description="why the register is "
                                "changed: UTF-8, percent-encoded; up to 200 characters")] = "",
@@ -117,7 +118,8 @@ async def import_file(
     content = await request.body()
     try:
         file = await take(
-            runtime, content, dry_run=dry_run, who=staff.name, why=said(why), via="api"
+            runtime, content, dry_run=dry_run, who=staff.name, why=said(why), via="api",
+            scope=staff.scope,
         )
     except Unreadable as error:
         raise HTTPException(422, error.words[lang]) from error

@@ -55,7 +55,10 @@ class Why(StrEnum):
     HAS_TERMINAL = "has_terminal"
     TERMINAL_REVOKED = "terminal_revoked"
     NO_COMMUNITY = "no_community"
-    OTHER_COMMUNITY = "other_community"
+    NO_SUCH_COMMUNITY = "no_such_community"
+    WHICH_COMMUNITY = "which_community"
+    SAME_NAME = "same_name"
+    COMMUNITY_BEYOND = "community_beyond"
     SAME_STEWARD = "same_steward"
     CLASS_KEPT = "class_kept"
 

@@ -36,17 +36,24 @@ class Column:
 NOTES = ("行", "line", "原因", "reason", "列", "column")
 """Columns that we write beside rejected rows; a file that carries them can be read again."""
 
+PLACE: tuple[Column, ...] = (
+    Column("district", "区", "District", ("行政区",)),
+    Column("street", "街道", "Street office", ("镇街", "street", "subdistrict")),
+    Column("community", "社区", "Community", ("小区", "居委会")),
+)
+"""Which community a row is about. Only where there are several has it to be said."""
+OF_PLACE = frozenset(c.key for c in PLACE)
+
 COLUMNS: dict[Sheet, tuple[Column, ...]] = {
     Sheet.OFFICES: (
+        *PLACE,
         Column("role", "角色", "Role", ("职责",), needed=True),
         Column("name", "姓名", "Name", needed=True),
         Column("phone", "电话", "Phone", ("手机", "手机号", "telephone", "mobile"), needed=True),
         Column("lang", "语言", "Language", ("lang",)),
     ),
     Sheet.BUILDINGS: (
-        Column("district", "区", "District", ("行政区",)),
-        Column("street", "街道", "Street office", ("镇街", "street", "subdistrict")),
-        Column("community", "社区", "Community", ("小区", "居委会")),
+        *PLACE,
         Column("building", "楼栋", "Building", ("栋", "栋号", "楼号", "幢", "building number"),
                needed=True),
         Column("head", "楼长", "Steward 1", ("第一位巡楼员", "building head", "head"), needed=True),
@@ -60,6 +67,7 @@ COLUMNS: dict[Sheet, tuple[Column, ...]] = {
     ),
     Sheet.RESIDENTS: (
         Column("id", "编号", "ID", ("住户编号", "resident id")),
+        *PLACE,
         Column("building", "楼栋", "Building", ("栋", "栋号", "楼号", "幢", "building number"),
                needed=True),
         Column("stairwell", "单元", "Stairwell", ("梯", "座", "entrance")),

@@ -113,7 +113,7 @@ def _of_the_desks(
     own = people.shifts(conn, {row["person_id"] for rows in behind.values() for row in rows})
     for desk in desks:
         standing = behind[desk.id]
-        if not any(_there(row, now) for row in standing):
+        if not any(there(row, now) for row in standing):
             yield desk, DUTY, "nobody stands on duty: no ladder has a human at its end; add one"
         elif gap := shifts.first_gap(standing, own, desk.clock.zone, now):
             yield desk, ROTA, gap
@@ -121,8 +121,9 @@ def _of_the_desks(
             yield desk, ROUNDS, desk.clock.problems[0]
 
 
-def _there(row: RowMapping, now: datetime) -> bool:
-    """Neither opted out nor away. Whose absence can't be read is there."""
+def there(row: RowMapping, now: datetime) -> bool:
+    """Whether somebody with the duty is neither opted out nor away. Whose absence can't be read is
+    there."""
     away = row["absent_until"] is not None and row["absent_until"] > now
     return row["opted_out_at"] is None and not away
 

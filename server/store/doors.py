@@ -42,6 +42,12 @@ def building(conn: Connection, number: int) -> RowMapping | None:
     return conn.execute(query).mappings().first()
 
 
+def community_id(conn: Connection, building_id: int) -> int:
+    """The community in which a building (which must exist) stands."""
+    query = select(BUILDING.c.community_id).where(BUILDING.c.id == building_id)
+    return int(conn.execute(query).scalar_one())
+
+
 def residents_of(conn: Connection, building_id: int) -> Sequence[RowMapping]:
     """The residents of a building with door and terminal, by stairwell, floor and label."""
     query = _residents().where(RESIDENT.c.building_id == building_id)

@@ -9,7 +9,10 @@ from sqlalchemy import Connection, RowMapping, bindparam, func, insert, or_, sel
 from sqlalchemy import Table as SqlTable
 
 from server import tables as t
+from server.core.houses import Named
+from server.core.rounds import BUILT_IN
 from server.core.words import TerminalState
+from server.store import people
 
 COMMUNITY, BUILDING, FLAT = t.table(t.Community), t.table(t.Building), t.table(t.Flat)
 RESIDENT, PERSON, TERMINAL = t.table(t.Resident), t.table(t.Person), t.table(t.Terminal)
@@ -41,9 +44,31 @@ def community(conn: Connection, community_id: int | None = None) -> RowMapping |
     return conn.execute(query).mappings().first()
 
 
+def community_by_id(conn: Connection, community_id: int) -> RowMapping | None:
+    """One community's row."""
+    query = select(COMMUNITY).where(COMMUNITY.c.id == community_id)
+    return conn.execute(query).mappings().first()
+
+
 def communities(conn: Connection) -> Sequence[RowMapping]:
-    """Every community's row."""
-    return conn.execute(select(COMMUNITY).order_by(COMMUNITY.c.id)).mappings().all()
+    """Every community's row, in the order of their registration."""
+    return conn.execute(select(COMMUNITY).order_by(COMMUNITY.c.series)).mappings().all()
+
+
+def blank_community(series: int, named: Named) -> dict[str, Any]:
+    """A new community's row: the built-in zone and rounds, until somebody says otherwise."""
+    return {
+        "series": series, "name": named.name, "street": named.street, "district": named.district,
+        "tz": people.BUILT_IN_ZONE, "rounds": [people.plan_to_json(p) for p in BUILT_IN],
+    }  # fmt: skip
+
+
+def communities_of(conn: Connection, building_ids: Collection[int]) -> frozenset[int]:
+    """The ids of the communities in which these buildings stand."""
+    query = select(BUILDING.c.community_id).distinct()
+    return frozenset(
+        row["community_id"] for row in _all(conn, query, BUILDING.c.id, building_ids)
+    )
 
 
 def buildings(conn: Connection, numbers: Collection[int]) -> list[RowMapping]:
@@ -64,7 +89,8 @@ def flats(conn: Connection, building_ids: Collection[int]) -> list[RowMapping]:
 
 def _residents() -> Any:
     return (
-        select(RESIDENT, FLAT.c.label, FLAT.c.floor, FLAT.c.stairwell, BUILDING.c.number)
+        select(RESIDENT, FLAT.c.label, FLAT.c.floor, FLAT.c.stairwell, BUILDING.c.number,
+               BUILDING.c.community_id)
         .join(FLAT, FLAT.c.id == RESIDENT.c.flat_id)
         .join(BUILDING, BUILDING.c.id == RESIDENT.c.building_id)
     )

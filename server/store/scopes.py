@@ -16,15 +16,15 @@ from sqlalchemy import (
 
 from server import tables as t
 from server.core.access import EVERYWHERE, Level, Scope
+from server.core.houses import SPAN, Named, called, distinct, names, numbered, spoken
 from server.core.numbers import number_in
 
 COMMUNITY, BUILDING, RESIDENT = t.table(t.Community), t.table(t.Building), t.table(t.Resident)
 _NAMES: Final[Mapping[str, ColumnElement[str]]] = {
-    Level.COMMUNITY: COMMUNITY.c.name, Level.STREET: COMMUNITY.c.street,
-    Level.DISTRICT: COMMUNITY.c.district,
+    Level.STREET: COMMUNITY.c.street, Level.DISTRICT: COMMUNITY.c.district,
 }  # fmt: skip
 _KNOWN_BY: Final[Mapping[str, tuple[ColumnElement[Any], ...]]] = {
-    Level.COMMUNITY: (COMMUNITY.c.id,), Level.DISTRICT: (COMMUNITY.c.district,),
+    Level.DISTRICT: (COMMUNITY.c.district,),
     Level.STREET: (COMMUNITY.c.district, COMMUNITY.c.street),
 }  # fmt: skip
 """What makes one place: streets of two districts may have the same name."""
@@ -126,10 +126,22 @@ def _same_place(
 
 
 def place_name(conn: Connection, level: str, place_id: int | None) -> str:
-    """How people call the place of a scope; empty for the whole installation."""
-    if level == Level.BUILDING:
-        number = conn.execute(select(BUILDING.c.number).where(BUILDING.c.id == place_id)).scalar()
-        return str(number) if number is not None else "?"
+    """How people call the place of a scope, so that `place_id` finds it again; empty for the whole
+    installation. A house is named by the number on its wall, and by its community where there are
+    several; a community by its name, and by its street too where another has the same."""
+    if level in (Level.BUILDING, Level.COMMUNITY):
+        every = {r["id"]: _named(r) for r in conn.execute(select(COMMUNITY)).mappings()}
+        all_named, number, community = list(every.values()), 0, place_id
+        if level == Level.BUILDING:
+            query = select(BUILDING.c.number, BUILDING.c.community_id)
+            row = conn.execute(query.where(BUILDING.c.id == place_id)).first()
+            number, community = (row[0], row[1]) if row is not None else (0, None)
+        if community not in every:
+            return "?"
+        if level == Level.COMMUNITY:
+            return distinct(every[community], all_named)
+        own = distinct(every[community], all_named) if len(every) > 1 else ""
+        return called(number, own)
     if level in _NAMES:
         name = conn.execute(select(_WRITTEN[level]).where(COMMUNITY.c.id == place_id)).scalar()
         return str(name) if name else "?"
@@ -137,12 +149,18 @@ def place_name(conn: Connection, level: str, place_id: int | None) -> str:
 
 
 def place_id(conn: Connection, level: str, name: str) -> int | None:
-    """The place that people call so: a building by its number; a community, street or district by
-    its name (or, when there is only one, by nothing), the latter two as one of their communities.
-    None when there is no such place, or more than one."""
-    if level == Level.BUILDING and (number := number_in(name)) is not None:
-        query = select(BUILDING.c.id).where(BUILDING.c.number == number)
-    elif level in _NAMES:
+    """The place that people call so: a building by its community and the number on its wall
+    ("棠德 2"; "2" where there is one community); a community, street or district by its name (or,
+    when there is only one, by nothing), the latter two as one of their communities. A community is
+    also found with its street, or its district and street, before its name. None when there is no
+    such place, or more than one: none is guessed."""
+    if level == Level.BUILDING:
+        return _house_called(conn, name)
+    if level == Level.COMMUNITY:
+        every = conn.execute(select(COMMUNITY)).mappings().all()
+        so_named = [int(r["id"]) for r in every if not name or names(name, _named(r))]
+        return so_named[0] if len(so_named) == 1 else None
+    if level in _NAMES:
         named = _NAMES[level]
         query = select(func.min(COMMUNITY.c.id)).where(named != "")
         if name:
@@ -152,6 +170,35 @@ def place_id(conn: Connection, level: str, name: str) -> int | None:
         return None
     found = list(conn.execute(query.limit(2)).scalars())
     return found[0] if len(found) == 1 else None
+
+
+def _named(row: RowMapping) -> Named:
+    return Named(row["name"], row["street"], row["district"])
+
+
+def _house_called(conn: Connection, name: str) -> int | None:
+    number = house_number(conn, name)
+    if number is None:
+        return None
+    query = select(BUILDING.c.id).where(BUILDING.c.number == number)
+    return conn.execute(query).scalar_one_or_none()
+
+
+def house_number(conn: Connection, name: str) -> int | None:
+    """The number in the installation of what people call a house ("棠德 2"; "2" where there is one
+    community), whether it is registered or not; a number of an address is taken as it is. None
+    where it is none, or where several are called so."""
+    found = spoken(name)
+    if found is None:
+        return None
+    words, sign = found
+    every = conn.execute(select(COMMUNITY)).mappings().all()
+    if not words and sign >= SPAN:  # as an address names it
+        numbers = [sign]
+    else:
+        numbers = [numbered(r["series"], sign) for r in every
+                   if sign < SPAN and (not words or names(words, _named(r)))]
+    return numbers[0] if len(numbers) == 1 else None
 
 
 def _one(conn: Connection, query: object) -> list[int | None]:

@@ -26,7 +26,7 @@ PLAIN = {
     "building": "id community_id number address address_en rehearsal",
     "chore": "name day after",
     "command": "id alert_id created_at expires_at due_at result",
-    "community": "id name tz rounds address address_en district street",
+    "community": "id series name tz rounds address address_en district street",
     "consent": "id",
     "duty_shift": "id",
     "flat": "id building_id stairwell floor label",

@@ -101,7 +101,8 @@ def test_the_doctor_says_what_to_do_about_each(tmp_path: Path) -> None:
 
 
 def test_the_doctor_finds_a_watched_house_healthy(tmp_path: Path) -> None:
-    """Broker, database, notes, SMS account, clock and zone of a running edition are in order."""
+    """Broker, database, notes, SMS account, clock, zone and community of a running edition are in
+    order."""
     require("mosquitto")
     with running(tmp_path, "demo", *FREE, "--sos-per-hour", "0", "--start", "now",
                  "--speed", "1") as demo:  # fmt: skip
@@ -115,7 +116,7 @@ def test_the_doctor_finds_a_watched_house_healthy(tmp_path: Path) -> None:
         wanted = {k: v for k, v in settings.items() if k.startswith(("XUNLOU_", "TWILIO_"))}
         run = once(tmp_path, "doctor", **{**wanted, "XUNLOU_CLOCK": ""})
         assert run.returncode == 0, run.stdout
-        assert run.stdout.count("ok  ") == 6
+        assert run.stdout.count("ok  ") == 7
         wrong = once(tmp_path, "doctor", **{**wanted, "TWILIO_AUTH_TOKEN": "wrong",
                                             "XUNLOU_MQTT_PASSWORD": "wrong"})  # fmt: skip
         assert "does not let gateway in: wrong name or password" in wrong.stdout

@@ -12,6 +12,7 @@ from sqlalchemy import make_url
 from town import HEAD, a_town
 
 from server import migrate, schema
+from tests import neighbour
 from xunlou import backup
 from xunlou.backup import BackupError
 from xunlou.restore import restore
@@ -45,6 +46,7 @@ async def test_a_backup_while_signals_flow_holds_every_receipt_given_before_it(
     backup began is in it, and the restored house goes on: the open SOS is told to nobody twice."""
     (tmp_path / "town").mkdir()
     async with a_town(tmp_path / "town") as t:
+        await neighbour.move_in(t)
         await t.press()
         await t.forget_sms()
         stop, stored = asyncio.Event(), 0
@@ -71,6 +73,7 @@ async def test_a_backup_while_signals_flow_holds_every_receipt_given_before_it(
     target = tmp_path / "again" / "town.db"
     restore(file, f"sqlite:///{target}", force=False)
     assert before + 1 <= counted(target, "signal") <= after + 21
+    assert counted(target, "community") == 2
     async with a_town(tmp_path / "again", hand=hand) as t:
         assert (await t.sos())["state"] == "open"
         await t.move(1)

@@ -14,6 +14,7 @@ from server import tables as t
 from server.clock import Clock
 from server.database import Database
 from server.store import journal
+from tests import neighbour
 from xunlou import cli
 
 JOURNAL = t.table(t.Journal)
@@ -37,9 +38,11 @@ def elsewhere(tmp_path: Path, database: str) -> Callable[[], str]:
 
 
 async def lived_in(tmp_path: Path) -> tuple[str, Hand]:
-    """A town that has lived: presses, an accepted and a resolved alert, a missed round, texts in
-    two scripts, a quarantined message with bytes that are no text. Its database."""
+    """A town of two communities that has lived: presses, an accepted and a resolved alert, a
+    missed round, texts in two scripts, a quarantined message with bytes that are no text. Its
+    database."""
     async with a_town(tmp_path) as town:
+        await neighbour.move_in(town)
         await town.press()
         await town.reply(HEAD, "1")
         await town.act((await town.sos())["id"], "resolve", outcome="safe", note="摔倒,没事 ☂")
@@ -64,6 +67,7 @@ async def test_a_lived_in_community_moves_and_lives_on(
     found = moving.copy(source, target, said.append)
     assert found == moving.sums(source)
     assert found["message"].rows > 3
+    assert found["community"].rows == 2
     assert found["quarantine"].rows == 1
     assert any(line.startswith("journal:") for line in said)
     assert moving.check(target)[1] == []

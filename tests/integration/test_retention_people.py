@@ -17,6 +17,7 @@ from server import tables as t
 from server.core.words import Role
 from server.settings import Settings
 from server.store.erasing import GONE
+from tests import neighbour
 
 RESIDENT, PERSON, PLACE = t.table(t.Resident), t.table(t.Person), t.table(t.Assignment)
 DAY_S = 86_400
@@ -25,8 +26,9 @@ DAYS = 90
 
 @pytest.fixture
 async def town(tmp_path: Path) -> AsyncIterator[Town]:
-    """The town, with 90 days for those who are watched no more."""
+    """The town and its neighbour, with 90 days for those who are watched no more."""
     async with a_town(tmp_path) as town:
+        await neighbour.move_in(town)
         yield town
 
 

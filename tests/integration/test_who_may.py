@@ -34,8 +34,7 @@ TABLE: dict[str, str] = {
     **dict.fromkeys(
         [f"GET {API}/{p}" for p in (
             "snapshot", "stream", "sight", "alerts", "residents", "assignments", "rounds",
-            "rounds/plan", "rota", "ladder/explain", "terminals", "addresses",
-            "communities")]
+            "rounds/plan", "rota", "ladder/explain", "terminals", "addresses", "communities")]
         + [f"GET {ALERT}", f"GET {RESIDENT}/rounds", f"GET {RESIDENT}/consents",
            "GET /wall", "GET /alerts/{alert_id}",
            "GET /buildings", "GET /buildings/{number}", "GET /buildings/{number}/sheet",
@@ -75,6 +74,7 @@ TABLE: dict[str, str] = {
          f"PATCH {RESIDENT}", f"POST {RESIDENT}/end", f"POST {RESIDENT}/move",
          f"POST {API}/assignments", f"POST {API}/assignments/{{assignment_id}}/remove",
          f"PUT {API}/people/{{person_id}}/shifts", f"PUT {API}/rounds/plan",
+         f"POST {API}/communities", f"PATCH {API}/communities/{{community_id}}",
          f"PUT {API}/addresses", f"PUT {API}/addresses/{{building}}",
          f"POST {API}/terminals/{{terminal_id}}/assign", f"POST {API}/register/import",
          f"POST {API}/register/export", "GET /register", "POST /register/import",
@@ -89,6 +89,7 @@ TABLE: dict[str, str] = {
         + [f"{m} {p}" for m in ("GET", "POST") for p in (
             "/residents/new", "/residents/{resident_id}/edit", "/residents/{resident_id}/move",
             "/residents/{resident_id}/end", "/buildings/new", "/buildings/{number}/edit",
+            "/communities/new", "/communities/{community_id}/edit",
             "/duty/add", "/duty/remove", "/duty/community", "/duty/shifts/{person_id}",
             "/people/{person_id}/shifts")],
         "register"),
@@ -113,6 +114,7 @@ VALUES = {
     "alert_id": "1", "building": "11", "resident_id": "1", "person_id": "1", "assignment_id": "1",
     "number": "11", "terminal_id": "gd-11-301", "handover_id": "1",
     "purpose": "health", "request_id": "1", "visit_id": "1", "entry_id": "1",
+    "community_id": "1",
     "account_id": "999", "token_id": "999", "token": "no-such-token-anywhere",
 }  # fmt: skip
 ASKED = {f"GET {API}/ladder/explain": "?resident=1"}

@@ -9,6 +9,8 @@ from server.core import cells
 from server.core.access import EVERYWHERE, Scope
 from server.core.cells import Bad, Why
 from server.core.columns import COLUMNS, Sheet, column_of, heading, number_of
+from server.core.houses import distinct, numbered, sign
+from server.core.numbers import number_in
 from server.core.risk import RiskClass
 from server.core.words import Role
 from server.database import Tx
@@ -16,6 +18,7 @@ from server.service import addressing, assigning, classing, history, moving, sha
 from server.service.house import House
 from server.service.refusals import Beyond, Refused, Unknown
 from server.service.register import picture as pictures
+from server.service.register import places
 from server.service.register.forms import Cells, Form, Misfit, Said, misfit, unchanged_since
 from server.service.register.planning import ADDED, CHANGED, Planner
 from server.service.register.rows import Row, understand
@@ -54,6 +57,8 @@ district, the street, another resident's number) that are not for whoever may op
 else is sent is not read. Held against the pages by tests/integration/test_register_by_hand.py."""
 OF_FIRST = frozenset({"street", "district"})
 """Columns that a new building's form shows only while there is no community yet."""
+COMMUNITY = "community_id"
+"""The field that says which community is meant, where there are several."""
 SPOKEN = frozenset({"head", "second", "substitute", "substitute:2"})
 """Those of a building's form whose language is chosen beside them."""
 
@@ -80,11 +85,15 @@ def _shown(form: Form, act: str) -> dict[str, str]:
 
 
 def _plan(
-    tx: Tx, sheet: Sheet, given: Cells, said: Said, scope: Scope
-) -> tuple[Planner, str]:
-    """The draft of a form, and whether it adds, changes or leaves. Raises Misfit."""
+    tx: Tx, sheet: Sheet, given: Cells, said: Said, scope: Scope, meant: int | None = None,
+    *, founds: bool = False,
+) -> tuple[Planner, str, Row]:
+    """The draft of a form, and whether it adds, changes or leaves. `meant`: the community's id;
+    `founds`: it may register one. Raises Misfit."""
     row, names = _row(sheet, given)
+    row.meant = meant
     picture = pictures.load(tx.conn, [row], tx.now, scope)
+    picture.communities.founds = founds
     planner = Planner(picture, tx.vault.open, said.who, said.why)
     outcome = planner.plan(row)
     if row.problems:
@@ -93,48 +102,48 @@ def _plan(
             words = {lang: reason(problem, lang) for lang in ("zh", "en")}
             found.setdefault(names.get(problem.column, ""), words)
         raise Misfit(found)
-    return planner, outcome
+    return planner, outcome, row
 
 
 def _save(tx: Tx, planner: Planner, said: Said) -> None:
     save(tx, planner.picture, planner.draft, who=said.who, why=said.why, via=said.via)
 
 
-def _house(tx: Tx, given: Cells, scope: Scope) -> None:
-    """The building that a form names lies in the asker's scope; beyond it there is none."""
-    try:
-        number = cells.value("building", given.get("building", ""))
-    except Bad:
-        return  # said together with the other fields
-    if number is None:
-        return
-    found = doors.building(tx.conn, int(str(number)))
-    if found is not None and not scope.shows(found["id"]):
-        raise misfit("building", Why.NO_BUILDING, str(number))
+def _meant(tx: Tx, given: Cells, scope: Scope) -> int | None:
+    """The community that a form says, of those that the asker may see; None: the only one (or
+    none is registered yet). Raises Misfit where there are several and none of them is said."""
+    known = places.load(tx.conn, scope)
+    words = given.get(COMMUNITY, "").strip()
+    if not words and len(known.seen) < 2:
+        return known.seen[0].id if known.seen else None
+    number = number_in(words)
+    if number not in {c.id for c in known.seen}:
+        names = [c.named for c in known.seen]
+        listed = "、".join(distinct(n, names) for n in names)
+        raise misfit(COMMUNITY, Why.NO_SUCH_COMMUNITY if words else Why.WHICH_COMMUNITY, listed)
+    return number
 
 
 def add_resident(tx: Tx, form: Form, scope: Scope = EVERYWHERE) -> int:
     """Register somebody new; returns their id. The same form again (a double tap) finds them.
     Raises Misfit."""
     said = form.said.checked()
-    _house(tx, form.cells, scope)
-    planner, outcome = _plan(tx, Sheet.RESIDENTS, _shown(form, "resident.add"), said, scope)
+    meant = _meant(tx, form.cells, scope)
+    planner, outcome, row = _plan(
+        tx, Sheet.RESIDENTS, _shown(form, "resident.add"), said, scope, meant
+    )
     if outcome == CHANGED or (outcome == ADDED and not planner.draft.residents):
         raise Misfit({"name": {"zh": "此人已登记在这一户,请到住户页修改",
                                "en": "is registered behind this door; change it on their page"}})
+    assert row.number is not None, "it was planned"
+    here = pictures.door(row.number, row.get("flat"))
     own = (planner.draft.residents[0][0] if planner.draft.residents
            else next(r for r in planner.picture.residents.values() if r.row is not None
-                     and (r.door, cells.name(r.name)) == _who(form.cells)))  # fmt: skip
+                     and (r.door, cells.name(r.name)) == (here, row.get("name"))))  # fmt: skip
     _save(tx, planner, said)
     if own.row is not None:
         return own.place
     return store.newest_resident(tx.conn, own.door[0], own.name)
-
-
-def _who(given: Cells) -> tuple[pictures.Door, str]:
-    number, label = cells.value("building", given["building"]), cells.value("flat", given["flat"])
-    name = cells.value("name", given["name"])
-    return pictures.door(int(str(number)), str(label)), str(name)
 
 
 def change_resident(
@@ -152,7 +161,7 @@ def change_resident(
                       zh="这位住户已停止守护,不再修改。")  # fmt: skip
     given = {
         **_shown(form, "resident.change"), "id": str(resident_id),
-        "building": str(row["building_number"]), "flat": row["label"],
+        "building": str(sign(row["building_number"])), "flat": row["label"],
     }  # fmt: skip
     wanted_class = given.pop("risk_class", None)
     for key in EMPTIES:
@@ -161,7 +170,8 @@ def change_resident(
     _hand_over_terminal(tx, house, resident_id, given, said, scope)
     _take_off(tx, form.removed, "resident_id", resident_id, said)
     given = _with_places(tx, resident_id, given)
-    planner, _ = _plan(tx, Sheet.RESIDENTS, given, said, scope)
+    meant = doors.community_id(tx.conn, row["building_id"])
+    planner, _, _ = _plan(tx, Sheet.RESIDENTS, given, said, scope, meant)
     _save(tx, planner, said)
     if wanted_class is not None:
         _class(tx, resident_id, wanted_class, said)
@@ -177,12 +187,14 @@ def move_resident(
     if row is None:
         raise Unknown(f"there is no resident {resident_id}")
     unchanged_since(tx, "resident", resident_id, form.seen, f"flat:{row['flat_id']}")
-    _house(tx, form.cells, scope)
     found = {key: _cell(key, form.cells) for key in ("building", "flat", "floor", "stairwell")}
-    number, label = int(str(found["building"])), str(found["flat"])
+    label = str(found["flat"])
+    known, meant = places.load(tx.conn, scope), _meant(tx, form.cells, scope)
+    community = known.by_id.get(meant or 0)
+    number = numbered(community.series if community else 0, int(str(found["building"])))
     house = doors.building(tx.conn, number)
-    if house is None:
-        raise misfit("building", Why.NO_BUILDING, str(number))
+    if house is None or not scope.shows(house["id"]):
+        raise misfit("building", Why.NO_BUILDING, known.house(number))
     if people.flat_at(tx.conn, number, label) is None:
         try:
             floor = found["floor"] if found["floor"] is not None else cells.floor_of(label)
@@ -269,20 +281,28 @@ def _take_off(tx: Tx, removed: Collection[int], column: str, own: int, said: Sai
         assigning.remove(tx, assignment_id, who=said.who, why=said.why, via=said.via)
 
 
-def add_building(tx: Tx, form: Form) -> int:
-    """Register a building with its two stewards; returns its number. Raises Misfit or Refused."""
+def add_building(tx: Tx, form: Form, scope: Scope = EVERYWHERE) -> int:
+    """Register a building with its two stewards; returns its number in the installation. Raises
+    Misfit or Refused."""
     said = form.said.checked()
-    given = _shown(form, "building.add")
-    if store.community(tx.conn) is not None:
-        # The community's name stays: a wrong one is refused, and none changes what it is called.
+    given, meant = _shown(form, "building.add"), None
+    first = store.community(tx.conn) is None
+    if not first:
+        # A community's name stays: none is registered or renamed by the way.
         given = {key: words for key, words in given.items() if key not in OF_FIRST}
-    planner, outcome = _plan(tx, Sheet.BUILDINGS, given, said, EVERYWHERE)
-    number = int(str(cells.value("building", form.cells["building"])))
+        if not given.get("community"):
+            meant = _meant(tx, form.cells, scope)
+    planner, outcome, row = _plan(
+        tx, Sheet.BUILDINGS, given, said, scope, meant, founds=first
+    )
+    number = row.number
+    assert number is not None, "it was planned"
+    called = planner.picture.communities.house(number)
     if outcome == CHANGED or (outcome == ADDED and not planner.draft.buildings):
-        raise Misfit({"building": {"zh": f"{number}栋已登记,请到楼栋页修改",
-                                   "en": f"building {number} is registered; change its page"}})
+        raise Misfit({"building": {"zh": f"{called}栋已登记,请到楼栋页修改",
+                                   "en": f"building {called} is registered; change its page"}})
     _save(tx, planner, said)
-    _of_building(tx, number, form, said, EVERYWHERE)
+    _of_building(tx, number, form, said, scope)
     return number
 
 
@@ -295,8 +315,8 @@ def change_building(tx: Tx, number: int, form: Form, scope: Scope = EVERYWHERE) 
         raise Unknown(f"there is no building {number}")
     unchanged_since(tx, "building", row["id"], form.seen)
     _take_off(tx, form.removed, "building_id", row["id"], said)
-    given = {**_shown(form, "building.change"), "building": str(number)}
-    planner, _ = _plan(tx, Sheet.BUILDINGS, given, said, scope)
+    given = {**_shown(form, "building.change"), "building": str(sign(number))}
+    planner, _, _ = _plan(tx, Sheet.BUILDINGS, given, said, scope, row["community_id"])
     _save(tx, planner, said)
     _of_building(tx, number, form, said, scope)
 

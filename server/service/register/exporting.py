@@ -12,7 +12,8 @@ from sqlalchemy import Connection, RowMapping
 
 from server.core import cells
 from server.core.access import EVERYWHERE, Scope
-from server.core.columns import COLUMNS, TITLES, Column, Sheet, heading
+from server.core.columns import COLUMNS, OF_PLACE, TITLES, Column, Sheet, heading
+from server.core.houses import called
 from server.core.words import Role
 from server.database import Tx
 from server.service.refusals import Refused
@@ -64,7 +65,10 @@ def _table(
         Sheet.BUILDINGS: _buildings, Sheet.OFFICES: _offices, Sheet.RESIDENTS: _residents
     }[sheet](conn, lang, scope, opened)  # fmt: skip
     columns: list[tuple[str, Column, int]] = []
-    shown = [c for c in COLUMNS[sheet] if secrets or not c.secret]
+    # Of the only community nothing needs to be said, but what it is called.
+    placed = sheet is Sheet.BUILDINGS or len(store.communities(conn)) > 1
+    shown = [c for c in COLUMNS[sheet]
+             if (secrets or not c.secret) and (placed or c.key not in OF_PLACE)]  # fmt: skip
     for column in shown:
         if not column.many:
             columns.append((column.key, column, 1))
@@ -102,19 +106,25 @@ def _behind(
     return line
 
 
+def _places(conn: Connection) -> dict[int, dict[str, str]]:
+    """The cells that name each community, by its id."""
+    return {
+        c["id"]: {"district": c["district"], "street": c["street"], "community": c["name"]}
+        for c in store.communities(conn)
+    }
+
+
 def _buildings(
     conn: Connection, _lang: str, scope: Scope, opened: Notes
 ) -> list[dict[str, str]]:
-    communities = {c["id"]: c for c in store.communities(conn)}
+    communities = _places(conn)
     found = [b for b in store.all_buildings(conn) if scope.shows(b["id"])]
     behind: defaultdict[int, list[RowMapping]] = defaultdict(list)
     for a in store.behind_buildings(conn, [b["id"] for b in found]):
         behind[a["building_id"]].append(a)
     lines = []
     for b in found:
-        community = communities[b["community_id"]]
-        line = {"district": community["district"], "street": community["street"],
-                "community": community["name"], "building": str(b["number"])}  # fmt: skip
+        line = {**communities[b["community_id"]], "building": called(b["number"])}
         for a in behind[b["id"]]:
             if a["role"] == Role.STEWARD:
                 place = "head" if a["position"] == 1 else "second"
@@ -128,9 +138,11 @@ def _offices(
     conn: Connection, lang: str, scope: Scope, _opened: Notes
 ) -> list[dict[str, str]]:
     theirs = {b["community_id"] for b in store.all_buildings(conn) if scope.shows(b["id"])}
-    everywhere = scope.buildings is None
+    theirs |= scope.communities
+    everywhere, communities = scope.buildings is None, _places(conn)
     return [
-        {"role": cells.word_for(a["role"], cells.OFFICE, lang), "name": a["name"],
+        {**communities[a["community_id"]],
+         "role": cells.word_for(a["role"], cells.OFFICE, lang), "name": a["name"],
          "phone": cells.phone_text(a["phone"]), "lang": cells.word_for(a["lang"], cells.LANG, lang)}
         for a in store.offices(conn)
         if a["role"] != Role.REHEARSAL and (everywhere or a["community_id"] in theirs)
@@ -154,10 +166,12 @@ def _residents(
     for t in store.terminals_of(conn, ids):
         if t["state"] == "active":
             terminals.setdefault(t["resident_id"], t["id"])
+    communities = _places(conn)
 
     def line(r: RowMapping) -> dict[str, Any]:
         return {
-            "id": str(r["id"]), "building": str(r["number"]), "stairwell": r["stairwell"],
+            "id": str(r["id"]), **communities[r["community_id"]],
+            "building": called(r["number"]), "stairwell": r["stairwell"],
             "floor": str(r["floor"]), "flat": r["label"], "name": r["name"],
             "birth_date": r["birth_date"].isoformat(),
             "sex": cells.word_for(r["sex"], cells.SEX, lang),

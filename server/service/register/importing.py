@@ -6,11 +6,12 @@ import that was cut off is simply repeated.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sqlalchemy import Connection
 
+from server.core.access import EVERYWHERE, Scope
 from server.core.columns import TITLES
 from server.database import Tx
 from server.service.register import picture as pictures
@@ -33,16 +34,20 @@ class Import:
     """A file on its way in. `dry_run` or the `lots`, then the report is complete."""
 
     file: list[Rows]
+    scope: Scope = EVERYWHERE
+    """Whoever brings it answers for these houses; no row may be about others."""
     counts: Counter[str] = field(default_factory=Counter)
     """How many rows were, or would be, added, changed, left, rejected."""
     changes: list[Change] = field(default_factory=list)
     notes: list[Problem] = field(default_factory=list)
     """What was not taken though its row was."""
+    _made: frozenset[int] = frozenset()
+    """The communities that it has registered."""
 
     @staticmethod
-    def of(content: bytes) -> "Import":
+    def of(content: bytes, scope: Scope = EVERYWHERE) -> "Import":
         """A file's tables, understood. Raises Unreadable."""
-        return Import(understand(tables(content)))
+        return Import(understand(tables(content)), scope)
 
     @property
     def rows(self) -> list[Row]:
@@ -60,22 +65,25 @@ class Import:
         residents come. House by house, so that a lot needs only a few houses to be read."""
         found = []
         for table in self.file:
-            rows = sorted(table.rows, key=lambda row: (row.get("building") or 0, row.line))
+            rows = sorted(table.rows, key=_by_house)
             found += [rows[n : n + LOT] for n in range(0, len(rows), LOT)]
         return found
 
     def dry_run(self, conn: Connection, now: datetime, opener: Opener) -> None:
         """Compare all rows with what is registered; nothing is written. `opener`: opens notes."""
-        self.taken(_planned(conn, self.rows, now, opener, "", ""))
+        self.taken(self._planned(conn, self.rows, now, opener, "", ""))
 
     def take(self, tx: Tx, lot: Sequence[Row], *, who: str, why: str, via: str) -> Planner:
         """Write one lot; `taken` afterwards adds it to the report, once it is committed."""
-        planner = _planned(tx.conn, lot, tx.now, tx.vault.open, who, why)
-        save(tx, planner.picture, planner.draft, who=who, why=why, via=via)
+        planner = self._planned(tx.conn, lot, tx.now, tx.vault.open, who, why)
+        planner.made = save(tx, planner.picture, planner.draft, who=who, why=why, via=via)
         return planner
 
     def taken(self, planner: Planner) -> None:
         """A lot is committed."""
+        if planner.made:  # whoever registers a community answers for it
+            self._made |= planner.made
+            self.scope = replace(self.scope, communities=self.scope.communities | planner.made)
         self.counts += planner.outcomes
         self.changes += planner.draft.changes
         self.notes += planner.notes
@@ -99,13 +107,18 @@ class Import:
             found.append(Table(title, (*table.headings, *blank, *REASONS), rows))
         return as_xlsx(found) if found else None
 
+    def _planned(
+        self, conn: Connection, rows: Sequence[Row], now: datetime, opener: Opener, who: str,
+        why: str,
+    ) -> Planner:
+        picture = pictures.load(conn, rows, now, self.scope, self._made)
+        planner = Planner(picture, opener, who, why)
+        for row in rows:
+            row.problems = list(row.of_file)  # planned anew when another writer was first
+            planner.outcomes[planner.plan(row)] += 1
+        return planner
 
 
-def _planned(
-    conn: Connection, rows: Sequence[Row], now: datetime, opener: Opener, who: str, why: str
-) -> Planner:
-    planner = Planner(pictures.load(conn, rows, now), opener, who, why)
-    for row in rows:
-        row.problems = list(row.of_file)  # planned anew when another writer was first
-        planner.outcomes[planner.plan(row)] += 1
-    return planner
+def _by_house(row: Row) -> tuple[str, str, str, int, int]:
+    named = row.named
+    return named.district, named.street, named.name, row.get("building") or 0, row.line

@@ -7,18 +7,20 @@ row sees what an earlier one will have added, in a dry run as in earnest.
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, RowMapping
 
 from server.core.access import EVERYWHERE, Scope
 from server.core.columns import Sheet
+from server.core.houses import numbered
 from server.core.words import Role
+from server.service.register import places
+from server.service.register.places import Communities, Community
 from server.service.register.rows import Row
-from server.store import people, scopes
 from server.store import register as store
+from server.store import scopes
 
 Door = tuple[int, str]
 
@@ -42,6 +44,7 @@ class House:
     """A building with its stewards by position, and its substitutes' numbers."""
 
     id: int | None
+    community: Community
     stewards: dict[int, RowMapping] = field(default_factory=dict)
     substitutes: set[str] = field(default_factory=set)
 
@@ -61,24 +64,37 @@ class Picture:
     """The part of the register that some rows touch."""
 
     now: datetime
-    today: date
-    community: RowMapping | None
-    facts: people.CommunityFacts | None
+    scope: Scope
+    communities: Communities
     houses: dict[int, House]
+    """By their numbers in the installation (core/houses.py)."""
     flats: dict[Door, Flat]
     residents: dict[int, Resident]
     at_door: defaultdict[Door, list[Resident]]
     persons: dict[str, str]
     terminals: dict[str, tuple[str, Resident | None]]
     """Id → state, and whose it is."""
-    offices: set[tuple[str, str]]
-    community_name: str = ""
+    listed: frozenset[str] = frozenset()
+    """Telephones on the rehearsal list."""
     rehearsals: frozenset[int] = frozenset()
     """Numbers of buildings in which nobody lives."""
     beyond: frozenset[str] = frozenset()
     """Telephones and terminals of people whom the asker is not shown: nothing says whose."""
     enrols: bool = True
     """Whether a terminal that is not registered yet may be."""
+
+    def shows(self, number: int) -> bool:
+        """Whether there is such a house that the asker may see. One that they have just
+        registered is not among those that their scope began with."""
+        house = self.houses.get(number)
+        if house is None:
+            return False
+        return (house.id is None or self.scope.shows(house.id)
+                or self.communities.answers_for(house.community))
+
+    def address(self, at: Door) -> str:
+        """A door as people say it: 11-301, or 棠德 11-301."""
+        return f"{self.communities.house(at[0])}-{at[1]}"
 
 
 def door(number: int, label: str) -> Door:
@@ -87,27 +103,30 @@ def door(number: int, label: str) -> Door:
 
 
 def load(
-    conn: Connection, rows: Sequence[Row], now: datetime, scope: Scope = EVERYWHERE
+    conn: Connection, rows: Sequence[Row], now: datetime, scope: Scope = EVERYWHERE,
+    made: frozenset[int] = frozenset(),
 ) -> Picture:
-    """The picture for these rows, as somebody with this scope may see it."""
-    facts = people.community(conn)
-    numbers = {r.get("building") for r in rows if r.get("building") is not None}
+    """The picture for these rows, as somebody with this scope may see it. `made`: ids of the
+    communities that this file has registered already."""
+    communities = places.load(conn, scope, made)
+    numbers = {
+        numbered(c.series, r.get("building"))
+        for r in rows if r.get("building") is not None for c in communities.meant(r)
+    }  # fmt: skip
     houses = {b["number"]: b for b in store.buildings(conn, numbers)}
     number_of = {b["id"]: number for number, b in houses.items()}
+    of = communities.by_id
     picture = Picture(
         now,
-        now.astimezone(facts.zone if facts else ZoneInfo(people.BUILT_IN_ZONE)).date(),
-        store.community(conn),
-        facts,
-        {number: House(b["id"]) for number, b in houses.items()},
+        scope,
+        communities,
+        {number: House(b["id"], of[b["community_id"]]) for number, b in houses.items()},
         {},
         {},
         defaultdict(list),
         {},
         {},
-        set(),
-        facts.name if facts else "",
-        frozenset(number for number, b in houses.items() if b["rehearsal"]),
+        rehearsals=frozenset(number for number, b in houses.items() if b["rehearsal"]),
     )
     resident_rows = [r for r in rows if r.sheet is Sheet.RESIDENTS]
     if resident_rows:
@@ -124,7 +143,10 @@ def load(
                 house.stewards[a["position"]] = a
             else:
                 house.substitutes.add(a["phone"])
-    picture.offices = {(a["role"], a["phone"]) for a in store.offices(conn)}
+    desks = store.offices(conn)
+    for a in desks:
+        of[a["community_id"]].offices.add((a["role"], a["phone"]))
+    picture.listed = frozenset(a["phone"] for a in desks if a["role"] == Role.REHEARSAL)
     phones = {c.phone for r in rows for c in r.contacts}
     phones |= {r.get("phone") for r in rows if r.sheet is Sheet.OFFICES and r.get("phone")}
     known = store.persons(conn, phones)
@@ -191,6 +213,7 @@ class NewAssignment:
     phone: str
     resident: Resident | None = None
     building: int | None = None
+    community: Community | None = None
     position: int = 0
     key_place: str = ""
 
@@ -199,10 +222,12 @@ class NewAssignment:
 class Draft:
     """What planned rows will write, in the order in which it has to be written."""
 
-    community: dict[str, Any] = field(default_factory=dict)
+    communities: list[Community] = field(default_factory=list)
+    """New ones."""
+    community_changes: dict[int, dict[str, Any]] = field(default_factory=dict)
     persons: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Phone → name, language."""
-    buildings: list[int] = field(default_factory=list)
+    buildings: list[tuple[int, Community]] = field(default_factory=list)
     flats: list[tuple[int, Flat]] = field(default_factory=list)
     flat_changes: dict[int, dict[str, Any]] = field(default_factory=dict)
     residents: list[tuple[Resident, dict[str, Any]]] = field(default_factory=list)

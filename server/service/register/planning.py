@@ -6,6 +6,7 @@ their own, where somebody is asked for a reason.
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -14,11 +15,13 @@ from sqlalchemy import RowMapping
 from server.core import cells, rounds
 from server.core.cells import Bad, Why
 from server.core.columns import COLUMNS, Sheet
+from server.core.houses import numbered, series
 from server.core.risk import age_on, risk_class
 from server.core.words import Role
 from server.pinyin import sounds
 from server.service.register.picture import (
     Change,
+    Door,
     Draft,
     Flat,
     House,
@@ -27,6 +30,7 @@ from server.service.register.picture import (
     Resident,
     door,
 )
+from server.service.register.places import Community
 from server.service.register.rows import Contact, Problem, Row
 from server.vault import Opener
 
@@ -47,20 +51,24 @@ class Planner:
         self.draft = Draft()
         self.notes: list[Problem] = []
         self.outcomes: Counter[str] = Counter()
+        self.made: frozenset[int] = frozenset()
+        """Ids of the communities that were new, once the draft is saved."""
         self._who, self._why = who, why
 
     def plan(self, row: Row) -> str:
         """What becomes of the row: added, changed, left, or rejected with `row.problems`."""
         before = len(self.draft.changes)
+        community = None
         if not row.problems:
+            community = self._place(row)
             self._refuse_strange_numbers(row)
             self._refuse_rehearsals(row)
-        if not row.problems:
-            by_sheet: dict[Sheet, Callable[[Row], None]] = {
+        if not row.problems and community is not None:
+            by_sheet: dict[Sheet, Callable[[Row, Community], None]] = {
                 Sheet.BUILDINGS: self._building, Sheet.OFFICES: self._office,
                 Sheet.RESIDENTS: self._resident,
             }  # fmt: skip
-            by_sheet[row.sheet](row)
+            by_sheet[row.sheet](row, community)
         if row.problems:
             return REJECTED
         new = self.draft.changes[before:]
@@ -69,6 +77,14 @@ class Planner:
         return ADDED if any(c.what == ADDED and not c.fields for c in new) else CHANGED
 
     # Each planner below refuses before it drafts anything: a rejected row leaves no half behind.
+
+    def _place(self, row: Row) -> Community | None:
+        """The community that the row is about, with the number of its building."""
+        known = self.picture.communities
+        found = (known.find_or_found if row.sheet is Sheet.BUILDINGS else known.find)(row)
+        if found is not None and row.get("building") is not None:
+            row.number = numbered(found.series, row.get("building"))
+        return found
 
     def _refuse_strange_numbers(self, row: Row) -> None:
         people = [(c.phone, c.name, c.column) for c in row.contacts]
@@ -84,31 +100,33 @@ class Planner:
 
     def _refuse_rehearsals(self, row: Row) -> None:
         """Life and rehearsal never mix: neither its building nor who is on its list."""
-        if row.get("building") in self.picture.rehearsals:
+        if row.number in self.picture.rehearsals:
             row.refuse("building", Why.REHEARSAL)
         listed = [(c.phone, c.column) for c in row.contacts]
         if row.sheet is Sheet.OFFICES:
             listed.append((row.get("phone"), "phone"))
         for phone, key in listed:
-            if (Role.REHEARSAL.value, phone) in self.picture.offices:
+            if phone in self.picture.listed:
                 row.refuse(key, Why.ON_REHEARSAL_LIST)
 
-    def _building(self, row: Row) -> None:
-        number, named = row.get("building"), row.get("community")
+    def _building(self, row: Row, community: Community) -> None:
+        picture, number = self.picture, row.number
+        assert number is not None, "a building's number is needed"
         if row.get("head_phone") == row.get("second_phone"):
             row.refuse("second", Why.SAME_STEWARD)
-        if not self.picture.community_name and not named:
-            row.refuse("community", Why.NO_COMMUNITY)
-        elif named and self.picture.community_name and named != self.picture.community_name:
-            row.refuse("community", Why.OTHER_COMMUNITY, self.picture.community_name)
+        house = picture.houses.get(number)
+        if house is None and not picture.communities.answers_for(community):
+            row.refuse("building", Why.COMMUNITY_BEYOND)
+        elif house is not None and not picture.shows(number):
+            row.refuse("building", Why.NO_BUILDING, picture.communities.house(number))
+        filled = self._filled(row, community)
         if row.problems:
             return
-        self._community(row)
-        title = f"{number}"
-        house = self.picture.houses.get(number)
+        self._community(row, community, filled)
+        title = picture.communities.house(number)
         if house is None:
-            house = self.picture.houses[number] = House(None)
-            self.draft.buildings.append(number)
+            house = picture.houses[number] = House(None, community)
+            self.draft.buildings.append((number, community))
             self._note(row, ("building", number), title, ADDED, {})
         for contact in row.contacts:
             if contact.role is Role.STEWARD:
@@ -122,23 +140,38 @@ class Planner:
                 shown = {"substitute": (None, _who_is(contact))}
                 self._note(row, ("building", number), title, ADDED, shown)
 
-    def _community(self, row: Row) -> None:
-        known = self.picture.community
-        changed = {
-            key: (known[key] if known is not None else None, row.get(key))
-            for key in ("district", "street")
-            if row.get(key) and (known is None or known[key] != row.get(key))
-            and self.draft.community.get(key) != row.get(key)
+    def _filled(self, row: Row, community: Community) -> dict[str, str]:
+        """The street and district that a row says where none is registered. Another name than the
+        registered one is another community's."""
+        filled = {
+            key: str(row.get(key)) for key in ("district", "street")
+            if row.get(key) and not getattr(community.named, key)
         }  # fmt: skip
-        if not self.picture.community_name:
-            self.picture.community_name = self.draft.community["name"] = row.get("community")
-            changed["community"] = (None, row.get("community"))
-        if changed:
-            self.draft.community |= {k: v[1] for k, v in changed.items() if k != "community"}
-            self._note(row, ("community", 0), self.picture.community_name, CHANGED, changed)
+        known = self.picture.communities
+        if filled and not known.may_move(community, replace(community.named, **filled)):
+            row.refuse(next(iter(filled)), Why.COMMUNITY_BEYOND)
+        return filled
+
+    def _community(self, row: Row, community: Community, filled: dict[str, str]) -> None:
+        known, title = self.picture.communities, community.named.name
+        if community not in known.seen:
+            known.add(community)
+            self.draft.communities.append(community)
+            named = community.named
+            said = {"district": named.district, "street": named.street, "community": named.name}
+            shown = {key: (None, name) for key, name in said.items() if name}
+            self._note(row, ("community", community), title, CHANGED, shown)
+            return
+        if filled:
+            community.named = replace(community.named, **filled)
+            if community.id is not None:
+                self.draft.community_changes.setdefault(community.id, {}).update(filled)
+            self._note(row, ("community", community), title, CHANGED,
+                       {key: (None, name) for key, name in filled.items()})  # fmt: skip
 
     def _steward(self, row: Row, house: House, contact: Contact) -> None:
-        number, position = row.get("building"), _POSITIONS[contact.column]
+        number, position = row.number, _POSITIONS[contact.column]
+        assert number is not None, "a building's number is needed"
         standing = house.stewards.get(position)
         if standing is not None and standing["phone"] == contact.phone:
             return
@@ -152,28 +185,31 @@ class Planner:
                 NewAssignment(Role.STEWARD, contact.phone, building=number, position=position)
             )
         shown = {contact.column: (was, _who_is(contact))}
-        self._note(row, ("building", number), str(number), CHANGED, shown)
+        title = self.picture.communities.house(number)
+        self._note(row, ("building", number), title, CHANGED, shown)
 
-    def _office(self, row: Row) -> None:
+    def _office(self, row: Row, community: Community) -> None:
         role, phone = row.get("role"), row.get("phone")
-        if not self.picture.community_name:
-            row.refuse("role", Why.NO_COMMUNITY)
+        if not self.picture.communities.answers_for(community):
+            row.refuse("community" if "community" in row.columns else "role", Why.COMMUNITY_BEYOND)
             return
-        if (role, phone) in self.picture.offices:
+        if (role, phone) in community.offices:
             return
-        self.picture.offices.add((role, phone))
+        community.offices.add((role, phone))
         self._person(phone, row.get("name"), row.get("lang") or "zh")
-        self.draft.assignments.append(NewAssignment(Role(role), phone))
+        self.draft.assignments.append(NewAssignment(Role(role), phone, community=community))
         shown = {role: (None, f"{row.get('name')} {cells.phone_text(phone)}")}
-        self._note(row, ("community", 0), self.picture.community_name, ADDED, shown)
+        self._note(row, ("community", community), community.named.name, ADDED, shown)
 
-    def _resident(self, row: Row) -> None:
-        number, label = row.get("building"), row.get("flat")
-        own = self._found(row)
-        if not row.problems and number not in self.picture.houses:
-            row.refuse("building", Why.NO_BUILDING, str(number))
+    def _resident(self, row: Row, community: Community) -> None:
+        number, label = row.number, row.get("flat")
+        assert number is not None, "a building's number is needed"
+        today = community.today(self.picture.now)
+        own = self._found(row, door(number, label))
+        if not row.problems and not self.picture.shows(number):
+            row.refuse("building", Why.NO_BUILDING, self.picture.communities.house(number))
         born: date | None = row.get("birth_date")
-        if born is not None and born > self.picture.today:
+        if born is not None and born > today:
             row.refuse("birth_date", Why.BORN_IN_FUTURE)
         if own is None and not row.problems:
             for key in ("birth_date", "living"):
@@ -190,7 +226,7 @@ class Planner:
                 row.refuse("flat", bad.why)
         if row.problems:
             return
-        title = f"{number}-{label} {row.get('name')}"
+        title = f"{self.picture.communities.house(number)}-{label} {row.get('name')}"
         if flat is None:
             flat = Flat(None, label, floor, row.get("stairwell") or "")
             self.picture.flats[here] = flat
@@ -198,16 +234,15 @@ class Planner:
         elif flat.id is not None:
             self._flat_change(row, flat, title)
         if own is None:
-            own = self._new(row, here)
+            own = self._new(row, here, community)
             self._note(row, ("resident", own), title, ADDED, {})
         else:
-            self._change(row, own, title)
-        self._terminal(row, own, title)
+            self._change(row, own, title, community)
+        self._terminal(row, own, title, community)
         self._contacts(row, own, title)
 
-    def _found(self, row: Row) -> Resident | None:
+    def _found(self, row: Row, here: Door) -> Resident | None:
         """Whom the row is about: by number, else by door and name; None: somebody new."""
-        here = door(row.get("building"), row.get("flat"))
         given = row.get("id")
         if given is None:
             named = [r for r in self.picture.at_door[here] if cells.name(r.name) == row.get("name")]
@@ -216,13 +251,21 @@ class Planner:
                 row.refuse("name", Why.ENDED)
             return living[0] if living else None
         own = self.picture.residents.get(given)
-        if own is None or own.row is None:
+        if own is None or own.row is None or not self._seen(own):
             row.refuse("id", Why.NO_RESIDENT, str(given))
         elif own.row["state"] == "ended":
             row.refuse("id", Why.ENDED)
         elif own.door != here:
-            row.refuse("flat", Why.LIVES_ELSEWHERE, f"{own.door[0]}-{own.door[1]}")
+            row.refuse("flat", Why.LIVES_ELSEWHERE, self.picture.address(own.door))
         return own
+
+    def _seen(self, own: Resident) -> bool:
+        """Whether the asker may see where a resident of the register lives."""
+        community = self.picture.communities.by_series.get(series(own.door[0]))
+        assert own.row is not None, "they are registered"
+        assert community is not None, "and so is their community"
+        return (self.picture.scope.shows(own.row["building_id"])
+                or self.picture.communities.answers_for(community))
 
     def _check_terminal(self, row: Row, own: Resident | None) -> None:
         wanted = row.get("terminal")
@@ -234,7 +277,7 @@ class Planner:
         elif wanted not in self.picture.terminals and not self.picture.enrols:
             row.refuse("terminal", Why.NOT_ENROLLED)
         elif whose is not None and whose is not own:
-            row.refuse("terminal", Why.TERMINAL_TAKEN, f"{whose.door[0]}-{whose.door[1]}")
+            row.refuse("terminal", Why.TERMINAL_TAKEN, self.picture.address(whose.door))
         elif state not in ("new", "active"):
             row.refuse("terminal", Why.TERMINAL_REVOKED)
         elif own is not None and own.terminal not in (None, wanted):
@@ -253,9 +296,9 @@ class Planner:
             flat.stairwell = values.get("stairwell", flat.stairwell)
             self._note(row, ("flat", flat.id), title, CHANGED, changed)
 
-    def _new(self, row: Row, here: tuple[int, str]) -> Resident:
-        rule = risk_class(age_on(row.get("birth_date"), self.picture.today), row.get("living"),
-                          bool(row.get("risks")))  # fmt: skip
+    def _new(self, row: Row, here: Door, community: Community) -> Resident:
+        age = age_on(row.get("birth_date"), community.today(self.picture.now))
+        rule = risk_class(age, row.get("living"), bool(row.get("risks")))
         wanted = row.get("risk_class") or rule
         values: dict[str, Any] = {
             "name": row.get("name"), "birth_date": row.get("birth_date"),
@@ -269,20 +312,20 @@ class Planner:
             values |= {"class_by": self._who, "class_why": self._why,
                        "class_at": self.picture.now}  # fmt: skip
         if row.get("terminal") is not None:
-            values["next_due_at"] = self._first_due(wanted)
+            values["next_due_at"] = self._first_due(community, wanted)
         own = Resident(row.get("name"), here, None, len(self.draft.residents))
         self.draft.residents.append((own, values))
         self.picture.at_door[here].append(own)
         return own
 
-    def _first_due(self, risk: str) -> Any:
-        facts = self.picture.facts
+    def _first_due(self, community: Community, risk: str) -> Any:
+        facts = community.facts
         if facts is None:
             return None
         plans, zone, now = facts.plans_of(risk), facts.zone, self.picture.now
         return rounds.next_to_open(plans, zone, now).deadline
 
-    def _change(self, row: Row, own: Resident, title: str) -> None:
+    def _change(self, row: Row, own: Resident, title: str, community: Community) -> None:
         was = own.row
         if was is None:  # a second line about somebody new is refused as a double
             return
@@ -296,7 +339,8 @@ class Planner:
             values["sounds"] = sounds(values["name"])
         now = {**was, **values}
         rule = risk_class(
-            age_on(now["birth_date"], self.picture.today), now["living"], bool(now["risks"])
+            age_on(now["birth_date"], community.today(self.picture.now)), now["living"],
+            bool(now["risks"]),
         )
         risk = was["risk_class"] if was["class_by"] is not None else rule
         if changed and risk != was["risk_class"]:
@@ -304,7 +348,7 @@ class Planner:
             changed["risk_class"] = (was["risk_class"], risk)
             due = was["next_due_at"]
             if was["state"] == "active" and due is not None and due > self.picture.now:
-                facts = self.picture.facts
+                facts = community.facts
                 assert facts is not None, "a resident has a community"
                 values["next_due_at"] = rounds.due_anew(
                     facts.plans_of(risk), facts.zone, self.picture.now, was["last_sign_at"]
@@ -318,7 +362,7 @@ class Planner:
             self.draft.resident_changes.setdefault(own.place, {}).update(values)
             self._note(row, ("resident", own), title, CHANGED, changed)
 
-    def _terminal(self, row: Row, own: Resident, title: str) -> None:
+    def _terminal(self, row: Row, own: Resident, title: str, community: Community) -> None:
         wanted = row.get("terminal")
         if wanted is None or own.terminal == wanted:
             return
@@ -330,7 +374,9 @@ class Planner:
             return
         if own.row["state"] == "active" and own.row["next_due_at"] is None:
             held = self.draft.resident_changes.setdefault(own.place, {})
-            held["next_due_at"] = self._first_due(held.get("risk_class", own.row["risk_class"]))
+            held["next_due_at"] = self._first_due(
+                community, held.get("risk_class", own.row["risk_class"])
+            )
         self._note(row, ("resident", own), title, CHANGED, {"terminal": (None, wanted)})
 
     def _contacts(self, row: Row, own: Resident, title: str) -> None:

@@ -4,12 +4,14 @@ A bad cell spoils its row and nothing else; a heading that is missing spoils its
 ever dropped: it is taken, or it is listed with its reasons.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from server.core.cells import Bad, Why, value
 from server.core.columns import Header, Sheet, column_of, number_of, read_header, which
+from server.core.houses import Named, may_be_one
 from server.core.words import Role
 from server.sheets.reading import Table
 
@@ -49,6 +51,15 @@ class Row:
     problems: list[Problem] = field(default_factory=list)
     of_file: tuple[Problem, ...] = ()
     """The problems that the file has by itself, whatever is registered."""
+    meant: int | None = None
+    """The community's id, where a form has said it; a file names it."""
+    number: int | None = None
+    """The building's number in the installation, once it is planned."""
+
+    @property
+    def named(self) -> Named:
+        """The community as the row names it."""
+        return Named(*(self.get(key) or "" for key in ("community", "street", "district")))
 
     def refuse(self, key: str, why: Why, detail: str = "") -> None:
         """The row is not taken, because of this column."""
@@ -156,13 +167,18 @@ def _contacts(row: Row) -> None:
 def _refuse_doubles(rows: Sequence[Row]) -> None:
     """The same resident, terminal or house twice in one file, or one number with two names: the
     first line counts, the later ones are refused and name it."""
-    seen: dict[tuple[Any, ...], int] = {}
+    seen: defaultdict[tuple[Any, ...], list[tuple[Named, int]]] = defaultdict(list)
     names: dict[str, tuple[str, int]] = {}
     for row in rows:
         for key, identity in _identities(row):
-            first = seen.setdefault((row.sheet, key, identity), row.line)
-            if first != row.line:
+            before = seen[row.sheet, key, identity]
+            anywhere = key in _ONE_FOR_ALL
+            first = next((line for named, line in before
+                          if anywhere or may_be_one(named, row.named)), None)
+            if first is not None:
                 row.refuse(key, Why.TWICE_IN_FILE, str(first))
+            else:
+                before.append((row.named, row.line))
         people = [(c.phone, c.name, f"{number_of(c.column)[0]}_phone") for c in row.contacts]
         if row.sheet is Sheet.OFFICES and row.get("phone") and row.get("name"):
             people.append((row.get("phone"), row.get("name"), "phone"))
@@ -170,6 +186,10 @@ def _refuse_doubles(rows: Sequence[Row]) -> None:
             known, line = names.setdefault(phone, (name, row.line))
             if known != name:
                 row.refuse(key, Why.NUMBER_OF_ANOTHER, f"{known} ({line})")
+
+
+_ONE_FOR_ALL = frozenset({"id", "terminal"})
+"""What is one in the installation, whatever community the rows name."""
 
 
 def _identities(row: Row) -> list[tuple[str, Any]]:

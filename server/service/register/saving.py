@@ -1,28 +1,36 @@
 """Writes a draft in bulk: a handful of statements for any number of rows, in one transaction."""
 
+from collections.abc import Callable
 from typing import Any
 
 from server import tables as t
-from server.core.rounds import BUILT_IN
-from server.core.words import Role
 from server.database import Tx
 from server.service.help import visits
 from server.service.history import Via
 from server.service.notes import OF_RESIDENT, sealed_values
 from server.service.register.picture import Draft, NewAssignment, Picture, Resident
-from server.store import journal, people
+from server.service.register.places import Community
+from server.store import journal
 from server.store import register as store
 
 
-def save(tx: Tx, picture: Picture, draft: Draft, *, who: str, why: str, via: str) -> None:
-    """Write all of the draft, with the history of each change. `via`: see `history.Via`."""
+def save(
+    tx: Tx, picture: Picture, draft: Draft, *, who: str, why: str, via: str
+) -> frozenset[int]:
+    """Write all of the draft, with the history of each change; returns the ids of communities that
+    are new. `via`: see `history.Via`."""
     conn = tx.conn
-    community_id = _community(tx, picture, draft)
+    communities = _communities(tx, draft)
+    made = frozenset(communities.values())
+
+    def id_of_community(community: Community) -> int:
+        return community.id if community.id is not None else communities[community.series]
+
     rows = [{"name": name, "phone": phone, "lang": lang}
             for phone, (name, lang) in draft.persons.items()]  # fmt: skip
     store.add(conn, t.Person, rows)
     houses = {n: h.id for n, h in picture.houses.items() if h.id is not None}
-    new = [{"community_id": community_id, "number": n} for n in draft.buildings]
+    new = [{"community_id": id_of_community(c), "number": n} for n, c in draft.buildings]
     houses |= {b["number"]: b["id"] for b in store.add(conn, t.Building, new, "id", "number")}
     doors = _flats(tx, draft, houses)
     residents = _residents(tx, picture, draft, houses, doors)
@@ -32,14 +40,14 @@ def save(tx: Tx, picture: Picture, draft: Draft, *, who: str, why: str, via: str
         return own.place if own.row is not None else residents[own.place]
 
     _terminals(tx, draft, {terminal: id_of(own) for terminal, own, _ in draft.terminals})
-    _assignments(tx, draft, community_id, houses, id_of)
+    _assignments(tx, draft, id_of_community, houses, id_of)
 
     def subject(kind: str, about: Any) -> str:
         if kind == "resident":
             return f"resident:{id_of(about)}"
         if kind == "building":
             return f"building:{houses[about]}"
-        return f"{kind}:{community_id if kind == 'community' else about}"
+        return f"{kind}:{id_of_community(about) if kind == 'community' else about}"
 
     store.note_changes(conn, [
         {"at": tx.now, "by": who, "why": why, "via": via, "subject": subject(*c.subject),
@@ -51,18 +59,15 @@ def save(tx: Tx, picture: Picture, draft: Draft, *, who: str, why: str, via: str
             tx, "register_changed" if via == Via.FORM else "register_imported",
             changes=len(draft.changes), residents=len(draft.residents), by=who, why=why,
         )  # fmt: skip
+    return made
 
 
-def _community(tx: Tx, picture: Picture, draft: Draft) -> int:
-    values = draft.community
-    if picture.community is not None:
-        store.change(tx.conn, t.Community, {picture.community["id"]: values})
-        return int(picture.community["id"])
-    if not values:
-        return 0  # nothing was drafted: every row of an empty register needs its community
-    row = {"tz": people.BUILT_IN_ZONE, "rounds": [people.plan_to_json(p) for p in BUILT_IN],
-           "district": "", "street": "", **values}  # fmt: skip
-    return int(store.add(tx.conn, t.Community, [row], "id")[0]["id"])
+def _communities(tx: Tx, draft: Draft) -> dict[int, int]:
+    """The new communities' ids by their series."""
+    store.change(tx.conn, t.Community, draft.community_changes)
+    rows = [store.blank_community(c.series, c.named) for c in draft.communities]
+    return {c["series"]: int(c["id"]) for c in store.add(tx.conn, t.Community, rows,
+                                                         "id", "series")}  # fmt: skip
 
 
 def _flats(tx: Tx, draft: Draft, houses: dict[int, int]) -> dict[tuple[int, str], int]:
@@ -111,7 +116,8 @@ def _terminals(tx: Tx, draft: Draft, whose: dict[str, int]) -> None:
 
 
 def _assignments(
-    tx: Tx, draft: Draft, community_id: int, houses: dict[int, int], id_of: Any
+    tx: Tx, draft: Draft, id_of_community: Callable[[Community], int], houses: dict[int, int],
+    id_of: Any,
 ) -> None:
     conn = tx.conn
     phones = {a.phone for a in draft.assignments} | {phone for _, phone in draft.replaced}
@@ -120,10 +126,9 @@ def _assignments(
 
     def row(a: NewAssignment) -> dict[str, Any]:
         person_id = persons[a.phone]
-        office = a.role in (Role.DUTY, Role.STREET, Role.DISTRICT)
         return {
             "person_id": person_id, "role": a.role.value, "position": a.position,
-            "community_id": community_id if office else None,
+            "community_id": id_of_community(a.community) if a.community is not None else None,
             "building_id": houses[a.building] if a.building is not None else None,
             "resident_id": id_of(a.resident) if a.resident is not None else None,
             "key_place": "", "absent_until": away.get(person_id),

@@ -44,7 +44,17 @@ WORDS: dict[Why, tuple[str, str]] = {
     Why.TERMINAL_REVOKED: ("这台终端已停用", "this terminal is out of service"),
     Why.NO_COMMUNITY: ("还没有社区,请先在楼栋表填社区名",
                        "no community yet; name it in the table of buildings"),
-    Why.OTHER_COMMUNITY: ("本系统登记的社区是 {d}", "the community registered here is {d}"),
+    Why.NO_SUCH_COMMUNITY: ("没有登记这个社区,现有:{d}",
+                            "no such community is registered; there are: {d}"),
+    Why.WHICH_COMMUNITY: ("有几个社区,请写明是哪个(同名的连街道、区一起写):{d}",
+                          "say which community it is (of one name: street and district too): {d}"),
+    Why.SAME_NAME: (
+        "已登记同名的社区 {d}:若是同一个,街道和区请写成一样;若是另一个,请先单独登记这个社区",
+        "{d} has this name: if it is that one, write the same street and district; if it is "
+        "another, register that community by itself first"),
+    Why.COMMUNITY_BEYOND: (
+        "不在您的账号管辖范围内,请让管辖该社区(或全部)的账号来办",
+        "beyond your account: ask one that answers for this community, or for all"),
     Why.SAME_STEWARD: ("两位巡楼员不能是同一个号码", "two stewards need two telephones"),
     Why.CLASS_KEPT: ("等级保持 {d};要改请到住户页", "class stays {d}; change it on their page"),
 }  # fmt: skip

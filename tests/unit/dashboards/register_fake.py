@@ -175,6 +175,11 @@ class RegisterFake:
         self.resident_looks: list[tuple[str, int, str]] = []
         self.community_name = "广氮"
 
+    async def communities(self, user: Any) -> Mapping[str, Any]:  # noqa: ARG002
+        found = [{"id": n, "name": name, "street": "棠下街道", "district": "天河区"}
+                 for n, name in enumerate(("广氮", "棠德"), 1)]  # fmt: skip
+        return {"found": found, "may_add": True}
+
     async def terminals_in_stock(self, most: int) -> list[str]:
         return [f"gd-stock-{n}" for n in range(1, 4)][:most]
 
