@@ -96,7 +96,17 @@ class GatewaySettings(BaseSettings):
         ge=1,
         le=65_535,
         description=(
-            "Most messages of each lane that may wait here un-acked; the broker keeps the rest."
+            "Most routine messages that may wait here un-acked; the broker keeps the rest."
+        ),
+    )
+    mqtt_sos_receive_maximum: int = Field(
+        default=20_000,
+        ge=1,
+        le=65_535,
+        description=(
+            "The same for presses, about 1.5 KB each. The broker hands them out as they came; only"
+            " what is here is taken by turns, so that a terminal that presses without end stands"
+            " before nobody."
         ),
     )
     mqtt_max_inflight: int = Field(

@@ -86,9 +86,10 @@ def acl_text() -> str:
 
 
 def config_text(
-    directory: Path, port: int, *, as_root: bool, tls: Tls | None = None
+    directory: Path, port: int, *, as_root: bool, tls: Tls | None = None, own_ids: bool = True
 ) -> str:
-    """The configuration. Paths may hold no line break, as Mosquitto reads line by line."""
+    """The configuration. `own_ids`: whoever comes in by TLS has its user name as client id. Paths
+    may hold no line break, as Mosquitto reads line by line."""
     if "\n" in str(directory):
         raise ValueError("the data directory's name contains a line break")
     lines = [
@@ -120,18 +121,21 @@ def config_text(
         "log_type notice",
         "connection_messages false",
         "",
-        *([] if tls is None else _tls_lines(directory, tls)),
+        *([] if tls is None else _tls_lines(directory, tls, own_ids=own_ids)),
     ]
     return "\n".join(lines)
 
 
-def _tls_lines(directory: Path, tls: Tls) -> list[str]:
+def _tls_lines(directory: Path, tls: Tls, *, own_ids: bool) -> list[str]:
+    """Who may choose an id of its own can take another's line by it. A gateway has several lines
+    on one account, so it comes in by the door of this machine, where the ids are its own."""
     return [
         "# Terminals in the flats come in here.",
         f"listener {tls.port} {tls.bind}".rstrip(),
         f"certfile {directory / tls.certificate.name}",
         f"keyfile {directory / tls.key.name}",
         "tls_version tlsv1.2",
+        *(["use_username_as_clientid true"] if own_ids else []),
         "",
     ]
 
@@ -157,7 +161,11 @@ def write_broker_files(
         account,
         warning,
     )
-    _write_private(files.config, config_text(directory, port, as_root=as_root, tls=tls))
+    # Bridges share one account, and several may come in from outside: they would cut each other off.
+    config = config_text(
+        directory, port, as_root=as_root, tls=tls, own_ids=DEVICES_USER not in users
+    )
+    _write_private(files.config, config)
     if tls is not None:
         write_certificate(directory, None, tls)
     _write_private(files.passwords, _hashes(users))
