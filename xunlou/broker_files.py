@@ -161,7 +161,7 @@ def write_broker_files(
         account,
         warning,
     )
-    # Bridges share one account, and several may come in from outside: they would cut each other off.
+    # Bridges share one account: several that come in from outside would cut each other off.
     config = config_text(
         directory, port, as_root=as_root, tls=tls, own_ids=DEVICES_USER not in users
     )
@@ -177,12 +177,16 @@ def write_broker_files(
     return files
 
 
-def write_passwords(directory: Path, account: str | None, users: Mapping[str, str]) -> None:
+def write_passwords(
+    directory: Path, account: str | None, users: Mapping[str, str],
+    hashed: Mapping[str, str] | None = None,
+) -> None:
     """Replace the password file whole, for a broker that runs under `account`; it reads it on
-    SIGHUP. Raises ValueError as `write_broker_files` does."""
+    SIGHUP. `hashed`: who of them has this hash instead of that of the password. Raises ValueError
+    as `write_broker_files` does."""
     _refuse_strange(users)
     entry = pwd.getpwnam(account) if account is not None else None
-    _write_private(directory.resolve() / "passwords", _hashes(users), entry)
+    _write_private(directory.resolve() / "passwords", _hashes(users, hashed or {}), entry)
 
 
 def write_certificate(directory: Path, account: str | None, tls: Tls) -> None:
@@ -198,8 +202,12 @@ def _refuse_strange(users: Mapping[str, str]) -> None:
             raise ValueError("a broker user name must match [a-z0-9-]{1,32}")
 
 
-def _hashes(users: Mapping[str, str]) -> str:
-    return "".join(f"{name}:{hash_password(word)}\n" for name, word in users.items())
+def _hashes(users: Mapping[str, str], hashed: Mapping[str, str] | None = None) -> str:
+    ready = hashed or {}
+    return "".join(
+        f"{name}:{ready[name] if name in ready else hash_password(word)}\n"
+        for name, word in users.items()
+    )
 
 
 def _choose_account(directory: Path) -> tuple[str | None, bool, str | None]:
@@ -232,4 +240,6 @@ def _write_private(path: Path, text: str, owner: pwd.struct_passwd | None = None
         file.write(text)
         if owner is not None:
             os.fchown(file.fileno(), owner.pw_uid, owner.pw_gid)
+        file.flush()
+        os.fsync(file.fileno())  # a power cut leaves the old one or the new one whole
     fresh.replace(path)
