@@ -49,9 +49,9 @@ class GatewaySettings(BaseSettings):
         default="",
         description=(
             "File of the authority (PEM) that signed the broker's certificate: with it the gateway"
-            " speaks TLS to XUNLOU_MQTT_PORT (8883 as a rule), and its password goes to no other"
-            " broker. Empty = in the clear, for a broker on this machine or in a network that is"
-            " yours alone."
+            " speaks TLS to XUNLOU_MQTT_PORT (8884 in the network edition), and its password goes"
+            " to no other broker. Empty = in the clear, for a broker on this machine or in a"
+            " network that is yours alone."
         ),
     )
     mqtt_protocol: Literal["5", "3.1.1"] = Field(

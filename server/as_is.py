@@ -57,6 +57,7 @@ def replace(source: str, conn: Connection) -> None:
     caller's transaction. Raises NotTheSame; then roll back."""
     with connected(source) as old:
         revision = revision_in(old)
+        conn.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
         conn.execute(text("DROP SCHEMA public CASCADE"))
         conn.execute(text("CREATE SCHEMA public"))
         migrate.upgrade_on(conn, revision)

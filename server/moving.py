@@ -152,6 +152,8 @@ def connected(url: str) -> Iterator[Connection]:
             conn.exec_driver_sql("BEGIN")  # the driver would begin only at the first write
         else:
             conn.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+            # The other side may be slow, and then this one waits (deploy/postgresql.conf: 30 s).
+            conn.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
         yield conn
 
 

@@ -170,6 +170,7 @@ async def test_a_password_is_changed_over_the_air(house: House) -> None:
             await house.until_let_in("gd-a", may=False)
 
 
+@pytest.mark.sqlite_only("the file of accounts is the same from either")
 def test_hashes_made_by_hand_hold_until_the_terminal_has_another_password(tmp_path: Path) -> None:
     """Who fills the broker's file by hand today locks nobody out by following the register. A hand
     made file of something else is refused, and so is a follower that lacks a secret."""
