@@ -41,9 +41,10 @@ def deployed_folder(home: Path) -> Path:
 
 
 @contextlib.contextmanager
-def deployed_broker(home: Path) -> Iterator[tuple[int, int]]:
+def deployed_broker(home: Path) -> Iterator[tuple[int, int, subprocess.Popen[bytes]]]:
     """Mosquitto by xunlou/deploy/mosquitto.sh, .conf and .acl, with nothing changed but where its
-    files lie and which ports it has; its plain port and that with TLS."""
+    files lie and which ports it has; its plain port, that with TLS, and the process that would be
+    the container's first."""
     program = require("mosquitto")
     shutil.copy(DEPLOY / "mosquitto.acl", home / "config" / "acl")
     plain, secure = free_port(), free_port()
@@ -65,7 +66,7 @@ def deployed_broker(home: Path) -> Iterator[tuple[int, int]]:
             ["sh", *words, "-c", str(config)], stdout=log, stderr=log, start_new_session=True
         )
     try:
-        yield plain, secure
+        yield plain, secure, child
     finally:
         child.send_signal(signal.SIGTERM)
         try:

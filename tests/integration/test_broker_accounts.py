@@ -103,7 +103,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
     home = tmp_path / "mosquitto"
     make_certificates(deployed_folder(home) / "tls")
     # The town's clock stands still, and what the terminal is told must not be over by then.
-    with postgres.for_this_test(), deployed_broker(home) as (plain, secure):
+    with postgres.for_this_test(), deployed_broker(home) as (plain, secure, _):
         async with a_town(
             tmp_path, datetime.now(GZ), terminal_secret=SecretStr(SECRET)
         ) as town:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -31,6 +32,16 @@ from xunlou.ports import free_port
 USERS = {"gateway": "gateway-password", "gd-11-301": "terminal-password"}
 
 
+def until_it_listens(port: int, log: Path) -> None:
+    """It tells nobody when it is ready, so it is asked."""
+    deadline = time.monotonic() + 10
+    while True:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.05)
+
+
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path]]:
     """The broker as docker-compose.yml starts it; its TLS port and the folder of certificates."""
@@ -39,14 +50,32 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path
     make_certificates(deployed_folder(home) / "tls")
     hashes = "".join(f"{name}:{hash_password(word)}\n" for name, word in USERS.items())
     (home / "accounts" / "passwords").write_text(hashes)
-    with deployed_broker(home) as (_, secure):
-        deadline = time.monotonic() + 10
-        while True:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", secure), 1):
-                break
-            assert time.monotonic() < deadline, (home / "log").read_text()
-            time.sleep(0.05)
+    with deployed_broker(home) as (_, secure, _child):
+        until_it_listens(secure, home / "log")
         yield secure, home / "config" / "tls"
+
+
+def test_a_renewed_certificate_is_shown_after_a_sighup(tmp_path: Path) -> None:
+    """`docker compose kill -s HUP mosquitto` reaches the broker, which shows the new one; and its
+    end reaches it as well."""
+    require("openssl")
+    tls = deployed_folder(tmp_path) / "tls"
+    make_certificates(tls)
+    (tmp_path / "accounts" / "passwords").write_text(f"gateway:{hash_password('x')}\n")
+    with deployed_broker(tmp_path) as (plain, secure, first):
+        until_it_listens(secure, tmp_path / "log")
+        old = ssl.get_server_certificate(("127.0.0.1", secure))
+        make_certificates(tls)
+        assert ssl.get_server_certificate(("127.0.0.1", secure)) == old
+        first.send_signal(signal.SIGHUP)
+        deadline = time.monotonic() + 10
+        while ssl.get_server_certificate(("127.0.0.1", secure)) == old:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        first.send_signal(signal.SIGTERM)
+        assert first.wait(10) == 0
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", plain), 1)
 
 
 def connected(port: int, user: str, ca: Path) -> paho.Client:
