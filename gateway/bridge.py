@@ -107,7 +107,9 @@ class Bridge:
             auth_retry_s=settings.auth_retry_s,
             # Twice the receive maximum, so that we pause only for a broker that knows none or
             # overruns it (Mosquitto 2.0.11 does, by thousands in a flood: see MOST_UNACKED).
-            hold_max=2 * settings.mqtt_receive_maximum,
+            hold_max=2 * (
+                settings.mqtt_sos_receive_maximum if urgent else settings.mqtt_receive_maximum
+            ),
             gateway_id=settings.gateway_id,
         )
 

@@ -14,7 +14,6 @@ import contextlib
 import logging
 import secrets
 import time
-from collections import deque
 from collections.abc import Iterable, Sequence
 
 from gateway.asking import Asker, Stopping
@@ -26,6 +25,7 @@ from gateway.log import say
 from gateway.mqtt import MqttLink
 from gateway.state import Health
 from gateway.upstream import Answered, Failed, Refused, Result, ServerClient
+from gateway.waiting import AsTheyCame, ByTurns, Waiting
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ class Lane:
         self._hold_max = hold_max
         self._gateway_id = gateway_id
         self._link: MqttLink | None = None
-        self._queue: deque[Entry] = deque()
+        self._queue: Waiting = ByTurns() if self._urgent else AsTheyCame()
         self._heartbeats: dict[str, Entry] = {}
         self._held: set[Entry] = set()
         self._orphans: dict[tuple[str, bytes], list[Entry]] = {}
@@ -125,7 +125,7 @@ class Lane:
         else:
             if entry.kind == "rejects":
                 self._counters.rejects += 1
-            self._queue.append(entry)
+            self._queue.add(entry)
             self._held.add(entry)
         self._some.set()
         if len(self._queue) + len(self._heartbeats) >= self._batch_max:
@@ -207,7 +207,7 @@ class Lane:
                     # A bug here must not end the lane. What isn't settled goes back to the head.
                     logger.exception("lane_failed lane=%s", self._name)
                     unsettled = [entry for entry in batch if entry in self._held]
-                    self._queue.extendleft(reversed(unsettled))
+                    self._queue.put_back(unsettled)
                     self._some.set()
                     await self._asker.pause_for(self._backoff_max_s)
 
@@ -251,19 +251,15 @@ class Lane:
                 return batch
 
     def _take(self) -> list[Entry]:
-        batch: list[Entry] = []
-        weight = 0
-        while self._queue and len(batch) < self._batch_max and weight < MAX_BATCH_BYTES:
-            entry = self._queue.popleft()
-            weight += entry.weight
-            batch.append(entry)
+        batch = self._queue.take(self._batch_max)
+        weight = sum(entry.weight for entry in batch)
         while self._heartbeats and len(batch) < self._batch_max and weight < MAX_BATCH_BYTES:
             entry = self._heartbeats.pop(next(iter(self._heartbeats)))
             weight += entry.weight
             batch.append(entry)
         left = len(self._queue) + len(self._heartbeats)
         if not self._stopping.is_set():
-            if left == 0:
+            if not self._queue.ready and not self._heartbeats:
                 self._some.clear()
             if left < self._batch_max:
                 self._full.clear()
@@ -301,14 +297,21 @@ class Lane:
         """What the server can't take, though it takes others, waits by itself: no ack, no loss."""
         say(logger, logging.ERROR, "server_breaks_on_entry", lane=self._name, kind=entry.kind)
         self._counters.laid_aside += 1
+        self._queue.done(entry)  # the terminal's others go on meanwhile
+        self._go_on()
 
         def back() -> None:
             if entry in self._held and not self._stopping.is_set():
-                self._queue.append(entry)
+                self._queue.add(entry)
                 self._some.set()
 
         wait_s = URGENT_ASIDE_S if self._urgent else ASIDE_S
         asyncio.get_running_loop().call_later(wait_s, back)
+
+    def _go_on(self) -> None:
+        """Something may be taken that had to wait its turn."""
+        if self._queue.ready:
+            self._some.set()
 
     async def _settle(self, batch: Sequence[Entry], results: tuple[Result, ...]) -> None:
         """Receipts and PUBACKs, a few at a time: the next batch is on its way to the server
@@ -320,6 +323,7 @@ class Lane:
             signals = [entry for entry in part if entry.kind == "signals"]
             self._settle_part(part, zip(signals, left, strict=False), nonce)
             await asyncio.sleep(0)
+        self._go_on()
         if self._paused and len(self._held) <= self._hold_max // 2:
             self._paused = False
             self.link.resume()
@@ -348,6 +352,7 @@ class Lane:
 
     def _let_go(self, entry: Entry) -> None:
         self._held.discard(entry)
+        self._queue.done(entry)
         if self._orphans:
             key = (entry.received.topic, entry.received.payload)
             waiting = self._orphans.get(key, [])

@@ -78,7 +78,10 @@ class MqttLink:
         -inf for a session from before this process."""
         self._shares = shares
         self._foreign = foreign
-        self._client = make_client(settings, session_name(settings, lane), shares=shares)
+        self._client = make_client(
+            settings, session_name(settings, lane), shares=shares,
+            ahead=settings.mqtt_sos_receive_maximum if lane == "sos" else None,
+        )  # fmt: skip
         self._hook_up()
 
     # --- life -----------------------------------------------------------------------------

@@ -38,10 +38,11 @@ def session_name(settings: GatewaySettings, lane: str) -> str:
 
 
 def make_client(
-    settings: GatewaySettings, client_id: str, *, shares: bool = False
+    settings: GatewaySettings, client_id: str, *, shares: bool = False, ahead: int | None = None
 ) -> QuickClient:
     """A client that is ready for `reconnect()`. One that `shares` has a session that ends soon
-    after it: the broker goes on giving a session its share while nobody is there."""
+    after it: the broker goes on giving a session its share while nobody is there. `ahead`: how many
+    messages it may be sent ahead of its acks, if not as many as by the settings."""
     v5 = settings.mqtt_protocol == "5"
     # Receipts have one half of what may be ahead of the broker's acks, all else the other.
     half = max(1, settings.mqtt_max_inflight // 2)
@@ -70,7 +71,7 @@ def make_client(
     properties.SessionExpiryInterval = (
         settings.mqtt_share_expiry_s if shares else settings.mqtt_session_expiry_s
     )
-    properties.ReceiveMaximum = settings.mqtt_receive_maximum
+    properties.ReceiveMaximum = ahead or settings.mqtt_receive_maximum
     # clean_start's default, "first connect only", would discard the queue at every restart.
     client.connect_async(
         host, port, settings.mqtt_keepalive_s, clean_start=False, properties=properties

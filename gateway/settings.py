@@ -49,9 +49,9 @@ class GatewaySettings(BaseSettings):
         default="",
         description=(
             "File of the authority (PEM) that signed the broker's certificate: with it the gateway"
-            " speaks TLS to XUNLOU_MQTT_PORT (8883 as a rule), and its password goes to no other"
-            " broker. Empty = in the clear, for a broker on this machine or in a network that is"
-            " yours alone."
+            " speaks TLS to XUNLOU_MQTT_PORT (8884 in the network edition), and its password goes"
+            " to no other broker. Empty = in the clear, for a broker on this machine or in a"
+            " network that is yours alone."
         ),
     )
     mqtt_protocol: Literal["5", "3.1.1"] = Field(
@@ -96,7 +96,17 @@ class GatewaySettings(BaseSettings):
         ge=1,
         le=65_535,
         description=(
-            "Most messages of each lane that may wait here un-acked; the broker keeps the rest."
+            "Most routine messages that may wait here un-acked; the broker keeps the rest."
+        ),
+    )
+    mqtt_sos_receive_maximum: int = Field(
+        default=20_000,
+        ge=1,
+        le=65_535,
+        description=(
+            "The same for presses, about 1.5 KB each. The broker hands them out as they came; only"
+            " what is here is taken by turns, so that a terminal that presses without end stands"
+            " before nobody."
         ),
     )
     mqtt_max_inflight: int = Field(

@@ -28,6 +28,11 @@ def upgrade(url: str, to: str = "head") -> None:
         connection.commit()
 
 
+def upgrade_on(connection: Connection, to: str) -> None:
+    """Migrate forwards in the transaction of this connection, which is the caller's to commit."""
+    command.upgrade(_config(connection), to)
+
+
 def downgrade(url: str, to: str) -> None:
     """Migrate the database at `url` back to revision `to` ("base" empties it)."""
     with connected(url) as connection:

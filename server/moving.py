@@ -6,7 +6,7 @@ and nothing is written to it before everything is: one transaction. It must neve
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -65,14 +65,14 @@ def copy(source: str, target: str, say: Callable[[str], None]) -> dict[str, Sum]
     _fit_as_target(target)
     if schema.current(target) is None:
         migrate.upgrade(target)
-    with _connected(source) as old, _connected(target) as new:
+    with connected(source) as old, connected(target) as new:
         for table in SQLModel.metadata.sorted_tables:
             rows = _copy_table(old, new, table)
             if rows:
                 say(f"{table.name}: {rows} rows copied")
         if new.dialect.name == "postgresql":
             for table in SQLModel.metadata.sorted_tables:
-                _set_sequence(new, table)
+                set_sequence(new, table)
         new.commit()
     # Both anew, in views of their own: what was written to the source meanwhile must show.
     before, after = sums(source), sums(target)
@@ -100,7 +100,7 @@ def _fit_as_target(url: str) -> None:
     if have not in (None, need):
         raise CanNotMove(f"{shown(url)} is at revision {have}, this code needs {need}:"
                          " take an empty database")  # fmt: skip
-    with _connected(url) as conn:
+    with connected(url) as conn:
         there = set(inspect(conn).get_table_names())
         full = [
             f"{table.name} ({rows})"
@@ -132,7 +132,7 @@ def _revision(url: str, *, make: bool = False) -> str | None:
 def _nobody_works_on(url: str) -> None:
     if make_url(url).get_backend_name() == "sqlite":
         return  # a server leaves no mark there; what it writes shows when the tables are compared
-    with _connected(url) as conn:
+    with connected(url) as conn:
         servers = wakeups.alive(conn)
     if servers:
         raise CanNotMove(f"{len(servers)} server(s) work on {shown(url)}: stop them first")
@@ -143,7 +143,8 @@ def _engine(url: str) -> Engine:
 
 
 @contextmanager
-def _connected(url: str) -> Iterator[Connection]:
+def connected(url: str) -> Iterator[Connection]:
+    """A connection in one transaction: from its first look on it sees one state."""
     engine = _engine(url)
     with engine.connect() as conn:
         if conn.dialect.name == "sqlite":
@@ -151,6 +152,8 @@ def _connected(url: str) -> Iterator[Connection]:
             conn.exec_driver_sql("BEGIN")  # the driver would begin only at the first write
         else:
             conn.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+            # The other side may be slow, and then this one waits (deploy/postgresql.conf: 30 s).
+            conn.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
         yield conn
 
 
@@ -180,7 +183,8 @@ def numbered(table: Table) -> str | None:
     return columns[0].name if alone else None
 
 
-def _set_sequence(conn: Connection, table: Table) -> None:
+def set_sequence(conn: Connection, table: Table) -> None:
+    """PostgreSQL goes on numbering after the highest number there is."""
     column = numbered(table)
     if column is None:
         return
@@ -205,9 +209,16 @@ def _plain(value: Any) -> Any:
             return value
 
 
+def digest_row(row: Mapping[str, Any]) -> int:
+    """A number for what a row holds, the same in both databases."""
+    plain = {name: _plain(value) for name, value in row.items()}
+    written = json.dumps(plain, sort_keys=True, ensure_ascii=True).encode()
+    return int.from_bytes(hashlib.sha256(written).digest())
+
+
 def sums(url: str) -> dict[str, Sum]:
     """What each table holds. The order of rows does not matter: languages sort differently."""
-    with _connected(url) as conn:
+    with connected(url) as conn:
         return {table.name: _sum(conn, table) for table in SQLModel.metadata.sorted_tables}
 
 
@@ -215,9 +226,7 @@ def _sum(conn: Connection, table: Table) -> Sum:
     rows = total = 0
     for part in _rows(conn, table):
         for row in part:
-            plain = {name: _plain(value) for name, value in row.items()}
-            written = json.dumps(plain, sort_keys=True, ensure_ascii=True).encode()
-            total = (total + int.from_bytes(hashlib.sha256(written).digest())) % _WHOLE
+            total = (total + digest_row(row)) % _WHOLE
             rows += 1
     return Sum(rows, f"{total:064x}")
 
@@ -230,7 +239,7 @@ def check(url: str) -> tuple[dict[str, int], list[str]]:
     if have != need:
         return {}, [f"revision {have}, this code needs {need}: run `xunlou db upgrade`"]
     wrong = [f"differs from the code: {difference}" for difference in migrate.drift(url)]
-    with _connected(url) as conn:
+    with connected(url) as conn:
         counts = {t.name: _count(conn, t) for t in SQLModel.metadata.sorted_tables}
         wrong += _sqlite_faults(conn) if conn.dialect.name == "sqlite" else _postgres_faults(conn)
     return counts, wrong

@@ -1,7 +1,8 @@
 """`xunlou backup`: the whole database as it was at one instant, in one file, while the server runs.
 
 The file is a tar archive of `manifest.json` (which kind, which schema, checksum) and the database:
-an SQLite file made by its online backup, or pg_dump's custom format. It must never leave half a
+an SQLite file made by its online backup, or pg_dump's custom format, or, where there is no pg_dump,
+PostgreSQL's rows in an SQLite file, each read again. It must never leave half a
 file under the name asked for, nor one that others can read: it holds the way into people's homes.
 """
 
@@ -20,8 +21,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import URL, make_url
+from sqlalchemy.exc import SQLAlchemyError
 
-from server import schema
+from server import as_is, schema
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -57,10 +59,15 @@ def make(database_url: str, target: Path) -> Manifest:
         raise BackupError(f"no way to back up a {kind} database; use its own tools")
     # Beside the target: the same disk, so that the last step is a rename.
     with tempfile.TemporaryDirectory(prefix=".backup-", dir=target.resolve().parent) as folder:
-        part = Path(folder) / INSIDE[kind]
-        if kind == "sqlite":
+        if kind == "postgresql" and shutil.which("pg_dump") is None:
+            kind = "sqlite"  # row by row, which needs no program
+            part = Path(folder) / INSIDE[kind]
+            revision = _copy_rows(database_url, part)
+        elif kind == "sqlite":
+            part = Path(folder) / INSIDE[kind]
             revision = _copy_sqlite(url, part)
         else:
+            part = Path(folder) / INSIDE[kind]
             revision = _dump_postgres(url, database_url, part)
         os.chmod(part, 0o600)
         made = Manifest(
@@ -92,6 +99,19 @@ def _copy_sqlite(url: URL, part: Path) -> str:
             return revision_in(copy)
     except sqlite3.Error as error:
         raise BackupError(f"SQLite could not copy {source}: {error}") from error
+
+
+def _copy_rows(database_url: str, part: Path) -> str:
+    if schema.current(database_url) is None:
+        raise BackupError("this is no database of Xunlou's: it has no schema revision")
+    part.touch(mode=0o600)
+    try:
+        revision = as_is.snapshot(database_url, f"sqlite:///{part}")
+        with closing(sqlite3.connect(part)) as copy:
+            check_sqlite(copy)
+    except (SQLAlchemyError, sqlite3.Error, as_is.NotTheSame) as error:
+        raise BackupError(f"the database could not be copied: {error}") from error
+    return revision
 
 
 def check_sqlite(connection: sqlite3.Connection) -> None:

@@ -86,9 +86,10 @@ def acl_text() -> str:
 
 
 def config_text(
-    directory: Path, port: int, *, as_root: bool, tls: Tls | None = None
+    directory: Path, port: int, *, as_root: bool, tls: Tls | None = None, own_ids: bool = True
 ) -> str:
-    """The configuration. Paths may hold no line break, as Mosquitto reads line by line."""
+    """The configuration. `own_ids`: whoever comes in by TLS has its user name as client id. Paths
+    may hold no line break, as Mosquitto reads line by line."""
     if "\n" in str(directory):
         raise ValueError("the data directory's name contains a line break")
     lines = [
@@ -120,18 +121,21 @@ def config_text(
         "log_type notice",
         "connection_messages false",
         "",
-        *([] if tls is None else _tls_lines(directory, tls)),
+        *([] if tls is None else _tls_lines(directory, tls, own_ids=own_ids)),
     ]
     return "\n".join(lines)
 
 
-def _tls_lines(directory: Path, tls: Tls) -> list[str]:
+def _tls_lines(directory: Path, tls: Tls, *, own_ids: bool) -> list[str]:
+    """Who may choose an id of its own can take another's line by it. A gateway has several lines
+    on one account, so it comes in by the door of this machine, where the ids are its own."""
     return [
         "# Terminals in the flats come in here.",
         f"listener {tls.port} {tls.bind}".rstrip(),
         f"certfile {directory / tls.certificate.name}",
         f"keyfile {directory / tls.key.name}",
         "tls_version tlsv1.2",
+        *(["use_username_as_clientid true"] if own_ids else []),
         "",
     ]
 
@@ -157,7 +161,11 @@ def write_broker_files(
         account,
         warning,
     )
-    _write_private(files.config, config_text(directory, port, as_root=as_root, tls=tls))
+    # Bridges share one account: several that come in from outside would cut each other off.
+    config = config_text(
+        directory, port, as_root=as_root, tls=tls, own_ids=DEVICES_USER not in users
+    )
+    _write_private(files.config, config)
     if tls is not None:
         write_certificate(directory, None, tls)
     _write_private(files.passwords, _hashes(users))
@@ -169,12 +177,16 @@ def write_broker_files(
     return files
 
 
-def write_passwords(directory: Path, account: str | None, users: Mapping[str, str]) -> None:
+def write_passwords(
+    directory: Path, account: str | None, users: Mapping[str, str],
+    hashed: Mapping[str, str] | None = None,
+) -> None:
     """Replace the password file whole, for a broker that runs under `account`; it reads it on
-    SIGHUP. Raises ValueError as `write_broker_files` does."""
+    SIGHUP. `hashed`: who of them has this hash instead of that of the password. Raises ValueError
+    as `write_broker_files` does."""
     _refuse_strange(users)
     entry = pwd.getpwnam(account) if account is not None else None
-    _write_private(directory.resolve() / "passwords", _hashes(users), entry)
+    _write_private(directory.resolve() / "passwords", _hashes(users, hashed or {}), entry)
 
 
 def write_certificate(directory: Path, account: str | None, tls: Tls) -> None:
@@ -190,8 +202,12 @@ def _refuse_strange(users: Mapping[str, str]) -> None:
             raise ValueError("a broker user name must match [a-z0-9-]{1,32}")
 
 
-def _hashes(users: Mapping[str, str]) -> str:
-    return "".join(f"{name}:{hash_password(word)}\n" for name, word in users.items())
+def _hashes(users: Mapping[str, str], hashed: Mapping[str, str] | None = None) -> str:
+    ready = hashed or {}
+    return "".join(
+        f"{name}:{ready[name] if name in ready else hash_password(word)}\n"
+        for name, word in users.items()
+    )
 
 
 def _choose_account(directory: Path) -> tuple[str | None, bool, str | None]:
@@ -224,4 +240,6 @@ def _write_private(path: Path, text: str, owner: pwd.struct_passwd | None = None
         file.write(text)
         if owner is not None:
             os.fchown(file.fileno(), owner.pw_uid, owner.pw_gid)
+        file.flush()
+        os.fsync(file.fileno())  # a power cut leaves the old one or the new one whole
     fresh.replace(path)

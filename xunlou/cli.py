@@ -77,6 +77,7 @@ def _add_ladder(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 def _with_accounts(parser: argparse.ArgumentParser, commands: Any) -> argparse.ArgumentParser:
     words.account(commands)
+    words.broker(commands)
     words.audit(commands)
     words.keys(commands)
     words.person(commands)
@@ -118,6 +119,8 @@ def _database_parsers(commands: Any) -> None:
     restore.add_argument("--force", action="store_true", help="also over a database in use before")
     upgrade = commands.add_parser("upgrade", help="the database up to this code, backup first")
     upgrade.add_argument("--backups", type=Path, help="directory (default: backups/ in --data)")
+    upgrade.add_argument("--without-backup", action="store_true",
+                         help="migrate although there will be no way back")
     for command in (backup, restore, upgrade):
         command.add_argument("--data", type=Path, help="the directory given to `xunlou up`")
 
@@ -272,7 +275,9 @@ def _upgrade(args: argparse.Namespace) -> int:
     from xunlou import upgrading
 
     folder = args.backups or (args.data or Path.cwd()) / "backups"
-    done = upgrading.upgrade(_database_url(args), folder, datetime.now(UTC), print)
+    done = upgrading.upgrade(
+        _database_url(args), folder, datetime.now(UTC), print, keep=not args.without_backup
+    )
     if done.before == done.after:
         print(f"database: {done.after} already; nothing to do")
     if done.kept is not None:
@@ -301,6 +306,12 @@ def _account(args: argparse.Namespace) -> int:
     if args.data is not None:
         args.data = Path(args.data)
     return account.run(args, _database_url(args))
+
+
+def _broker(args: argparse.Namespace) -> int:
+    from xunlou import broker_accounts
+
+    return broker_accounts.run(args)
 
 
 def _audit(args: argparse.Namespace) -> int:
@@ -334,6 +345,7 @@ COMMANDS = {
     "doctor": _doctor, "rehearse": _rehearse, "ladder": _ladder, "conformance": _conformance,
     "account": _account, "audit": _audit, "backup": _backup, "restore": _restore,
     "register": _register, "upgrade": _upgrade, "keys": _keys, "person": _person,
+    "broker": _broker,
 }  # fmt: skip
 
 

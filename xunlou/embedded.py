@@ -17,20 +17,18 @@ from pathlib import Path
 import httpx
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
-from sqlalchemy import create_engine, select
+from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from server import migrate
-from server import tables as t
 from server.clock import Clock
-from server.core import device_key
-from server.core.words import TerminalState
 from server.database import Database
 from server.resealing import everything
 from server.vault import Vault
 from xunlou import notes_keys
 from xunlou.broker import AmqttBroker, AnyBroker, make_broker
-from xunlou.broker_files import DEVICES_USER, GATEWAY_USER
+from xunlou.broker_accounts import passwords_of, versions_of
+from xunlou.broker_files import GATEWAY_USER
 from xunlou.broker_tls import Tls, TlsError
 from xunlou.community import Community
 from xunlou.keys import Keys
@@ -138,29 +136,16 @@ def terminal_users(place: Place) -> dict[str, str]:
     """Broker accounts: one a registered terminal that is not revoked, with the password that is in
     force now, the gateway's, and that of other makers' bridges where a file of devices asks for it.
     """
-    engine, now = create_engine(place.database_url), Clock.parse(place.clock).now()
-    with engine.connect() as conn:
-        terminal = t.table(t.Terminal)
-        listed = select(
-            terminal.c.id, terminal.c.key_v, terminal.c.key_next, terminal.c.key_state,
-            terminal.c.key_at,
-        ).where(terminal.c.state != TerminalState.REVOKED)  # fmt: skip
-        versions = {
-            row.id: device_key.in_force(
-                device_key.Standing(
-                    row.key_v, row.key_next,
-                    device_key.KeyState(row.key_state) if row.key_state else None, row.key_at,
-                ),
-                now,
-            )
-            for row in conn.execute(listed.order_by(terminal.c.id))
-        }  # fmt: skip
-    engine.dispose()
-    if place.devices_file is not None:
-        versions[DEVICES_USER] = 0
-    secret = place.keys.terminal_secret
-    passwords = {i: device_key.password(secret, i, v) for i, v in versions.items()}
-    return {**passwords, GATEWAY_USER: place.keys.mqtt_gateway_password}
+    engine = create_engine(place.database_url)
+    try:
+        with engine.connect() as conn:
+            versions = versions_of(conn, Clock.parse(place.clock).now())
+    finally:
+        engine.dispose()
+    return passwords_of(
+        versions, place.keys.terminal_secret, place.keys.mqtt_gateway_password,
+        bridges=place.devices_file is not None,
+    )
 
 
 def command(*words: str) -> list[str]:

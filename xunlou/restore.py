@@ -10,13 +10,15 @@ import shutil
 import sqlite3
 import tarfile
 import tempfile
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import URL, create_engine, inspect, make_url, text
+from sqlalchemy.exc import SQLAlchemyError
 
-from server import migrate, schema
+from server import as_is, migrate, schema
 from xunlou.backup import (
     FORMAT,
     INSIDE,
@@ -51,7 +53,7 @@ def restore(source: Path, database_url: str, *, force: bool) -> Restored:
         beside.mkdir(parents=True, exist_ok=True, mode=0o700)
     with tempfile.TemporaryDirectory(prefix=".restore-", dir=beside) as folder:
         made, part = unpack(source, Path(folder))
-        if made.kind != kind:
+        if made.kind not in (kind, "sqlite"):  # rows fit into either
             raise BackupError(
                 f"this is a backup of {made.kind}, the database is {kind}; restore it into "
                 f"a {made.kind} database"
@@ -60,7 +62,10 @@ def restore(source: Path, database_url: str, *, force: bool) -> Restored:
         if kind == "sqlite":
             kept = _place_sqlite(part, Path(url.database or "").resolve(), made, force=force)
             return Restored(made.revision, made.made_at, kept)
-        _place_postgres(part, url, database_url, force=force)
+        if made.kind == kind:
+            _place_postgres(part, url, database_url, force=force)
+        else:
+            _place_rows(part, database_url, made, force=force)
         return Restored(made.revision, made.made_at)
 
 
@@ -163,6 +168,32 @@ def _sync(folder: Path) -> None:
 
 
 def _place_postgres(part: Path, url: URL, database_url: str, *, force: bool) -> None:
+    _fit(database_url, force=force)
+    tool(
+        "pg_restore", url, "--clean", "--if-exists", "--no-owner", "--single-transaction",
+        "--exit-on-error", str(part),
+    )  # fmt: skip
+
+
+def _place_rows(part: Path, database_url: str, made: Manifest, *, force: bool) -> None:
+    """An SQLite file into PostgreSQL, all or nothing."""
+    with closing(sqlite3.connect(part)) as copy:
+        check_sqlite(copy)
+        if revision_in(copy) != made.revision:
+            raise BackupError("the backup's manifest and database tell of different schemas")
+    _fit(database_url, force=force)
+    engine = create_engine(database_url)
+    try:
+        with engine.begin() as conn:
+            as_is.replace(f"sqlite:///{part}", conn)
+    except (SQLAlchemyError, as_is.NotTheSame) as error:
+        raise BackupError(f"nothing was changed: {error}") from error
+    finally:
+        engine.dispose()
+
+
+def _fit(database_url: str, *, force: bool) -> None:
+    """Raises BackupError unless nobody uses this PostgreSQL database and it may be replaced."""
     engine = create_engine(database_url)
     try:
         with engine.connect() as conn:
@@ -184,7 +215,3 @@ def _place_postgres(part: Path, url: URL, database_url: str, *, force: bool) -> 
         raise BackupError(f"{others} connection(s) to the database: stop every server first")
     if in_use and not force:
         raise BackupError("the database holds records; --force replaces them")
-    tool(
-        "pg_restore", url, "--clean", "--if-exists", "--no-owner", "--single-transaction",
-        "--exit-on-error", str(part),
-    )  # fmt: skip

@@ -37,6 +37,18 @@ def account(commands: Any) -> None:
     acts.add_parser("revoke", help="end a token").add_argument("id", type=int)
 
 
+def broker(commands: Any) -> None:
+    """The words of the command."""
+    parser = commands.add_parser("broker", help="the broker's accounts (network edition)")
+    acts = parser.add_subparsers(dest="action", required=True, metavar="action")
+    act = acts.add_parser("accounts", help="print terminals' passwords, or keep the broker's file")
+    act.add_argument("--into", type=Path, metavar="DIR", help="write the file `passwords` there")
+    act.add_argument("--follow", action="store_true", help="go on, whenever the register changes")
+    act.add_argument("--by-hand", type=Path, metavar="FILE",
+                     help="hashes made by hand, each good until its terminal gets a new password")
+    act.add_argument("--bridges", action="store_true", help="print that of other makers' bridges")
+
+
 def _scope(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scope", choices=[lv.value for lv in Level], default="all")
     parser.add_argument("--place", default="",

@@ -179,9 +179,10 @@ class Resolve:
 
 @dataclass(frozen=True, slots=True)
 class PressedAgain:
-    """The resident pressed once more while the alert was open."""
+    """The resident pressed once more while the alert was open, or `times` more in one breath."""
 
     fall: bool = False
+    times: int = 1
 
 
 @dataclass(frozen=True, slots=True)

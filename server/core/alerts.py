@@ -92,8 +92,8 @@ def decide(s: Situation, event: Event, now: datetime) -> Decision:
             return _on_arrive(s, actor, now)
         case Resolve(actor, outcome, note):
             return _on_resolve(s, actor, outcome, note, now)
-        case PressedAgain(fall):
-            return _on_pressed_again(s, fall, now)
+        case PressedAgain():
+            return _on_pressed_again(s, event, now)
         case ResidentCancelled():
             return _on_cancelled(s)
         case DeliveryFailed():
@@ -399,8 +399,9 @@ def _on_resolve(
     )
 
 
-def _on_pressed_again(s: Situation, fall: bool, now: datetime) -> Decision:
-    alert = replace(s.alert, presses=s.alert.presses + 1, fall=s.alert.fall or fall)
+def _on_pressed_again(s: Situation, event: PressedAgain, now: datetime) -> Decision:
+    presses = s.alert.presses + event.times
+    alert = replace(s.alert, presses=presses, fall=s.alert.fall or event.fall)
     quiet = alert.again_at is not None and now < alert.again_at + AGAIN_EVERY
     if alert.state is State.OPEN or quiet:  # open: the ladder is already calling
         return Decision(Reason.PRESSED_AGAIN, alert)

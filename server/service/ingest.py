@@ -9,7 +9,7 @@
 import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -105,6 +105,13 @@ class _New:
     terminal: signals.Known
     seen_at: datetime
     late: bool
+    times: int = 1
+    """How many presses of its terminal it stands for."""
+    fall: bool = field(init=False)
+    """Whether one of them was a fall."""
+
+    def __post_init__(self) -> None:
+        self.fall = self.signal.type is SignalType.FALL
 
 
 def ingest(tx: Tx, house: House, batch: Batch) -> list[Receipt]:
@@ -139,8 +146,8 @@ def ingest(tx: Tx, house: House, batch: Batch) -> list[Receipt]:
         else:
             receipts.append(Receipt(*identity, "duplicate"))
     _journal_signals(tx, new)
-    for n in new:
-        _alarm_at_least(tx, house, n)
+    for press in _presses(new):
+        _alarm_at_least(tx, house, press)
     _signs_of_life(tx, house, new)
     for n in new:
         _help_wanted(tx, n)
@@ -192,11 +199,30 @@ def _journal_signals(tx: Tx, new: Sequence[_New]) -> None:
     )  # fmt: skip
 
 
+def _presses(new: Sequence[_New]) -> list[_New]:
+    """The alarms and what takes them back, in order. What a terminal that presses without end says
+    after its second press is counted on that one: acting on each would keep others waiting."""
+    found: list[_New] = []
+    open_runs: dict[tuple[str, bool], list[_New]] = {}
+    for n in new:
+        if n.signal.type is SignalType.SOS_CANCEL:
+            open_runs.clear()
+        elif n.signal.type not in ALARMS:
+            continue
+        else:
+            run = open_runs.setdefault((n.signal.t, n.signal.test), [])
+            if len(run) == 2:  # the first may open the alert, and the next is its second press
+                run[1].times += 1
+                run[1].fall |= n.fall
+                continue
+            run.append(n)
+        found.append(n)
+    return found
+
+
 def _alarm_at_least(tx: Tx, house: House, n: _New) -> None:
     """An alert that can't be read, or a mistake of ours, must cost no press and none of the batch's
     others: then it is the care centre's, as of a terminal that nobody was given."""
-    if n.signal.type not in ALARMS and n.signal.type is not SignalType.SOS_CANCEL:
-        return
     about = raising.sos_subject(n.terminal.resident_id, n.signal.t)
     for _ in range(2):
         try:
@@ -244,11 +270,12 @@ def _press(
         identity=(n.signal.boot, n.signal.seq),
         resident_id=resident_id,
         building_id=building_id,
-        fall=n.signal.type is SignalType.FALL,
+        fall=n.fall,
         # Of a rehearsal: told as a test (to its list), no sound, no call to 120.
         test=n.signal.test or bool(n.terminal.simulated),
         late=n.late,
         pressed_at=n.seen_at,
+        times=n.times,
     )
 
 

@@ -61,9 +61,11 @@ def sos(
     test: bool,
     late: bool,
     pressed_at: datetime,
+    times: int = 1,
 ) -> alerts.Stored:
     """A press for help (or a fall): a new alert, or one more press on the resident's open one.
-    `identity`: boot and seq; without one nothing can be said to the terminal about it."""
+    `identity`: boot and seq; without one nothing can be said to the terminal about it. `times`: as
+    often was it pressed on an alert that is open, in one breath."""
     boot, seq = identity or (None, None)
     about = sos_subject(resident_id, terminal_id)
     open_now = alerts.open_by_subject(tx.conn, [about]).get(about)
@@ -71,7 +73,7 @@ def sos(
         _end_drill(tx, house, open_now)
     elif open_now is not None:
         decision = core.decide(
-            effects.situation(tx, open_now), core.PressedAgain(fall), tx.now
+            effects.situation(tx, open_now), core.PressedAgain(fall, times), tx.now
         )
         return effects.commit(tx, house, open_now, decision, presses=decision.alert.presses)
     community = effects.community(tx, building_id)

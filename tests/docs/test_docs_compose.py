@@ -9,6 +9,11 @@ import settings_table
 import yaml
 
 from xunlou.broker_files import GATEWAY_USER, acl_text, config_text
+from xunlou.broker_tls import Tls
+from xunlou.cli import _parser
+
+WRITTEN = {"/accounts", "/backups"}
+"""Folders of this machine that a container writes in, one container each."""
 
 
 @pytest.fixture(scope="module")
@@ -25,11 +30,10 @@ def test_the_network_edition_has_its_services_by_profile(compose: Any) -> None:
         (profile,) = service.get("profiles", ["always"])
         by_profile.setdefault(profile, set()).add(name)
     assert by_profile == {
-        "always": {"postgres", "mosquitto", "migrate", "server", "gateway"},
+        "always": {"postgres", "mosquitto", "accounts", "migrate", "server", "gateway"},
         "two": {"server2", "gateway2"},
         "watch": {"prometheus", "grafana"},
     }
-    assert services["migrate"]["command"] == ["db", "upgrade"]
     for server in ("server", "server2"):
         assert services[server]["command"] == ["serve"]
         conditions = services[server]["depends_on"]
@@ -90,8 +94,8 @@ def test_ports_are_published_on_the_loopback_address_unless_somebody_says_otherw
     for name, service in compose["services"].items():
         for port in service.get("ports", []):
             assert re.fullmatch(r"\$\{[A-Z0-9_]+:-127\.0\.0\.1:\d+\}:\d+", port), f"{name}: {port}"
-    (broker,) = compose["services"]["mosquitto"]["ports"]
-    assert broker.endswith(":8883")
+    terminals, gateways = compose["services"]["mosquitto"]["ports"]
+    assert (terminals.endswith(":8883"), gateways.endswith(":8884")) == (True, True)
 
 
 def test_what_runs_for_long_is_watched_and_comes_back(compose: Any) -> None:
@@ -117,9 +121,7 @@ def test_every_variable_is_a_setting_and_every_setting_of_the_server_is_handed_o
 ) -> None:
     """Server and gateway are given only what they read, and all that they require."""
     logs = {"XUNLOU_LOG_LEVEL", "XUNLOU_LOG_FORMAT"}
-    # for demos, and for the embedded edition, which makes its broker's accounts
-    not_here = {"XUNLOU_CLOCK", "XUNLOU_SIM_URL", "XUNLOU_OPERATOR_PASSWORD",
-                "XUNLOU_TERMINAL_SECRET"}  # fmt: skip
+    not_here = {"XUNLOU_CLOCK", "XUNLOU_SIM_URL", "XUNLOU_OPERATOR_PASSWORD"}  # for demos
     for service, program in (("server", "server"), ("server2", "server"), ("gateway", "gateway")):
         model = settings_table.TABLES[program]
         known = {settings_table.variable(model, n, f) for n, f in model.model_fields.items()}
@@ -137,7 +139,7 @@ def test_every_variable_is_a_setting_and_every_setting_of_the_server_is_handed_o
 
 def test_the_database_url_has_the_form_of_the_driver(compose: Any) -> None:
     """Server and migration use the same database, by psycopg."""
-    both = (compose["services"][name]["environment"] for name in ("server", "migrate"))
+    both = (compose["services"][name]["environment"] for name in ("server", "migrate", "accounts"))
     urls = {environment["XUNLOU_DATABASE_URL"] for environment in both}
     assert len(urls) == 1
     assert urls.pop().startswith("postgresql+psycopg://xunlou:")
@@ -156,7 +158,7 @@ def test_state_outlives_its_container(compose: Any) -> None:
         for mount in service.get("volumes", []):
             if isinstance(mount, dict):
                 source = re.sub(r"\$\{[A-Z_]+:-(.+)\}", r"\1", mount["source"])
-                assert mount["read_only"] is True
+                assert (mount.get("read_only") is True) is (mount["target"] not in WRITTEN)
                 assert source.startswith("./data/") or (pages.ROOT / source).exists(), source
             else:
                 assert mount.partition(":")[0] in compose["volumes"], mount
@@ -190,7 +192,7 @@ def test_the_broker_is_as_durable_as_the_embedded_one() -> None:
     """Both configurations agree on all but address and paths."""
     places = (
         "listener", "password_file", "acl_file", "persistence_location",
-        "cafile", "certfile", "keyfile", "tls_version",
+        "cafile", "certfile", "keyfile", "tls_version", "use_username_as_clientid",
     )  # fmt: skip
 
     def durable(text: str) -> set[str]:
@@ -199,3 +201,57 @@ def test_the_broker_is_as_durable_as_the_embedded_one() -> None:
     embedded = durable(config_text(pages.ROOT, 1883, as_root=False))
     assert {"persistence true", "autosave_interval 1"} <= embedded
     assert durable(pages.read("xunlou/deploy/mosquitto.conf")) == embedded
+
+
+def test_terminals_have_one_client_id_each_and_gateways_their_own(compose: Any) -> None:
+    """The option holds for the listener above it: for the door of terminals, in both editions, and
+    not for those by which a gateway comes with several lines on one account."""
+    listeners: dict[str, list[str]] = {}
+    for line in _rules(pages.read("xunlou/deploy/mosquitto.conf")):
+        if line.startswith("listener "):
+            listeners[line.split()[1]] = []
+        elif listeners:
+            listeners[list(listeners)[-1]].append(line)
+    option = "use_username_as_clientid true"
+    assert {port: option in lines for port, lines in listeners.items()} == {
+        "1883": False, "8883": True, "8884": False,
+    }  # fmt: skip
+    assert "tls_version tlsv1.2" in listeners["8884"]
+    door = Tls(pages.ROOT, 8883, ("broker.example",))
+    assert _rules(config_text(pages.ROOT, 1883, as_root=False, tls=door))[-1] == option
+    bridges = config_text(pages.ROOT, 1883, as_root=False, tls=door, own_ids=False)
+    assert option not in bridges
+
+
+def test_the_broker_and_who_makes_its_accounts_share_one_folder_and_nothing_else(
+    compose: Any,
+) -> None:
+    """Written by one, read by the other, under one account; the broker has no secret of the
+    register, and the command lines are ones that the programs take."""
+    broker, accounts = (compose["services"][name] for name in ("mosquitto", "accounts"))
+    read = {m["target"]: m for m in broker["volumes"] if isinstance(m, dict)}
+    (written,) = accounts["volumes"]
+    assert read["/mosquitto/accounts"]["source"] == written["source"]
+    assert broker["user"] == accounts["user"]
+    assert set(broker["environment"]) == {"XUNLOU_MQTT_PASSWORD"}
+    given = set(accounts["environment"]) - {"XUNLOU_LOG_LEVEL", "XUNLOU_LOG_FORMAT"}
+    assert given == {
+        "XUNLOU_DATABASE_URL", "XUNLOU_TERMINAL_SECRET", "XUNLOU_MQTT_PASSWORD",
+        "XUNLOU_DEVICES_FILE",
+    }  # fmt: skip
+    assert "ports" not in accounts
+    shell, script, passwords, *program = broker["command"]
+    assert (shell, program) == ("sh", ["mosquitto", "-c", "/mosquitto/config/mosquitto.conf"])
+    assert script in read
+    assert f"password_file {passwords}" in pages.read("xunlou/deploy/mosquitto.conf")
+    for name in ("accounts", "migrate"):
+        _parser().parse_args(compose["services"][name]["command"])
+
+
+def test_the_database_is_migrated_with_a_backup_first(compose: Any) -> None:
+    """Into a folder of this machine, which outlives the container."""
+    migrate = compose["services"]["migrate"]
+    asked = _parser().parse_args(migrate["command"])
+    (folder,) = migrate["volumes"]
+    assert str(asked.backups) == folder["target"]
+    assert not asked.without_backup

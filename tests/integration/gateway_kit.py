@@ -25,6 +25,7 @@ BROKER_USERS = {
     "gateway": "gateway-password",
     "gd-11-301": "password-301",
     "gd-11-302": "password-302",
+    "gd-11-303": "password-303",
     "devices": "password-of-the-bridges",
 }
 _SERIAL = itertools.count()  # two clients of one id would kick each other out

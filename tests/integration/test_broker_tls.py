@@ -37,7 +37,8 @@ ME = "gd-11-301"
 
 @pytest.fixture
 async def broker(tmp_path: Path) -> AsyncIterator[Broker]:
-    """A broker with both doors."""
+    """A broker with both doors. It has the bridges' account, so clients choose their ids, as they
+    do at the network edition's port 8884."""
     require("mosquitto")
     tls = Tls(tmp_path / "tls", free_port(), ("127.0.0.1",))
     running = Broker(tmp_path / "broker", free_port(), BROKER_USERS, tls=tls)

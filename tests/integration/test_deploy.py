@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -17,75 +18,64 @@ import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
+from tests.integration.deploy_kit import (
+    DEPLOY,
+    deployed_broker,
+    deployed_folder,
+    make_certificates,
+)
 from tests.parts import require
 from tests.postgres import until_it_answers
 from xunlou.broker_files import hash_password
 from xunlou.ports import free_port
 
-ROOT = Path(__file__).parents[2]
-DEPLOY = ROOT / "xunlou" / "deploy"
 USERS = {"gateway": "gateway-password", "gd-11-301": "terminal-password"}
 
 
-def openssl(*words: str) -> None:
-    """Run openssl."""
-    subprocess.run(["openssl", *words], check=True, capture_output=True)
-
-
-def make_certificates(folder: Path) -> None:
-    """A throw-away CA and the broker's certificate, as docs/operations.md makes them."""
-    ca, key = folder / "ca.crt", folder / "ca.key"
-    new = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-    openssl("req", "-x509", *new, "-days", "2", "-subj", "/CN=Xunlou CA",
-            "-keyout", str(key), "-out", str(ca))  # fmt: skip
-    openssl("req", *new, "-subj", "/CN=localhost", "-keyout", str(folder / "server.key"),
-            "-out", str(folder / "server.csr"))  # fmt: skip
-    (folder / "names").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n")
-    openssl("x509", "-req", "-in", str(folder / "server.csr"), "-CA", str(ca), "-CAkey", str(key),
-            "-CAcreateserial", "-days", "2", "-extfile", str(folder / "names"),
-            "-out", str(folder / "server.crt"))  # fmt: skip
+def until_it_listens(port: int, log: Path) -> None:
+    """It tells nobody when it is ready, so it is asked."""
+    deadline = time.monotonic() + 10
+    while True:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path]]:
-    """Mosquitto on xunlou/deploy/mosquitto.conf, with nothing changed but where its files lie and
-    which ports it has; its TLS port and the folder of certificates."""
-    program = require("mosquitto")
+    """The broker as docker-compose.yml starts it; its TLS port and the folder of certificates."""
     require("openssl")
     home = tmp_path_factory.mktemp("mosquitto")
-    (home / "data").mkdir()
-    tls = home / "config" / "tls"
-    tls.mkdir(parents=True)
-    make_certificates(tls)
+    make_certificates(deployed_folder(home) / "tls")
     hashes = "".join(f"{name}:{hash_password(word)}\n" for name, word in USERS.items())
-    (home / "config" / "passwords").write_text(hashes)
-    shutil.copy(DEPLOY / "mosquitto.acl", home / "config" / "acl")
-    plain, secure = free_port(), free_port()
-    text = (DEPLOY / "mosquitto.conf").read_text()
-    for ours, theirs in (
-        ("/mosquitto/", f"{home}/"),
-        ("listener 1883", f"listener {plain} 127.0.0.1"),
-        ("listener 8883", f"listener {secure} 127.0.0.1"),
-    ):
-        assert ours in text
-        text = text.replace(ours, theirs)
-    as_root = ["user root"] if os.geteuid() == 0 else []
-    config = home / "mosquitto.conf"
-    config.write_text("\n".join([*as_root, text]))
-    with (home / "log").open("w") as log:
-        child = subprocess.Popen([program, "-c", str(config)], stdout=log, stderr=log)
-    try:
+    (home / "accounts" / "passwords").write_text(hashes)
+    with deployed_broker(home) as (_, secure, _child):
+        until_it_listens(secure, home / "log")
+        yield secure, home / "config" / "tls"
+
+
+def test_a_renewed_certificate_is_shown_after_a_sighup(tmp_path: Path) -> None:
+    """`docker compose kill -s HUP mosquitto` reaches the broker, which shows the new one; and its
+    end reaches it as well."""
+    require("openssl")
+    tls = deployed_folder(tmp_path) / "tls"
+    make_certificates(tls)
+    (tmp_path / "accounts" / "passwords").write_text(f"gateway:{hash_password('x')}\n")
+    with deployed_broker(tmp_path) as (plain, secure, first):
+        until_it_listens(secure, tmp_path / "log")
+        old = ssl.get_server_certificate(("127.0.0.1", secure))
+        make_certificates(tls)
+        assert ssl.get_server_certificate(("127.0.0.1", secure)) == old
+        first.send_signal(signal.SIGHUP)
         deadline = time.monotonic() + 10
-        while True:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", secure), 1):
-                break
-            assert child.poll() is None, (home / "log").read_text()
-            assert time.monotonic() < deadline, "mosquitto did not come up in 10 s"
+        while ssl.get_server_certificate(("127.0.0.1", secure)) == old:
+            assert time.monotonic() < deadline
             time.sleep(0.05)
-        yield secure, tls
-    finally:
-        child.terminate()
-        child.wait(10)
+        first.send_signal(signal.SIGTERM)
+        assert first.wait(10) == 0
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", plain), 1)
 
 
 def connected(port: int, user: str, ca: Path) -> paho.Client:

@@ -98,7 +98,8 @@ async def test_a_long_outage_with_more_messages_than_we_may_hold(
     double = ServerDouble()
     double.status = 503
     settings = make_settings(
-        double.url, broker.port, mqtt_protocol=protocol, mqtt_receive_maximum=10
+        double.url, broker.port, mqtt_protocol=protocol, mqtt_receive_maximum=10,
+        mqtt_sos_receive_maximum=10,
     )
     async with (
         double.serving(),

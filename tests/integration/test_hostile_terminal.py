@@ -214,6 +214,38 @@ async def test_it_takes_no_gateways_session_over(broker: Broker) -> None:
         assert counters.reconnects == before, "no connection was taken over"
 
 
+@pytest.mark.parametrize("protocol", [4, 5])
+async def test_a_borrowed_client_id_cuts_nobody_off(tmp_path: Path, protocol: int) -> None:
+    """By the door for terminals a client is known by its account: whoever comes under a neighbour's
+    client id, or under a gateway's, takes no line over and hears of nothing that waits for her."""
+    require("mosquitto")
+    users = {name: word for name, word in BROKER_USERS.items() if name != "devices"}
+    tls = Tls(tmp_path / "tls", free_port(), ("127.0.0.1",))
+    running = Broker(tmp_path / "broker", free_port(), users, tls=tls)
+    await running.start()
+    lost: list[str] = []
+    try:
+        async with (
+            Client(running, "gateway", "gateway-gw-1-known").connected() as gateway,
+            Client(running, OTHER, f"{OTHER}-known").connected(f"xunlou/v1/t/{OTHER}/cmd") as her,
+        ):
+            her.mqtt.on_disconnect = lambda *_: lost.append(OTHER)
+            gateway.mqtt.on_disconnect = lambda *_: lost.append("gateway")
+            for borrowed in (f"{OTHER}-known", OTHER, "gateway-gw-1-known", "gateway"):
+                async with Client(running, ME, borrowed, protocol).connected("#") as hostile:
+                    gateway.mqtt.publish(f"xunlou/v1/t/{OTHER}/cmd", borrowed, qos=1)
+                    await her.heard_of(f"xunlou/v1/t/{OTHER}/cmd", borrowed.encode())
+                    assert hostile.heard == []
+            assert lost == []
+            async with Client(running, ME).connected() as first:
+                cut = asyncio.Event()
+                first.mqtt.on_disconnect = lambda *_: first._loop.call_soon_threadsafe(cut.set)
+                async with Client(running, ME).connected(), asyncio.timeout(10):
+                    await cut.wait()  # its own older line, as ever
+    finally:
+        await running.stop()
+
+
 async def test_what_is_too_large_and_what_floods_delays_nobody(broker: Broker) -> None:
     """Messages over the bound are dropped; while ten thousand others come as fast as the line
     takes them, a neighbour's press is through to the gateway's SOS lane within five seconds."""

@@ -166,6 +166,9 @@ async def test_an_edited_row_shows_its_difference_and_is_taken_once(tmp_path: Pa
         assert (await town.residents(11))[flat]["risk_class"] == "A"
         again = await send(town, text, dry_run="false")
         assert again["counts"] == {"added": 0, "changed": 0, "left": 1, "rejected": 3}
+        strange = await send(town, "不是登记表\n何桂芳\n".encode(), rejected="true")
+        (back,) = tables(base64.b64decode(strange["rejected_xlsx"]))
+        assert [row[0] for _, row in back.rows] == ["何桂芳"], "nothing of ours, and given back"
         change = t.table(t.RegisterChange)
         rows = await town.runtime.database.read(
             lambda c: c.execute(select(change).order_by(change.c.id)).mappings().all()

@@ -98,7 +98,7 @@ class Import:
                 continue
             width = max(len(table.headings), *(len(row.raw) for _, row in lines))
             blank = [""] * (width - len(table.headings))
-            title = TITLES[table.sheet][lang == "en"] if table.sheet else f"? {number + 1}"
+            title = TITLES[table.sheet][lang == "en"] if table.sheet else f"{number + 1}"
             rows = tuple(
                 (n + 2, (*row.raw, *[""] * (width - len(row.raw)), str(row.line),
                          "; ".join(explained(p, lang) for p in row.problems)))

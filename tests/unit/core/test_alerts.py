@@ -600,3 +600,12 @@ def test_a_visit_that_nobody_made_is_over() -> None:
     decision = core.decide(situation, PressedAgain(), later(60))
     assert decision.alert.state is State.OPEN
     assert {name for name, _ in told(decision)} == {"林桂芳", "何国强", "黎瑞芳"}
+
+
+def test_many_presses_in_one_breath_count_and_are_told_as_one() -> None:
+    """A terminal that presses without end: the number is true, and the helper has one text."""
+    story = Story()
+    story.after(20, Accept(actor(LIN)))
+    decision = story.after(30, PressedAgain(fall=True, times=49))
+    assert (decision.alert.presses, decision.alert.fall) == (50, True)
+    assert len(told(decision)) == 1
