@@ -10,7 +10,6 @@ from fastapi import APIRouter
 
 from dashboards.form_pages import Act, Facts, Field, FormPage, Section, add
 from dashboards.reader import Reader
-from server.core.houses import sign
 
 LANGS: Final = (("zh", "zh"), ("en", "en"))
 LONG: Final = 200
@@ -76,14 +75,13 @@ def _new(facts: Facts) -> FormPage:
 
 def _edit(facts: Facts) -> FormPage:
     number, stewards = facts["number"], facts["stewards"]
-    on_wall = sign(number)
     people = [(f"/people/{stewards[p]['person_id']}", f"steward_{p}") for p in (1, 2)
               if p in stewards]  # fmt: skip
     return FormPage(
-        "building_edit", (f"/buildings/{number}", "house", {"n": on_wall}),
+        "building_edit", (f"/buildings/{number}", "house", {"n": number}),
         (_steward("head", stewards.get(1)), _steward("second", stewards.get(2)),
          _substitutes(facts["substitutes"]), _address(facts["address"], facts["address_en"])),
-        about={"n": on_wall}, seen=facts["seen"],
+        about={"n": number}, seen=facts["seen"],
         also=(*people, (f"/buildings/{number}/history", "history")),
     )  # fmt: skip
 

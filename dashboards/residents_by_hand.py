@@ -12,7 +12,6 @@ from fastapi import APIRouter
 from dashboards.buildings_by_hand import whose
 from dashboards.form_pages import Act, Facts, Field, FormPage, Section, add, add_button
 from dashboards.reader import Reader
-from server.core.houses import sign
 
 SEX: Final = (("", "unsaid"), ("女", "sex_f"), ("男", "sex_m"))
 LIVING: Final = (("alone", "alone"), ("couple", "couple"),
@@ -109,7 +108,7 @@ def _new(facts: Facts) -> FormPage:
 
 
 def _back_to(facts: Facts) -> tuple[str, str, dict[str, Any]]:
-    about = {"n": sign(facts["building"]), "label": facts["flat"], "name": facts["values"]["name"]}
+    about = {"n": facts["building"], "label": facts["flat"], "name": facts["values"]["name"]}
     return f"/residents/{facts['id']}", "resident", about
 
 

@@ -30,7 +30,7 @@ OURS, THEIRS = "+8610000000101", neighbour.theirs("+8610000000101")
 STREET, DISTRICT = "棠下街道", "天河区"
 PLACES = {
     "a": ("community", "广氮"), "b": ("community", "棠德"), "street": ("street", STREET),
-    "house": ("building", "11"), "their-house": ("building", str(neighbour.HOUSE)),
+    "house": ("building", "广氮 11"), "their-house": ("building", str(neighbour.HOUSE)),
     "all": ("all", ""),
 }  # fmt: skip
 WHOLE = {"a": ("A",), "b": ("B",), "street": ("A", "B"), "house": (), "their-house": (),

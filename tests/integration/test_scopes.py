@@ -167,7 +167,7 @@ async def test_what_is_common_to_a_community_is_told_to_whoever_answers_for_it(
     community = t.table(t.Community)
     query = select(community.c.name, community.c.id)
     ids = {row[0]: row[1] for row in await town.sql(lambda c: c.execute(query).all())}
-    await make_account(town, "of-building", "coordinator", "building", "11")
+    await make_account(town, "of-building", "coordinator", "building", "广氮 11")
     async with await login(town, "of-building") as building:
         for level, theirs in ANSWERS.items():
             browser = browsers.get(level, building)
