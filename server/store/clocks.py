@@ -5,7 +5,6 @@ A ring of the bell reads the clocks as they are written; only what was made of t
 before is not made again.
 """
 
-import json
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
@@ -14,10 +13,8 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
-    String,
     and_,
     bindparam,
-    cast,
     func,
     or_,
     select,
@@ -25,11 +22,10 @@ from sqlalchemy import (
 
 from server import tables as t
 from server.core import rounds
-from server.store.people import Clock, CommunityFacts
+from server.store.people import FACTS, WRITTEN, Clock, CommunityFacts
 
 COMMUNITY, ROUND = t.table(t.Community), t.table(t.Round)
-_WRITTEN = cast(COMMUNITY.c.rounds, String)
-"""The rounds as they stand in the row: PostgreSQL compares no JSON."""
+_WRITTEN = WRITTEN.element
 Lacks = Literal["opening", "chime", "calls"]
 
 
@@ -64,11 +60,7 @@ class _NotWholeError(Exception):
 
 @lru_cache(maxsize=1024)  # asked at every ring, of communities that hardly ever change
 def _whole(tz: str, written: str) -> Clock:
-    try:
-        found: Any = json.loads(written)
-    except ValueError:
-        found = written  # a round that can't be read, as any other
-    clock = Clock(tz, found)
+    clock = Clock(tz, written)
     if clock.problems:
         raise _NotWholeError(clock)
     return clock
@@ -104,7 +96,7 @@ _DONE: dict[Lacks, ColumnElement[Any]] = {
 def _lacking(what: frozenset[Lacks]) -> Select[Any]:
     theirs = and_(ROUND.c.community_id == COMMUNITY.c.id, ROUND.c.due_at == bindparam("due"))
     return (
-        select(COMMUNITY)
+        FACTS
         .outerjoin(ROUND, theirs)
         .where(_LIVES_BY, or_(*(_DONE[one].is_(None) for one in sorted(what))))
         .order_by(COMMUNITY.c.series)
@@ -143,12 +135,7 @@ class Desk(NamedTuple):
     clock: Clock
 
 
-_DESKS = (
-    select(COMMUNITY.c.id, COMMUNITY.c.series, COMMUNITY.c.name, COMMUNITY.c.tz, _WRITTEN)
-    .order_by(COMMUNITY.c.series)
-    .limit(bindparam("most"))
-    .offset(bindparam("after"))
-)
+_DESKS = FACTS.order_by(COMMUNITY.c.series).limit(bindparam("most")).offset(bindparam("after"))
 
 
 def desks(conn: Connection, after: int, most: int) -> tuple[Desk, ...]:

@@ -1,5 +1,6 @@
 """Who lives where, and who stands behind each target of a ladder."""
 
+import json
 import logging
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -74,13 +75,18 @@ class Clock:
     """A zone and the rounds by it. A round or zone that can't be read is left out and told in
     `problems`; with none left the built-in ones hold: somebody is always watched."""
 
-    def __init__(self, tz: str, found: Any) -> None:
+    def __init__(self, tz: str, written: str) -> None:
+        """`written`: the rounds as JSON."""
         self.problems: tuple[str, ...] = ()
         try:
             self.zone = ZoneInfo(tz)
         except (ZoneInfoNotFoundError, ValueError, OSError):
             self.zone = ZoneInfo(BUILT_IN_ZONE)
             self.problems = (f"no zone is called {tz!r}; {BUILT_IN_ZONE} holds",)
+        try:
+            found = json.loads(written)
+        except ValueError:
+            found = written  # a round that can't be read, as any other
         self.plans = rounds.covering(self._plans(found) or rounds.BUILT_IN)
 
     def _plans(self, found: Any) -> tuple[Plan, ...]:
@@ -116,10 +122,17 @@ class CommunityFacts(Clock):
         super().__init__(row["tz"], row["rounds"])
 
 
-_COMMUNITIES = select(COMMUNITY).order_by(COMMUNITY.c.series)
+WRITTEN = cast(COMMUNITY.c.rounds, String).label("rounds")
+"""The rounds as they stand in the row: read by `Clock`, so that what can't be read in one community
+costs no other its own. (PostgreSQL compares no JSON, but this.)"""
+FACTS = select(
+    COMMUNITY.c.id, COMMUNITY.c.series, COMMUNITY.c.name, COMMUNITY.c.tz, WRITTEN
+)
+"""What `CommunityFacts` is made of."""
+_COMMUNITIES = FACTS.order_by(COMMUNITY.c.series)
 _COMMUNITY = _COMMUNITIES.limit(1)
 _COMMUNITY_OF = (
-    select(COMMUNITY)
+    FACTS
     .join(BUILDING, BUILDING.c.community_id == COMMUNITY.c.id)
     .where(BUILDING.c.id == bindparam("building"))
 )
@@ -143,7 +156,7 @@ def community_of(conn: Connection, building_id: int | None) -> CommunityFacts | 
 
 def community_by_id(conn: Connection, community_id: int) -> CommunityFacts | None:
     """The community with this id."""
-    query = select(COMMUNITY).where(COMMUNITY.c.id == community_id)
+    query = FACTS.where(COMMUNITY.c.id == community_id)
     row = conn.execute(query).mappings().first()
     return CommunityFacts(row) if row else None
 
@@ -157,7 +170,7 @@ def communities_of(
     conn: Connection, ids: Collection[int]
 ) -> dict[int, CommunityFacts]:
     """The communities with these ids, in one statement."""
-    query = select(COMMUNITY).where(COMMUNITY.c.id.in_(ids))
+    query = FACTS.where(COMMUNITY.c.id.in_(ids))
     return {row["id"]: CommunityFacts(row) for row in conn.execute(query).mappings()}
 
 

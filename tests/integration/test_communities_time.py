@@ -271,6 +271,28 @@ async def test_a_hole_in_their_rota_is_theirs_and_ends(town: Town) -> None:
     assert await desk_faults(town) == {}
 
 
+async def test_what_is_spoilt_in_their_row_costs_us_nothing(town: Town) -> None:
+    """A disk's fault makes their rounds no JSON at all: our press calls whoever is on shift, our
+    round opens, theirs goes by the built-in rounds, and staff see it."""
+    await neighbour.move_in(town)
+    desk = await town.person(OUR_DESK)
+    shift = {"person_id": desk, "days": "6", "starts": "00:00", "ends": "23:00"}
+    await town.sql(lambda c: c.execute(insert(SHIFT), shift))
+    # PostgreSQL keeps no JSON that is none; there it is JSON of something else.
+    nonsense = "[{" if town.runtime.database.sqlite else '"[{"'
+    spoil = text("UPDATE community SET rounds = :it WHERE series = 1")
+    if not town.runtime.database.sqlite:
+        spoil = text("UPDATE community SET rounds = CAST(:it AS json) WHERE series = 1")
+    await town.sql(lambda c: c.execute(spoil, {"it": nonsense}))
+    await town.press()
+    await town.expect_sms(HEAD, "11栋")
+    await town.watch_until(at(17, 31))
+    assert await rows(town, select(func.count()).select_from(ROUND)) == [(1,)]
+    assert set(await desk_faults(town)) >= {"rounds_broken:rounds:1"}
+    await town.watch_until(at(19, 31))  # half past five there
+    assert await rows(town, select(func.count()).select_from(ROUND)) == [(2,)]
+
+
 async def test_our_desks_faults_keep_their_names(town: Town) -> None:
     """Nobody stands on duty here, and their desk is manned: the entry is as it always was."""
     await neighbour.move_in(town)
