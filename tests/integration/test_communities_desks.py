@@ -15,7 +15,7 @@ from staff_kit import login, make_account
 from test_register_by_hand import hidden, words
 from town import GZ, HEAD, MARCH_14, Town
 
-from server import bookkeeping
+from server import bookkeeping, handover_view
 from server import tables as t
 from server.core import help_requests, visits
 from server.core.words import Role
@@ -257,6 +257,9 @@ async def test_a_handover_is_one_desks(both: Both) -> None:
     (await api.post(f"{API}/people/{steward}/absence", json=away)).raise_for_status()
     other = next(f.resident for f in both.theirs.buildings[2].flats if f.resident)
     await town.press(terminal=other.terminal_id)
+    (alert,) = await town.alerts(kind="sos")
+    await town.act(alert["id"], "resolve", outcome="helped", note="在他家")
+    await town.press(terminal=other.terminal_id)
     await town.press()
     sheets = {}
     for name in ("a", "b"):
@@ -267,6 +270,12 @@ async def test_a_handover_is_one_desks(both: Both) -> None:
     assert "11栋3楼301" not in sheets["b"]
     assert "3栋" in sheets["b"]
     assert mine in sheets["b"]
+    assert ("在他家" in sheets["b"], "在他家" in sheets["a"]) == (True, False)
+    told = await town.sql(lambda c: [
+        handover_view.current(c, town.runtime.clock.now(), ids[which])["picture"]["counts"]["sos"]
+        for which in "AB"
+    ])  # fmt: skip
+    assert told == [1, 2]
     # 06:10 in three days is 04:10 by their clock.
     assert sheets["b"].count("03-17 04:10") == 2
     assert "03-17 06:10" not in sheets["a"]
