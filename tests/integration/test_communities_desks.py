@@ -188,12 +188,23 @@ async def test_the_rota_is_one_desks(both: Both) -> None:
     })  # fmt: skip
     assert refused.status_code == 404
 
+    mine = next(p["shifts"] for p in rota["A"]["duty"] if p["person_id"] == ours)
+    assert mine != []
     also = {"role": "duty", "person_id": ours, "community": both.ids["B"], "reason": "两边值班"}
     (await at["street"].post(f"{API}/assignments", json=also)).raise_for_status()
     for which, name in (("A", "a"), ("B", "b")):
         listed = (await at[name].get(f"{API}/rota")).json()["duty"]
         assert ours in {p["person_id"] for p in listed}, which
         assert f'href="/people/{ours}"' in (await at[name].get("/duty")).text
+    assigned = (await at["b"].get(f"{API}/assignments?person_id={ours}")).json()["assignments"]
+    gone = f"{API}/assignments/{assigned[0]['id']}/remove"
+    assert len(assigned) == 1
+    assert (await at["a"].post(gone, json={"reason": "走了"})).status_code == 404
+    assert (await at["b"].post(gone, json={"reason": "走了"})).status_code == 204
+    # Neither coming to the second desk nor leaving it touches the shifts of the first.
+    listed = (await at["a"].get(f"{API}/rota")).json()["duty"]
+    assert next(p["shifts"] for p in listed if p["person_id"] == ours) == mine
+    (await at["street"].post(f"{API}/assignments", json=also)).raise_for_status()
     one = {"shifts": [], "reason": "全天"}
     for name, status in (("a", 403), ("b", 403), ("street", 200), ("all", 200)):
         path = f"{API}/people/{ours}/shifts"
