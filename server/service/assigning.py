@@ -85,7 +85,8 @@ def assign(
             # Sealed for its row, so the row comes first.
             sealed = notes.seal(tx, "assignment.key_place", assignment_id, wanted.key_place)
             assigning.set_key_place(tx.conn, assignment_id, sealed)
-    if wanted.role is Role.DUTY:  # new at the desk (who stood there already was refused above)
+    # New at a desk (who stood there already was refused above), and at no other one.
+    if wanted.role is Role.DUTY and Role.DUTY not in others:
         people.set_shifts(tx.conn, person_id, ())
     _note(tx, "assigned", wanted.role, place, person_id, who, why,
           was=taken["person_id"] if taken else None)  # fmt: skip
@@ -120,9 +121,11 @@ def remove(
 
 def _shifts_end(tx: Tx, person_id: int, left: Role) -> None:
     """Shifts don't outlive the place that they were for: who comes back is always on duty until
-    somebody says otherwise. The desk's go with the desk, a steward's with their last house."""
+    somebody says otherwise. The desk's go with the last desk, a steward's with their last house."""
     kept = {Role(r["role"]) for r in people.roles_of(tx.conn, person_id)} & people.WITH_A_ROTA
-    if left is Role.DUTY or (left in people.WITH_A_ROTA and not kept):
+    if left is Role.DUTY:
+        kept &= {Role.DUTY}
+    if left in people.WITH_A_ROTA and not kept:
         people.set_shifts(tx.conn, person_id, ())
 
 

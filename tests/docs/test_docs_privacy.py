@@ -33,7 +33,7 @@ PLAIN = {
     "gateway": "id last_heard_at resumed_at canary_every_s canary_sos_at canary_bulk_at "
     "canary_returned_at canary_rtt_ms",
     "greeting": "id building_id day turn request_id",
-    "handover": "id at since",
+    "handover": "id community_id at since",
     "help_request": "id building_id kind source asked_at due_at stage taken_at closed_at ending "
     "minutes request_key version",
     "hours_account": "id kind community_id",

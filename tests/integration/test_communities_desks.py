@@ -15,7 +15,7 @@ from staff_kit import login, make_account
 from test_register_by_hand import hidden, words
 from town import GZ, HEAD, MARCH_14, Town
 
-from server import bookkeeping
+from server import bookkeeping, handover_view
 from server import tables as t
 from server.core import help_requests, visits
 from server.core.words import Role
@@ -188,12 +188,23 @@ async def test_the_rota_is_one_desks(both: Both) -> None:
     })  # fmt: skip
     assert refused.status_code == 404
 
+    mine = next(p["shifts"] for p in rota["A"]["duty"] if p["person_id"] == ours)
+    assert mine != []
     also = {"role": "duty", "person_id": ours, "community": both.ids["B"], "reason": "两边值班"}
     (await at["street"].post(f"{API}/assignments", json=also)).raise_for_status()
     for which, name in (("A", "a"), ("B", "b")):
         listed = (await at[name].get(f"{API}/rota")).json()["duty"]
         assert ours in {p["person_id"] for p in listed}, which
         assert f'href="/people/{ours}"' in (await at[name].get("/duty")).text
+    assigned = (await at["b"].get(f"{API}/assignments?person_id={ours}")).json()["assignments"]
+    gone = f"{API}/assignments/{assigned[0]['id']}/remove"
+    assert len(assigned) == 1
+    assert (await at["a"].post(gone, json={"reason": "走了"})).status_code == 404
+    assert (await at["b"].post(gone, json={"reason": "走了"})).status_code == 204
+    # Neither coming to the second desk nor leaving it touches the shifts of the first.
+    listed = (await at["a"].get(f"{API}/rota")).json()["duty"]
+    assert next(p["shifts"] for p in listed if p["person_id"] == ours) == mine
+    (await at["street"].post(f"{API}/assignments", json=also)).raise_for_status()
     one = {"shifts": [], "reason": "全天"}
     for name, status in (("a", 403), ("b", 403), ("street", 200), ("all", 200)):
         path = f"{API}/people/{ours}/shifts"
@@ -257,6 +268,9 @@ async def test_a_handover_is_one_desks(both: Both) -> None:
     (await api.post(f"{API}/people/{steward}/absence", json=away)).raise_for_status()
     other = next(f.resident for f in both.theirs.buildings[2].flats if f.resident)
     await town.press(terminal=other.terminal_id)
+    (alert,) = await town.alerts(kind="sos")
+    await town.act(alert["id"], "resolve", outcome="helped", note="在他家")
+    await town.press(terminal=other.terminal_id)
     await town.press()
     sheets = {}
     for name in ("a", "b"):
@@ -267,6 +281,12 @@ async def test_a_handover_is_one_desks(both: Both) -> None:
     assert "11栋3楼301" not in sheets["b"]
     assert "3栋" in sheets["b"]
     assert mine in sheets["b"]
+    assert ("在他家" in sheets["b"], "在他家" in sheets["a"]) == (True, False)
+    told = await town.sql(lambda c: [
+        handover_view.current(c, town.runtime.clock.now(), ids[which])["picture"]["counts"]["sos"]
+        for which in "AB"
+    ])  # fmt: skip
+    assert told == [1, 2]
     # 06:10 in three days is 04:10 by their clock.
     assert sheets["b"].count("03-17 04:10") == 2
     assert "03-17 06:10" not in sheets["a"]
