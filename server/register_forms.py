@@ -60,7 +60,7 @@ def blank(conn: Connection, now: datetime, scope: Scope) -> Json:
 
 def community(conn: Connection, community_id: int, now: datetime, scope: Scope) -> Json | None:
     """What a community of this scope is called; None: no such one."""
-    row = store.community_by_id(conn, community_id)
+    row = store.community(conn, community_id)
     if row is None or not scope.answers_for(community_id):
         return None
     return {

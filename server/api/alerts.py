@@ -45,7 +45,7 @@ async def list_alerts(
     staff: StaffDep,
     state: Literal["open", "accepted", "on_scene", "resolved", "unresolved"] | None = None,
     kind: Literal["sos", "missed", "fault"] | None = None,
-    building: Annotated[int | None, Query(ge=1, le=99_999, description="its number")] = None,
+    building: Annotated[int | None, Query(ge=1, le=MOST, description="its number")] = None,
     after: Annotated[int, Query(ge=0, le=2**53)] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
 ) -> AlertList:

@@ -129,6 +129,10 @@ FACTS = select(
     COMMUNITY.c.id, COMMUNITY.c.series, COMMUNITY.c.name, COMMUNITY.c.tz, WRITTEN
 )
 """What `CommunityFacts` is made of."""
+WHOLE = FACTS.add_columns(
+    COMMUNITY.c.street, COMMUNITY.c.district, COMMUNITY.c.address, COMMUNITY.c.address_en
+).order_by(COMMUNITY.c.series)
+"""All there is of a community; its rounds as they stand, so that a row with spoilt ones is read."""
 _COMMUNITIES = FACTS.order_by(COMMUNITY.c.series)
 _COMMUNITY = _COMMUNITIES.limit(1)
 _COMMUNITY_OF = (

@@ -7,11 +7,13 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, bindparam, func, insert, or_, select, update
 from sqlalchemy import Table as SqlTable
+from sqlalchemy.exc import IntegrityError
 
 from server import tables as t
 from server.core.houses import Named
 from server.core.rounds import BUILT_IN
 from server.core.words import TerminalState
+from server.database import Stale
 from server.store import people
 
 COMMUNITY, BUILDING, FLAT = t.table(t.Community), t.table(t.Building), t.table(t.Flat)
@@ -38,29 +40,30 @@ def _all(conn: Connection, query: Any, column: Any, values: Collection[Any]) -> 
 
 def community(conn: Connection, community_id: int | None = None) -> RowMapping | None:
     """A community's row, of None the first's; None in an empty register."""
-    query = select(COMMUNITY).order_by(COMMUNITY.c.series).limit(1)
+    query = people.WHOLE.limit(1)
     if community_id is not None:
         query = query.where(COMMUNITY.c.id == community_id)
     return conn.execute(query).mappings().first()
 
 
-def community_by_id(conn: Connection, community_id: int) -> RowMapping | None:
-    """One community's row."""
-    query = select(COMMUNITY).where(COMMUNITY.c.id == community_id)
-    return conn.execute(query).mappings().first()
-
-
 def communities(conn: Connection) -> Sequence[RowMapping]:
     """Every community's row, in the order of their registration."""
-    return conn.execute(select(COMMUNITY).order_by(COMMUNITY.c.series)).mappings().all()
+    return conn.execute(people.WHOLE).mappings().all()
 
 
-def blank_community(series: int, named: Named) -> dict[str, Any]:
-    """A new community's row: the built-in zone and rounds, until somebody says otherwise."""
-    return {
-        "series": series, "name": named.name, "street": named.street, "district": named.district,
-        "tz": people.BUILT_IN_ZONE, "rounds": [people.plan_to_json(p) for p in BUILT_IN],
-    }  # fmt: skip
+def add_communities(conn: Connection, new: Iterable[tuple[int, Named]]) -> dict[int, int]:
+    """Register communities, each with its series, the built-in zone and the built-in rounds; series
+    → id. Raises Stale where another writer has given a series away since we looked."""
+    rounds_ = [people.plan_to_json(p) for p in BUILT_IN]
+    rows = [
+        {"series": series, "name": named.name, "street": named.street,
+         "district": named.district, "tz": people.BUILT_IN_ZONE, "rounds": rounds_}
+        for series, named in new
+    ]  # fmt: skip
+    try:
+        return {r["series"]: int(r["id"]) for r in add(conn, t.Community, rows, "id", "series")}
+    except IntegrityError as error:
+        raise Stale("another community was registered since we looked") from error
 
 
 def communities_of(conn: Connection, building_ids: Collection[int]) -> frozenset[int]:

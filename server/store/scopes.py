@@ -18,6 +18,7 @@ from server import tables as t
 from server.core.access import EVERYWHERE, Level, Scope
 from server.core.houses import SPAN, Named, called, distinct, names, numbered, spoken
 from server.core.numbers import number_in
+from server.store.people import WHOLE
 
 COMMUNITY, BUILDING, RESIDENT = t.table(t.Community), t.table(t.Building), t.table(t.Resident)
 _NAMES: Final[Mapping[str, ColumnElement[str]]] = {
@@ -67,7 +68,7 @@ def scope(conn: Connection, level: str, place_id: int | None) -> Scope:
 
 def communities(conn: Connection, scope: Scope) -> Sequence[RowMapping]:
     """The communities that lie within a scope as a whole, in the order of their registration."""
-    query = select(COMMUNITY).order_by(COMMUNITY.c.series)
+    query = WHOLE
     if scope.buildings is not None:
         query = query.where(COMMUNITY.c.id.in_(scope.communities))
     return conn.execute(query).mappings().all()
@@ -75,7 +76,7 @@ def communities(conn: Connection, scope: Scope) -> Sequence[RowMapping]:
 
 def seen(conn: Connection, scope: Scope) -> Sequence[RowMapping]:
     """The communities of which a scope has a house at least, and those within it as a whole."""
-    query = select(COMMUNITY).order_by(COMMUNITY.c.series)
+    query = WHOLE
     if scope.buildings is not None:
         with_a_house = select(BUILDING.c.community_id).where(BUILDING.c.id.in_(scope.buildings))
         query = query.where(
@@ -130,7 +131,7 @@ def place_name(conn: Connection, level: str, place_id: int | None) -> str:
     installation. A house is named by the number on its wall, and by its community where there are
     several; a community by its name, and by its street too where another has the same."""
     if level in (Level.BUILDING, Level.COMMUNITY):
-        every = {r["id"]: _named(r) for r in conn.execute(select(COMMUNITY)).mappings()}
+        every = {r["id"]: _named(r) for r in conn.execute(WHOLE).mappings()}
         all_named, number, community = list(every.values()), 0, place_id
         if level == Level.BUILDING:
             query = select(BUILDING.c.number, BUILDING.c.community_id)
@@ -157,7 +158,7 @@ def place_id(conn: Connection, level: str, name: str) -> int | None:
     if level == Level.BUILDING:
         return _house_called(conn, name)
     if level == Level.COMMUNITY:
-        every = conn.execute(select(COMMUNITY)).mappings().all()
+        every = conn.execute(WHOLE).mappings().all()
         so_named = [int(r["id"]) for r in every if not name or names(name, _named(r))]
         return so_named[0] if len(so_named) == 1 else None
     if level in _NAMES:
@@ -192,7 +193,7 @@ def house_number(conn: Connection, name: str) -> int | None:
     if found is None:
         return None
     words, sign = found
-    every = conn.execute(select(COMMUNITY)).mappings().all()
+    every = conn.execute(WHOLE).mappings().all()
     if not words and sign >= SPAN:  # as an address names it
         numbers = [sign]
     else:

@@ -1,6 +1,7 @@
 """The register of several communities: files, forms, accounts and commands say which is meant, and
 nobody guesses."""
 
+import asyncio
 import csv
 import io
 from collections.abc import Sequence
@@ -427,3 +428,15 @@ async def test_the_commands_say_and_take_a_house_with_its_community(
     for word in ("nobody at its desk", "in building 2", "round can't be read"):
         assert word in theirs.found, word
     assert not check_zone(settings).ok
+
+
+async def test_two_offices_register_a_community_in_the_same_moment(town: Town) -> None:
+    """Each gets a series of its own; neither is told of an error that is none of theirs."""
+    names = ["员村", "石牌", "冼村", "猎德"]
+    answers = await asyncio.gather(*(
+        town.api.post("/api/v1/communities", json={"name": n, "reason": "新社区"}) for n in names
+    ))
+    assert [a.status_code for a in answers] == [201] * 4, [a.text for a in answers]
+    found = (await town.api.get("/api/v1/communities")).json()["communities"]
+    assert sorted(c["series"] for c in found) == [0, 1, 2, 3, 4]
+    assert {c["name"] for c in found} == {"广氮", *names}

@@ -23,8 +23,7 @@ def name(
 ) -> None:
     """Call this community (None: the first), its street and its district so; the latter two may
     have no name. Raises Unknown, Misfit or Stale."""
-    row = (store.community(tx.conn) if community_id is None
-           else store.community_by_id(tx.conn, community_id))  # fmt: skip
+    row = store.community(tx.conn, community_id)
     if row is None:
         raise Unknown("there is no such community; register a building first, or the community")
     if not scope.answers_for(row["id"]):
@@ -56,11 +55,10 @@ def add(
     if not known.may_lie(_named(new)):
         raise misfit("name", Why.COMMUNITY_BEYOND)
     _refuse_a_double(known, _named(new))
-    (made,) = store.add(tx.conn, t.Community,
-                        [store.blank_community(known.next_series, _named(new))], "id")  # fmt: skip
+    (made,) = store.add_communities(tx.conn, [(known.next_series, _named(new))]).values()
     fields = {("community" if k == "name" else k): (None, v) for k, v in new.items() if v}
-    history.note(tx, f"community:{made['id']}", fields, who=said.who, why=said.why, via=said.via)
-    return int(made["id"])
+    history.note(tx, f"community:{made}", fields, who=said.who, why=said.why, via=said.via)
+    return made
 
 
 def _read(named: Mapping[str, str]) -> dict[str, str]:

@@ -65,9 +65,7 @@ def save(
 def _communities(tx: Tx, draft: Draft) -> dict[int, int]:
     """The new communities' ids by their series."""
     store.change(tx.conn, t.Community, draft.community_changes)
-    rows = [store.blank_community(c.series, c.named) for c in draft.communities]
-    return {c["series"]: int(c["id"]) for c in store.add(tx.conn, t.Community, rows,
-                                                         "id", "series")}  # fmt: skip
+    return store.add_communities(tx.conn, ((c.series, c.named) for c in draft.communities))
 
 
 def _flats(tx: Tx, draft: Draft, houses: dict[int, int]) -> dict[tuple[int, str], int]:
