@@ -81,6 +81,8 @@ PLACES: Mapping[str, tuple[str, str]] = {
 NOBODYS: Mapping[str, str] = {"zh": "无主终端,{id}", "en": "a terminal without a resident, {id}"}
 
 
+TEST: Mapping[str, str] = {"zh": "这是测试。", "en": "This is a test. "}
+"""Before all else, in a drill and a rehearsal: as the SMS begins with its own word for it."""
 DOORS: Mapping[str, tuple[str, str, str]] = {
     "zh": ("有{count}户", "{doors}", ","), "en": ("{count} flats", "flat {doors}", ", flat "),
 }  # fmt: skip
@@ -121,7 +123,7 @@ def call(
     lang = language(lang)
     far = city[lang] if city else ""
     mark = "," if lang == "zh" else ", "
-    return CALLS[lang][template].format(
+    return (TEST[lang] if subject.test else "") + CALLS[lang][template].format(
         place=f"{far}{mark}{place(subject, lang)}" if far else place(subject, lang),
         building=PLACES[lang][0].format(number=subject.building),
         doors=doors(subject.labels, lang),
