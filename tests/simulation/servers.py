@@ -195,7 +195,7 @@ class Servers:
         self._busy: set[tuple[str, str]] = set()
         self._planned: dict[tuple[str, str], float] = {}
         self._looking = False
-        self._ask_s = -1e18
+        self._ask_s, self._back = -1e18, False
         self._bells: dict[int, tuple[float, rounds.Occurrence]] = {}
         self.sight: Callable[[], float] = lambda: 0.0
         """When (server time) judging becomes possible; infinite while we are blind."""
@@ -423,13 +423,15 @@ class Servers:
         """Whether the terminals of a fault of a building or of the area are back; asked at most
         once a second, as the sweep does."""
         if self.world.now_s < self._ask_s:
-            self.world.at(self._ask_s, self.look)
-            return False
+            if not self._back:
+                self.world.at(self._ask_s, self.look)
+            return self._back
         self._ask_s = self.world.now_s + SWEEP_S
         now = datetime.fromtimestamp(self.world.server_s, UTC)
         with self.database.reader.begin() as conn:
             faults = alerts.open_faults(conn, parents.PARENTS)
-            return bool(parents.worth_a_look(conn, now, faults))
+            self._back = bool(parents.worth_a_look(conn, now, faults))
+        return self._back
 
     def _bell_s(self) -> float:
         return min(self._bell_of_s(facts) for facts in self.communities)
