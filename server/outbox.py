@@ -10,11 +10,11 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from sqlalchemy import Connection, RowMapping
 from sqlalchemy.exc import SQLAlchemyError
@@ -133,6 +133,7 @@ class Worker:
         self._slots = URGENT_AT_ONCE if SOS_LANE in lanes else AT_ONCE
         self._threads = ThreadPoolExecutor(self._slots, f"send-{lanes[0]}")
         self._under_way: set[asyncio.Task[None]] = set()
+        self._probes: set[asyncio.Task[None]] = set()
         self._hands = Hands(self._slots)
         self._rung = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -150,14 +151,16 @@ class Worker:
                 while not stop.is_set():
                     self._rung.clear()
                     try:
-                        await self.probe()
+                        self._probe_aside()
                         if await self._begin():
                             continue
                     except Exception:
                         log.exception("the outbox could not be drained; trying again")
-                    await _either(self._rung, stop, timeout_s=1.0)
+                    await self._rest(stop)
             finally:
                 self._database.senders.remove(self)
+        for probe in tuple(self._probes):
+            probe.cancel()
         # What a transaction has leased for us meanwhile is on its way here.
         with contextlib.suppress(SQLAlchemyError):
             await self._database.write(lambda _tx: None, urgent=self._urgent)
@@ -239,13 +242,6 @@ class Worker:
         """Whether it surely has not left yet, and nobody may have been heard of meanwhile."""
         return message["state"] != Delivery.SENDING.value and message["resident_id"] is None
 
-    async def drain(self) -> int:
-        """Send one lot and wait for all of it; returns how many there were."""
-        await self.probe()
-        lot = await self._lot(self._slots)
-        await self._together([self._send(m, lot.providers) for m in lot.messages])
-        return len(lot.messages)
-
     async def _lot(self, most: int) -> Lot:
         if self._pace.allowed(most, self._database.clock.now(), urgent=self._urgent) < 1:
             return Lot(full=True)
@@ -253,20 +249,30 @@ class Worker:
             lambda tx: self._lease(tx, most), urgent=self._urgent
         )
 
-    async def probe(self) -> None:
-        """Ask providers that are down whether they are back, with no message at stake."""
+    def _probe_aside(self) -> None:
+        """Ask providers that are down whether they are back, with no message at stake. One may take
+        its whole time-out to say nothing: no message that another could carry, or that is due to be
+        tried again, waits for that."""
         if not self._urgent:
             return  # one lane asks for all
         for line in self._lines.to_probe(self._database.clock.now()):
-            if await self._in_thread(line, line.carrier.alive):
+            task = asyncio.create_task(self._probe(line))
+            self._probes.add(task)
+            task.add_done_callback(self._probes.discard)
+
+    async def _probe(self, line: Line) -> None:
+        try:
+            if await self._in_thread(line.carrier.alive):
                 await self._turned(line, self._lines.answered(line))
+        except Exception:
+            log.exception("%s could not be asked, or staff not told; trying again", line.about)
 
-    # The two places that need an event loop; tests/simulation drives this class without one.
+    async def _rest(self, stop: asyncio.Event) -> None:
+        """Until somebody rings, or a second is over. (tests/simulation leaves out the seconds in
+        which nothing becomes due.)"""
+        await _either(self._rung, stop, timeout_s=1.0)
 
-    async def _together(self, sends: Sequence[Coroutine[Any, Any, None]]) -> None:
-        await asyncio.gather(*sends)
-
-    async def _in_thread(self, line: Line, call: Callable[..., T], *args: object) -> T:  # noqa: ARG002 (the simulation's)
+    async def _in_thread(self, call: Callable[..., T], *args: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call, *args)
 
     @property
@@ -329,7 +335,7 @@ class Worker:
         body = self._words(message)
         try:
             found = await self._in_thread(
-                line, line.carrier.find, message["phone"], body, _since(message)
+                line.carrier.find, message["phone"], body, _since(message)
             )
         except Busy:
             if self._lines.is_down(line) and self._lines.other(line) is not None:
@@ -347,7 +353,7 @@ class Worker:
             result = await asyncio.wrap_future(begun)
         else:
             body, phone = self._words(message), message["phone"]
-            result = await self._in_thread(line, line.carrier.send, phone, body, message["id"])
+            result = await self._in_thread(line.carrier.send, phone, body, message["id"])
         await self._turned(line, self._lines.worked(line))
         return result
 
@@ -452,10 +458,7 @@ class Worker:
         ended meanwhile: a big round is thousands of them, and each transaction is a wait for the
         disk and for the write lock. One that fails is tried again by itself."""
         ended = message["id"], result
-        if self._loop is None:
-            await self._database.write(lambda tx: self._ended_so(tx, [ended]), urgent=self._urgent)
-            return
-        noted = self._loop.create_future()
+        noted = asyncio.get_running_loop().create_future()
         self._records.append((ended, noted))
         if self._recording is None:
             self._recording = asyncio.create_task(self._record_all())
@@ -494,8 +497,8 @@ def _since(message: RowMapping) -> datetime:
     return created - CLOCKS_APART
 
 
-async def _either(*events: asyncio.Event, timeout_s: float) -> None:
-    """Wait until one of the events is set, at most `timeout_s` seconds."""
+async def _either(*events: asyncio.Event, timeout_s: float | None) -> None:
+    """Wait until one of the events is set, at most `timeout_s` seconds (None: for ever)."""
     waits = [asyncio.ensure_future(e.wait()) for e in events]
     try:
         await asyncio.wait(waits, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)

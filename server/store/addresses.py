@@ -15,11 +15,6 @@ def words(row: RowMapping | None) -> dict[str, str]:
     return {"zh": row["address"], "en": row["address_en"]} if row else {"zh": "", "en": ""}
 
 
-def community(conn: Connection) -> RowMapping | None:
-    """The community's row; None while the register is empty."""
-    return conn.execute(select(COMMUNITY).order_by(COMMUNITY.c.id).limit(1)).mappings().first()
-
-
 _HOUSES = select(
     BUILDING.c.id, BUILDING.c.address, BUILDING.c.address_en,
     COMMUNITY.c.address.label("common"), COMMUNITY.c.address_en.label("common_en"),

@@ -68,6 +68,7 @@ def _filled(template: Template, wording: str, lang: str, ways: Ways) -> str:
 
 
 def _spoken(lang: str) -> Iterator[str]:
+    yield f"| of a drill, first | {speech.TEST[lang].strip()} |\n"
     for template in speech.CALLS[lang]:
         yield f"| `{template.value}` | {speech.call(template, LONGEST, lang)} |\n"
     for line in speech.Line:

@@ -22,15 +22,20 @@ from tests.simulation.homes import Gateway, Homes
 from tests.simulation.people import People
 from tests.simulation.plan import Plan
 from tests.simulation.provider import Carrier, Copy, Provider
+from tests.simulation.remedies import Remedies
 from tests.simulation.servers import GAP_S, SETTLE_S, Servers
+from tests.simulation.timing import Timing
 
 SLACK_S = 4.0
 """The sweep's second, its transactions, and the other server's turn."""
+LONGEST_LEASE_S = 31.0
 LONGEST_WAIT_S = 60 * 60 + 5
 STALE_CALL_S = 60.0
 ANSWERS = (Template.WHICH, Template.OLD_CODE, Template.NOT_UNDERSTOOD, Template.NOTHING_OPEN,
            Template.ROUND_REPORTED, Template.REQUEST_NOTED)  # fmt: skip
 """Answers to who has just written to us, away or not."""
+TOLD_OF_DRILLS = (Template.SOS, Template.FALL, Template.DUTY)
+BACKOFF_S = (1, 2, 4, 8, 15)
 CODE_REST_MS = 30 * 86_400_000
 RANK = {"queued": 0, "sending": 1, "sent": 2, "delivered": 3, "undelivered": 3, "failed": 3,
         "cancelled": 3}  # fmt: skip
@@ -67,9 +72,11 @@ class Checks:
         """Telephone → since when (true time) and until when (server time) they are away."""
         self.message_id = 0
         self.commits = 0
+        self.timing = Timing(world, servers, gateway, self._rows)
+        self.remedies = Remedies(world, self._rows)
         servers.after_commit.append(self.after_commit)
         for carrier in provider.carriers:
-            carrier.on_send = self.on_text if carrier is provider else self.on_send
+            carrier.on_send = partial(self.on_send, carrier)
             carrier.on_accept = partial(self.on_accept, carrier)
         homes.on_receipt = self.on_receipt
         gateway.command = self.on_command
@@ -93,6 +100,7 @@ class Checks:
                 self._judged(entry)
         insist(self._one("SELECT coalesce(max(seq), 0) FROM journal") == self.seq,
                "the journal is only ever added to", seq=self.seq)  # fmt: skip
+        self.timing.look()
         self._signals()
         self._alerts({e["alert_id"] for e in entries})
         self._messages()
@@ -115,8 +123,17 @@ class Checks:
 
     def _new_messages(self) -> None:
         """Nobody is called who has opted out, or is away."""
-        for row in self._rows("SELECT * FROM message WHERE id > ? ORDER BY id", self.message_id):
+        for row in self._rows("SELECT m.*, a.test FROM message m LEFT JOIN alert a ON a.id ="
+                              " m.alert_id WHERE m.id > ? ORDER BY m.id", self.message_id):
             self.message_id = row["id"]
+            if row["template"] in TOLD_OF_DRILLS:
+                says = any(word in row["body"] for word in ("测试", "TEST", "This is a test"))
+                insist(says == bool(row["test"]), "a drill is called one, and nothing else is",
+                       message=row["id"], body=row["body"])  # fmt: skip
+            insist(not row["test"] or row["template"] != Template.CALL_120,
+                   "no drill asks for an ambulance", message=row["id"])
+            insist(row["phone"] not in self.people.stopped, "nobody is told who has sent STOP",
+                   message=row["id"], phone=row["phone"])
             if row["template"] in ANSWERS or row["person_id"] is None:
                 continue
             for why, who in (("away", self.away), ("opted out", self.opted_out)):
@@ -129,12 +146,20 @@ class Checks:
         for row in self._rows("SELECT * FROM signal WHERE id > ? ORDER BY id", self.signal_id):
             self.signal_id = row["id"]
             if row["type"] in ("sos", "fall"):
+                # A real press is never taken for a part of a drill.
                 found = self._one(
                     "SELECT count(*) FROM alert a JOIN terminal t ON t.resident_id = a.resident_id"
-                    " WHERE t.id = ? AND a.kind = 'sos' AND a.state <> 'resolved'",
-                    row["terminal_id"],
-                )
+                    " WHERE t.id = ? AND a.kind = 'sos' AND a.state <> 'resolved'"
+                    " AND (? OR NOT a.test)",
+                    row["terminal_id"], row["test"],
+                )  # fmt: skip
                 insist(found == 1, "a stored SOS has one open alert", press=tuple(row)[:4])
+                other = self._one(
+                    "SELECT count(*) FROM alert WHERE terminal_id = ? AND boot = ? AND seq = ?"
+                    " AND test <> ?", row["terminal_id"], row["boot"], row["seq"], row["test"],
+                )  # fmt: skip
+                insist(other == 0, "the alert of a test press is a drill, and no other",
+                       press=tuple(row)[:4])  # fmt: skip
 
     def _alerts(self, journalled: set[int]) -> None:
         said = ",".join(str(n) for n in journalled if n is not None) or "0"
@@ -219,6 +244,11 @@ class Checks:
     def _closed(self, row: dict[str, Any]) -> None:
         if row["kind"] == Kind.FAULT:
             return
+        if row["test"] and (row["resolved_by"], row["outcome"]) == ("system", Outcome.OTHER):
+            real = self._one("SELECT count(*) FROM alert WHERE subject = ? AND NOT test AND"
+                             " opened_at = ?", row["subject"], row["resolved_at"])  # fmt: skip
+            insist(real == 1, "a drill ends by a person, or by a real press", alert=row["id"])
+            return
         by_person = row["outcome"] in OUTCOMES_OF_PEOPLE
         if by_person and row["resolved_by"] is None:
             self._ended_door_by_door(row)
@@ -258,14 +288,18 @@ class Checks:
                alert=row["id"], ends=ends, names=names)  # fmt: skip
 
     def _messages(self) -> None:
-        for row in self._rows("SELECT id, channel, state, provider_id FROM message"
+        for row in self._rows("SELECT * FROM message"
                               " WHERE due_at IS NOT NULL OR updated_at >= ? OR id > ?",
                               int(self.world.server_s * 1000) - 1000,
                               max(self.states, default=0)):  # fmt: skip
             before, now = self.states.get(row["id"]), row["state"]
             self.states[row["id"]] = now
+            insist(now not in ("queued", "sending") or row["due_at"] is not None,
+                   "no message is forgotten on its way", message=row["id"], state=now)
             if before == now:
                 continue
+            if now in ("failed", "undelivered"):
+                self.remedies.lost(row)
             insist(before is None or RANK[now] >= RANK[before] or RANK[before] <= 1,
                    "a message never goes back", message=row["id"], before=before, now=now)
             if now in ("sent", "delivered"):
@@ -277,6 +311,7 @@ class Checks:
         now_s, due = entry["at"] / 1000, json.loads(entry["data"])["due"]
         flat = entry["flat_id"]
         self.judged[(flat, due)] += 1
+        self.timing.judged(flat)
         insist(self.judged[(flat, due)] == 1, "each resident is judged once a round",
                flat=flat, due=due)  # fmt: skip
         silent_s = now_s - self.gateway.last_contact_s
@@ -290,7 +325,8 @@ class Checks:
         state = self._one("SELECT state FROM resident WHERE flat_id = ?", flat)
         insist(state == "active", "nobody is judged who is away", flat=flat, state=state)
         deadline = datetime.fromisoformat(due)
-        o = next(o for o in rounds.occurrences(self.servers.plans, self.plan.zone, deadline)
+        here = self.servers.community_of(flat)
+        o = next(o for o in rounds.occurrences(here.plans, here.zone, deadline)
                  if deadline in (o.deadline, o.due_at))  # fmt: skip
         insist(now_s >= o.deadline.timestamp(), "nobody is judged before the deadline", flat=flat)
         owed = {p.name for p in self._owed_by(flat)}
@@ -320,13 +356,13 @@ class Checks:
 
     # at the edges
 
-    def on_text(self, phone: str, body: str, reference: int) -> None:
-        """Asked by the provider just before it takes a text."""
-        insist(segments(body) == 1, "an SMS is one segment", body=body)
-        self.on_send(phone, body, reference)
-
-    def on_send(self, phone: str, body: str, reference: int) -> None:
+    def on_send(self, carrier: Carrier, phone: str, body: str, reference: int) -> None:
         """Asked by the provider just before it takes a text or a call."""
+        insist(carrier is not self.provider or segments(body) == 1, "an SMS is one segment",
+               body=body)  # fmt: skip
+        insist(reference not in carrier.in_doubt, "what may have left is looked up first",
+               message=reference)  # fmt: skip
+        self._after_its_wait(carrier, reference)
         insist(PLACEHOLDER not in body, "a link is filled in", message=reference)
         known_s = self.opted_out.get(phone)
         insist(known_s is None or self.world.now_s - known_s < 1.0,
@@ -334,6 +370,7 @@ class Checks:
         row = self._rows("SELECT m.template, m.resident_id, m.attempt, a.resolved_at, a.id FROM"
                          " message m LEFT JOIN alert a ON a.id = m.alert_id WHERE m.id = ?",
                          reference)  # fmt: skip
+        insist(bool(row), "what leaves has been written down before", message=reference)
         since_s, until_s = self.away.get(phone, (0.0, 0.0))
         insist(until_s <= self.world.server_s or self.world.now_s - since_s < 1.0
                or row[0]["template"] in ANSWERS, "nothing is sent to who is away",
@@ -344,6 +381,15 @@ class Checks:
             stale_s = self.world.server_s - row[0]["resolved_at"] / 1000
             insist(stale_s < STALE_CALL_S, "nobody is called to a closed alert",
                    alert=row[0]["id"], message=reference, stale_s=round(stale_s))  # fmt: skip
+
+    def _after_its_wait(self, carrier: Carrier, reference: int) -> None:
+        """Who did not take it is left in peace, each time for longer."""
+        times, at_s = carrier.put_off.get(reference, (0, 0.0))
+        if not times or self.plan.jumps_a_day or at_s < self.servers.last_crash_s:
+            return
+        wait_s = BACKOFF_S[min(times, len(BACKOFF_S)) - 1]
+        insist(self.world.now_s - at_s >= wait_s, "a provider that is busy is left in peace",
+               message=reference, times=times, after_s=self.world.now_s - at_s)  # fmt: skip
 
     def _rung(self, row: sqlite3.Row) -> None:
         """A resident is rung only while they are awaited: neither away nor heard since."""
@@ -391,18 +437,25 @@ class Checks:
         """Nothing that is due waits while a server runs."""
         running = [p.up_since_s for p in self.servers.processes if p.runs]
         if running:
-            now_s, since_s = self.world.server_s, min(running)
+            now_s, since_s = self.world.server_s, self.timing.since_s()
             if now_s - since_s > SLACK_S:
                 oldest = (now_s - SLACK_S) * 1000
                 for table, column, more in (
-                    ("alert", "next_step_at", ""), ("message", "due_at", "AND lane = 0"),
+                    ("alert", "next_step_at", ""), ("alert", "emergency_look_at", ""),
+                    ("message", "due_at", ""),
+                    ("resident", "absent_until", "AND state = 'paused'"),
                 ):  # fmt: skip
                     late = self._rows(
                         f"SELECT id, {column} AS due FROM {table} WHERE {column} < ? {more}", oldest
                     )
-                    insist(not late or (table == "message" and self._slow()),
+                    full = table == "message" and (self.timing.full(0) or self.timing.full(1))
+                    insist(not late or full,
                            f"no {table} waits past its time", ids=[r["id"] for r in late],
                            late_s=[round(now_s - r["due"] / 1000, 1) for r in late])
+                held = self._rows("SELECT id FROM message WHERE state = 'sending' AND due_at > ?",
+                                  int((now_s + LONGEST_LEASE_S) * 1000))  # fmt: skip
+                insist(not held, "no message stays in a dead server's hands",
+                       ids=[r["id"] for r in held])
                 sight_s = max(self.gateway.sight_s(), since_s)
                 if now_s - sight_s > SLACK_S:
                     self.judging.append(now_s)
@@ -412,13 +465,6 @@ class Checks:
                     )  # fmt: skip
                     insist(not late, "a missed round is noticed in time", late=len(late))
         self.world.after(self.world.between(2, 120), self.on_time)
-
-    def _slow(self) -> bool:
-        """Whether a provider that hangs, or did a moment ago, explains a wait in the outbox: a lane
-        drained here waits for the slowest of its lot."""
-        if self.world.now_s - self.servers.hung_until_s < SLACK_S:
-            return True
-        return any(t.name == "send" for p in self.servers.processes for t in p.tasks)
 
     def at_rest(self) -> None:
         """At the end, after hours in which nothing broke any more."""
@@ -463,13 +509,13 @@ class Checks:
                     " WHERE t.id = ?", terminal.id,
                 )  # fmt: skip
                 for p in self._owed_by(flat):
-                    o = rounds.occurrence(p, day, self.plan.zone)
+                    o = rounds.occurrence(p, day, self.servers.community_of(flat).zone)
                     self._round_complete(terminal.id, flat, o)
 
     def _owed_by(self, flat: int) -> tuple[rounds.Plan, ...]:
         """The rounds that whoever lives there owes."""
         risk_class = self._one("SELECT risk_class FROM resident WHERE flat_id = ?", flat)
-        return rounds.owed_by(self.servers.plans, risk_class)
+        return rounds.owed_by(self.servers.community_of(flat).plans, risk_class)
 
     def _round_complete(self, terminal: str, flat: int, o: rounds.Occurrence) -> None:
         if self._not_awaited(flat, o):
@@ -481,7 +527,8 @@ class Checks:
         )]  # fmt: skip
         over_s = o.deadline.timestamp()
         seen = any(o.opens_at.timestamp() - 1 <= at <= over_s + 7200 for at in signs)
-        following = rounds.current(self._owed_by(flat), self.plan.zone, o.deadline)
+        zone = self.servers.community_of(flat).zone
+        following = rounds.current(self._owed_by(flat), zone, o.deadline)
         overtaken_s = min(at for at in [*signs, following.deadline.timestamp()]
                            if at >= following.opens_at.timestamp())  # fmt: skip
         could_judge = any(over_s < at < overtaken_s for at in self.judging)

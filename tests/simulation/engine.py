@@ -1,11 +1,16 @@
 """The simulation's time: a heap of moments, one generator, and processes that can die or stall.
 
-It must never read a real clock: the same seed is the same story, word for word.
+Each process has an event loop of asyncio's that lives in this time, so that the server's own tasks,
+futures and time-outs run as they are. It must never read a real clock: the same seed is the same
+story, word for word.
 """
 
+import asyncio
 import heapq
 from collections import Counter, deque
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from random import Random
@@ -18,27 +23,6 @@ REQUEST_TIMEOUT_S = 10.0
 
 class Violation(BaseException):  # the server's own `except Exception` must not swallow it
     """An invariant does not hold."""
-
-
-class Point:
-    """A place in the server's code where it waits: there it may die, stall or be overtaken."""
-
-    def __init__(self, what: str, delay_s: float = 0.0) -> None:
-        self.what = what
-        self.delay_s = delay_s
-
-    def __await__(self) -> Generator["Point", None, None]:
-        yield self
-
-
-class Join(Point):
-    """Waits until several tasks are over."""
-
-    def __init__(self, left: int) -> None:
-        super().__init__("join")
-        self.left = left
-        self.parent: Task | None = None
-        self.error: Exception | None = None
 
 
 class World:
@@ -107,85 +91,284 @@ class World:
             print(line)  # noqa: T201
 
 
-@dataclass(slots=True, eq=False)
-class Task:
-    """A coroutine of one process; `done` gets its result, `failed` what ended it."""
+class Died(BaseException):  # nor may the server's own `except Exception` keep a process alive
+    """The process dies here."""
 
-    coro: Coroutine[Any, Any, Any]
-    name: str
-    done: Callable[[Any], Any] | None = None
-    failed: Callable[[BaseException | None], Any] | None = None
+    def __init__(self, point: str, name: str, *, committed: bool) -> None:
+        super().__init__(point, name)
+        self.point = point
+        self.committed = committed
+        """Whether the transaction that it dies in is in the database."""
+
+
+class Handle:
+    """A call that an event loop has still to make."""
+
+    __slots__ = ("args", "callback", "context", "over")
+
+    def __init__(
+        self, callback: Callable[..., Any], args: tuple[Any, ...], context: Context | None
+    ) -> None:
+        self.callback, self.args = callback, args
+        self.context = context if context is not None else copy_context()
+        self.over = False
+
+    def cancel(self) -> None:
+        """Not to be made any more."""
+        self.over = True
+
+    def cancelled(self) -> bool:
+        """As asyncio's."""
+        return self.over
+
+
+class Loop(asyncio.AbstractEventLoop):
+    """asyncio's event loop of one life of one process, in the world's time: the server's own tasks,
+    futures, events and time-outs run on it, one call at a time, in the order of the heap."""
+
+    def __init__(self, process: "Process") -> None:
+        self.process, self.world = process, process.world
+        self.dead = False
+        self._tasks: dict[asyncio.Task[Any], None] = {}
+        self._many = 64
+
+    # what asyncio asks of a loop
+
+    def call_soon(  # type: ignore[override]
+        self, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> Handle:
+        """At this very moment, behind all that was asked for before."""
+        handle = Handle(callback, args, context)
+        self.world.at(self.world.now_s, self._run, handle)
+        return handle
+
+    call_soon_threadsafe = call_soon  # type: ignore[assignment]
+
+    def call_later(  # type: ignore[override]
+        self, delay: float, callback: Callable[..., Any], *args: Any,
+        context: Context | None = None,
+    ) -> Handle:  # fmt: skip
+        """In `delay` seconds."""
+        handle = Handle(callback, args, context)
+        self.world.after(delay, self._run, handle)
+        return handle
+
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> Handle:
+        """At `time()`."""
+        return self.call_later(when - self.world.now_s, callback, *args, context=context)
+
+    def time(self) -> float:
+        """Seconds that never jump."""
+        return self.world.now_s
+
+    def create_future(self) -> "asyncio.Future[Any]":
+        """One of this loop."""
+        return asyncio.Future(loop=self)
+
+    def create_task(  # type: ignore[override]
+        self, coro: Coroutine[Any, Any, Any], *, name: str | None = None, **_more: Any
+    ) -> "asyncio.Task[Any]":
+        """One of this loop; a crash takes it."""
+        task = asyncio.Task(coro, loop=self, name=name)
+        self._tasks[task] = None
+        if len(self._tasks) > self._many:
+            self._tasks = {t: None for t in self._tasks if not t.done()}
+            self._many = 64 + 2 * len(self._tasks)
+        return task
+
+    def run_in_executor(  # type: ignore[override]
+        self, executor: "Pool", func: Callable[..., Any], *args: Any
+    ) -> "asyncio.Future[Any]":
+        """In one of the pools of this process."""
+        future = self.create_future()
+
+        def done(result: Any, error: Exception | None) -> None:
+            if future.done():
+                return
+            if error is None:
+                future.set_result(result)
+            else:
+                future.set_exception(error)
+
+        executor.work(func, args, done)
+        return future
+
+    def get_debug(self) -> bool:
+        """Never."""
+        return False
+
+    def is_running(self) -> bool:
+        """Until the process dies."""
+        return not self.dead
+
+    def is_closed(self) -> bool:
+        """Once it is dead."""
+        return self.dead
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """What the server does not look after, production only logs; a broken invariant is ours."""
+        if isinstance(context.get("exception"), Violation):
+            raise context["exception"]
+
+    # the simulation's
+
+    def _run(self, handle: Handle) -> None:
+        if handle.over or self.dead:
+            return
+        if not self.process.runs:
+            self.world.at(self.process.stalled_until_s, self._run, handle)
+            return
+        asyncio._set_running_loop(self)
+        try:
+            handle.context.run(handle.callback, *handle.args)
+        finally:
+            asyncio._set_running_loop(None)
+
+    def die(self) -> None:
+        """Everything that was under way is gone. Its `finally` clauses run, as they do when memory
+        is freed, and reach nobody."""
+        self.dead = True
+        for task in self._tasks:
+            if not task.done():
+                task._log_destroy_pending = False  # type: ignore[attr-defined]
+                task.get_coro().close()  # type: ignore[union-attr]
+        self._tasks.clear()
+
+
+class Pool:
+    """Stands for a pool of threads: what it is given is done a moment later, and may find the
+    process dead before it, or kill it after it."""
+
+    def __init__(
+        self, loop: Loop, before: str, after: str, delay: tuple[float, float],
+        latency_s: Callable[[Callable[..., Any]], float],
+    ) -> None:  # fmt: skip
+        """`before`, `after`: the points; `delay`: s until it begins; `latency_s`: s until the one
+        who asked has the answer."""
+        self._loop, self._process, self._world = loop, loop.process, loop.world
+        self._before, self._after = before, after
+        self._delay, self._latency_s = delay, latency_s
+
+    def submit(self, func: Callable[..., Any], *args: Any) -> "Future[Any]":
+        """As an executor's: what a worker begins without its loop."""
+        future: Future[Any] = Future()
+
+        def done(result: Any, error: Exception | None) -> None:
+            if error is None:
+                future.set_result(result)
+            else:
+                future.set_exception(error)
+
+        self.work(func, args, done, "between hand-over and send")
+        return future
+
+    def shutdown(self, *, wait: bool = True) -> None:
+        """Nothing to free."""
+
+    def work(
+        self, func: Callable[..., Any], args: tuple[Any, ...],
+        done: Callable[[Any, Exception | None], None], before: str = "",
+    ) -> None:  # fmt: skip
+        """Do it, and say so."""
+        wait_s = self._world.between(*self._delay) if self._delay[1] else 0.0
+        self._world.after(wait_s, self._begin, before or self._before, func, args, done)
+
+    def _begin(
+        self, before: str, func: Callable[..., Any], args: tuple[Any, ...], done: Any
+    ) -> None:
+        if self._loop.dead:
+            return
+        if not self._process.runs:
+            self._world.at(self._process.stalled_until_s, self._begin, before, func, args, done)
+            return
+        if before and self._process.dies(before):
+            return
+        result, error = None, None
+        try:
+            result = func(*args)
+        except Died as died:
+            self._process.crash(died.point)
+            return
+        except Exception as raised:  # noqa: BLE001 (whoever asked hears of it)
+            error = raised
+        latency_s = self._latency_s(func)
+        if not self._process.dies(self._after):
+            self._world.after(latency_s, self._end, result, error, done)
+
+    def _end(self, result: Any, error: Exception | None, done: Any) -> None:
+        if self._loop.dead:
+            return
+        if not self._process.runs:
+            self._world.at(self._process.stalled_until_s, self._end, result, error, done)
+            return
+        asyncio._set_running_loop(self._loop)
+        try:
+            done(result, error)
+        finally:
+            asyncio._set_running_loop(None)
 
 
 @dataclass(eq=False)
 class Process:
-    """One server process: all it holds in memory is its tasks, and a crash takes them."""
+    """One server process: all it holds in memory is on its loop, and a crash takes it."""
 
     world: World
     name: str
-    crash_odds: Callable[[Point], float]
+    crash_odds: Callable[[str], float]
     alive: bool = False
     up_since_s: float = 0.0
     """By the servers' clock: since when it has run without a pause."""
     stalled_until_s: float = 0.0
-    tasks: set[Task] = field(default_factory=set)
+    loop: Loop = field(init=False)
     on_crash: Callable[["Process", str], None] | None = None
+    _asked: dict["asyncio.Task[Any]", Callable[[BaseException | None], Any]] = field(
+        default_factory=dict
+    )
+    """Whoever waits for an answer of this process."""
 
     @property
     def runs(self) -> bool:
         """Neither dead nor frozen."""
         return self.alive and self.stalled_until_s <= self.world.now_s
 
+    def dies(self, point: str) -> bool:
+        """Whether it dies at this point. A point is where it waits: there it may also stall or be
+        overtaken by the other server."""
+        if not self.world.chance(self.crash_odds(point)):
+            return False
+        self.world.fault(f"crash {point}")
+        self.crash(point)
+        return True
+
     def spawn(
-        self,
-        coro: Coroutine[Any, Any, Any],
-        name: str,
-        done: Callable[[Any], Any] | None = None,
-        failed: Callable[[BaseException | None], Any] | None = None,
-    ) -> Task:
+        self, coro: Coroutine[Any, Any, Any], name: str,
+        done: Callable[[Any], Any], failed: Callable[[BaseException | None], Any],
+    ) -> None:  # fmt: skip
         """Start a task; `failed(None)` means that the process died under it."""
         assert self.alive
-        task = Task(coro, name, done, failed)
-        self.tasks.add(task)
-        self._step(task)
-        return task
+        task = self.loop.create_task(coro)
+        self._asked[task] = failed
 
-    async def together(self, coros: list[Coroutine[Any, Any, Any]]) -> None:
-        """As asyncio.gather: all of them, and then the first error, if any."""
-        if not coros:
-            return
-        join = Join(len(coros))
+        def over(_task: Any) -> None:
+            if self._asked.pop(task, None) is None:
+                return
+            error = task.exception()
+            if isinstance(error, Violation):
+                raise error
+            if error is None:
+                done(task.result())
+            else:
+                self.world.tell(self.name, f"{name} failed: {error!r:.200}")
+                failed(error)
 
-        def one_less(error: Any = None) -> None:
-            join.left -= 1
-            if isinstance(error, Exception) and join.error is None:
-                join.error = error
-            if join.left == 0 and join.parent is not None:
-                self.world.after(0.0, self._step, join.parent)
-
-        for coro in coros:
-            self.world.after(
-                self.world.between(0.0, 0.01), self._spawn_later, coro, one_less, join
-            )
-        await join
-        if join.error is not None:
-            raise join.error
-
-    def _spawn_later(
-        self, coro: Coroutine[Any, Any, Any], over: Callable[..., None], join: Join
-    ) -> None:
-        if join.parent not in self.tasks:
-            coro.close()  # the process died first
-            return
-        self.spawn(coro, "send", lambda _result: over(), over)
+        task.add_done_callback(over)
 
     def request(
-        self,
-        coro: Coroutine[Any, Any, Any],
-        name: str,
-        done: Callable[[Any], Any],
-        failed: Callable[[], Any],
-    ) -> None:
+        self, ask: Callable[[], Coroutine[Any, Any, Any]], name: str,
+        done: Callable[[Any], Any], failed: Callable[[], Any],
+    ) -> None:  # fmt: skip
         """A client's call: answered, refused, or timed out (it may still be carried out)."""
         answered = [False]
 
@@ -195,52 +378,24 @@ class Process:
                 what(*args)
 
         if not self.alive:
-            coro.close()
             self.world.after(0.05, once, failed)
             return
         self.world.after(REQUEST_TIMEOUT_S, once, failed)
-        self.spawn(coro, name, lambda result: once(done, result), lambda _error: once(failed))
-
-    def _step(self, task: Task) -> None:
-        if task not in self.tasks:
-            return
-        if not self.runs:
-            self.world.at(self.stalled_until_s + self.world.between(0, 0.05), self._step, task)
-            return
-        try:
-            point = task.coro.send(None)
-        except StopIteration as stop:
-            self.tasks.discard(task)
-            if task.done:
-                task.done(stop.value)
-        except Violation:
-            raise
-        except Exception as error:
-            self.tasks.discard(task)
-            if task.failed is None:
-                raise
-            self.world.tell(self.name, f"{task.name} failed: {error!r}")
-            task.failed(error)
-        else:
-            if isinstance(point, Join):
-                point.parent = task
-                return
-            if self.world.chance(self.crash_odds(point)):
-                self.world.fault(f"crash {point.what}")
-                self.crash(f"{task.name}, {point.what}")
-                return
-            self.world.after(point.delay_s, self._step, task)
+        self.spawn(ask(), name, lambda result: once(done, result), lambda _error: once(failed))
 
     def crash(self, where: str) -> None:
         """Kill it: memory is gone, the database is not."""
         if not self.alive:
             return
         self.world.tell(self.name, f"CRASH at {where}")
-        self.alive = False
-        tasks, self.tasks = self.tasks, set()
-        for task in sorted(tasks, key=lambda t: t.name):
-            task.coro.close()
-            if task.failed is not None and task.name != "send":
-                task.failed(None)
+        self.down()
         if self.on_crash is not None:
             self.on_crash(self, where)
+
+    def down(self) -> None:
+        """End it, and let those who waited for it know."""
+        self.alive = False
+        asked, self._asked = self._asked, {}
+        self.loop.die()
+        for failed in asked.values():
+            failed(None)

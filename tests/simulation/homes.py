@@ -13,9 +13,10 @@ from typing import Any
 from server.core import rounds
 from server.core.words import SignalType
 from server.service import commanding, ingest, presence
+from server.store.people import CommunityFacts
 from tests.simulation.engine import World
-from tests.simulation.plan import Plan, moments
-from tests.simulation.servers import GAP_S, SETTLE_S, Door, Servers
+from tests.simulation.plan import SECOND, Plan, moments
+from tests.simulation.servers import GAP_S, SETTLE_S, Servers
 
 HEARTBEAT_S = 3600
 POLL_S = 20.0
@@ -34,6 +35,8 @@ class Press:
     ts: int
     ts_ok: bool
     buffered: bool
+    test: bool = False
+    """Of a drill: somebody tries the terminal out."""
     attempt: int = 0
     arrived: tuple[float, bool] | None = None
     """When its first copy reached the gateway (by the servers' clock), and whether that was live:
@@ -46,6 +49,8 @@ class Terminal:
 
     id: str
     building: int
+    """Its number, from SECOND on in the second community."""
+    community: int
     clock_ok: bool
     online: bool = True
     boot: int = 1
@@ -153,13 +158,12 @@ class Gateway:
         if not self.reachable:
             return
         process = self.world.rng.choice(self.servers.alive)
-        door = Door(self.servers)
 
         def lease(tx: Any) -> Any:
             return commanding.lease(tx, self.servers.house, "gw-1", 100)
 
         async def request() -> Any:
-            leased = await door.write(lease)
+            leased = await process.database.write(lease)
             self.contact()
             return leased
 
@@ -167,7 +171,7 @@ class Gateway:
             if not self._polls_planned:
                 self._poll_soon(10.0)
 
-        process.request(request(), "a poll", self._leased, failed)
+        process.request(request, "a poll", self._leased, failed)
 
     def _leased(self, commands: list[dict[str, Any]]) -> None:
         for c in commands:
@@ -175,16 +179,15 @@ class Gateway:
         if not commands or not self.reachable:
             return
         ids = [c["cmd_id"] for c in commands]
-        door = Door(self.servers)
+        process = self.world.rng.choice(self.servers.alive)
 
         async def request() -> None:
-            await door.write(lambda tx: commanding.done(tx, ids))
+            await process.database.write(lambda tx: commanding.done(tx, ids))
 
         def failed() -> None:
             self.world.after(16.0, self._poll_soon, 1.0)
 
-        process = self.world.rng.choice(self.servers.alive)
-        process.request(request(), "done", lambda _r: None, failed)
+        process.request(request, "done", lambda _r: None, failed)
 
     # signals
 
@@ -210,11 +213,14 @@ class Gateway:
             heartbeats=[i for i, _ in items if isinstance(i, presence.Heartbeat)],
             statuses=[i for i, _ in items if isinstance(i, presence.Status)],
         )
-        house, door = self.servers.house, Door(self.servers)
+        house = self.servers.house
+        process = self.world.rng.choice(self.servers.alive or self.servers.processes)
 
         async def request() -> Any:
             urgent = any(s.type in ingest.ALARMS for s in batch.signals)
-            receipts = await door.write(lambda tx: ingest.ingest(tx, house, batch), urgent=urgent)
+            receipts = await process.database.write(
+                lambda tx: ingest.ingest(tx, house, batch), urgent=urgent
+            )
             self.contact()
             return receipts
 
@@ -229,8 +235,7 @@ class Gateway:
             self._posting = False
             self.world.after(self.world.between(0.5, 8), self._post_soon)
 
-        process = self.world.rng.choice(self.servers.alive or self.servers.processes)
-        process.request(request(), "a batch", done, failed)
+        process.request(request, "a batch", done, failed)
 
     def _held(self, signal: ingest.SignalIn, since_s: float) -> ingest.SignalIn:
         """As it is posted: with the time it spent in here, where the server wants to know."""
@@ -251,27 +256,33 @@ class Homes:
         self.presses: dict[tuple[str, int, int], Press] = {}
         self.on_receipt: Callable[[ingest.Receipt], None] = lambda _r: None
         self.terminals = [
-            Terminal(r.terminal_id, b.number, clock_ok=world.rng.random() < 0.85)
-            for b, _, r in plan.community.flats_with_residents()
+            Terminal(r.terminal_id, b.number + n * SECOND, n, clock_ok=world.rng.random() < 0.85)
+            for n, community in enumerate(plan.communities)
+            for b, _, r in community.flats_with_residents()
         ]
         self.by_id = {t.id: t for t in self.terminals}
 
-    def live(self, plans: tuple[rounds.Plan, ...]) -> None:
+    def live(self, communities: tuple[CommunityFacts, ...]) -> None:
         """Plan the days: heartbeats, rounds, emergencies and outages of each terminal."""
         world, plan = self.world, self.plan
         start_s = world.now_s
-        for number in (1, 2, 3):
+        for number in sorted({t.building for t in self.terminals}):
             world.after(number, self._heartbeats, number, True)
         first = datetime.fromtimestamp(start_s, plan.zone).date()
         for offset in range(plan.days):
-            for p in plans:
-                o = rounds.occurrence(p, first + timedelta(days=offset), plan.zone)
-                for terminal in self.terminals:
-                    self._round(terminal, o.opens_at.timestamp(), o.deadline.timestamp())
+            for n, facts in enumerate(communities):
+                for p in facts.plans:
+                    o = rounds.occurrence(p, first + timedelta(days=offset), facts.zone)
+                    for terminal in self.terminals:
+                        if terminal.community == n and o.opens_at.timestamp() >= start_s:
+                            self._round(terminal, o.opens_at.timestamp(), o.deadline.timestamp())
         for at in moments(world.rng, plan.sos_a_day, plan.days):
             world.after(at, self._emergency, world.rng.choice(self.terminals))
         for at in moments(world.rng, plan.offline * 40, plan.days):
             world.after(at, self._offline, world.rng.choice(self.terminals))
+        drills = Random(f"drills:{plan.seed}")
+        for at in moments(drills, plan.drills_a_day, plan.days):
+            world.after(at, self._drill, drills.choice(self.terminals), drills.random())
         weather = Random(f"weather:{plan.seed}")
         for at in moments(weather, plan.storms_a_day, plan.days):
             numbers = weather.choice(((1,), (2,), (3,), (1, 2, 3)))
@@ -299,6 +310,14 @@ class Homes:
             world.after(world.between(1, 900), self.press, terminal, SignalType.SOS)
         if world.rng.random() < 0.25:
             world.after(world.between(2, 300), self.press, terminal, SignalType.SOS_CANCEL)
+
+    def _drill(self, terminal: Terminal, chance: float) -> None:
+        """A test press; one in four is followed by a real emergency while it is still open."""
+        self.world.fault("drill")
+        self.press(terminal, SignalType.SOS, test=True)
+        if chance < 0.25:
+            self.world.fault("an emergency in a drill")
+            self.world.after(chance * 2400, self.press, terminal, SignalType.SOS)
 
     def _storm(self, struck: list[Terminal], power: bool, long_s: float) -> None:
         """Whole buildings lose their power (told within seconds) or their network, and in a power
@@ -348,7 +367,7 @@ class Homes:
                     self.gateway.take(presence.Heartbeat(t.id, t.boot))
         self.world.after(HEARTBEAT_S, self._heartbeats, building)
 
-    def press(self, terminal: Terminal, kind: SignalType) -> None:
+    def press(self, terminal: Terminal, kind: SignalType, *, test: bool = False) -> None:
         """A hand on the terminal."""
         world = self.world
         terminal.seq += 1
@@ -357,11 +376,12 @@ class Homes:
         press = Press(
             terminal.id, kind, terminal.boot, terminal.seq, world.server_s,
             at_ms if ok else at_ms - 10**10, ok, buffered=not terminal.online,
+            test=test,
         )  # fmt: skip
         identity = (press.boot, press.seq)
         terminal.pending[identity] = press
         self.presses[(terminal.id, *identity)] = press
-        world.tell(terminal.id, f"presses {kind.value} {identity}")
+        world.tell(terminal.id, f"presses {kind.value} {identity}{' (test)' if test else ''}")
         self._send(terminal, press)
 
     def _send(self, terminal: Terminal, press: Press) -> None:
@@ -372,7 +392,7 @@ class Homes:
         more = {"attempt": press.attempt} if "attempt" in ingest.SignalIn.__slots__ else {}
         signal = ingest.SignalIn(
             press.terminal, press.type, press.boot, press.seq, ts=press.ts, ts_ok=press.ts_ok,
-            buffered=press.buffered, **more,
+            buffered=press.buffered, test=press.test, **more,
         )  # fmt: skip
         copies = 2 if world.chance(self.plan.late_network / 2) else 1
         if copies > 1:

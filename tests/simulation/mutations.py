@@ -3,28 +3,40 @@
 A simulation that cannot fail proves nothing.
 """
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from unittest import mock
 
+from server import outbox as outbox_worker
 from server.channels.base import Sent
 from server.core import alerts as core
+from server.core import speech
 from server.core.words import Outcome, Role
+from server.jobs import EVERY_S
 from server.outbox import Worker
-from server.service import ingest, parents, sweep
-from server.store import alerts, outbox, people, signals
+from server.service import absences, answering, ingest, parents, raising, receipts, sweep
+from server.store import alerts, outbox, people, signals, upkeep
 from tests.simulation.provider import Calls, Provider
+
+
+@contextmanager
+def _all_of(*mistakes: AbstractContextManager[Any]) -> Iterator[None]:
+    with ExitStack() as stack:
+        for mistake in mistakes:
+            stack.enter_context(mistake)
+        yield
 
 
 def record_before_send() -> AbstractContextManager[Any]:
     """Marked as sent, and only then sent: a crash between loses the message for good."""
     real = Worker._send
 
-    async def send(self: Worker, message: Any, providers: Any) -> None:
+    async def send(self: Worker, message: Any, providers: Any, begun: Any = None) -> None:
         await self._record(message, Sent("SM-soon"))
-        await real(self, message, providers)
+        await real(self, message, providers, begun)
 
     return mock.patch.object(Worker, "_send", send)
 
@@ -82,13 +94,137 @@ def trust_an_acceptance_for_ever() -> AbstractContextManager[Any]:
     return mock.patch.object(core, "_on_accept", accept)
 
 
-def sweep_late() -> AbstractContextManager[Any]:
-    """Steps are taken half a minute after their time."""
-    real = alerts.steps_due
-    wait = timedelta(seconds=30)
+def _one_sweep_late(module: Any, name: str) -> AbstractContextManager[Any]:
+    real = getattr(module, name)
+    late = timedelta(seconds=EVERY_S)
     return mock.patch.object(
-        alerts, "steps_due", lambda c, now, n, **how: real(c, now - wait, n, **how)
+        module, name, lambda c, now, n, **how: real(c, now - late, n, **how)
     )
+
+
+def step_late() -> AbstractContextManager[Any]:
+    """Steps are taken one sweep too late."""
+    return _one_sweep_late(alerts, "steps_due")
+
+
+def call_120_late() -> AbstractContextManager[Any]:
+    """The clock of 120 is looked at one sweep too late."""
+    return _one_sweep_late(alerts, "emergencies_due")
+
+
+def judge_late() -> AbstractContextManager[Any]:
+    """A round is judged one sweep too late."""
+    return _one_sweep_late(signals, "residents_overdue")
+
+
+def chime_late() -> AbstractContextManager[Any]:
+    """The chime comes one sweep too late; each of the simulation's is 15 minutes before the end."""
+    real, before = signals.claim_prompt, timedelta(minutes=15, seconds=-EVERY_S)
+    return mock.patch.object(
+        signals, "claim_prompt",
+        lambda c, community, due, now: now >= due - before and real(c, community, due, now),
+    )  # fmt: skip
+
+
+def absences_never_end() -> AbstractContextManager[Any]:
+    """Who has come home is not watched again."""
+    return mock.patch.object(absences, "end_those_over", lambda _tx, _most: 0)  # noqa: PT008
+
+
+def lease_for_ever() -> AbstractContextManager[Any]:
+    """What a dead server had in its hands is never taken over, and its lease does not end."""
+    real, ever = outbox.lease, timedelta(days=3650)
+
+    def lease(conn: Any, lanes: Any, now: Any, _until: Any, *rest: Any) -> Any:
+        return real(conn, lanes, now, now + ever, *rest)
+
+    return _all_of(
+        mock.patch.object(outbox, "lease", lease),
+        mock.patch.object(outbox, "release", lambda *_: 0),  # noqa: PT008
+        mock.patch.object(upkeep, "orphans_due", lambda *_: 0),  # noqa: PT008
+    )
+
+
+def trust_the_hand_over() -> AbstractContextManager[Any]:
+    """What a transaction hands over to its sender is taken for as good as sent: nobody looks for it
+    again."""
+    real = Worker.lease_here
+
+    def lease_here(self: Worker, tx: Any) -> Any:
+        handed = real(self, tx)
+        for message in handed.lot.messages:
+            outbox.set_message(tx.conn, message["id"], due_at=None)
+        return handed
+
+    return mock.patch.object(Worker, "lease_here", lease_here)
+
+
+def hand_over_before_the_commit() -> AbstractContextManager[Any]:
+    """What is leased in a transaction leaves before its commit, which may fail."""
+    real = Worker.lease_here
+
+    def lease_here(self: Worker, tx: Any) -> Any:
+        handed = real(self, tx)
+        handed.ended(committed=True)
+        return type(handed)(self, type(handed.lot)())
+
+    return mock.patch.object(Worker, "lease_here", lease_here)
+
+
+def lose_the_press() -> AbstractContextManager[Any]:
+    """Presses for help are not stored, and their terminals get a receipt all the same."""
+    real = signals.insert_signals
+    return mock.patch.object(
+        signals, "insert_signals",
+        lambda conn, rows: real(conn, [r for r in rows if r[3] not in ("sos", "fall")]),
+    )  # fmt: skip
+
+
+def store_and_forget() -> AbstractContextManager[Any]:
+    """Presses for help are stored, and nobody is called."""
+    return mock.patch.object(ingest, "_alarm_at_least", lambda *_: None)  # noqa: PT008
+
+
+def hear_no_stop() -> AbstractContextManager[Any]:
+    """Somebody's STOP is written down as any other word."""
+    return mock.patch.object(answering, "opted_out", lambda *_: None)  # noqa: PT008
+
+
+def call_who_opted_out() -> AbstractContextManager[Any]:
+    """A STOP is noted, and nobody reads the note."""
+    real = people._person
+
+    def person(row: Any, at: datetime) -> Any:
+        away = row["absent_until"] is not None and row["absent_until"] > at
+        return replace(real(row, at), reachable=not away)
+
+    return mock.patch.object(people, "_person", person)
+
+
+def a_drill_like_any() -> AbstractContextManager[Any]:
+    """A test press calls as a real one does."""
+    real = raising.sos
+    return mock.patch.object(raising, "sos", lambda *a, **k: real(*a, **{**k, "test": False}))
+
+
+def ring_a_drill_as_real() -> AbstractContextManager[Any]:
+    """The call of a drill does not say that it is one."""
+    return mock.patch.object(speech, "TEST", {"zh": "", "en": ""})
+
+
+def ask_again_at_once() -> AbstractContextManager[Any]:
+    """A provider that is busy is asked again without a wait."""
+    return mock.patch.object(outbox_worker, "BACKOFF_S", (0,) * 5)
+
+
+def one_channel_is_enough() -> AbstractContextManager[Any]:
+    """Whose text can't arrive is not rung."""
+    return mock.patch.object(core, "_other_channel", lambda *_: None)  # noqa: PT008
+
+
+def never_once_more() -> AbstractContextManager[Any]:
+    """What got lost for a moment's reason is not sent once more."""
+    return mock.patch.object(receipts, "_tried_again", lambda *_: False)  # noqa: PT008
 
 
 def reuse_codes() -> AbstractContextManager[Any]:

@@ -17,7 +17,7 @@ from server.database import Tx
 from server.service import absences, acting, answering, calls, receipts, steward_page
 from tests.simulation.engine import World
 from tests.simulation.plan import Plan, moments
-from tests.simulation.servers import Door, Servers
+from tests.simulation.servers import Servers
 
 CODE = re.compile(r"(?:代码|code )([0-9]{4,6})")
 LINK = re.compile(r"/s/([A-Za-z0-9_-]{22})")
@@ -37,16 +37,20 @@ class People:
         self.closed_by: set[str] = set()
         """Names of people who ever said that something is over."""
         self.names = {p.phone: p.name for p in self._everybody()}
+        self.stopped: set[str] = set()
+        """Telephones whose STOP has reached us."""
+        self._last_word: dict[str, str] = {}
         self._answered: set[tuple[str, str]] = set()
         self._serial = 0
         self.lost: defaultdict[str, int] = defaultdict(int)
 
     def _everybody(self) -> Any:
-        for building in self.plan.community.buildings:
-            yield from (s.person for s in building.stewards)
-            yield from (f.resident.key_holder.person for f in building.flats
-                        if f.resident and f.resident.key_holder)  # fmt: skip
-        yield from self.plan.community.duty
+        for community in self.plan.communities:
+            for building in community.buildings:
+                yield from (s.person for s in building.stewards)
+                yield from (f.resident.key_holder.person for f in building.flats
+                            if f.resident and f.resident.key_holder)  # fmt: skip
+            yield from community.duty
 
     def receive(self, phone: str, body: str) -> None:
         """An SMS arrives on a phone."""
@@ -99,6 +103,9 @@ class People:
         if body.strip()[:1] == "3":
             self.closed_by.add(self.names[phone])
         self.world.tell("people", f"{self.names[phone]} says {body!r}")
+        self._last_word[phone] = body
+        if body == "START":
+            self.stopped.discard(phone)
         sms = answering.Sms(f"IN{self._serial:06}", phone, body)
         self.world.after(self.world.between(0.2, 5), self._inbound, sms, 3)
         if self.world.chance(self.plan.callback_twice):
@@ -121,12 +128,9 @@ class People:
     def _call(self, name: str, use_case: Any, done: Any, failed: Any) -> None:
         alive = self.servers.alive
         process = self.world.rng.choice(alive or self.servers.processes)
-        door = Door(self.servers)
-
-        async def request() -> Any:
-            return await door.write(use_case, urgent=True)
-
-        process.request(request(), name, done, failed)
+        process.request(
+            lambda: process.database.write(use_case, urgent=True), name, done, failed
+        )
 
     def _inbound(self, sms: answering.Sms, tries: int) -> None:
         house = self.servers.house
@@ -138,9 +142,11 @@ class People:
                 self.lost[sms.phone] += 1
                 self.world.tell("provider", f"gives up on {sms.provider_id}")
 
-        self._call(
-            "a reply", lambda tx: answering.take_reply(tx, house, sms), lambda _r: None, again
-        )
+        def taken(_result: None) -> None:
+            if sms.body == self._last_word[sms.phone] == "STOP":
+                self.stopped.add(sms.phone)
+
+        self._call("a reply", lambda tx: answering.take_reply(tx, house, sms), taken, again)
 
     def status(self, message_id: int, state: str, error: str | None, tries: int = 2) -> None:
         """The provider's word on a message."""

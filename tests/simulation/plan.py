@@ -66,6 +66,21 @@ class Plan:
     """How often somebody who is told goes away for some hours, and a resident for a day or two."""
     rings_residents: bool = False
     """Whether those still awaited are rung before the round is due."""
+    refusals: float = 0.0
+    """How often the provider refuses a text or a call outright, for one of many reasons."""
+    drills_a_day: float = 0.0
+    """How often somebody tries their terminal out, by a test press."""
+    restarts_a_day: float = 0.0
+    """How often a server is stopped as for an upgrade, with its grace of two seconds."""
+    commits_fail: float = 0.0
+    """How often the disk refuses a commit."""
+    neighbours: Community | None = None
+    """A second community in the same installation: its own zone, rounds, desk and houses."""
+
+    @property
+    def communities(self) -> tuple[Community, ...]:
+        """All of them, in the order in which they are registered."""
+        return (self.community, self.neighbours) if self.neighbours else (self.community,)
 
 
 def plan(seed: int, days: int = 1) -> Plan:
@@ -91,8 +106,10 @@ def plan(seed: int, days: int = 1) -> Plan:
     # Some seeds are without any fault: there nothing may be sent twice at all.
     quiet = rng.random() < 0.15 and not all_at_once
     rough = 0.0 if quiet else 1.0
-    people = sorted({s.person.phone for b in town.buildings for s in b.stewards}
-                    | {p.phone for p in town.duty})  # fmt: skip
+    beside = neighbours(seed, tz)
+    towns = (town, beside) if beside else (town,)
+    people = sorted({s.person.phone for c in towns for b in c.buildings for s in b.stewards}
+                    | {p.phone for c in towns for p in c.duty})  # fmt: skip
     return Plan(
         seed=seed, zone=zone, start=datetime.combine(day, datetime.min.time(), zone), days=days,
         community=town, servers=rng.choice((1, 2, 2)), sos_a_day=rng.uniform(1.5, 4),
@@ -109,9 +126,18 @@ def plan(seed: int, days: int = 1) -> Plan:
         storms_a_day=rough * max(0.0, Random(f"storms:{seed}").uniform(least, 4)),
         away_a_day=max(0.0, Random(f"away:{seed}").uniform(least, 6)),
         rings_residents=all_at_once or Random(f"rings:{seed}").random() < 0.4,
+        refusals=rough * max(0.0, Random(f"refusals:{seed}").uniform(0.02 * least, 0.1)),
+        drills_a_day=Random(f"drills:{seed}").uniform(0.3, 1.5),
+        restarts_a_day=rough * max(0.0, Random(f"restarts:{seed}").uniform(least, 4)),
+        neighbours=beside,
+        commits_fail=rough * max(0.0, Random(f"commits:{seed}").uniform(0.003 * least, 0.006)),
     )  # fmt: skip
 
 
+NEIGHBOURS = 0.4
+"""In what part of the new seeds a second community lives beside the first."""
+SECOND = 4
+"""The second's people, telephones and terminals are numbered from here on."""
 USUAL_FLOORS: tuple[RiskClass, ...] = ("B", "B", "A", "A")
 OLD_STORIES = 100_000
 """Seeds below this have the usual floors: they are the stories that showed a mistake once."""
@@ -127,33 +153,52 @@ def classes(seed: int) -> tuple[RiskClass, ...]:
     return tuple(rng.choice(CLASSES) for _ in USUAL_FLOORS)
 
 
+def neighbours(seed: int, tz: str) -> Community | None:
+    """In some seeds a second community of two houses, in another zone and with other rounds."""
+    rng = Random(f"neighbours:{seed}")
+    if seed < OLD_STORIES or rng.random() >= NEIGHBOURS:
+        return None
+    west = "Asia/Urumqi" if tz != "Asia/Kolkata" else "Asia/Shanghai"
+    rounds = (
+        Round("morning", "05:00", "07:15", "07:30"), Round("evening", "18:00", "20:15", "20:30"),
+    )
+    floors = tuple(rng.choice(CLASSES) for _ in USUAL_FLOORS)
+    return community(west, rounds, floors, 2, SECOND)
+
+
 def community(
-    tz: str, rounds: tuple[Round, ...], floors: tuple[RiskClass, ...]
-) -> Community:
-    """Three buildings with four residents each; each building's substitute is a neighbour."""
+    tz: str, rounds: tuple[Round, ...], floors: tuple[RiskClass, ...], houses: int = 3,
+    first: int = 0,
+) -> Community:  # fmt: skip
+    """So many buildings with four residents each; each building's substitute is a neighbour.
+    `first`: what tells its people, telephones and terminals from those of another."""
+    numbers = range(1, houses + 1)
     stewards = {
         n: (
-            Steward(Person(f"甲{n}", f"+861000{n}000101"), 1),
-            Steward(Person(f"Yi{n}", f"+861000{n}000102", "en" if n == 2 else "zh"), 2),
+            Steward(Person(f"甲{first + n}", f"+861000{first + n}000101"), 1),
+            Steward(
+                Person(f"Yi{first + n}", f"+861000{first + n}000102", "en" if n == 2 else "zh"), 2
+            ),
         )
-        for n in (1, 2, 3)
+        for n in numbers
     }
     buildings = tuple(
-        Building(n, 4, ("",), tuple(_flat(n, f, c) for f, c in enumerate(floors, 1)), stewards[n],
-                 stewards[n % 3 + 1][0].person)
-        for n in (1, 2, 3)
+        Building(n, 4, ("",), tuple(_flat(n, f, c, first) for f, c in enumerate(floors, 1)),
+                 stewards[n], stewards[n % houses + 1][0].person)
+        for n in numbers
     )  # fmt: skip
-    duty = (Person("值班", "+8610000000901"),)
-    return Community("模拟", tz, rounds, buildings, duty)
+    duty = (Person(f"值班{first or ''}", f"+861000{first}000901"),)
+    return Community("邻居" if first else "模拟", tz, rounds, buildings, duty)
 
 
-def _flat(building: int, floor: int, risk_class: RiskClass) -> Flat:
+def _flat(number: int, floor: int, risk_class: RiskClass, first: int) -> Flat:
+    building = first + number
     holder = Person(f"邻{building}{floor}", f"+861000{building}00020{floor}")
     key = KeyHolder(holder, "neighbour", "玄关") if floor % 2 else None
     # What the rule makes of age, company and health (server/core/risk.py).
     born = 1959 if risk_class == "C" else 1940
     resident = Resident(
-        name=f"住{building}{floor}", sex="f", birth_date=date(born, floor, building),
+        name=f"住{building}{floor}", sex="f", birth_date=date(born, floor, number),
         living="alone" if risk_class == "A" else "couple",
         health_flag=floor == 4 and risk_class != "C", risk_class=risk_class,
         terminal_id=f"sim-{building}-{floor}01", profile="regular", access_notes="敲三下",

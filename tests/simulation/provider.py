@@ -10,12 +10,35 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from server.channels.base import Ambiguous, Busy, Refused, Sent
+from twilio.base.exceptions import TwilioRestException
+from urllib3.exceptions import NewConnectionError, ReadTimeoutError
+
+from server.channels.base import Busy, Refused, Sent
+from server.channels.twilio_account import hand_over
 from tests.simulation.engine import World
 from tests.simulation.plan import Plan
 
-ERRORS = ("30003", "30008", "30005", "30006")
-STOPPED = "21610"
+STOPPED, SUSPENDED = "21610", "20005"
+RETRY, RING, MOVE_ON = "retry", "other channel", "other person"
+REMEDY = {
+    "30001": RETRY, "30036": RETRY, "30410": RETRY, "21611": RETRY,
+    "30004": RING, "30006": RING, "30007": RING, "30008": RING, "21408": RING, "21612": RING,
+    "21614": RING, "21215": RING, SUSPENDED: RING,
+    "30003": MOVE_ON, "30005": MOVE_ON, "21211": MOVE_ON, "13224": MOVE_ON, "21217": MOVE_ON,
+    STOPPED: MOVE_ON,
+}  # fmt: skip
+"""What each code asks for, written down a second time: core/delivery.py must not be its own
+judge."""
+ERRORS = tuple(code for code in REMEDY if code.startswith("3"))
+"""By these a text that was taken does not arrive."""
+
+
+def _answer(status: int, code: int) -> TwilioRestException:
+    return TwilioRestException(status, "/Messages.json", "simulated", code)
+
+
+def _no_answer() -> ReadTimeoutError:
+    return ReadTimeoutError(None, "/", "no answer")  # type: ignore[arg-type]
 
 
 @dataclass(slots=True)
@@ -33,7 +56,8 @@ class Copy:
 class Carrier:
     """What texts and calls of one provider have in common; the other end of a Channel."""
 
-    prefix, verb = "SM", "accepts"
+    prefix, verb, channel = "SM", "accepts", "sms"
+    refusals = ("21211", "21408", "21611", "21612", "21614")
 
     def __init__(self, provider: "Provider") -> None:
         self.provider = provider
@@ -44,8 +68,15 @@ class Carrier:
         self.sids: set[str] = set()
         self.excuses = 0
         """How many second copies nobody could have avoided (see docs/simulation.md)."""
+        self.in_doubt: set[int] = set()
+        """Messages whose POST had no clear answer, and that nobody has looked up since."""
+        self.put_off: dict[int, tuple[int, float]] = {}
+        """Message → how often in a row it was surely not taken, and when last."""
+        self.refused: dict[int, str] = {}
         self._hidden: list[tuple[str, str]] = []
         self.on_send: Callable[[str, str, int], None] = lambda _p, _b, _r: None
+        self.about: dict[int, tuple[str, str]] = {}
+        """Telephone and words of a message, by which the provider can be asked for it."""
         self.on_accept: Callable[[Copy], None] = lambda _c: None
 
     def words(self, body: str) -> str:
@@ -56,48 +87,73 @@ class Carrier:
         """What becomes of it once the provider has it."""
         raise NotImplementedError
 
-    def refused(self, phone: str) -> Refused | None:  # noqa: ARG002 (a text's)
-        """Whether it is refused outright."""
-        return None
+    def refusal(self, phone: str) -> str | None:  # noqa: ARG002 (a text's)
+        """The code by which it is refused outright, if it is."""
+        if not self.world.chance(self.plan.refusals):
+            return None
+        code = self.world.rng.choice(self.refusals)
+        self.world.fault(f"refused, {REMEDY[code]}")
+        return code
 
     def send(self, phone: str, body: str, reference: int) -> Sent | Refused:
-        """As twilio's POST."""
-        world, plan, provider = self.world, self.plan, self.provider
+        """As twilio's POST; what its answer means is said by the server's own `hand_over`."""
         self.on_send(phone, body, reference)
+        self.about[reference] = phone, self.words(body)
+        return hand_over(lambda: self._post(phone, body, reference))
+
+    def _post(self, phone: str, body: str, reference: int) -> str:
+        world, plan, provider = self.world, self.plan, self.provider
         self.latency_s = world.between(0.05, 0.6)
         if world.now_s < provider.down_until_s:
             return self._down(phone, body, reference)
-        if (no := self.refused(phone)) is not None:
-            return no
+        if (code := self.refusal(phone)) is not None:
+            self.refused[reference] = code
+            world.tell("provider", f"refuses message {reference}: {code}")
+            raise _answer(400, int(code))
         if world.chance(plan.busy):
             world.tell("provider", f"429 for message {reference}")
             world.fault("429")
-            raise Busy("429")
+            self._put_off(reference)
+            raise _answer(429, 20429)
         if world.chance(plan.timeout):
-            self.latency_s = 10.0
+            status = world.rng.choice((0, 0, 500, 502, 504))
+            self.latency_s = 10.0 if status == 0 else 1.0
             fate = world.rng.choice(("lost", "accepted", "accepted", "late"))
-            world.tell("provider", f"time-out for message {reference} ({fate})")
-            world.fault(f"time-out, {fate}")
+            world.tell("provider", f"{status or 'time-out'} for message {reference} ({fate})")
+            world.fault(f"5xx, {fate}" if status else f"time-out, {fate}")
+            self.in_doubt.add(reference)
             if fate == "accepted":
                 self._accept(phone, body, reference)
             elif fate == "late":
                 self._hidden.append((phone, self.words(body)))
                 world.after(world.between(5, 25), self._accept_late, phone, body, reference)
-            raise Ambiguous("time-out")
-        return Sent(self._accept(phone, body, reference).sid)
+            raise _answer(status, 20000 + status) if status else _no_answer()
+        self.put_off.pop(reference, None)
+        return self._accept(phone, body, reference).sid
 
-    def _down(self, phone: str, body: str, reference: int) -> Sent:
+    def _down(self, phone: str, body: str, reference: int) -> str:
         how = self.provider.down_how
         self.world.fault(f"provider down, {how}")
+        if how == "account":  # nothing is wrong with anybody's number: our account is suspended
+            self.refused[reference] = SUSPENDED
+            raise _answer(403, int(SUSPENDED))
+        if how in ("refused", "503"):
+            self._put_off(reference)
         if how == "refused":
             self.latency_s = 0.02
-            raise Busy("connection refused")
+            raise NewConnectionError(None, "connection refused")  # type: ignore[arg-type]
         if how == "503":
-            raise Busy("503")
+            raise _answer(503, 20503)
         self.latency_s = 10.0
+        self.in_doubt.add(reference)
         if self.world.chance(0.3):  # it took the message and could not say so
             self._accept(phone, body, reference)
-        raise Ambiguous("time-out in an outage")
+        raise _no_answer()
+
+    def _put_off(self, reference: int) -> None:
+        """It surely did not take it, and may not be asked again at once."""
+        times, _ = self.put_off.get(reference, (0, 0.0))
+        self.put_off[reference] = times + 1, self.world.now_s
 
     def _accept_late(self, phone: str, body: str, reference: int) -> None:
         self._hidden.remove((phone, self.words(body)))
@@ -110,6 +166,7 @@ class Carrier:
             raise Busy("can't be asked")
         found = []
         words = self.words(body)
+        self.in_doubt -= {c for c in self.in_doubt if self.about[c] == (phone, words)}
         for copy in reversed(self.sent):
             if (copy.phone, self.words(copy.body)) != (phone, words):
                 continue
@@ -127,7 +184,8 @@ class Carrier:
 
     def alive(self) -> bool:
         """As twilio's account, asked."""
-        self.latency_s = self.world.between(0.05, 0.6)
+        hangs = self.world.now_s < self.provider.down_until_s and self.provider.down_how == "hangs"
+        self.latency_s = 10.0 if hangs else self.world.between(0.05, 0.6)
         return self.world.now_s >= self.provider.down_until_s
 
     def _accept(self, phone: str, body: str, reference: int) -> Copy:
@@ -183,9 +241,9 @@ class Provider(Carrier):
         """Its texts and its calls."""
         return self, self.voice
 
-    def refused(self, phone: str) -> Refused | None:
+    def refusal(self, phone: str) -> str | None:
         """Who has sent STOP gets no text."""
-        return Refused(STOPPED) if phone in self.stopped else None
+        return STOPPED if phone in self.stopped else super().refusal(phone)
 
     def arrived(self, copy: Copy) -> None:
         """The carrier delivers it, or not; receipts follow."""
@@ -194,8 +252,10 @@ class Provider(Carrier):
         self._later(copy.reference, "sent", None, sent)
         if world.chance(plan.undelivered):
             how = world.rng.choice(("undelivered", "failed"))
+            code = world.rng.choice(ERRORS)
             world.fault("text lost")
-            self._later(copy.reference, how, world.rng.choice(ERRORS), at)
+            world.fault(f"lost, {REMEDY[code]}")
+            self._later(copy.reference, how, code, at)
         else:
             world.after(at, self.deliver, copy.phone, copy.body)
             # The receipt is a message of its own, and may overtake "sent".
@@ -216,9 +276,9 @@ class Provider(Carrier):
             )
 
     def outage(self) -> None:
-        """Down for minutes, in one of three ways."""
+        """Down for minutes, in one of four ways."""
         minutes = self.world.rng.choice((1, 3, 10, 20))
-        self.down_how = self.world.rng.choice(("refused", "503", "hangs"))
+        self.down_how = self.world.rng.choice(("refused", "503", "hangs", "account"))
         self.down_until_s = self.world.now_s + minutes * 60
         self.world.tell("provider", f"is down for {minutes} min ({self.down_how})")
 
@@ -227,7 +287,8 @@ class Calls(Carrier):
     """The same provider's calls: placed, delayed, lost, doubled, and answered by people, machines
     or nobody."""
 
-    prefix, verb = "CA", "rings with"
+    prefix, verb, channel = "CA", "rings with", "voice"
+    refusals = ("13224", "21215", "21217")
 
     def words(self, body: str) -> str:  # noqa: ARG002 (that is the point)
         """None: the provider knows no words of a call."""

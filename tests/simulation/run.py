@@ -1,21 +1,23 @@
 """One seed, one story: builds the town, lets it live, and says what was found."""
 
+import gc
 import json
 import os
 import shutil
 import sqlite3
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from server import migrate
 from server.core import rounds
 from server.core.messages import Ways
 from server.database import Database
 from server.service.house import House
-from server.store import people as people_store
 from server.tables import to_ms
 from tests.simulation.checks import Checks
 from tests.simulation.engine import Violation, World
@@ -45,6 +47,8 @@ class Found:
     story: tuple[str, ...]
     faults: tuple[tuple[str, int], ...] = ()
     """What went wrong, by kind, and how often."""
+    worst: tuple[tuple[str, float], ...] = ()
+    """What was done latest of each kind, s after the ring that had to do it."""
 
 
 class Ground:
@@ -52,12 +56,18 @@ class Ground:
 
     def __init__(self) -> None:
         base = str(MEMORY) if os.access(MEMORY, os.W_OK) else None
+        self._collected = gc.get_threshold()
+        gc.freeze()  # what is imported stays; and a day makes few circles of its own
+        gc.set_threshold(20_000, 20, 20)
         self._folder = tempfile.TemporaryDirectory(prefix="xunlou-sim-", dir=base)
         folder = Path(self._folder.name)
         self._empty = folder / "empty.db"
         migrate.upgrade(f"sqlite:///{self._empty}")
         self.path = folder / "town.db"
         self.database = Database(f"sqlite:///{self.path}", World(0, plan(0).start).clock())
+        self.fails: Callable[[], bool] = lambda: False
+        """Whether the disk refuses the commit that is asked of it now."""
+        self.database.writer.dialect.do_commit = self._commit  # type: ignore[method-assign]
         fast(self.database.writer)
         fast(self.database.reader)
 
@@ -70,9 +80,15 @@ class Ground:
         shutil.copy(self._empty, self.path)
         return self.database
 
+    def _commit(self, connection: Any) -> None:
+        if self.fails():
+            raise sqlite3.OperationalError("disk I/O error")
+        connection.commit()
+
     def close(self) -> None:
         """Remove the file."""
         self.database.close()
+        gc.set_threshold(*self._collected)
         self._folder.cleanup()
 
 
@@ -98,12 +114,13 @@ def _telephones(path: Path) -> None:
     due."""
     db = sqlite3.connect(path)
     db.execute("UPDATE resident SET phone = '+86102' || printf('%09d', id)")
-    plans = json.loads(db.execute("SELECT rounds FROM community").fetchone()[0])
-    for plan_ in plans:
-        hour, minute = (int(n) for n in plan_["due"].split(":"))
-        minutes = hour * 60 + minute - 10
-        plan_["call_at"] = f"{minutes // 60:02}:{minutes % 60:02}"
-    db.execute("UPDATE community SET rounds = ?", (json.dumps(plans),))
+    for community, found in db.execute("SELECT id, rounds FROM community").fetchall():
+        plans = json.loads(found)
+        for plan_ in plans:
+            hour, minute = (int(n) for n in plan_["due"].split(":"))
+            minutes = hour * 60 + minute - 10
+            plan_["call_at"] = f"{minutes // 60:02}:{minutes % 60:02}"
+        db.execute("UPDATE community SET rounds = ? WHERE id = ?", (json.dumps(plans), community))
     db.commit()
     db.close()
 
@@ -115,16 +132,18 @@ def live(seed: int, ground: Ground, days: int = 1, verbose: bool = False) -> Fou
     database = ground.fresh()
     database.clock = world.clock()
     database.transact(lambda tx: load(tx.conn, p.community, tx.now))
+    if p.neighbours is not None:
+        beside = p.neighbours
+        database.transact(lambda tx: load(tx.conn, beside, tx.now, beside=1))
+        world.fault("two communities")
     _old_codes(ground.path, to_ms(p.start))
     if p.rings_residents:
         _telephones(ground.path)
     house = House("https://x.example", b"a key of the simulation", ways=Ways())
     provider = Provider(world, p)
     servers = Servers(world, p, database, ground.path, house, provider)
-    with database.reader.begin() as conn:
-        facts = people_store.community(conn)
-    assert facts is not None
-    servers.plans = facts.plans
+    ground.fails = servers.commit_fails
+    servers.settle()
     gateway = Gateway(world, p, servers)
     people = People(world, p, servers)
     homes = Homes(world, p, gateway)
@@ -132,12 +151,12 @@ def live(seed: int, ground: Ground, days: int = 1, verbose: bool = False) -> Fou
     provider.deliver, provider.status = people.receive, people.status
     provider.rings = people.ringing
     world.tell("plan", str({k: getattr(p, k) for k in p.__slots__ if k not in
-                            ("community", "personas")}))  # fmt: skip
+                            ("community", "neighbours", "personas")}))  # fmt: skip
     violation = None
     try:
         for process in servers.processes:
             servers.boot(process)
-        homes.live(servers.plans)
+        homes.live(servers.communities)
         people.absences()
         _troubles(world, p, servers, provider, gateway)
         world.after(900, people.desk)
@@ -150,14 +169,16 @@ def live(seed: int, ground: Ground, days: int = 1, verbose: bool = False) -> Fou
         violation = str(found)
         world.tell("VIOLATION", violation)
     finally:
+        ground.fails = lambda: False
         for process in servers.processes:
-            process.on_crash = None
-            process.crash("the end")
+            if process.alive:
+                process.down()
         servers.raw.close()
         checks.db.close()
     return Found(
         seed, world.events, checks.commits, len(provider.sent), servers.crashes, violation,
         tuple(world.story), tuple(sorted(world.faults.items())),
+        tuple(sorted(checks.timing.worst.items())),
     )  # fmt: skip
 
 
@@ -166,11 +187,15 @@ def _troubles(world, p, servers, provider, gateway) -> None:  # type: ignore[no-
     deadlines = [
         o.deadline.timestamp() - world.now_s
         for day in range(p.days)
-        for plan_ in servers.plans
-        for o in [rounds.occurrence(plan_, p.start.date() + timedelta(days=day), p.zone)]
+        for facts in servers.communities
+        for plan_ in facts.plans
+        for o in [rounds.occurrence(plan_, p.start.date() + timedelta(days=day), facts.zone)]
     ]
     for at in moments(rng, p.crashes_a_day, p.days):
         world.after(at, servers.kill, rng.choice(servers.processes))
+    upgrades = Random(f"restarts:{p.seed}")
+    for at in moments(upgrades, p.restarts_a_day, p.days):
+        world.after(at, servers.restart, upgrades.choice(servers.processes))
     for at in moments(rng, p.stalls_a_day, p.days):
         world.after(at, servers.stall, rng.choice(servers.processes), rng.uniform(2, 300))
     for at in moments(rng, p.jumps_a_day, p.days):

@@ -1,5 +1,6 @@
 """When a provider is down, how fast a sender may send, and when a text wakes nobody."""
 
+from dataclasses import replace
 from datetime import time, timedelta
 
 import pytest
@@ -138,6 +139,14 @@ def test_a_call_says_where_and_never_who(lang: str) -> None:
         "巡楼值班。广州市榕影路188号,"
     ), "an office of the district knows no building 11"
     assert call(Template.SOS, FLAT, "ja") == call(Template.SOS, FLAT, "zh")
+
+
+def test_the_call_of_a_drill_begins_with_the_word_for_it() -> None:
+    """Whoever is rung in a drill or a rehearsal must not run for nothing, or be frightened."""
+    drill = replace(FLAT, test=True)
+    for template in CALLS["zh"]:
+        assert call(template, drill, "zh") == "这是测试。" + call(template, FLAT, "zh")
+        assert call(template, drill, "en") == "This is a test. " + call(template, FLAT, "en")
 
 
 @pytest.mark.parametrize(
