@@ -122,7 +122,9 @@ def ingest(tx: Tx, house: House, batch: Batch) -> list[Receipt]:
         )  # as in signals.SIGNAL_COLUMNS
         for s, seen_at in looked if s.t in known
     }  # fmt: skip
+    tx.give_way()
     fresh = signals.insert_signals(tx.conn, list(rows.values()))
+    tx.give_way()
     receipts: list[Receipt] = []
     new: list[_New] = []
     for s, seen_at in looked:
@@ -141,7 +143,9 @@ def ingest(tx: Tx, house: House, batch: Batch) -> list[Receipt]:
     _journal_signals(tx, new)
     for n in new:
         _alarm_at_least(tx, house, n)
+    tx.give_way()
     _signs_of_life(tx, house, new)
+    tx.give_way()
     for n in new:
         _help_wanted(tx, n)
         _device_facts(tx, house, n)
@@ -150,6 +154,7 @@ def ingest(tx: Tx, house: House, batch: Batch) -> list[Receipt]:
     parents.bridges_back(tx, presence.update(tx, house, known, words))
     for terminal_id in {s.t for s in batch.statuses if s.s == "lost"} - known.keys():
         quarantine.lost(tx, house, terminal_id)
+    tx.give_way()
     presence.command_acks(tx, batch.cmd_acks)
     _left_behind(tx, house, known)
     for reject in batch.rejects:
