@@ -40,8 +40,6 @@ T = TypeVar("T")
 S = TypeVar("S")
 Topic = Literal["feed", "outbox", "commands"]
 MOST_RETRIES = 8
-SAID_FIRST_S = 0.005
-"""How much later than its messages an urgent transaction's other news leave, s."""
 MOST_OVERTAKEN = 3
 """So often a transaction gives way to presses before it runs through."""
 CONFLICTS = frozenset({"40001", "40P01"})
@@ -132,7 +130,6 @@ class Tx:
 
     def finish(self) -> None:
         """Do what was left to the end. Whoever made this transaction calls it before the commit."""
-        self.give_way()
         for step in self.last.values():
             step(self)
 
@@ -402,19 +399,11 @@ class Database:
             result, woken = await loop.run_in_executor(
                 pool, lambda: self.transact(use_case, urgent=urgent)
             )
-        if urgent:
-            # What it says is on its way in threads beside this one. Walls and gateways hear of it
-            # in a moment: they would take the interpreter from the sending just now.
-            loop.call_later(SAID_FIRST_S, self._wake, woken - {"outbox"})
-            woken &= {"outbox"}
-        self._wake(woken)
-        return result
-
-    def _wake(self, woken: Collection[Topic]) -> None:
         for topic in woken:
             self.bell.ring(topic)
-        if self.wire is not None and woken:
+        if self.wire is not None:
             self.wire.tell(woken)
+        return result
 
     async def read(self, query: Callable[[Connection], T]) -> T:
         """Run a read-only `query` off the event loop, in one consistent view."""

@@ -154,11 +154,11 @@ def ingest(tx: Tx, house: House, batch: Batch) -> list[Receipt]:
     parents.bridges_back(tx, presence.update(tx, house, known, words))
     for terminal_id in {s.t for s in batch.statuses if s.s == "lost"} - known.keys():
         quarantine.lost(tx, house, terminal_id)
-    tx.give_way()
     presence.command_acks(tx, batch.cmd_acks)
     _left_behind(tx, house, known)
     for reject in batch.rejects:
         quarantine.rejected(tx, house, reject)
+    tx.give_way()  # what is left are the journal and the commit
     return receipts
 
 

@@ -72,24 +72,6 @@ def test_a_press_goes_first_and_nothing_is_done_twice(database: Database) -> Non
     assert len(tries) == 2
 
 
-def test_the_last_moment_to_give_way_is_before_what_was_left_to_the_end(
-    database: Database,
-) -> None:
-    """A press that comes while a use-case ends still goes first."""
-    press, tries = Press(database, "press"), []
-
-    def check_ins(tx: Tx) -> None:
-        tries.append(tx)
-        say(tx, "check-ins")
-        tx.last["journal"] = lambda tx: say(tx, "journal")
-        if len(tries) == 1:
-            press.start_and_wait(tx)
-
-    database.transact(check_ins)
-    press.join(WITHIN_S)
-    assert said(database) == ["press", "check-ins", "journal"]
-
-
 def test_a_storm_of_presses_holds_nobody_up_for_ever(database: Database) -> None:
     """Who has given way MOST_OVERTAKEN times runs through, whoever waits."""
     presses: list[Press] = []
