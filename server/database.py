@@ -40,14 +40,24 @@ T = TypeVar("T")
 S = TypeVar("S")
 Topic = Literal["feed", "outbox", "commands"]
 MOST_RETRIES = 8
+MOST_OVERTAKEN = 3
+"""So often a transaction gives way to presses before it runs through."""
 CONFLICTS = frozenset({"40001", "40P01"})
 """PostgreSQL undid the transaction for another one's sake: serialization failure, deadlock."""
 ALONE_SPACE = 0x584C
 """First key of our named advisory locks; the journal's have one key (docs/adr/0012)."""
 
 
+def _never() -> bool:
+    return False
+
+
 class Stale(Exception):
     """Somebody else changed the row first (compare-and-set failed): decide again on fresh facts."""
+
+
+class Overtaken(Exception):
+    """A press waits for the write lock: this transaction undoes itself and runs again after it."""
 
 
 class _Undone(Exception):
@@ -80,6 +90,14 @@ class Tx:
     """Lanes in which messages were queued; None: any."""
     vault: Vault = field(default_factory=Vault)
     """Seals and opens the notes that lead into homes; its keys are not in the database."""
+    overtaken: Callable[[], bool] = _never
+    """Whether something urgent waits for this transaction, which may still give way to it."""
+
+    def give_way(self) -> None:
+        """Let a press past that waits for this transaction to end. Called between the parts of a
+        long one that costs little to do again. Raises Overtaken, which is nobody's to catch."""
+        if self.overtaken():
+            raise Overtaken
 
     def real(self, span: timedelta) -> timedelta:
         """A span of our machinery's real time as the clock counts it (a demo runs faster)."""
@@ -185,6 +203,10 @@ class Gate:
         self._free = threading.Condition()
         self._busy = False
         self._urgent_waiting = 0
+
+    def urgent_waits(self) -> bool:
+        """Whether somebody urgent waits for whoever holds the gate."""
+        return self._urgent_waiting > 0
 
     @contextmanager
     def held(self, *, urgent: bool) -> Iterator[None]:
@@ -318,8 +340,12 @@ class Database:
             try:
                 if self._gate is None:
                     return self._once(use_case)
+                # Not for ever: in a storm of presses the others' signs of life have their turn too.
+                gives_way = not urgent and attempt < MOST_OVERTAKEN
                 with self._gate.held(urgent=urgent):
-                    return self._once(use_case)
+                    return self._once(use_case, self._gate.urgent_waits if gives_way else _never)
+            except Overtaken:
+                continue
             except Stale:
                 if last:
                     raise
@@ -331,12 +357,14 @@ class Database:
                 time.sleep(random.uniform(0, 0.002 * 2**attempt))  # noqa: S311
         raise AssertionError("unreachable")
 
-    def _once(self, use_case: Callable[[Tx], T]) -> tuple[T, set[Topic]]:
+    def _once(
+        self, use_case: Callable[[Tx], T], overtaken: Callable[[], bool] = _never
+    ) -> tuple[T, set[Topic]]:
         lots: list[Leased] = []
         try:
             with self.writer.begin() as conn:
                 tx = Tx(conn, self.clock.now(), self.clock.speed, up_since=self.up_since,
-                        vault=self.vault)  # fmt: skip
+                        vault=self.vault, overtaken=overtaken)  # fmt: skip
                 try:
                     result = use_case(tx)
                     tx.finish()

@@ -129,7 +129,9 @@ def ingest(tx: Tx, house: House, batch: Batch) -> list[Receipt]:
         )  # as in signals.SIGNAL_COLUMNS
         for s, seen_at in looked if s.t in known
     }  # fmt: skip
+    tx.give_way()
     fresh = signals.insert_signals(tx.conn, list(rows.values()))
+    tx.give_way()
     receipts: list[Receipt] = []
     new: list[_New] = []
     for s, seen_at in looked:
@@ -148,7 +150,9 @@ def ingest(tx: Tx, house: House, batch: Batch) -> list[Receipt]:
     _journal_signals(tx, new)
     for press in _presses(new):
         _alarm_at_least(tx, house, press)
+    tx.give_way()
     _signs_of_life(tx, house, new)
+    tx.give_way()
     for n in new:
         _help_wanted(tx, n)
         _device_facts(tx, house, n)
@@ -161,6 +165,7 @@ def ingest(tx: Tx, house: House, batch: Batch) -> list[Receipt]:
     _left_behind(tx, house, known)
     for reject in batch.rejects:
         quarantine.rejected(tx, house, reject)
+    tx.give_way()  # what is left are the journal and the commit
     return receipts
 
 

@@ -4,17 +4,23 @@ and in a flood at full speed.
 The ceiling is the bare way: broker → one MQTT client → HTTP request, nothing stored, no rules.
 
     python -m tests.bench.sos [presses a round]
+    python -m tests.bench.sos --stations    # where the time goes, station by station
 """
 
 import asyncio
 import json
+import os
 import sys
+import tempfile
 import time
 import urllib.request
+from pathlib import Path
 
 import paho.mqtt.client as paho
 
+from tests.bench import stations
 from tests.bench.kit import House, Load, a_house, cpu_s, emit, percentile
+from xunlou import embedded
 from xunlou.broker_files import GATEWAY_USER
 
 PRESSES = 60
@@ -26,9 +32,13 @@ CROWD = 100
 """Terminals of the load; the pressers are others."""
 
 
-async def press(house: House, first: int, count: int, pause_s: float = 0.02) -> list[float]:
+async def press(
+    house: House, first: int, count: int, pause_s: float = 0.02,
+    when: list[tuple[float, float]] | None = None,
+) -> list[float]:  # fmt: skip
     """Milliseconds from each press to its first SMS at the provider, for `count` residents from
-    the `first` on: each presses once, so each press opens an alert."""
+    the `first` on: each presses once, so each press opens an alert. `when`: gets from when to when
+    each was under way."""
     took = []
     terminals = house.terminals[CROWD + first : CROWD + first + count]
     assert len(terminals) == count, "not enough residents for so many presses"
@@ -43,6 +53,8 @@ async def press(house: House, first: int, count: int, pause_s: float = 0.02) -> 
             first_at = min(t for times in house.sink.arrived.values() for t in times if t > began)
             await house.sink.until(before + 2, WITHIN_S)  # the second steward's
             took.append((first_at - began) * 1000)
+            if when is not None:
+                when.append((began, first_at))
             await asyncio.sleep(pause_s)  # let records be written
     finally:
         for client in pressers:
@@ -86,8 +98,38 @@ def say(bench: str, took: list[float], **more: object) -> None:
          worst=max(took), **more)  # fmt: skip
 
 
+async def where(house: House, file: Path, first: int, presses: int) -> None:
+    """Says when idle presses and those of a flow and a flood came to each station."""
+    await press(house, first, WARM_UP)
+    at = first + WARM_UP
+    for name, per_s, each in (("idle", 0, 0), ("flow", FLOW_PER_S, 400), ("flood", 0, 400)):
+        when: list[tuple[float, float]] = []
+        load = each and await Load.start(
+            house, kind="checkin", boot=2 + (not per_s), each=each, per_s=per_s,
+            terminals=house.terminals[:CROWD],
+        )  # fmt: skip
+        ended = asyncio.create_task(load.ended()) if load else None
+        while len(when) < presses and not (ended and ended.done()):
+            await press(house, at, 10, 0.05, when)
+            at += 10
+        if ended:
+            await ended
+        found = stations.between(file, when)
+        for part in (0.5, 0.9):
+            emit(bench=f"sos_{name}_stations_ms", part=part, presses=len(when),
+                 **{s: percentile(took, part) for s, took in found.items()})  # fmt: skip
+
+
 async def main(presses: int = PRESSES) -> None:
     """One line for each case."""
+    if "--stations" in sys.argv:
+        with tempfile.TemporaryDirectory(prefix="xunlou-bench-") as folder:
+            file = Path(folder) / "stations"
+            os.environ[stations.FILE] = str(file)
+            embedded.command = lambda *words: [sys.executable, "-m", stations.__name__, *words]
+            async with a_house() as house:
+                await where(house, file, 0, 50)
+        return
     async with a_house() as house:
         url = house.place.sms["TWILIO_API_BASE_URL"]
         await press(house, 0, WARM_UP)
@@ -121,4 +163,4 @@ async def main(presses: int = PRESSES) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*map(int, sys.argv[1:])))
+    asyncio.run(main(*(int(word) for word in sys.argv[1:] if word.isdigit())))

@@ -1,6 +1,8 @@
 """Many rows in one statement, and the look-ups that must stay look-ups in a city."""
 
 import contextlib
+import threading
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from server.store import journal, outbox
 from server.store import signals as store
 from tests.town import GRANNY, MARCH_14, Hand, lay_out
 
+WITHIN_S = 20.0
 HOUSE = House("http://127.0.0.1:8000", b"k" * 32)
 
 
@@ -39,6 +42,17 @@ def statements(database: Database) -> list[str]:
             lambda _c, _cur, statement, _p, _ctx, _many: said.append(statement),
         )  # fmt: skip
     return said
+
+
+def until_it_waits(database: Database) -> None:
+    """Return when something urgent waits for the transaction that runs."""
+    gate, moment = database._gate, threading.Event()
+    assert gate is not None
+    for _ in range(int(WITHIN_S * 1000)):
+        if gate.urgent_waits():
+            return
+        moment.wait(0.001)
+    raise AssertionError("nothing waits")
 
 
 def check_in(seq: int, terminal: str = GRANNY) -> ingest.SignalIn:
@@ -69,6 +83,45 @@ def test_an_sos_is_stored_with_its_messages_in_few_statements(database: Database
     database.transact(lambda tx: ingest.ingest(tx, HOUSE, batch))
     assert len([s for s in said if "INSERT INTO message" in s]) == 1
     assert len(said) <= 22, said
+
+
+def test_a_batch_in_a_press_s_way_is_stored_after_it_and_once(database: Database) -> None:
+    """A press comes while 500 check-ins are being stored, at each of the moments at which they give
+    way: it is stored first, and of them all each once, with its receipt."""
+    for boot, moment in enumerate(("FROM terminal", "INSERT INTO signal", "UPDATE terminal"), 2):
+        press = ingest.Batch("gw-1", signals=[ingest.SignalIn(GRANNY, SignalType.SOS, boot, 1)])
+        flood = ingest.Batch(
+            "gw-1", signals=[replace(check_in(n), boot=boot) for n in range(2, 502)]
+        )
+        waiting: list[threading.Thread] = []
+
+        def comes(
+            _c: Any, _cur: Any, said: str, *_: Any, moment: str = moment,
+            waiting: list[threading.Thread] = waiting, press: ingest.Batch = press,
+        ) -> None:  # fmt: skip
+            if moment in said and not waiting:
+                urgent = threading.Thread(
+                    target=database.transact, kwargs={"urgent": True},
+                    args=[lambda tx: ingest.ingest(tx, HOUSE, press)],
+                )  # fmt: skip
+                waiting.append(urgent)
+                urgent.start()
+                until_it_waits(database)
+
+        event.listen(database.writer, "after_cursor_execute", comes)
+        got, _ = database.transact(lambda tx, flood=flood: ingest.ingest(tx, HOUSE, flood))  # type: ignore[misc]
+        event.remove(database.writer, "after_cursor_execute", comes)
+        waiting[0].join(WITHIN_S)
+        assert [r.result for r in got] == ["stored"] * 500
+        with database.reader.connect() as conn:
+            order = conn.execute(
+                text("SELECT seq FROM signal WHERE boot = :boot ORDER BY rowid"), {"boot": boot}
+            ).scalars().all()  # fmt: skip
+            noted = conn.execute(
+                text("SELECT count(*) FROM journal WHERE kind = 'signal'")
+            ).scalar_one()
+        assert order == list(range(1, 502)), moment
+        assert noted == (boot - 1) * 501
 
 
 def test_fifty_texts_sent_are_recorded_in_as_many_statements_as_one(database: Database) -> None:
