@@ -46,7 +46,7 @@ def _resident(r: RowMapping, day: date) -> Json:
 def resident_json(conn: Connection, resident_id: int, now: datetime) -> Json:
     """One resident (who must exist) as the list shows them."""
     (row,) = people.residents(conn, resident_id=resident_id)[:1]
-    return _resident(row, people.local_day(conn, now))
+    return _resident(row, people.local_day(conn, now, row["building_id"]))
 
 
 @router.get("/residents")
