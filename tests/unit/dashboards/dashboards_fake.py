@@ -458,7 +458,7 @@ class FakeReader(RegisterFake, AccountFake, FormsFake, HelpFake, TerminalsFake):
         self.logouts = 0
         self.alert_acts: list[tuple[str, int, str, dict[str, str]]] = []
         self.looks: list[tuple[str, int, str]] = []
-        self.communities: list[dict[str, Any]] = [
+        self.answered_for: list[dict[str, Any]] = [
             {"id": 1, "name": "广氮", "tz": "Asia/Shanghai"}
         ]
 
@@ -470,7 +470,7 @@ class FakeReader(RegisterFake, AccountFake, FormsFake, HelpFake, TerminalsFake):
         return found
 
     async def desks(self, user: User) -> Sequence[Mapping[str, Any]]:  # noqa: ARG002
-        return self.communities
+        return self.answered_for
 
     async def handover(self, community: int | None) -> Mapping[str, Any]:  # noqa: ARG002
         return self.sheet
