@@ -12,7 +12,6 @@ from server import schema
 from server.app import NotReady, house_of
 from server.clock import Clock
 from server.core.access import Level
-from server.core.houses import sign
 from server.core.words import Kind
 from server.database import Database
 from server.ladders.reading import Broken, read
@@ -98,14 +97,12 @@ def explain_to(resident: str, at: str | None, kind: str, lang: str) -> int:
         raise ValueError(str(error)) from error
     finally:
         database.close()
-    place = community.name if community and community.series else ""
-    print(table(answer, zone, lang, place))
+    print(table(answer, zone, lang))
     return 0
 
 
-def table(answer: Mapping[str, Any], zone: ZoneInfo, lang: str, place: str = "") -> str:
-    """The explanation as plain text in columns; Chinese characters take two. `place`: the
-    community's name, where the house's number alone does not say whose it is."""
+def table(answer: Mapping[str, Any], zone: ZoneInfo, lang: str) -> str:
+    """The explanation as plain text in columns; Chinese characters take two."""
     words = WORDS[lang]
 
     def local(ms: int, form: str = "%m-%d %H:%M") -> str:
@@ -113,8 +110,7 @@ def table(answer: Mapping[str, Any], zone: ZoneInfo, lang: str, place: str = "")
 
     resident, ladder = answer["resident"], answer["ladder"]
     head = words["head"].format(
-        building=f"{place} {sign(resident['building'])}".strip(), flat=resident["flat"],
-        risk=resident["risk_class"],
+        building=resident["building"], flat=resident["flat"], risk=resident["risk_class"],
         kind=words[answer["kind"]], at=local(answer["at_ms"], "%Y-%m-%d %H:%M"),
         version=ladder["version"],
     )  # fmt: skip

@@ -136,7 +136,7 @@ async def test_the_sheet_of_forty_flats_fits_on_two_sheets_of_a4(
     full_house(reader, floors, wells, landing)
     whole = reader.building
 
-    async def flagged(number: int, scope: object = None) -> object:  # noqa: ARG001
+    async def flagged(number: int, scope: object = None) -> object:
         found = await whole(number)
         assert found is not None
         for people in found["residents"].values():
