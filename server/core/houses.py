@@ -99,7 +99,9 @@ def called(number: int, community: str = "") -> str:
 
 def spoken(words: str) -> tuple[str, int] | None:
     """The community's name and the number on the wall in what somebody calls a house: of "棠德 2"
-    and "棠德2栋" 棠德 and 2; of "2" no name. None where there is no number."""
+    and "棠德2栋" 棠德 and 2; of "2" no name. None where there is no number ("²" is none)."""
+    if any(c.isdigit() and not c.isdecimal() for c in words):
+        return None
     found = _HOUSE.fullmatch(unicodedata.normalize("NFKC", words).strip())
     return (found[1].strip(), int(found[2])) if found else None
 

@@ -90,7 +90,7 @@ def test_what_a_house_is_called() -> None:
     ("words", "found"),
     [("2", ("", 2)), ("棠德 2", ("棠德", 2)), ("棠德2栋", ("棠德", 2)), ("２号楼", ("", 2)),
      ("天河区棠下街道棠德 12", ("天河区棠下街道棠德", 12)), ("100011", ("", 100_011)),
-     ("Tangde 2", ("Tangde", 2)), ("棠德", None), ("", None), ("二", None)],
+     ("Tangde 2", ("Tangde", 2)), ("棠德", None), ("", None), ("二", None), ("²", None)],
 )  # fmt: skip
 def test_what_somebody_means_by_a_house(words: str, found: tuple[str, int] | None) -> None:
     """The name before it, and the number; no number is no house."""
