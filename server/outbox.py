@@ -239,8 +239,10 @@ class Worker:
 
     @staticmethod
     def _asks_nothing_first(message: RowMapping) -> bool:
-        """Whether it surely has not left yet, and nobody may have been heard of meanwhile."""
-        return message["state"] != Delivery.SENDING.value and message["resident_id"] is None
+        """Whether it surely has not left yet, and nothing can have changed meanwhile: one that has
+        waited for another try may be for somebody who has opted out since, or been heard of."""
+        fresh = message["state"] != Delivery.SENDING.value and message["tries"] == 0
+        return fresh and message["resident_id"] is None
 
     async def _lot(self, most: int) -> Lot:
         if self._pace.allowed(most, self._database.clock.now(), urgent=self._urgent) < 1:

@@ -145,6 +145,22 @@ async def test_a_busy_provider_is_asked_again(town: Town, fault: str) -> None:
     await town.no_more_sms()
 
 
+async def test_whoever_opts_out_meanwhile_is_not_asked_again(town: Town) -> None:
+    """The provider was busy; until it is asked again, another text to this number has come back as
+    opted out. What waited goes nowhere, and the alert goes on without them."""
+    await town.fault("429", HEAD, count=1)
+    await town.press()
+    await town.expect_sms(SECOND, "SOS")
+    person, now = t.table(t.Person), town.runtime.clock.now()
+    gone = update(person).where(person.c.phone == HEAD).values(opted_out_at=now)
+    await town.sql(lambda c: c.execute(gone))
+    await town.move(5)
+    assert await town.phone(HEAD) == []
+    assert await at_provider(town, HEAD) == 0
+    (theirs,) = [m for m in (await town.sos())["told"] if m["error"]]
+    assert (theirs["state"], theirs["error"]) == ("failed", "opted_out")
+
+
 async def test_taken_and_then_no_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

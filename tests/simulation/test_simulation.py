@@ -42,7 +42,7 @@ CAUGHT: tuple[tuple[Callable[[], AbstractContextManager[Any]], int, str], ...] =
     (mutations.every_flat_for_itself, 4, "a parent's fault explains its children"),
     (mutations.close_on_cancel, 2, "who closed an alert has said so"),
     (mutations.date_by_arrival, 3, "who was heard in time is not called missed"),
-    (mutations.ring_again_without_asking, 2, "a second copy needs an excuse"),
+    (mutations.ring_again_without_asking, 2, "what may have left is looked up first"),
     (mutations.call_who_is_away, 30, "nobody is told who is away"),
     (mutations.pass_over_the_silent, 1, "who is silent in a round is looked for"),
     (mutations.everybody_owes_every_round, 100_002, "nobody is judged in a round they don't owe"),
