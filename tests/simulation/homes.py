@@ -58,6 +58,10 @@ class Terminal:
     pending: dict[tuple[int, int], Press] = field(default_factory=dict)
 
 
+SETTLED_S = SETTLE_S + 0.01
+"""So long after a gateway is heard again nobody is judged; the hundredth is of the transaction."""
+
+
 class Gateway:
     """One gateway: posts batches until they are answered, and asks for commands every 20 s."""
 
@@ -87,7 +91,7 @@ class Gateway:
     def sight_s(self) -> float:
         """From when on (server time) the servers may judge; infinite while they are blind."""
         if self.in_sight or self.world.server_s - self.last_contact_s <= GAP_S:
-            return self.resumed_s + SETTLE_S + 0.01
+            return self.resumed_s + SETTLED_S
         return float("inf")
 
     def idle_polls(self) -> None:

@@ -10,8 +10,8 @@ from math import ceil
 from typing import Any
 
 from tests.simulation.engine import Violation, World
-from tests.simulation.homes import Gateway
-from tests.simulation.servers import SETTLE_S, SWEEP_S, Servers
+from tests.simulation.homes import SETTLED_S, Gateway
+from tests.simulation.servers import SWEEP_S, Process, Servers
 
 TURN_S = 0.5
 """What a ring itself takes: its looks and its transactions, of which each is a few milliseconds."""
@@ -33,14 +33,18 @@ class Timing:
 
     def since_s(self) -> float:
         """From when on (server time) a server could have done what was due."""
-        running = [p.up_since_s for p in self.servers.processes if p.runs]
+        running = [self._up_since_s(p) for p in self.servers.processes if p.runs]
         return max(min(running, default=float("inf")), self.servers.hindered_s)
+
+    def _up_since_s(self, p: Process) -> float:
+        """Since when it has run: what it was frozen with it does in the instant it thaws."""
+        return max(p.up_since_s, p.stalled_until_s + self.world.skew_s)
 
     def ring_s(self, due_s: float) -> float:
         """When (server time) the first sweep rings that finds what is due then."""
         skew_s, found = self.world.skew_s, [float("inf")]
         for p in self.servers.alive:
-            from_s = max(due_s, p.up_since_s, self.servers.hindered_s) - skew_s
+            from_s = max(due_s, self._up_since_s(p), self.servers.hindered_s) - skew_s
             phase_s = self.servers.phase_s(p)
             found.append(ceil((from_s - phase_s) / SWEEP_S) * SWEEP_S + phase_s + skew_s)
         return min(found)
@@ -109,7 +113,7 @@ class Timing:
 
     def judged(self, flat: int) -> None:
         """Somebody is called missed, with this commit. Asked before `look`."""
-        seen_s = self.gateway.resumed_s + SETTLE_S
+        seen_s = self.gateway.resumed_s + SETTLED_S
         self.taken("judgement of a round", self._homes[flat][2], not_before_s=seen_s)
 
     def _bells(self) -> None:
