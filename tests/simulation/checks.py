@@ -385,7 +385,7 @@ class Checks:
     def _after_its_wait(self, carrier: Carrier, reference: int) -> None:
         """Who did not take it is left in peace, each time for longer."""
         times, at_s = carrier.put_off.get(reference, (0, 0.0))
-        if not times or self.plan.jumps_a_day or at_s < self.servers.last_crash_s:
+        if not times or self.plan.jumps_a_day or at_s <= self.servers.last_crash_s:
             return
         wait_s = BACKOFF_S[min(times, len(BACKOFF_S)) - 1]
         insist(self.world.now_s - at_s >= wait_s, "a provider that is busy is left in peace",
