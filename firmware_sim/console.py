@@ -14,6 +14,7 @@ import httpx
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
+from textual.css.query import NoMatches
 from textual.widgets import DataTable, Footer, Input, Static
 
 EVERY_S: Final = 1.0
@@ -104,6 +105,14 @@ class Console(App[None]):
 
     async def look(self) -> None:
         """Ask how things are and show it; a simulator that is gone is said, and asked again."""
+        try:
+            await self._look()
+        except NoMatches:
+            if self.query(Static):
+                raise
+            # The screen was taken down while we asked: there is nobody left to show it to.
+
+    async def _look(self) -> None:
         try:
             self._house = await self._ask("GET", "/sim/house")
             words = self.query_one("#q", Input).value

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
@@ -126,3 +127,12 @@ async def test_a_simulator_that_is_gone_is_said(tmp_path: Path) -> None:
             await until(pilot, lambda: "not done" in shows(screen, "#said"))
             await pilot.press("s")
             assert screen.is_running
+
+
+async def test_a_look_that_ends_after_the_screen_is_no_error() -> None:
+    """Whoever quits while the console is asking sees their prompt, and no traceback."""
+    async with httpx.AsyncClient(base_url="http://127.0.0.1:9") as nobody:
+        screen = Console(nobody)
+        async with screen.run_test():
+            await screen.screen.remove_children()  # as quitting does
+            await screen.look()

@@ -1,6 +1,7 @@
 """Scenarios: read with clear errors, played as the story says."""
 # ruff: noqa: ARG002 - the toy world takes what the protocol gives it
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -30,11 +31,36 @@ def test_the_story_of_14_march_is_well_formed() -> None:
     assert [m.at_most_s for m in measures] == [900]
 
 
+class Hand:
+    """A clock's hand that waiting moves, and nothing else: a story takes no time, and no busy
+    machine makes it longer. In the places of `asyncio` and `time`."""
+
+    def __init__(self) -> None:
+        self.at_s = 0.0
+
+    def monotonic(self) -> float:
+        return self.at_s
+
+    async def sleep(self, seconds: float) -> None:
+        self.at_s += seconds
+        await asyncio.sleep(0)
+
+
+HAND = Hand()
+
+
+@pytest.fixture(autouse=True)
+def moved_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the runner waits for has its time at once."""
+    monkeypatch.setattr(runner, "asyncio", HAND)
+    monkeypatch.setattr(runner, "time", HAND)
+
+
 class ToyWorld:
     """A community in which everything works at once, unless told otherwise."""
 
     def __init__(self, broken: str = "") -> None:
-        self.clock = ScaledClock(speed=3000)
+        self.clock = ScaledClock(speed=60, real_now_s=HAND.monotonic)
         self.broken = broken
         self.led = "idle"
         self.state = "open"
