@@ -265,7 +265,7 @@ class ServerForms:
                 named = {key: _one(fields, key) for key in naming.FIELDS}
                 naming.name(
                     tx, named, seen=_number(_one(fields, "seen")), said=said,
-                    community_id=community,
+                    community_id=community, scope=scope,
                 )  # fmt: skip
                 words = {"zh": " ".join(_one(fields, "address").split())[:200],
                          "en": " ".join(_one(fields, "address_en").split())[:200]}  # fmt: skip
