@@ -1,4 +1,5 @@
-"""Communities by hand: one that is new, before its first house; and what one is called.
+"""A community by hand that is new, before its first house. What one is called stands with its desk
+(people_by_hand.py).
 
 A community stays once it is registered: whoever is anywhere near it is found by it.
 """
@@ -11,20 +12,12 @@ from dashboards.reader import Reader
 CRUMB = ("/register", "register", dict[str, str]())
 
 
-def _names(name: str = "", street: str = "", district: str = "") -> Section:
-    return Section("community", (
-        Field("name", "community", value=name, needed=True),
-        Field("street", "street", value=street),
-        Field("district", "district", value=district),
-    ), hint="community")  # fmt: skip
-
-
 def _new(_facts: Facts) -> FormPage:
-    return FormPage("community_new", CRUMB, (_names(),), submit="register", notice="community_new")
-
-
-def _edit(facts: Facts) -> FormPage:
-    return FormPage("community_names", CRUMB, (_names(**facts["named"]),), seen=facts["seen"])
+    named = Section("community", (
+        Field("name", "community", needed=True), Field("street", "street"),
+        Field("district", "district"),
+    ), hint="community")  # fmt: skip
+    return FormPage("community_new", CRUMB, (named,), submit="register", notice="community_new")
 
 
 def _to_register(_number: int) -> str:
@@ -32,11 +25,8 @@ def _to_register(_number: int) -> str:
 
 
 def router(reader: Reader) -> APIRouter:
-    """GET and POST /communities/new and /communities/{community_id}/edit."""
+    """GET and POST /communities/new."""
     routes = APIRouter(include_in_schema=False)
     add(routes, reader,
         Act("/communities/new", "register", "new", "community.add", _new, _to_register, wide=True))
-    add(routes, reader,
-        Act("/communities/{community_id}/edit", "register", "community", "community.change", _edit,
-            _to_register, "community_id", wide=True))
-    return routes  # fmt: skip
+    return routes

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any, Literal, Protocol
 
-Kind = Literal["resident", "building", "person", "duty", "shifts", "turns", "new", "community"]
+Kind = Literal["resident", "building", "person", "duty", "shifts", "turns", "new"]
 Fields = Mapping[str, Sequence[str]]
 """A form as it was sent: each name with all its values."""
 Words = Mapping[str, str]

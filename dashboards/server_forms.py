@@ -114,8 +114,6 @@ class ServerForms:
                     return register_forms.house_turns(conn, number, now)
                 case "new":
                     return register_forms.blank(conn, now, scope)
-                case "community":
-                    return register_forms.community(conn, number, now, scope)
 
         return await self._runtime.database.read(look)
 
@@ -196,14 +194,10 @@ class ServerForms:
         return number
 
     def _community(
-        self, tx: Tx, verb: str, number: int, fields: Fields, said: Said, scope: Scope
+        self, tx: Tx, _verb: str, _number: int, fields: Fields, said: Said, scope: Scope
     ) -> int:
         named = {key: _one(fields, key) for key in naming.FIELDS}
-        if verb == "add":
-            return naming.add(tx, named, said=said, scope=scope)
-        seen = _number(_one(fields, "seen"))
-        naming.name(tx, named, seen=seen, said=said.checked(), community_id=number, scope=scope)
-        return number
+        return naming.add(tx, named, said=said, scope=scope)
 
     def _person(
         self, tx: Tx, verb: str, number: int, fields: Fields, said: Said, scope: Scope

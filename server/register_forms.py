@@ -58,18 +58,6 @@ def blank(conn: Connection, now: datetime, scope: Scope) -> Json:
     return {**_frame(now, next(iter(seen), None)), **_choice(conn, scope)}
 
 
-def community(conn: Connection, community_id: int, now: datetime, scope: Scope) -> Json | None:
-    """What a community of this scope is called; None: no such one."""
-    row = store.community(conn, community_id)
-    if row is None or not scope.answers_for(community_id):
-        return None
-    return {
-        **_frame(now, people.CommunityFacts(row)), "id": community_id,
-        "named": {key: row[key] for key in ("name", "street", "district")},
-        "seen": changes.newest(conn, [f"community:{community_id}"]),
-    }  # fmt: skip
-
-
 def communities(conn: Connection, scope: Scope) -> list[Json]:
     """Those for which a scope answers as a whole, as the register's page lists them."""
     return [

@@ -16,7 +16,7 @@ FORMS = (
     "/residents/new", "/residents/901/edit", "/residents/901/move", "/residents/901/end",
     "/residents/901/away", "/buildings/new", "/buildings/11/edit", "/people/101",
     "/people/101/away", "/people/101/shifts", "/duty/add", "/duty/remove", "/duty/community",
-    "/duty/shifts/201", "/communities/new", "/communities/1/edit",
+    "/duty/shifts/201", "/communities/new",
 )  # fmt: skip
 OTHERS = ("/duty", "/residents/901/history", "/buildings/11/history", "/people/101/history",
           "/duty/history")  # fmt: skip

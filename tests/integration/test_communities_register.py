@@ -239,13 +239,14 @@ async def test_a_community_is_registered_and_named_by_form_and_by_program(
     assert (await named(town))[1:] == [(1, "棠德", "棠下街道", "天河区")]
     listed = (await town.api.get("/api/v1/communities")).json()["communities"]
     own = listed[1]["id"]
-    assert f"/communities/{own}/edit" in (await office.get("/register")).text
-    page = await office.get(f"/communities/{own}/edit")
+    form_of = "/duty/community?community={}".format
+    assert form_of(own) in (await office.get("/register")).text
+    page = await office.get(form_of(own))
     assert hidden_input(page, "name") == "棠德"
     new = form | {"name": "棠德苑", "seen": hidden(page)}
-    assert (await office.post(f"/communities/{own}/edit", data=new)).status_code == 303
+    assert (await office.post(form_of(own), data=new)).status_code == 303
     assert [n for _, n, _, _ in await named(town)] == ["广氮", "棠德苑"]
-    stale = await office.post(f"/communities/{own}/edit", data=new | {"name": "别名"})
+    stale = await office.post(form_of(own), data=new | {"name": "别名"})
     assert stale.status_code == 409
     api, body = town.api, {"name": "新村", "reason": "街道新划"}
     assert (await api.post("/api/v1/communities", json=body)).status_code == 201
@@ -263,11 +264,15 @@ async def test_a_community_is_registered_and_named_by_form_and_by_program(
                                    headers=headers)).status_code == 422  # fmt: skip
         assert (await browser.patch("/api/v1/communities/1", json=named_so,
                                     headers=headers)).status_code == 404  # fmt: skip
-        assert (await browser.get("/communities/1/edit")).status_code == 404
+        assert (await browser.get(form_of(1))).status_code == 404
         # Into a street beside communities beyond: who looks after that street would see theirs.
         beside = named_so | {"name": "棠德苑"}
         assert (await browser.patch(f"/api/v1/communities/{own}", json=beside,
                                     headers=headers)).status_code == 422  # fmt: skip
+        page = await browser.get(form_of(own))
+        by_form = beside | {"seen": hidden(page), "reason": "街道新划"}
+        refused = await browser.post(form_of(own), data=by_form)
+        assert (refused.status_code, (await named(town))[1][2]) == (422, "棠下街道")
         alone = {"name": "棠德苑", "street": "新街道", "district": "天河区", "reason": "改名"}
         assert (await browser.patch(f"/api/v1/communities/{own}", json=alone,
                                     headers=headers)).status_code == 200  # fmt: skip

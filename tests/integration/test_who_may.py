@@ -89,9 +89,8 @@ TABLE: dict[str, str] = {
         + [f"{m} {p}" for m in ("GET", "POST") for p in (
             "/residents/new", "/residents/{resident_id}/edit", "/residents/{resident_id}/move",
             "/residents/{resident_id}/end", "/buildings/new", "/buildings/{number}/edit",
-            "/communities/new", "/communities/{community_id}/edit",
-            "/duty/add", "/duty/remove", "/duty/community", "/duty/shifts/{person_id}",
-            "/people/{person_id}/shifts")],
+            "/communities/new", "/duty/add", "/duty/remove", "/duty/community",
+            "/duty/shifts/{person_id}", "/people/{person_id}/shifts")],
         "register"),
     **dict.fromkeys(["GET /reports", "GET /reports.csv", f"GET {API}/requests/figures",
                      "GET /hours/{person_id}/statement.csv"], "report"),

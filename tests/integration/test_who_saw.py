@@ -52,7 +52,7 @@ SAW: dict[str, str] = {
             "/residents/{resident_id}/edit", "/residents/{resident_id}/move",
             "/residents/{resident_id}/end", "/buildings/{number}/edit", "/duty/remove",
             "/duty/shifts/{person_id}", "/residents/new", "/buildings/new", "/duty/add",
-            "/duty/community", "/communities/new", "/communities/{community_id}/edit")],
+            "/duty/community", "/communities/new")],
         "form_looked_at"),
     f"GET {PERSON}/history": "history_looked_at",
     f"GET {API}/journal": "journal_listed", f"GET {API}/messages": "messages_listed",

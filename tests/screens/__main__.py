@@ -276,8 +276,6 @@ SCREENS = [
     Screen("building-new", "/buildings/new", size=PAPER, whole=True, office=True, theme="light"),
     Screen("community-new", "/communities/new", size=PAPER, whole=True, office=True,
            theme="light"),
-    Screen("community-names", "/communities/1/edit", size=PAPER, whole=True, office=True,
-           theme="light"),
     Screen("resident-edit", "/residents/{her}/edit", size=PAPER, whole=True, office=True),
     Screen("resident-new", "/residents/new", size=PAPER, whole=True, office=True, theme="light"),
     Screen("resident-move", "/residents/{her}/move", size=PAPER, whole=True, office=True,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from server import tables as t
 from server.core import cells
-from server.core.access import EVERYWHERE, Scope
+from server.core.access import Scope
 from server.core.cells import Bad, Why
 from server.core.houses import Named, may_be_one
 from server.database import Tx
@@ -18,8 +18,8 @@ FIELDS = ("name", "street", "district")
 
 
 def name(
-    tx: Tx, named: Mapping[str, str], *, seen: int, said: Said, community_id: int | None = None,
-    scope: Scope = EVERYWHERE,
+    tx: Tx, named: Mapping[str, str], *, seen: int, said: Said, scope: Scope,
+    community_id: int | None = None,
 ) -> None:
     """Call this community (None: the first), its street and its district so; the latter two may
     have no name. Raises Unknown, Misfit or Stale."""
@@ -45,7 +45,7 @@ def name(
 
 
 def add(
-    tx: Tx, named: Mapping[str, str], *, said: Said, scope: Scope = EVERYWHERE
+    tx: Tx, named: Mapping[str, str], *, said: Said, scope: Scope
 ) -> int:
     """Register a community without houses yet, with the built-in rounds and zone and the next free
     series; returns its id. Raises Misfit."""

@@ -88,10 +88,10 @@ class FormsFake:
     async def form_facts(
         self, _user: Any, kind: Kind, number: int, community: int | None = None  # noqa: ARG002
     ) -> Mapping[str, Any] | None:
-        known = {"resident": RESIDENT, "community": DUTY, "building": HOUSE, "person": PERSON,
+        known = {"resident": RESIDENT, "building": HOUSE, "person": PERSON,
                  "duty": DUTY, "shifts": SHIFTS, "turns": TURNS,
                  "new": {**FRAME, "community": None}}[kind]  # fmt: skip
-        wanted = {"resident": (901,), "community": (1,), "building": (11,), "person": (101,),
+        wanted = {"resident": (901,), "building": (11,), "person": (101,),
                   "shifts": (201,), "turns": (101,)}  # fmt: skip
         return known if number in wanted.get(kind, (0,)) else None
 
