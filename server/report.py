@@ -17,6 +17,22 @@ from server.tables import to_ms
 Json = dict[str, Any]
 
 
+def _facts(conn: Connection, start: datetime, end: datetime) -> core.Facts:
+    """What happened from `start` to `end` in all houses, but for the rounds, which are each
+    community's own."""
+    return core.Facts(
+        alarms=reports.alarms(conn, Kind.SOS, start, end),
+        worklists=reports.alarms(conn, Kind.MISSED, start, end),
+        messages=reports.messages(conn, start, end),
+        over=(),
+        # The first round's window may have opened the evening before.
+        signs=reports.signs(conn, start - reports.ARRIVES_AFTER, end),
+        misses=reports.misses(conn, start, end),
+        offline=reports.offline(conn, start, end),
+        terminals=reports.terminals(conn),
+    )
+
+
 def report(
     conn: Connection, first: date, last: date, now: datetime, number: int | None = None,
     scope: Scope = EVERYWHERE, community_id: int | None = None,
@@ -44,17 +60,7 @@ def report(
     ]
     if number is not None and not buildings:
         return None
-    facts = core.Facts(
-        alarms=reports.alarms(conn, Kind.SOS, period.start, end),
-        worklists=reports.alarms(conn, Kind.MISSED, period.start, end),
-        messages=reports.messages(conn, period.start, end),
-        over=(),
-        # The first round's window may have opened the evening before.
-        signs=reports.signs(conn, period.start - reports.ARRIVES_AFTER, end),
-        misses=reports.misses(conn, period.start, end),
-        offline=reports.offline(conn, period.start, end),
-        terminals=reports.terminals(conn),
-    )
+    facts = _facts(conn, period.start, end)
     over = {c.id: strip.past(c.plans, c.zone, period.start, end) for c in chosen}
     each = [
         {
