@@ -9,7 +9,7 @@ import contextlib
 import hmac
 import logging
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import time
 from pathlib import Path
 
@@ -364,8 +364,11 @@ async def _watching(auditor: Auditor) -> AsyncIterator[None]:
         beating.cancel()
 
 
-async def serve(settings: Settings, stop: asyncio.Event) -> None:
-    """Run the server until `stop` is set. Raises NotReady."""
+async def serve(
+    settings: Settings, stop: asyncio.Event, ready: Callable[[], None] = lambda: None
+) -> None:
+    """Run the server until `stop` is set; `ready` is called once, right before the first request is
+    taken. Raises NotReady."""
     sys.setswitchinterval(TURN_S)
     runtime = build(settings)
     app = create_app(runtime)
@@ -394,6 +397,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         if first is not None:  # to the console, once; never through the log
             sys.stdout.write(FIRST_LOGIN.format(first=first))
             sys.stdout.flush()
+        ready()
         serving = asyncio.create_task(server.serve())
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)

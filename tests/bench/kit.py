@@ -7,6 +7,7 @@ the same run, and the ratio to it.
 
 import asyncio
 import contextlib
+import gc
 import json
 import os
 import platform
@@ -207,6 +208,8 @@ async def a_house(
     alone, for a ceiling. `database_url`: an empty PostgreSQL database instead of SQLite.
     `extra_terminals`: so many without a resident, beside the sample's."""
     sink = Sink()
+    gc.collect()
+    gc.freeze()  # this process holds the stop-watch: it must not stand still for its own garbage
     with tempfile.TemporaryDirectory(prefix="xunlou-bench-") as folder:
         async with sink.serving() as url:
             keys = Keys.fresh()

@@ -133,16 +133,22 @@ async def main(presses: int = PRESSES) -> None:
     async with a_house() as house:
         url = house.place.sms["TWILIO_API_BASE_URL"]
         await press(house, 0, WARM_UP)
-        at, rounds, bares = WARM_UP, [], []
+        at, rounds, firsts = WARM_UP, [], []
         before = cpu_s()
         for _ in range(ROUNDS):
-            rounds.append(await press(house, at, presses))
-            at += presses
-        used = {n: (s - before[n]) / (presses * ROUNDS) * 1000 for n, s in cpu_s().items()}
-        bares = await floor(house, url)
-        best = min(rounds, key=lambda took: percentile(took, 0.5))
+            # While so many connect, the house has rested for a second: the first press is a case of
+            # its own (docs/performance.md).
+            first, *others = await press(house, at, presses + 1)
+            firsts.append(first)
+            rounds.append(others)
+            at += presses + 1
+        used = {n: (s - before[n]) / (at - WARM_UP) * 1000 for n, s in cpu_s().items()}
+        bare_first, *bares = await floor(house, url)
+        best = min(rounds, key=lambda took: percentile(took, 0.99))
         say("sos_idle_ms", best, rounds_p50=[percentile(r, 0.5) for r in rounds],
+            rounds_p99=[percentile(r, 0.99) for r in rounds], after_a_rest=firsts,
             floor_p50=percentile(bares, 0.5), floor_p99=percentile(bares, 0.99),
+            floor_after_a_rest=bare_first,
             ratio_p50=percentile(best, 0.5) / percentile(bares, 0.5), cpu_ms=used)  # fmt: skip
         crowd = house.terminals[:CROWD]
         for name, per_s, each in (("flow", FLOW_PER_S, 400), ("flood", 0, 400)):
