@@ -95,7 +95,8 @@ class Tx:
 
     def give_way(self) -> None:
         """Let a press past that waits for this transaction to end. Called between the parts of a
-        long one that costs little to do again. Raises Overtaken, which is nobody's to catch."""
+        long one that costs little to do again. Raises Overtaken, which is nobody's to catch. Work
+        whose parts each stand for themselves ends early instead, when `overtaken()`."""
         if self.overtaken():
             raise Overtaken
 

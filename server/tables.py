@@ -448,6 +448,12 @@ class Alert(SQLModel, table=True):
         Index("ix_alert_emergency", "emergency_look_at",
               sqlite_where=text("emergency_look_at IS NOT NULL"),
               postgresql_where=text("emergency_look_at IS NOT NULL")),
+        # Faults are few among a city's worklists, and are asked for at every ring of the bell.
+        Index("ix_alert_fault_open", "fault",
+              sqlite_where=text("fault IS NOT NULL AND state <> 'resolved'"),
+              postgresql_where=text("fault IS NOT NULL AND state <> 'resolved'")),
+        Index("ix_alert_fault", "fault", "opened_at", sqlite_where=text("fault IS NOT NULL"),
+              postgresql_where=text("fault IS NOT NULL")),
         # One open SOS a resident, one worklist a building and round, one open fault a subject.
         Index("ux_alert_open", "subject", unique=True, sqlite_where=text("state <> 'resolved'"),
               postgresql_where=text("state <> 'resolved'")),

@@ -5,7 +5,7 @@ façade, and a resident's name only on an SOS that staff handle.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -298,7 +298,7 @@ class Cards:
         }
 
 
-def _title(row: RowMapping, fall: bool) -> str:
+def _title(row: Mapping[Any, Any], fall: bool) -> str:
     if row["kind"] == Kind.SOS:
         return "跌倒" if fall else "求助"
     return "未报平安" if row["kind"] == Kind.MISSED else "故障"

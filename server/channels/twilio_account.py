@@ -20,7 +20,7 @@ from server.channels.transport import Transport
 log = logging.getLogger(__name__)
 TIMEOUT_S = 10.0
 """The sync client has no time-out of its own; an outbox worker must not hang for ever."""
-AT_ONCE = 48
+AT_ONCE = 64
 """Sends that may be under way in all lanes together; fewer connections would be made anew each
 time."""
 SURELY_NOT_TAKEN = frozenset({429, 503})

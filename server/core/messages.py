@@ -17,6 +17,8 @@ GSM7 = frozenset(
 )
 GSM7_EXTENDED = frozenset("^{}\\[~]|€\f")
 GSM7_WHOLE = GSM7 | GSM7_EXTENDED
+NAMED = frozenset({*Outcome, "all"})
+"""What a text may be about that the catalogue has words for."""
 SHORT = 6
 """Characters of a community's name that are said where all of it would not fit."""
 
@@ -124,7 +126,7 @@ def fill(
 ) -> str:
     """One wording about one subject; `shown`: how many flats it names, all when None."""
     ways, words = ways or Ways(), WORDS[lang]
-    if about in (*Outcome, "all") or about.startswith("part."):
+    if about in NAMED or about.startswith("part."):
         about = words.get(about, about)  # somebody's name may begin so
     head = (words["test"] if subject.test else "") + (words["late"] if subject.late else "")
     text = head + wording.format(
@@ -153,9 +155,12 @@ def compose(
     as fit. The address in the city goes before all else that may be left out; the name of the
     community, cut short where it must be, goes last: another community has a house of that number.
     """
+    text = _fullest(template, subject, lang, about, ways)
+    if segments(text) == 1:
+        return text
     nearer = replace(subject, city="")
     cut = replace(nearer, community=subject.community[:SHORT].rstrip())
-    for said in dict.fromkeys((subject, nearer, cut)):
+    for said in dict.fromkeys((nearer, cut)):
         text = _fullest(template, said, lang, about, ways)
         if segments(text) == 1:
             return text

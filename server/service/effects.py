@@ -233,15 +233,17 @@ def tells_of(
     tx: Tx, stored: alerts.Stored, effects: tuple[core.Effect, ...]
 ) -> list[tuple[alerts.Stored, core.Tell, Subject]]:
     """The messages that follow from a decision, each with what it may say."""
-    told = [
-        replace(e, template=told_to(e.template, e.person.role, stored.alert, tx.now,
-                                    test=stored.row["test"]))
-        for e in effects if isinstance(e, core.Tell)
-    ]  # fmt: skip
+    told = [e for e in effects if isinstance(e, core.Tell)]
     if not told:
         return []
     subject = subject_of(tx, stored)
-    return [(stored, effect, subject) for effect in told]
+    return [(stored, _as_told(tx, stored, effect), subject) for effect in told]
+
+
+def _as_told(tx: Tx, stored: alerts.Stored, effect: core.Tell) -> core.Tell:
+    test = stored.row["test"]
+    template = told_to(effect.template, effect.person.role, stored.alert, tx.now, test=test)
+    return effect if template is effect.template else replace(effect, template=template)
 
 
 def tell(

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import assert_never
+from typing import Any, assert_never
 
 from sqlalchemy import Connection, RowMapping
 
@@ -179,6 +179,7 @@ def _judge(tx: Tx, house: House, trouble: Trouble, due: Sequence[RowMapping]) ->
     causes: dict[int, Fault | None] = {}
     explained: list[tuple[RowMapping, Fault]] = []
     for row in due:
+        tx.give_way()  # a fault each, where nothing explains them: many at once are long
         building_id = row["building_id"]
         if building_id is None:
             _alone(tx, house, trouble, row)
@@ -295,7 +296,7 @@ def causes(conn: Connection, due_at: datetime) -> Causes:
     )
 
 
-def closed(tx: Tx, row: RowMapping) -> None:
+def closed(tx: Tx, row: Mapping[Any, Any]) -> None:
     """A parent was closed, by itself or by a person: whoever it explained and is still in trouble
     is judged again a little later, and so is a bridge whose fault a person closed while it is still
     lost. Other alerts are passed over."""

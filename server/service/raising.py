@@ -249,20 +249,23 @@ def missed(tx: Tx, house: House, lists: Sequence[Worklist]) -> list[alerts.Store
     fresh = [w for w in lists if w.about not in open_now]
     rosters = people.rosters(tx.conn, [(w.building_id, w.resident_id) for w in fresh], tx.now)
     decisions, wanted = {}, []
+    ladders = house.ladders  # looked up once: it asks for the file's time
     for w in fresh:
         tx.memo["building", w.building_id] = w.building_number
         alert = core.Alert(
-            kind=Kind.MISSED, ladder=house.ladders[w.policy], opened_at=tx.now, items=w.items
+            kind=Kind.MISSED, ladder=ladders[w.policy], opened_at=tx.now, items=w.items
         )
         begin = core.open_beside if w.beside else core.open_alert
-        decision = begin(alert, rosters[w.building_id, w.resident_id], tx.now)
+        roster = rosters[w.building_id, w.resident_id]
+        decision = begin(alert, roster, tx.now)
         decisions[w.about] = decision
         wanted.append((decision.alert, {
             "subject": w.about, "building_id": w.building_id, "round_due_at": w.due_at,
             "resident_id": w.resident_id,
-            "test": rosters[w.building_id, w.resident_id].rehearsal,
+            "test": roster.rehearsal,
         }))  # fmt: skip
     tells, raised = [], {}
+    tx.give_way()
     for w, stored in zip(fresh, alerts.create_many(tx.conn, wanted, tx.now), strict=True):
         if stored is None:
             raise Stale(f"{w.about} was opened by another writer since we looked")
@@ -272,7 +275,9 @@ def missed(tx: Tx, house: House, lists: Sequence[Worklist]) -> list[alerts.Store
         effects.entry_(tx, stored, "alert_opened", flats=flats, policy=w.policy.value)
         effects.entry_(tx, stored, decision.reason.value)
         tells += effects.tells_of(tx, stored, decision.effects)
+    tx.give_way()
     effects.tell(tx, house, tells)
+    tx.give_way()
     for about, stored in open_now.items():
         items = next(w.items for w in lists if w.about == about)
         added = core.decide(effects.situation(tx, stored), core.AddItems(items), tx.now)

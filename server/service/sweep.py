@@ -4,7 +4,7 @@ that a big round never holds the write lock from an SOS."""
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -35,7 +35,7 @@ from server.tables import to_ms
 
 log = logging.getLogger(__name__)
 CHUNK = 200
-MISSED_CHUNK = 100
+MISSED_CHUNK = 200
 """Fewer, as each may be a building with a worklist and messages, and an SOS waits for a chunk."""
 BELLS_CHUNK = 4
 """Communities whose bells are rung in one transaction: each goes through all of its residents."""
@@ -283,12 +283,21 @@ def calls_to_residents(tx: Tx, house: House) -> int:
 
 def ladder_steps(tx: Tx, house: House) -> int:
     """Take up to CHUNK due steps; returns how many alerts were looked at."""
-    due = alerts.steps_due(tx.conn, tx.now, CHUNK, hold=True)
-    for alert_id in due:
+    due, looked = alerts.steps_due(tx.conn, tx.now, CHUNK, hold=True), 0
+    for looked, alert_id in enumerate(_until_pressed(tx, due), 1):  # noqa: B007
         if not mending.happens(tx, house, alert_id, core.StepDue()):
             # One spoilt alert must not stop the others; it is tried again.
             alerts.postpone(tx.conn, alert_id, tx.now + RETRY_BROKEN)
-    return len(due)
+    return looked
+
+
+def _until_pressed(tx: Tx, due: Iterable[int]) -> Iterator[int]:
+    """One after the other, until a press waits for this transaction to end: what was done of them
+    stands, and the rest stays due. A city's worklists take their next step all at once."""
+    for each in due:
+        yield each
+        if tx.overtaken():
+            return
 
 
 def silent_devices(tx: Tx, house: House) -> int:
@@ -330,12 +339,12 @@ def _communities(by: Sequence[clocks.Shared]) -> int:
 
 def emergencies(tx: Tx, house: House) -> int:
     """Look at up to CHUNK clocks of 120; returns how many."""
-    due = alerts.emergencies_due(tx.conn, tx.now, CHUNK, hold=True)
-    for alert_id in due:
+    due, looked = alerts.emergencies_due(tx.conn, tx.now, CHUNK, hold=True), 0
+    for looked, alert_id in enumerate(_until_pressed(tx, due), 1):  # noqa: B007
         look = partial(raising.mind_emergency, tx, house, alert_id)
         if not mending.minding(tx, house, alert_id, look):
             alerts.set_facts(tx.conn, alert_id, emergency_look_at=tx.now + RETRY_BROKEN)
-    return len(due)
+    return looked
 
 
 def rounds_over(tx: Tx, house: House) -> int:

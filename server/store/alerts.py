@@ -19,13 +19,13 @@ from sqlalchemy import (
     bindparam,
     case,
     delete,
+    func,
     literal,
     select,
     text,
     type_coerce,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from server import tables as t
 from server.core import alerts as core
@@ -57,7 +57,7 @@ CODE_REST = timedelta(days=30)
 class Stored:
     """An alert's row, and the same alert as the rules see it."""
 
-    row: RowMapping
+    row: Mapping[Any, Any]
     alert: core.Alert
 
     @property
@@ -322,7 +322,8 @@ def open_faults(conn: Connection, kinds: Collection[Fault]) -> Sequence[RowMappi
     """The unresolved faults of these kinds, oldest first."""
     query = select(ALERT).where(
         # Spelt out, or SQLite would not know that its index of the open ones is enough.
-        text("alert.state <> 'resolved'"), ALERT.c.fault.in_([k.value for k in kinds])
+        text("alert.state <> 'resolved'"), text("alert.fault IS NOT NULL"),
+        ALERT.c.fault.in_([k.value for k in kinds]),
     )  # fmt: skip
     # Sorted here: to have them in order, SQLite would go through every alert there ever was.
     return sorted(conn.execute(query).mappings(), key=lambda row: int(row["id"]))
@@ -334,8 +335,8 @@ def faults_until(
     """The faults of these kinds that are unresolved, or were until after `since`. Of those that are
     resolved, only such as were opened in the day before: of the others nobody has an index."""
     ended = select(ALERT).where(
+        text("alert.fault IS NOT NULL"), ALERT.c.fault.in_([k.value for k in kinds]),
         ALERT.c.opened_at >= since - timedelta(days=1), ALERT.c.resolved_at >= since,
-        ALERT.c.fault.in_([k.value for k in kinds]),
     )
     return [*open_faults(conn, kinds), *conn.execute(ended).mappings()]
 
@@ -436,43 +437,47 @@ def was_told(conn: Connection, person_id: int, code: str) -> bool:
     return conn.execute(query.limit(1)).first() is not None
 
 
-_OTHER = ALERT.alias("other")
-_GIVE_CODE = (
-    update(ALERT)
-    .where(
-        ALERT.c.id == bindparam("alert_id"),
-        ~select(_OTHER.c.id)
-        .where(
-            _OTHER.c.code == bindparam("given"),
-            _OTHER.c.id != bindparam("alert_id"),
-            (_OTHER.c.opened_at > bindparam("rests_since"))
-            | (_OTHER.c.resolved_at > bindparam("rests_since"))
-            | (_OTHER.c.state != State.RESOLVED),
-        )
-        .exists(),
-    )
-    .values(code=bindparam("given"))
-    .returning(*ALERT.c)
+def _numbers(conn: Connection, count: int) -> list[int]:
+    """Ids for so many new alerts: an alert's code comes of its id, and both are written at once."""
+    if conn.dialect.name == "sqlite":  # one writer, this one
+        newest = int(conn.execute(_NEWEST).scalar_one())
+        return list(range(newest + 1, newest + 1 + count))
+    return list(conn.execute(_DRAW, {"count": count}).scalars())
+
+
+_NEWEST = select(func.coalesce(func.max(ALERT.c.id), 0))
+_DRAW = text(
+    "SELECT nextval(pg_get_serial_sequence('alert', 'id')) FROM generate_series(1, :count)"
 )
 
 
-def _give_code(conn: Connection, alert_id: int, now: datetime) -> RowMapping:
-    """Give an alert a code of four digits (more when busy) that none carries that is open, or was
-    opened or closed in the last 30 days: somebody may still answer it."""
+def _codes(conn: Connection, alert_ids: Sequence[int], now: datetime) -> dict[int, str]:
+    """For each of these new alerts a code of four digits (more when busy) that none carries that is
+    open, or was opened or closed in the last 30 days: somebody may still answer it."""
+    left, given = list(alert_ids), dict[int, str]()
+    rests_since = t.to_ms(now - CODE_REST)
     for digits in (4, 5, 6):
+        if not left:
+            return given
         base = 10 ** (digits - 1)
-        code = str(base + alert_id * 7919 % (9 * base))  # 7919 is prime: neighbours differ
-        given = {"alert_id": alert_id, "given": code, "rests_since": now - CODE_REST}
-        row = conn.execute(_GIVE_CODE, given).mappings().first()
-        if row is not None:
-            return row
-    raise RuntimeError("all codes of 4 to 6 digits are taken: more than 900,000 alerts in 30 days")
+        # 7919 is prime: neighbours differ
+        codes = {str(base + alert_id * 7919 % (9 * base)): alert_id for alert_id in left}
+        asked = {**bulk.listed(codes), "rests_since": rests_since}
+        for code in conn.execute(_codes_used(conn.dialect.name), asked).scalars():
+            del codes[code]
+        given |= {alert_id: code for code, alert_id in codes.items()}
+        left = [alert_id for alert_id in left if alert_id not in given]
+    if left:
+        raise RuntimeError("all codes of 4 to 6 digits are taken: 900,000 alerts in 30 days")
+    return given
 
 
 @cache
-def _insert_alert(dialect: str) -> Any:
-    statement = (sqlite if dialect == "sqlite" else postgresql).insert(ALERT)
-    return statement.on_conflict_do_nothing().returning(*ALERT.c)
+def _codes_used(dialect: str) -> TextClause:
+    return text(
+        f"SELECT DISTINCT code FROM alert WHERE code IN {bulk.among(dialect)}"  # noqa: S608
+        " AND (opened_at > :rests_since OR resolved_at > :rests_since OR state <> 'resolved')"
+    )
 
 
 def create(
@@ -480,96 +485,62 @@ def create(
 ) -> Stored | None:
     """Insert a new alert with its items and code; None when one on this subject is open already
     (another writer was first; on PostgreSQL it may have been so after we looked)."""
-    values = {
-        "code": "", "version": 0, "detail": "", "test": False, "late": False, **facts,
-        **_columns(alert),
-    }  # fmt: skip
-    row = conn.execute(_insert_alert(conn.dialect.name), values).mappings().first()
-    if row is None:
-        return None
-    if alert.kind is not Kind.FAULT:
-        row = _give_code(conn, row["id"], now)
-    _add_items(conn, row["id"], alert.items)
-    return Stored(row, _sorted(alert))
+    return create_many(conn, [(alert, facts)], now)[0]
 
 
+_BLANK: Mapping[str, Any] = {
+    **dict.fromkeys(ALERT.c.keys()), "code": "", "version": 0, "detail": "", "test": False,
+    "late": False,
+}  # fmt: skip
 _KINDS: Sequence[tuple[type, bulk.Kind]] = (
     (t.Instant, "bigint"), (Integer, "bigint"), (Boolean, "boolean"), (JSON, "json"),
 )  # fmt: skip
-_MANY = select(ALERT).where(ALERT.c.id.in_(bindparam("ids", expanding=True)))
 
 
-def _bulk_columns(names: Sequence[str]) -> bulk.Columns:
-    def kind(name: str) -> bulk.Kind:
-        type_ = ALERT.c[name].type
-        return next((kind for known, kind in _KINDS if isinstance(type_, known)), "text")
+def _kind(name: str) -> bulk.Kind:
+    type_ = ALERT.c[name].type
+    return next((kind for known, kind in _KINDS if isinstance(type_, known)), "text")
 
-    return tuple((name, kind(name)) for name in names)
+
+_COLUMNS: bulk.Columns = tuple((column.name, _kind(column.name)) for column in ALERT.c)
 
 
 def create_many(
     conn: Connection, wanted: Sequence[tuple[core.Alert, Mapping[str, Any]]], now: datetime
 ) -> list[Stored | None]:
-    """`create` for many alerts at once, none of them a fault; in order."""
+    """`create` for many alerts at once, in order."""
     if not wanted:
         return []
-    values = [
-        {"code": "", "version": 0, "detail": "", "test": False, "late": False, **facts,
-         **_columns(alert)}
-        for alert, facts in wanted
-    ]  # fmt: skip
-    columns = _bulk_columns(tuple(dict.fromkeys(name for v in values for name in v)))
-    rows = [tuple(v.get(name) for name, _ in columns) for v in values]
+    ids = _numbers(conn, len(wanted))
+    answered = [n for n, (alert, _) in zip(ids, wanted, strict=True) if alert.kind != Kind.FAULT]
+    codes = _codes(conn, answered, now)
+    rows = [
+        {**_BLANK, **facts, **_columns(alert), "id": alert_id, "code": codes.get(alert_id, "")}
+        for alert_id, (alert, facts) in zip(ids, wanted, strict=True)
+    ]
+    assert all(len(row) == len(_COLUMNS) for row in rows), "a fact that no column is for"
     found = bulk.insert(
-        conn, "alert", columns, rows, conflict="DO NOTHING", returning="id, subject"
-    )
-    made: dict[str, int] = {row.subject: row.id for row in found}
-    _give_codes(conn, list(made.values()), now)
-    bulk.insert(
-        conn, "alert_item", ITEM_COLUMNS,
-        [
-            _item_row(made[facts["subject"]], i)
-            for alert, facts in wanted if facts["subject"] in made for i in alert.items
-        ],
+        conn, "alert", _COLUMNS, [tuple(row.values()) for row in rows],
+        conflict="DO NOTHING", returning="id",
     )  # fmt: skip
-    stored = {
-        row["id"]: row for row in conn.execute(_MANY, {"ids": list(made.values())}).mappings()
-    }
-    return [
-        Stored(stored[made[facts["subject"]]], _sorted(alert))
-        if facts["subject"] in made else None
-        for alert, facts in wanted
+    made = set(found.scalars())
+    items = [
+        _item_row(alert_id, i)
+        for alert_id, (alert, _) in zip(ids, wanted, strict=True) if alert_id in made
+        for i in alert.items
     ]  # fmt: skip
-
-
-def _give_codes(conn: Connection, alert_ids: Sequence[int], now: datetime) -> None:
-    """`_give_code` for many."""
-    left, given = list(alert_ids), []
-    among = bulk.among(conn.dialect.name)
-    used = text(
-        f"SELECT code FROM alert WHERE code IN {among} AND (opened_at > :rests_since"  # noqa: S608
-        " OR resolved_at > :rests_since OR state <> 'resolved')"
-    )
-    for digits in (4, 5, 6):
-        if not left:
-            break
-        base = 10 ** (digits - 1)
-        codes = {str(base + alert_id * 7919 % (9 * base)): alert_id for alert_id in left}
-        rests_since = t.to_ms(now - CODE_REST)
-        taken = set(
-            conn.execute(used, {**bulk.listed(codes), "rests_since": rests_since}).scalars()
-        )
-        chosen = [(alert_id, code) for code, alert_id in codes.items() if code not in taken]
-        given += chosen
-        done = {alert_id for alert_id, _ in chosen}
-        left = [alert_id for alert_id in left if alert_id not in done]
-    if left:
-        raise RuntimeError("all codes of 4 to 6 digits are taken: 900,000 alerts in 30 days")
-    bulk.update(conn, "alert", (("id", "bigint"), ("code", "text")), given, "code = r.code")
+    if items:
+        bulk.insert(conn, "alert_item", ITEM_COLUMNS, items)
+    return [
+        Stored(row, _sorted(alert)) if row["id"] in made else None
+        for row, (alert, _) in zip(rows, wanted, strict=True)
+    ]
 
 
 def _sorted(alert: core.Alert) -> core.Alert:
     """As `load` would give it back."""
+    if len(alert.items) < 2:
+        return alert
     return replace(alert, items=tuple(sorted(alert.items, key=lambda i: i.label)))
 
 

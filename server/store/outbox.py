@@ -72,13 +72,12 @@ def enqueue_many(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> list[in
     """`enqueue` for many, each with every column but state and tries; in order."""
     if not rows:
         return []
-    names = [name for name, _ in MESSAGE_COLUMNS]
-    fresh = {"state": Delivery.QUEUED.value, "tries": 0}
+    told = [name for name, _ in MESSAGE_COLUMNS[:-2]]
     made: dict[tuple[Any, ...], int] = {
         tuple(row[1:]): int(row[0])
         for row in bulk.insert(
             conn, "message", MESSAGE_COLUMNS,
-            [tuple({**row, **fresh}[name] for name in names) for row in rows],
+            [(*(row[name] for name in told), Delivery.QUEUED.value, 0) for row in rows],
             conflict="DO NOTHING", returning=f"id, {', '.join(KEY)}",
         )
     }  # fmt: skip

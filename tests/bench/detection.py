@@ -34,7 +34,7 @@ from server.channels.twilio_account import Account, Credentials
 from server.clock import Clock
 from server.core.houses import SPAN
 from server.database import Database
-from server.outbox import URGENT_AT_ONCE
+from server.outbox import AT_ONCE
 from server.service import sweep
 from server.service.house import House
 from tests.bench.kit import Sink, emit, percentile
@@ -186,7 +186,7 @@ async def bare_messages(count: int) -> float:
     async with sink.serving() as url:
         account = Account(Credentials("AC" + "0" * 32, "t", "+8610000000001", url, url))
         sms, began = TwilioSms(account), time.perf_counter()
-        with ThreadPoolExecutor(URGENT_AT_ONCE) as threads:
+        with ThreadPoolExecutor(AT_ONCE) as threads:
             loop = asyncio.get_running_loop()
             await asyncio.gather(
                 *(loop.run_in_executor(threads, sms.send, "+8610000000002", "bare", 0)
