@@ -36,7 +36,7 @@ from server.tables import to_ms
 log = logging.getLogger(__name__)
 CHUNK = 200
 MISSED_CHUNK = 200
-"""Fewer, as each may be a building with a worklist and messages, and an SOS waits for a chunk."""
+"""Residents: each may be a building with a worklist and messages. A chunk gives way to a press."""
 BELLS_CHUNK = 4
 """Communities whose bells are rung in one transaction: each goes through all of its residents."""
 ROUNDS_CHUNK = 8
