@@ -14,7 +14,7 @@ from server.core.words import Fault, Kind, Outcome, Role, Template
 from server.database import Stale, Tx
 from server.service import effects, measuring
 from server.service.house import House
-from server.store import alerts, outbox, people, signals
+from server.store import alerts, opening, outbox, people, signals
 from server.tables import to_ms
 
 TRY_AGAIN = timedelta(seconds=60)
@@ -33,7 +33,7 @@ def _open(
         clock = emergency(first, tx.now, test=facts["test"])
         # A press that waited long for a line asks for 120 at once.
         facts["emergency_look_at"] = tx.now if clock.prompts(tx.now) else clock.look_at
-    stored = alerts.create(tx.conn, first, tx.now, **facts)
+    stored = opening.create(tx.conn, first, tx.now, **facts)
     if stored is None:
         return None
     measuring.opened(tx, stored)
@@ -115,7 +115,7 @@ def past_the_rota(
         opened_at=tx.now, fall=fall, pressed_at=pressed_at, next_step_at=tx.now + TRY_AGAIN,
     )  # fmt: skip
     about = sos_subject(None, terminal_id)
-    stored = alerts.create(
+    stored = opening.create(
         tx.conn, alert, tx.now, subject=about, terminal_id=terminal_id, test=test,
         emergency_look_at=emergency(alert, tx.now, test=test).look_at,
     )  # fmt: skip
@@ -266,7 +266,7 @@ def missed(tx: Tx, house: House, lists: Sequence[Worklist]) -> list[alerts.Store
         }))  # fmt: skip
     tells, raised = [], {}
     tx.give_way()
-    for w, stored in zip(fresh, alerts.create_many(tx.conn, wanted, tx.now), strict=True):
+    for w, stored in zip(fresh, opening.create_many(tx.conn, wanted, tx.now), strict=True):
         if stored is None:
             raise Stale(f"{w.about} was opened by another writer since we looked")
         raised[w.about], decision = stored, decisions[w.about]

@@ -4,7 +4,7 @@ that a big round never holds the write lock from an SOS."""
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -283,21 +283,24 @@ def calls_to_residents(tx: Tx, house: House) -> int:
 
 def ladder_steps(tx: Tx, house: House) -> int:
     """Take up to CHUNK due steps; returns how many alerts were looked at."""
-    due, looked = alerts.steps_due(tx.conn, tx.now, CHUNK, hold=True), 0
-    for looked, alert_id in enumerate(_until_pressed(tx, due), 1):  # noqa: B007
+
+    def step(alert_id: int) -> None:
         if not mending.happens(tx, house, alert_id, core.StepDue()):
             # One spoilt alert must not stop the others; it is tried again.
             alerts.postpone(tx.conn, alert_id, tx.now + RETRY_BROKEN)
-    return looked
+
+    return _until_pressed(tx, alerts.steps_due(tx.conn, tx.now, CHUNK, hold=True), step)
 
 
-def _until_pressed(tx: Tx, due: Iterable[int]) -> Iterator[int]:
+def _until_pressed(tx: Tx, due: Sequence[int], act: Callable[[int], None]) -> int:
     """One after the other, until a press waits for this transaction to end: what was done of them
-    stands, and the rest stays due. A city's worklists take their next step all at once."""
-    for each in due:
-        yield each
+    stands, and the rest stays due. A city's worklists take their next step all at once. Returns how
+    many were done."""
+    for done, each in enumerate(due, 1):
+        act(each)
         if tx.overtaken():
-            return
+            return done
+    return len(due)
 
 
 def silent_devices(tx: Tx, house: House) -> int:
@@ -339,12 +342,13 @@ def _communities(by: Sequence[clocks.Shared]) -> int:
 
 def emergencies(tx: Tx, house: House) -> int:
     """Look at up to CHUNK clocks of 120; returns how many."""
-    due, looked = alerts.emergencies_due(tx.conn, tx.now, CHUNK, hold=True), 0
-    for looked, alert_id in enumerate(_until_pressed(tx, due), 1):  # noqa: B007
-        look = partial(raising.mind_emergency, tx, house, alert_id)
-        if not mending.minding(tx, house, alert_id, look):
+
+    def look(alert_id: int) -> None:
+        mind = partial(raising.mind_emergency, tx, house, alert_id)
+        if not mending.minding(tx, house, alert_id, mind):
             alerts.set_facts(tx.conn, alert_id, emergency_look_at=tx.now + RETRY_BROKEN)
-    return looked
+
+    return _until_pressed(tx, alerts.emergencies_due(tx.conn, tx.now, CHUNK, hold=True), look)
 
 
 def rounds_over(tx: Tx, house: House) -> int:

@@ -8,18 +8,14 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import (
-    JSON,
     BigInteger,
-    Boolean,
     Connection,
-    Integer,
     RowMapping,
     Select,
     TextClause,
     bindparam,
     case,
     delete,
-    func,
     literal,
     select,
     text,
@@ -49,8 +45,6 @@ LINK_COLUMNS: bulk.Columns = (
 )  # fmt: skip
 CORRUPT = (ArithmeticError, AssertionError, LookupError, TypeError, ValueError)
 """What comes of an alert whose row can't be read any more, or of a mistake in our rules."""
-CODE_REST = timedelta(days=30)
-"""A code rests this long before another alert may carry it: an old SMS must open nothing new."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +118,8 @@ def _to_core(row: Mapping[Any, Any], items: Sequence[Mapping[Any, Any]]) -> core
     )  # fmt: skip
 
 
-def _columns(alert: core.Alert) -> dict[str, Any]:
+def columns_of(alert: core.Alert) -> dict[str, Any]:
+    """The columns that the rules decide, by name."""
     return {
         "kind": alert.kind.value,
         "ladder": alert.ladder.to_json() if alert.ladder else None,
@@ -437,116 +432,18 @@ def was_told(conn: Connection, person_id: int, code: str) -> bool:
     return conn.execute(query.limit(1)).first() is not None
 
 
-def _numbers(conn: Connection, count: int) -> list[int]:
-    """Ids for so many new alerts: an alert's code comes of its id, and both are written at once."""
-    if conn.dialect.name == "sqlite":  # one writer, this one
-        newest = int(conn.execute(_NEWEST).scalar_one())
-        return list(range(newest + 1, newest + 1 + count))
-    return list(conn.execute(_DRAW, {"count": count}).scalars())
-
-
-_NEWEST = select(func.coalesce(func.max(ALERT.c.id), 0))
-_DRAW = text(
-    "SELECT nextval(pg_get_serial_sequence('alert', 'id')) FROM generate_series(1, :count)"
-)
-
-
-def _codes(conn: Connection, alert_ids: Sequence[int], now: datetime) -> dict[int, str]:
-    """For each of these new alerts a code of four digits (more when busy) that none carries that is
-    open, or was opened or closed in the last 30 days: somebody may still answer it."""
-    left, given = list(alert_ids), dict[int, str]()
-    rests_since = t.to_ms(now - CODE_REST)
-    for digits in (4, 5, 6):
-        if not left:
-            return given
-        base = 10 ** (digits - 1)
-        # 7919 is prime: neighbours differ
-        codes = {str(base + alert_id * 7919 % (9 * base)): alert_id for alert_id in left}
-        asked = {**bulk.listed(codes), "rests_since": rests_since}
-        for code in conn.execute(_codes_used(conn.dialect.name), asked).scalars():
-            del codes[code]
-        given |= {alert_id: code for code, alert_id in codes.items()}
-        left = [alert_id for alert_id in left if alert_id not in given]
-    if left:
-        raise RuntimeError("all codes of 4 to 6 digits are taken: 900,000 alerts in 30 days")
-    return given
-
-
-@cache
-def _codes_used(dialect: str) -> TextClause:
-    return text(
-        f"SELECT DISTINCT code FROM alert WHERE code IN {bulk.among(dialect)}"  # noqa: S608
-        " AND (opened_at > :rests_since OR resolved_at > :rests_since OR state <> 'resolved')"
-    )
-
-
-def create(
-    conn: Connection, alert: core.Alert, now: datetime, **facts: Any
-) -> Stored | None:
-    """Insert a new alert with its items and code; None when one on this subject is open already
-    (another writer was first; on PostgreSQL it may have been so after we looked)."""
-    return create_many(conn, [(alert, facts)], now)[0]
-
-
-_BLANK: Mapping[str, Any] = {
-    **dict.fromkeys(ALERT.c.keys()), "code": "", "version": 0, "detail": "", "test": False,
-    "late": False,
-}  # fmt: skip
-_KINDS: Sequence[tuple[type, bulk.Kind]] = (
-    (t.Instant, "bigint"), (Integer, "bigint"), (Boolean, "boolean"), (JSON, "json"),
-)  # fmt: skip
-
-
-def _kind(name: str) -> bulk.Kind:
-    type_ = ALERT.c[name].type
-    return next((kind for known, kind in _KINDS if isinstance(type_, known)), "text")
-
-
-_COLUMNS: bulk.Columns = tuple((column.name, _kind(column.name)) for column in ALERT.c)
-
-
-def create_many(
-    conn: Connection, wanted: Sequence[tuple[core.Alert, Mapping[str, Any]]], now: datetime
-) -> list[Stored | None]:
-    """`create` for many alerts at once, in order."""
-    if not wanted:
-        return []
-    ids = _numbers(conn, len(wanted))
-    answered = [n for n, (alert, _) in zip(ids, wanted, strict=True) if alert.kind != Kind.FAULT]
-    codes = _codes(conn, answered, now)
-    rows = [
-        {**_BLANK, **facts, **_columns(alert), "id": alert_id, "code": codes.get(alert_id, "")}
-        for alert_id, (alert, facts) in zip(ids, wanted, strict=True)
-    ]
-    assert all(len(row) == len(_COLUMNS) for row in rows), "a fact that no column is for"
-    found = bulk.insert(
-        conn, "alert", _COLUMNS, [tuple(row.values()) for row in rows],
-        conflict="DO NOTHING", returning="id",
-    )  # fmt: skip
-    made = set(found.scalars())
-    items = [
-        _item_row(alert_id, i)
-        for alert_id, (alert, _) in zip(ids, wanted, strict=True) if alert_id in made
-        for i in alert.items
-    ]  # fmt: skip
-    if items:
-        bulk.insert(conn, "alert_item", ITEM_COLUMNS, items)
-    return [
-        Stored(row, _sorted(alert)) if row["id"] in made else None
-        for row, (alert, _) in zip(rows, wanted, strict=True)
-    ]
-
-
-def _sorted(alert: core.Alert) -> core.Alert:
+def as_loaded(alert: core.Alert) -> core.Alert:
     """As `load` would give it back."""
     if len(alert.items) < 2:
         return alert
     return replace(alert, items=tuple(sorted(alert.items, key=lambda i: i.label)))
 
 
-def _add_items(conn: Connection, alert_id: int, items: Sequence[core.Item]) -> None:
-    if items:
-        bulk.insert(conn, "alert_item", ITEM_COLUMNS, [_item_row(alert_id, i) for i in items])
+def add_items(conn: Connection, listed: Sequence[tuple[int, core.Item]]) -> None:
+    """Insert the doors of worklists, each with the id of its list."""
+    if listed:
+        rows = [_item_row(alert_id, item) for alert_id, item in listed]
+        bulk.insert(conn, "alert_item", ITEM_COLUMNS, rows)
 
 
 def _item_row(alert_id: int, i: core.Item) -> tuple[Any, ...]:
@@ -568,7 +465,7 @@ def _save(columns: tuple[str, ...]) -> Any:
 
 def save(conn: Connection, stored: Stored, alert: core.Alert) -> Stored:
     """Write `alert` over `stored` if nobody changed it meanwhile; else raises Stale."""
-    version, columns = stored.row["version"], _columns(alert)
+    version, columns = stored.row["version"], columns_of(alert)
     values = {f"v_{name}": value for name, value in columns.items()}
     row = (
         conn.execute(
@@ -581,8 +478,8 @@ def save(conn: Connection, stored: Stored, alert: core.Alert) -> Stored:
         raise Stale(f"alert {stored.id} is no longer at version {version}")
     if alert.items != stored.alert.items:
         conn.execute(delete(ITEM).where(ITEM.c.alert_id == stored.id))
-        _add_items(conn, stored.id, alert.items)
-    return Stored(row, _sorted(alert))
+        add_items(conn, [(stored.id, item) for item in alert.items])
+    return Stored(row, as_loaded(alert))
 
 
 def add_links(

@@ -8,7 +8,7 @@ from server.core.alert import Alert, Item
 from server.core.ladder import DEFAULT_LADDERS, Policy
 from server.core.words import Fault, Kind, Outcome
 from server.database import Tx
-from server.store import alerts
+from server.store import alerts, opening
 from tests.town import MARCH_14, Town
 
 NOW = MARCH_14
@@ -25,7 +25,7 @@ FAULT = Alert(Kind.FAULT, None, NOW)
 
 def made(tx: Tx) -> list[alerts.Stored]:
     """One of each kind, side by side."""
-    found = alerts.create_many(
+    found = opening.create_many(
         tx.conn,
         [
             (SOS, {"subject": "sos:1", "resident_id": 1, "building_id": 1, "terminal_id": "t",
@@ -57,8 +57,8 @@ async def test_one_that_is_open_already_is_not_made_again(town: Town) -> None:
     database = town.runtime.database
 
     def twice(tx: Tx) -> tuple[alerts.Stored | None, ...]:
-        first = alerts.create(tx.conn, MISSED, NOW, subject="missed:1:1", building_id=1)
-        return first, *alerts.create_many(
+        first = opening.create(tx.conn, MISSED, NOW, subject="missed:1:1", building_id=1)
+        return first, *opening.create_many(
             tx.conn,
             [(MISSED, {"subject": "missed:1:1", "building_id": 1}),
              (FAULT, {"subject": "fault:x"})],
@@ -79,7 +79,7 @@ async def test_a_code_that_somebody_may_still_answer_is_passed_over(town: Town) 
     database = town.runtime.database
 
     def next_code(tx: Tx) -> str:
-        row = alerts.create(tx.conn, SOS, NOW, subject=f"sos:{len(given)}")
+        row = opening.create(tx.conn, SOS, NOW, subject=f"sos:{len(given)}")
         assert row is not None
         return str(row.row["code"])
 

@@ -18,7 +18,7 @@ from server.core.words import Outcome, Role
 from server.jobs import EVERY_S
 from server.outbox import Worker
 from server.service import absences, answering, ingest, parents, raising, receipts, sweep
-from server.store import alerts, outbox, people, signals, upkeep
+from server.store import alerts, opening, outbox, people, signals, upkeep
 from tests.simulation.provider import Calls, Provider
 
 
@@ -229,7 +229,7 @@ def never_once_more() -> AbstractContextManager[Any]:
 
 def reuse_codes() -> AbstractContextManager[Any]:
     """Codes are not looked up before they are given."""
-    return mock.patch.object(alerts, "CODE_REST", timedelta(0))
+    return mock.patch.object(opening, "CODE_REST", timedelta(0))
 
 
 def date_by_arrival() -> AbstractContextManager[Any]:

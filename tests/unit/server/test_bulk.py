@@ -85,45 +85,6 @@ def test_an_sos_is_stored_with_its_messages_in_few_statements(database: Database
     assert len(said) <= 22, said
 
 
-def test_a_batch_in_a_press_s_way_is_stored_after_it_and_once(database: Database) -> None:
-    """A press comes while 500 check-ins are being stored, at each of the moments at which they give
-    way: it is stored first, and of them all each once, with its receipt."""
-    for boot, moment in enumerate(("FROM terminal", "INSERT INTO signal", "UPDATE terminal"), 2):
-        press = ingest.Batch("gw-1", signals=[ingest.SignalIn(GRANNY, SignalType.SOS, boot, 1)])
-        flood = ingest.Batch(
-            "gw-1", signals=[replace(check_in(n), boot=boot) for n in range(2, 502)]
-        )
-        waiting: list[threading.Thread] = []
-
-        def comes(
-            _c: Any, _cur: Any, said: str, *_: Any, moment: str = moment,
-            waiting: list[threading.Thread] = waiting, press: ingest.Batch = press,
-        ) -> None:  # fmt: skip
-            if moment in said and not waiting:
-                urgent = threading.Thread(
-                    target=database.transact, kwargs={"urgent": True},
-                    args=[lambda tx: ingest.ingest(tx, HOUSE, press)],
-                )  # fmt: skip
-                waiting.append(urgent)
-                urgent.start()
-                until_it_waits(database)
-
-        event.listen(database.writer, "after_cursor_execute", comes)
-        got, _ = database.transact(lambda tx, flood=flood: ingest.ingest(tx, HOUSE, flood))  # type: ignore[misc]
-        event.remove(database.writer, "after_cursor_execute", comes)
-        waiting[0].join(WITHIN_S)
-        assert [r.result for r in got] == ["stored"] * 500
-        with database.reader.connect() as conn:
-            order = conn.execute(
-                text("SELECT seq FROM signal WHERE boot = :boot ORDER BY rowid"), {"boot": boot}
-            ).scalars().all()  # fmt: skip
-            noted = conn.execute(
-                text("SELECT count(*) FROM journal WHERE kind = 'signal'")
-            ).scalar_one()
-        assert order == list(range(1, 502)), moment
-        assert noted == (boot - 1) * 501
-
-
 def comes_at(database: Database, moment: str, press: ingest.Batch) -> list[threading.Thread]:
     """A press that comes, and waits for the write lock, once a statement with this in it has run;
     returns where it will be found."""
@@ -141,6 +102,29 @@ def comes_at(database: Database, moment: str, press: ingest.Batch) -> list[threa
 
     event.listen(database.writer, "after_cursor_execute", comes)
     return waiting
+
+
+def test_a_batch_in_a_press_s_way_is_stored_after_it_and_once(database: Database) -> None:
+    """A press comes while 500 check-ins are being stored, at each of the moments at which they give
+    way: it is stored first, and of them all each once, with its receipt."""
+    for boot, moment in enumerate(("FROM terminal", "INSERT INTO signal", "UPDATE terminal"), 2):
+        press = ingest.Batch("gw-1", signals=[ingest.SignalIn(GRANNY, SignalType.SOS, boot, 1)])
+        flood = ingest.Batch(
+            "gw-1", signals=[replace(check_in(n), boot=boot) for n in range(2, 502)]
+        )
+        waiting = comes_at(database, moment, press)
+        got, _ = database.transact(lambda tx, flood=flood: ingest.ingest(tx, HOUSE, flood))  # type: ignore[misc]
+        waiting[0].join(WITHIN_S)
+        assert [r.result for r in got] == ["stored"] * 500
+        with database.reader.connect() as conn:
+            order = conn.execute(
+                text("SELECT seq FROM signal WHERE boot = :boot ORDER BY rowid"), {"boot": boot}
+            ).scalars().all()  # fmt: skip
+            noted = conn.execute(
+                text("SELECT count(*) FROM journal WHERE kind = 'signal'")
+            ).scalar_one()
+        assert order == list(range(1, 502)), moment
+        assert noted == (boot - 1) * 501
 
 
 def alerts_in_order(database: Database) -> list[tuple[str, int]]:
@@ -174,6 +158,21 @@ def test_a_round_in_a_press_s_way_is_judged_after_it_and_once(
     assert alerts_in_order(database) == made
 
 
+def test_silent_devices_in_a_press_s_way_are_judged_after_it_and_once(database: Database) -> None:
+    """Terminals of houses apart, so that each is a fault of its own."""
+    silent = text(
+        "UPDATE terminal SET heartbeat_due_at = 1000, status = 'online' WHERE resident_id IN"
+        " (SELECT min(id) FROM resident GROUP BY building_id LIMIT 3)"
+    )
+    database.transact(lambda tx: tx.conn.execute(silent))
+    press = ingest.Batch("gw-1", signals=[ingest.SignalIn(GRANNY, SignalType.SOS, 1, 1)])
+    waiting = comes_at(database, "INSERT INTO alert ", press)
+    done, _ = database.transact(lambda tx: sweep.silent_devices(tx, HOUSE))
+    waiting[0].join(WITHIN_S)
+    assert done == 3
+    assert [kind for kind, _ in alerts_in_order(database)] == ["sos", "fault", "fault", "fault"]
+
+
 def test_steps_of_many_alerts_end_early_for_a_press(database: Database) -> None:
     """What was taken of them before the press stands, the press comes next, and the rest is still
     due."""
@@ -184,13 +183,13 @@ def test_steps_of_many_alerts_end_early_for_a_press(database: Database) -> None:
                                           for t in terminals])  # fmt: skip
     database.transact(lambda tx: ingest.ingest(tx, HOUSE, batch))
     due = text("UPDATE alert SET next_step_at = 1000, emergency_look_at = 1000")
-    for work, moment in ((sweep.ladder_steps, "UPDATE alert"), (sweep.emergencies, "UPDATE alert")):
+    for work in (sweep.ladder_steps, sweep.emergencies):
         database.transact(lambda tx: tx.conn.execute(due))
         before = len(alerts_in_order(database))
         press = ingest.Batch(
             "gw-1", signals=[ingest.SignalIn("unknown-1", SignalType.SOS, before, 1)]
         )
-        waiting = comes_at(database, moment, press)
+        waiting = comes_at(database, "UPDATE alert", press)
         done, _ = database.transact(lambda tx, work=work: work(tx, HOUSE))  # type: ignore[misc]
         waiting[0].join(WITHIN_S)
         assert done == 1, work
