@@ -23,7 +23,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--speed", type=float, default=10.0, help="times real time (default 10)")
     demo.add_argument("--start", default="05:40", help="now, 05:40 (14 March), or a date and time")
     demo.add_argument("--seed", type=int, default=314, help="of community and behaviour")
-    demo.add_argument("--for", dest="for_s", type=float, help="stop after so many real seconds")
+    demo.add_argument("--for", dest="for_s", type=float, help="real seconds from the start on")
     demo.add_argument("--port", type=int, default=8000, help="of the wall; the phones: one more")
     demo.add_argument("--mqtt-port", type=int, help="of the broker (default 1883 if it is free)")
     demo.add_argument("--headless", action="store_true", help="journal and summary as JSON lines")

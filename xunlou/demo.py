@@ -116,10 +116,17 @@ class Demo:
 
     def _set_clock(self, lead_s: float = 0.0) -> None:
         """Set the clock so that it shows the start `lead_s` real seconds from now."""
-        real_s = time.time() + lead_s
+        self._begins_at_s = real_s = time.time() + lead_s
         virtual_s = self.options.start.timestamp() if self.options.start else real_s
         clock = f"{real_s:.3f},{virtual_s:.3f},{self.options.speed}"
         (self.place.directory / SWITCHES / "clock").write_text(clock)
+
+    def left_s(self) -> float | None:
+        """Real seconds to go on for; None: for ever. They count from the start that the clock was
+        set to: where everything runs sooner, it shows less."""
+        if self.options.for_s is None:
+            return None
+        return max(0.0, self._begins_at_s - time.time()) + self.options.for_s
 
     @property
     def phones_url(self) -> str:
@@ -256,7 +263,8 @@ async def _headless(demo: Demo, stop: asyncio.Event) -> int:
     """Print the journal while it runs, or while the scenarios play; then settle and print the
     reckoning. 1 when anything was lost or doubled, or a step of the scenario failed."""
     loop = asyncio.get_running_loop()
-    end = loop.time() + demo.options.for_s if demo.options.for_s is not None else None
+    left_s = demo.left_s()
+    end = loop.time() + left_s if left_s is not None else None
     async with Observer(demo.place.url, demo.phones_url, demo.place.keys) as observer:
         played = 0
         while not stop.is_set() and (end is None or loop.time() < end):
@@ -323,7 +331,7 @@ async def run(options: Options) -> int:
             code = await _headless(demo, stop)
         else:
             print(demo.banner(), flush=True)
-            await _pause(stop, options.for_s)
+            await _pause(stop, demo.left_s())
         over = True
         switches.cancel()
     print("stopped.", file=sys.stderr, flush=True)

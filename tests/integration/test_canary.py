@@ -105,7 +105,9 @@ async def test_a_dead_broker_is_our_blindness_not_the_residents_silence(
     async with a_town(tmp_path) as town, watched(town, broker):
         await until(lambda: round_trip(town), "the chain works")
         await broker.stop()
-        for _ in range(4):  # the gateway is heard all the while
+        # The gateway is heard all the while. A canary that it had already may reach the server
+        # after the first step, and is so much younger than the other lane's.
+        for _ in range(6):
             town.hand.at_s += 20
             await town.gateway_lives()
         await town.ring()
