@@ -1,20 +1,22 @@
-"""How the official client's requests travel: urllib3's connections, and nothing between.
+"""How the official client's requests travel: by libcurl, one try each.
 
 The client's own transport prepares every request anew, and looks proxies, certificates and `.netrc`
-up in the environment each time: more than half of the time that a text took. Here the environment
-is asked once, when the server starts (docs/adr/0023).
+up in the environment each time. Here the environment is asked once, when the server starts, and all
+that follows happens outside the interpreter, of which an SOS and a flood of check-ins have the same
+one (docs/adr/0030).
 """
 
 import base64
+import contextlib
 import logging
+import select
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlencode
 
-import urllib3
+import pycurl
 from requests import Session
-from requests.adapters import HTTPAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
 from twilio.http import HttpClient
 from twilio.http.response import Response
@@ -22,26 +24,26 @@ from twilio.http.response import Response
 log = logging.getLogger(__name__)
 
 
-class Transport(HttpClient):  # type: ignore[misc]  # the client has no types
-    """For one provider's address. Safe to use from several threads."""
+class NotSent(Exception):
+    """The request surely was not taken: its body never left."""
 
-    def __init__(self, base_url: str, timeout_s: float, at_once: int) -> None:
-        """`base_url`: decides, with the environment, whether a proxy is asked. `timeout_s`: for the
-        connection, and again for each wait for the answer. `at_once`: connections that are kept."""
+
+class NoAnswer(Exception):
+    """There was no answer that can be read, and the request may have been taken."""
+
+
+class Transport(HttpClient):  # type: ignore[misc]  # the client has no types
+    """For one provider's address. Safe to use from several threads; as many connections are kept as
+    were ever needed at once."""
+
+    def __init__(self, base_url: str, timeout_s: float) -> None:
+        """`base_url`: decides, with the environment, whether a proxy is asked. `timeout_s`: for a
+        whole request, its connection and its answer."""
         super().__init__(log, False, timeout_s)
         found = Session().merge_environment_settings(base_url, {}, None, None, None)
-        authorities = DEFAULT_CA_BUNDLE_PATH if found["verify"] is True else found["verify"]
-        options: dict[str, Any] = {
-            "maxsize": at_once, "retries": False, "timeout": timeout_s,
-            "ca_cert_dir" if Path(authorities).is_dir() else "ca_certs": authorities,
-        }  # fmt: skip
-        proxy = select_proxy(base_url, found["proxies"])
-        self._connections = (
-            urllib3.ProxyManager(
-                proxy, proxy_headers=HTTPAdapter().proxy_headers(proxy), **options
-            )
-            if proxy else urllib3.PoolManager(**options)
-        )  # fmt: skip
+        self._proxy = select_proxy(base_url, found["proxies"]) or ""
+        self._authorities = DEFAULT_CA_BUNDLE_PATH if found["verify"] is True else found["verify"]
+        self._idle: list[pycurl.Curl] = []
 
     def request(
         self,
@@ -54,20 +56,65 @@ class Transport(HttpClient):  # type: ignore[misc]  # the client has no types
         timeout: float | None = None,
         allow_redirects: bool = False,
     ) -> Response:
-        """One request, tried once. Raises urllib3's errors."""
-        sent = dict(headers or {})
+        """One request, tried once. Raises NotSent or NoAnswer."""
+        sent = [f"{name}: {value}" for name, value in (headers or {}).items()]
         if auth is not None:
-            sent["Authorization"] = f"Basic {base64.b64encode(':'.join(auth).encode()).decode()}"
+            account = base64.b64encode(":".join(auth).encode()).decode()
+            sent.append(f"Authorization: Basic {account}")
         query = _form(params)
-        answer = self._connections.urlopen(
-            method.upper(),
-            f"{uri}?{query}" if query else uri,
-            body=_form(data) if data is not None else None,
-            headers=sent,
-            redirect=allow_redirects,
-            **({} if timeout is None else {"timeout": timeout}),
-        )
-        return Response(answer.status, answer.data.decode("utf-8", "replace"), answer.headers)
+        curl = self._connection()
+        try:
+            curl.setopt(pycurl.URL, f"{uri}?{query}" if query else uri)
+            curl.setopt(pycurl.FRESH_CONNECT, _has_ended(curl))
+            curl.setopt(pycurl.HTTPHEADER, sent)
+            curl.setopt(pycurl.FOLLOWLOCATION, allow_redirects)
+            curl.setopt(pycurl.TIMEOUT_MS, int((timeout or self.timeout) * 1000))
+            body = _give(curl, None if data is None else _form(data).encode())
+            curl.setopt(pycurl.CUSTOMREQUEST, method.upper())
+            answer = curl.perform_rb()
+            return Response(curl.getinfo(pycurl.RESPONSE_CODE), answer.decode("utf-8", "replace"))
+        except pycurl.error as error:
+            # A connection that broke may have broken after the request had been read.
+            raise (NoAnswer if body is None or body.tell() else NotSent)(error.args[1]) from error
+        finally:
+            self._idle.append(curl)
+
+    def _connection(self) -> pycurl.Curl:
+        """The one that was used last of those that are free, or a new one."""
+        with contextlib.suppress(IndexError):
+            return self._idle.pop()
+        curl = pycurl.Curl()
+        curl.setopt(pycurl.NOSIGNAL, 1)  # we have threads
+        curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
+        curl.setopt(pycurl.PROXY, self._proxy)  # "": none, whatever the environment says
+        folder = Path(self._authorities).is_dir()
+        curl.setopt(pycurl.CAPATH if folder else pycurl.CAINFO, str(self._authorities))
+        return curl
+
+
+def _has_ended(curl: pycurl.Curl) -> bool:
+    """Whether the other end has closed the connection that is kept. libcurl looks only when it has
+    not been used for a second."""
+    kept = curl.getinfo(pycurl.ACTIVESOCKET)
+    if kept < 0:
+        return False
+    looked = select.poll()
+    looked.register(kept, select.POLLIN)
+    return bool(looked.poll(0))
+
+
+def _give(curl: pycurl.Curl, body: bytes | None) -> BytesIO | None:
+    """What is to be sent, as something that libcurl can read only once: on a connection that was
+    kept and turns out to be dead it begins anew by itself, but not when it would have to send what
+    may have been taken a second time."""
+    if body is None:
+        curl.setopt(pycurl.HTTPGET, 1)
+        return None
+    given = BytesIO(body)
+    curl.setopt(pycurl.POST, 1)
+    curl.setopt(pycurl.POSTFIELDSIZE, len(body))
+    curl.setopt(pycurl.READFUNCTION, given.read)
+    return given
 
 
 def _form(values: Mapping[str, object] | None) -> str:

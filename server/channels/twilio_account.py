@@ -7,25 +7,15 @@ from dataclasses import dataclass, field
 
 from twilio.base.exceptions import TwilioException, TwilioRestException
 from twilio.rest import Client
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    HTTPError,
-    NewConnectionError,
-    ProxyError,
-)
 
 from server.channels.base import Ambiguous, Busy, Refused, Sent
-from server.channels.transport import Transport
+from server.channels.transport import NoAnswer, NotSent, Transport
 
 log = logging.getLogger(__name__)
 TIMEOUT_S = 10.0
 """The sync client has no time-out of its own; an outbox worker must not hang for ever."""
-AT_ONCE = 64
-"""Sends that may be under way in all lanes together; fewer connections would be made anew each
-time."""
 SURELY_NOT_TAKEN = frozenset({429, 503})
-NOT_CONNECTED = (ConnectTimeoutError, NewConnectionError)
-NO_USABLE_ANSWER = (TwilioException, HTTPError, ValueError)
+NO_USABLE_ANSWER = (TwilioException, NotSent, NoAnswer, ValueError)
 """What may come of asking the provider something that changes nothing."""
 
 
@@ -48,7 +38,7 @@ class Account:
         self.client = Client(credentials.sid, credentials.token)
         if credentials.base_url:
             self.client.api.base_url = credentials.base_url
-        self.client.http_client = Transport(self.client.api.base_url, TIMEOUT_S, AT_ONCE)
+        self.client.http_client = Transport(self.client.api.base_url, TIMEOUT_S)
 
     def webhook(self, path: str) -> str:
         """The full address of one of our webhooks."""
@@ -77,12 +67,9 @@ def hand_over(create: Callable[[], str]) -> Sent | Refused:
             raise Ambiguous(f"the provider answered {error.status}") from error
         log.warning("the provider refused: %s %s", error.status, error.code)
         return Refused(str(error.code or error.status))
-    except NOT_CONNECTED as error:
-        raise Busy("no connection to the provider") from error
-    except HTTPError as error:
-        if isinstance(error, ProxyError) and isinstance(error.original_error, NOT_CONNECTED):
-            raise Busy("no connection to the proxy") from error
-        # A connection that broke may have broken after the request had been read.
-        raise Ambiguous("no answer from the provider") from error
+    except NotSent as error:
+        raise Busy(f"no connection to the provider: {error}") from error
+    except NoAnswer as error:
+        raise Ambiguous(f"no answer from the provider: {error}") from error
     except ValueError as error:  # it said yes in words that can't be read
         raise Ambiguous("the provider's answer can't be read") from error

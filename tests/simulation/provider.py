@@ -11,9 +11,9 @@ from datetime import datetime
 from typing import Any
 
 from twilio.base.exceptions import TwilioRestException
-from urllib3.exceptions import NewConnectionError, ReadTimeoutError
 
 from server.channels.base import Busy, Refused, Sent
+from server.channels.transport import NoAnswer, NotSent
 from server.channels.twilio_account import hand_over
 from tests.simulation.engine import World
 from tests.simulation.plan import Plan
@@ -37,8 +37,8 @@ def _answer(status: int, code: int) -> TwilioRestException:
     return TwilioRestException(status, "/Messages.json", "simulated", code)
 
 
-def _no_answer() -> ReadTimeoutError:
-    return ReadTimeoutError(None, "/", "no answer")  # type: ignore[arg-type]
+def _no_answer() -> NoAnswer:
+    return NoAnswer("Operation timed out")
 
 
 @dataclass(slots=True)
@@ -141,7 +141,7 @@ class Carrier:
             self._put_off(reference)
         if how == "refused":
             self.latency_s = 0.02
-            raise NewConnectionError(None, "connection refused")  # type: ignore[arg-type]
+            raise NotSent("connection refused")
         if how == "503":
             raise _answer(503, 20503)
         self.latency_s = 10.0

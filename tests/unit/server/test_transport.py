@@ -4,32 +4,53 @@ was not taken, or perhaps was, decides between sending it again and looking it u
 import base64
 import json
 import socket
+import ssl
+import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
-from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from server.channels.base import Ambiguous, Busy, Refused, Sent
 from server.channels.transport import Transport
 from server.channels.twilio import TwilioSms
 from server.channels.twilio_account import Account, Credentials
 from server.channels.twilio_voice import EVENTS, TwilioCalls
+from tests.parts import require
+from xunlou.broker_tls import Tls, ensure
 
 SID, TOKEN = "AC" + "0" * 32, "token"
-TAKEN = b'{"sid": "SM1", "status": "queued"}'
+
+
+def answering(status: bytes, body: bytes = b"{}") -> bytes:
+    """An answer."""
+    return b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body)
+
+
+def taken(sid: str) -> bytes:
+    """An answer that it was."""
+    return answering(b"201 Created", json.dumps({"sid": sid, "status": "queued"}).encode())
+
+
+TAKEN = taken("SM1")
 
 
 @dataclass
 class Provider:
     """Reads requests, and answers each as it is told."""
 
-    answer: bytes = b"HTTP/1.1 201 Created\r\nContent-Length: %d\r\n\r\n%s" % (len(TAKEN), TAKEN)
+    answer: bytes = TAKEN
+    echo: bool = False
+    """Answers with the words as the id."""
+    tls: Tls | None = None
     url: str = ""
+    open: list[socket.socket] = field(default_factory=list)
     requests: list[tuple[str, dict[str, str], str]] = field(default_factory=list)
     connections: int = 0
 
@@ -41,9 +62,17 @@ class Provider:
             except OSError:
                 return
             self.connections += 1
+            self.open.append(client)
             threading.Thread(target=self._client, args=(client,), daemon=True).start()
 
     def _client(self, client: socket.socket) -> None:
+        if self.tls is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(self.tls.certificate, self.tls.key)
+            try:
+                client = context.wrap_socket(client, server_side=True)
+            except OSError:
+                return
         with client, client.makefile("rb") as lines:
             while first := lines.readline().decode().strip():
                 head = dict(
@@ -54,7 +83,12 @@ class Provider:
                 self.requests.append((first, head, body))
                 if not self.answer:
                     return
-                client.sendall(self.answer)
+                client.sendall(taken(parse_qs(body)["Body"][0]) if self.echo else self.answer)
+
+    def close(self) -> None:
+        """End all connections that are open; those who keep one will have heard of it."""
+        while self.open:
+            self.open.pop().shutdown(socket.SHUT_RDWR)
 
     @property
     def account(self) -> Account:
@@ -63,19 +97,53 @@ class Provider:
 
 
 @contextmanager
-def providing(**how: bytes) -> Iterator[Provider]:
+def providing(**how: Any) -> Iterator[Provider]:
     """A provider on a free port."""
-    provider = Provider(**how)  # type: ignore[arg-type]
+    provider = Provider(**how)
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        provider.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        provider.url = f"{'https' if provider.tls else 'http'}://127.0.0.1:{listening.getsockname()[1]}"
         threading.Thread(target=provider.serve, args=(listening,), daemon=True).start()
         yield provider
         listening.shutdown(socket.SHUT_RDWR)
 
 
-def answering(status: bytes, body: bytes = b"{}") -> bytes:
-    """An answer."""
-    return b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body)
+@contextmanager
+def tunnelling() -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """A proxy that connects two ends and passes on; its address, and what it was asked."""
+    asked: list[tuple[str, str]] = []
+
+    def passed_on(source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while some := source.recv(65536):
+                target.sendall(some)
+        for end in (source, target):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def connected(client: socket.socket) -> None:
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += client.recv(1)
+        first, _, rest = head.decode().partition("\r\n")
+        asked.append((first, rest.lower()))
+        host, port = first.split()[1].split(":")
+        with client, socket.create_connection((host, int(port))) as there:
+            client.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
+            back = threading.Thread(target=passed_on, args=(there, client), daemon=True)
+            back.start()
+            passed_on(client, there)
+            back.join()
+
+    def serve(listening: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = listening.accept()
+                threading.Thread(target=connected, args=(client,), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=serve, args=(listening,), daemon=True).start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}", asked
+        listening.shutdown(socket.SHUT_RDWR)
 
 
 def test_a_text_is_the_form_that_the_provider_documents() -> None:
@@ -124,7 +192,7 @@ def test_what_may_have_been_taken_is_told_from_what_surely_was_not(
     """And it is asked once: to repeat it is the outbox's business."""
     with providing(answer=answer) as provider:
         account = provider.account
-        account.client.http_client._connections.connection_pool_kw["timeout"] = 1
+        account.client.http_client = Transport(provider.url, 0.5)
         with pytest.raises(error):
             TwilioSms(account).send("+8613", "words", 1)
         assert len(provider.requests) == 1
@@ -170,21 +238,80 @@ def test_a_proxy_of_the_environment_is_asked_unless_the_address_is_excepted(
         assert ("proxy-authorization" in head) == (not unasked)
 
 
-def test_authorities_are_those_of_the_environment(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_a_kept_connection_that_has_ended_meanwhile_is_made_anew() -> None:
+    """A provider closes what is idle; that is nobody's trouble."""
+    with providing() as provider:
+        sms = TwilioSms(provider.account)
+        assert sms.send("+8613", "words", 1) == Sent("SM1")
+        provider.close()
+        assert sms.send("+8613", "words", 2) == Sent("SM1")
+        assert [b.count("m%3D2") for _, _, b in provider.requests] == [0, 1]
+
+
+def test_what_was_read_on_a_kept_connection_is_not_said_again() -> None:
+    """The provider has read a text and breaks off: it may have taken it. HTTP's own rules would let
+    a client try a kept connection's request again; a second text to a steward's phone it is."""
+    with providing() as provider:
+        sms = TwilioSms(provider.account)
+        assert sms.send("+8613", "words", 1) == Sent("SM1")
+        provider.answer = b""
+        with pytest.raises(Ambiguous):
+            sms.send("+8613", "words", 2)
+        assert [b.count("m%3D2") for _, _, b in provider.requests] == [0, 1]
+        provider.answer = TAKEN
+        assert sms.send("+8613", "words", 3) == Sent("SM1"), "and the next one finds its way"
+
+
+def test_threads_share_no_connection_under_way() -> None:
+    """As many as send at once; what each gets is its own answer."""
+    with providing(echo=True) as provider, ThreadPoolExecutor(8) as threads:
+        sms = TwilioSms(provider.account)
+        said = [f"words {n}" for n in range(200)]
+        assert list(threads.map(lambda w: sms.send("+8613", w, 0), said)) == [
+            Sent(w) for w in said
+        ]
+        assert provider.connections <= 8
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Tls:
+    """An authority of our own, and a provider's certificate by it."""
+    require("openssl")
+    made = Tls(tmp_path_factory.mktemp("tls"), 0, ("127.0.0.1",))
+    ensure(made)
+    return made
+
+
+def test_a_provider_whose_certificate_nobody_vouches_for_gets_nothing(
+    tls: Tls, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A house behind an inspecting proxy has authorities of its own, in a file or a folder; else
-    the usual ones hold."""
-
-    def authorities() -> dict[str, str]:
-        made = Transport("https://provider.example.org", 1, 1)
-        given = made._connections.connection_pool_kw
-        return {name: given[name] for name in ("ca_certs", "ca_cert_dir") if name in given}
-
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/etc/house.pem")
-    assert authorities() == {"ca_certs": "/etc/house.pem"}
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path))
-    assert authorities() == {"ca_cert_dir": str(tmp_path)}
-    monkeypatch.delenv("REQUESTS_CA_BUNDLE")
+    """Not a word, so that it surely was not taken. A house behind an inspecting proxy has
+    authorities of its own, in a file or a folder; else the usual ones hold."""
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
     monkeypatch.delenv("CURL_CA_BUNDLE", raising=False)
-    assert authorities() == {"ca_certs": DEFAULT_CA_BUNDLE_PATH}
+    with providing(tls=tls) as provider:
+        with pytest.raises(Busy):
+            TwilioSms(provider.account).send("+8613", "words", 1)
+        assert provider.requests == []
+        ask = ("openssl", "x509", "-in", str(tls.authority), "-noout", "-subject_hash")
+        hashed = subprocess.run(ask, check=True, capture_output=True, text=True).stdout.strip()
+        (tmp_path / f"{hashed}.0").write_bytes(tls.authority.read_bytes())
+        for vouching in (tls.authority, tmp_path):
+            monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(vouching))
+            assert TwilioSms(provider.account).send("+8613", "words", 1) == Sent("SM1")
+
+
+def test_through_a_proxy_the_way_to_the_provider_is_closed_to_it(
+    tls: Tls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is asked to connect, learns the provider's address, and passes on what it can't read."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tls.authority))
+    with providing(tls=tls) as provider, tunnelling() as (url, asked):
+        monkeypatch.setenv("https_proxy", url.replace("//", "//office:secret@"))
+        monkeypatch.setenv("no_proxy", "")
+        sms = TwilioSms(provider.account)
+        assert [sms.send("+8613", "words", n) for n in (1, 2)] == [Sent("SM1")] * 2
+        ((first, head),) = asked
+        assert first == f"CONNECT {provider.url.removeprefix('https://')} HTTP/1.1"
+        assert "proxy-authorization" in head
+        assert all("proxy-authorization" not in h for _, h, _ in provider.requests)
