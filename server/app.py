@@ -65,8 +65,9 @@ from server.core.messages import Ways
 from server.core.words import Channel as Way
 from server.database import Database
 from server.feed import Broadcaster
+from server.hands import Pace
 from server.ladders.keeping import LadderFile
-from server.outbox import Pace, Worker
+from server.outbox import Worker
 from server.resealing import Resealing
 from server.retention import Retention
 from server.runtime import Runtime

@@ -35,6 +35,12 @@ class Clock:
             self.virtual_s + (self.source() - self.real_s) * self.speed, UTC
         )
 
+    def real_at(self, at: datetime) -> datetime:
+        """The instant of real time at which this clock shows `at`, as things stand."""
+        return datetime.fromtimestamp(
+            self.real_s + (at.timestamp() - self.virtual_s) / self.speed, UTC
+        )
+
     @staticmethod
     def parse(text: str) -> "Clock":
         """The clock that `XUNLOU_CLOCK` asks for. Raises ValueError with the form expected."""

@@ -88,6 +88,8 @@ class Tx:
     """Facts read once that this transaction does not change."""
     lanes: set[int] | None = field(default_factory=set)
     """Lanes in which messages were queued; None: any."""
+    takers: "list[Sender]" = field(default_factory=list)
+    """Senders that lease what is due with this transaction, whether it queues anything or not."""
     vault: Vault = field(default_factory=Vault)
     """Seals and opens the notes that lead into homes; its keys are not in the database."""
     overtaken: Callable[[], bool] = _never
@@ -369,12 +371,9 @@ class Database:
                 try:
                     result = use_case(tx)
                     tx.finish()
-                    if "outbox" in tx.woken:
-                        # Leased in the very transaction that queued it, and handed over after it:
-                        # what an SOS says leaves after one commit, not after two.
-                        for sender in tuple(self.senders):
-                            if tx.lanes is None or not tx.lanes.isdisjoint(sender.lanes):
-                                lots.append(_leased(tx, sender.lease_here))
+                    # Leased in the very transaction that queued it, and handed over after it:
+                    # what an SOS says leaves after one commit, not after two.
+                    lots += [_leased(tx, sender.lease_here) for sender in self._takers(tx)]
                 except DBAPIError as error:
                     # Only here, never at the commit: a commit that broke off may have happened.
                     if _may_try_again(error):
@@ -391,6 +390,13 @@ class Database:
         for note in tx.after:
             note()
         return result, tx.woken
+
+    def _takers(self, tx: Tx) -> Iterator[Sender]:
+        queued = "outbox" in tx.woken
+        for sender in tuple(self.senders):
+            theirs = queued and (tx.lanes is None or not tx.lanes.isdisjoint(sender.lanes))
+            if theirs or sender in tx.takers:
+                yield sender
 
     async def write(self, use_case: Callable[[Tx], T], *, urgent: bool = False) -> T:
         """Run `use_case` in one transaction off the event loop, then ring what it woke."""

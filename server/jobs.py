@@ -17,6 +17,8 @@ from server.service.house import House
 log = logging.getLogger(__name__)
 EVERY_S = 1.0
 LEAST_S = 0.05
+JUST_AFTER = timedelta(milliseconds=2)
+"""A timer may come a little early, and would find nothing due."""
 BELL = "bell"
 JUMP = timedelta(seconds=60)
 """A clock that gains or loses so much between two rings has been set, not run."""
@@ -48,6 +50,11 @@ class Sweeper:
         self._monotonic = monotonic
         self._last_ring: tuple[datetime, float] | None = None
         self._running = asyncio.Lock()
+
+    @property
+    def next_at(self) -> datetime | None:
+        """When the next step of a ladder or deadline of a round comes, by the clock."""
+        return self._house.ring.next_at
 
     async def ring(self) -> None:
         """Do all that is due now, chunk by chunk."""
@@ -124,7 +131,7 @@ class Sweeper:
 
 def start(sweeper: Sweeper, clock: Clock) -> AsyncIOScheduler:
     """Ring once a second of the clock's time (never faster than 20 times a real second), also when
-    a tester changes its speed."""
+    a tester changes its speed; and when the next step or deadline comes, if that is sooner."""
     scheduler = AsyncIOScheduler()
     speed = clock.speed
     timed = metrics.timed(sweeper.ring)
@@ -135,6 +142,9 @@ def start(sweeper: Sweeper, clock: Clock) -> AsyncIOScheduler:
         if clock.speed != speed:
             speed = clock.speed
             scheduler.reschedule_job(BELL, trigger="interval", seconds=_every_s(speed))
+        sooner = _sooner(sweeper.next_at, scheduler.get_job(BELL).next_run_time, clock)
+        if sooner is not None:
+            scheduler.modify_job(BELL, next_run_time=sooner)
 
     scheduler.add_job(
         ring,
@@ -153,3 +163,12 @@ def start(sweeper: Sweeper, clock: Clock) -> AsyncIOScheduler:
 def _every_s(speed: float) -> float:
     """Real seconds between two rings."""
     return max(LEAST_S, EVERY_S / speed)
+
+
+def _sooner(due_at: datetime | None, next_ring: datetime, clock: Clock) -> datetime | None:
+    """When to ring for what is due at `due_at`, if that is before the next ring (real time)."""
+    if due_at is None:
+        return None
+    least = clock.real_at(clock.now()) + timedelta(seconds=LEAST_S)
+    at = max(least, clock.real_at(due_at) + JUST_AFTER)
+    return at if at < next_ring else None

@@ -10,21 +10,24 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, RowMapping
 from sqlalchemy.exc import SQLAlchemyError
 
 from server.channels.base import Ambiguous, Busy, Refused, Sent
 from server.channels.lines import Line, Lines
-from server.core import delivery, pace
+from server.core import delivery
 from server.core.failover import Change
 from server.core.words import Channel, Delivery, Fault
 from server.database import Database, Tx
+from server.hands import Hands, Lot, Pace
 from server.service import raising, receipts
 from server.service.effects import SOS_LANE
 from server.service.house import PLACEHOLDER, House
@@ -33,24 +36,33 @@ from server.store import outbox
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 LEASE = timedelta(seconds=30)
-"""Longer than the channel's own time-out, so that a living sender is never overtaken."""
+"""Longer than the channel's own time-out and BEGUN_WITHIN_S together, so that a living sender is
+never overtaken."""
+BEGUN_WITHIN_S = 15.0
+"""What has not been begun so soon after its lease (real time) goes back: behind a provider that
+hangs it would be overtaken."""
 BACKOFF_S = (1, 2, 4, 8, 15)
 AT_ONCE = 32
-"""Sends under way in a lane: so many that a provider that hangs on some holds up no others, and
-what ends together is recorded together. With 16 a thousand alarms took a fifth longer."""
+"""Sends under way in a lane: so many that a provider that hangs on some holds up no others."""
+AHEAD = 256
+"""Messages leased in a lane: those that are under way and those that the next free thread begins.
+Each lease waits for the write lock, which a round holds for a tenth of a second at a time."""
 TOGETHER_S = 0.005
 CLOCKS_APART = timedelta(minutes=10)
 """How far the provider's clock may be from ours when we look a message up."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lot:
-    """Messages leased together, and the provider that the lease names for each channel."""
+class Late(Exception):
+    """It was not begun, and surely has not left: its lease is too old, or its provider down."""
 
-    messages: Sequence[RowMapping] = ()
-    providers: Mapping[str, str] = field(default_factory=dict)
-    full: bool = False
-    """Whether more may be due than were asked for."""
+
+@dataclass(frozen=True, slots=True)
+class Back:
+    """A message that a sender's thread has done with."""
+
+    message: RowMapping
+    line: Line
+    outcome: Future[Sent | Refused]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,53 +82,6 @@ class Handed:
         self.worker.handed(self.lot, committed=committed)
 
 
-class Hands:
-    """How many sends a worker may still begin. Taken from any thread."""
-
-    def __init__(self, most: int) -> None:
-        self._free = most
-        self._lock = threading.Lock()
-
-    def take(self, most: int) -> int:
-        """Take up to `most`; returns how many there were."""
-        with self._lock:
-            taken = min(most, self._free)
-            self._free -= taken
-            return taken
-
-    def give(self, back: int) -> None:
-        """Give some back."""
-        with self._lock:
-            self._free += back
-
-
-class Pace:
-    """The one bucket of a sender, shared by its lanes. Asked from any thread; two that ask at once
-    may both take the same drops, which only makes the bucket's debt a little deeper."""
-
-    def __init__(self, per_s: float = 0.0) -> None:
-        """`per_s`: messages a second; 0 = no limit."""
-        self._per_s = per_s
-        self._bucket = pace.Bucket(per_s)
-        self._lock = threading.Lock()
-
-    def allowed(self, wanted: int, now: datetime, *, urgent: bool) -> int:
-        """How many may leave now."""
-        with self._lock:
-            self._bucket = pace.refilled(self._bucket, now)
-            return pace.allowed(self._bucket, wanted, urgent=urgent)
-
-    def shared_by(self, servers: int) -> None:
-        """So many servers send by this sender: to each its part of what the carrier lets pass."""
-        with self._lock:
-            self._bucket = pace.shared(self._bucket, self._per_s, servers)
-
-    def spent(self, sent: int) -> None:
-        """So many are leaving."""
-        with self._lock:
-            self._bucket = pace.spent(self._bucket, sent)
-
-
 class Worker:
     """Drains some lanes until stopped."""
 
@@ -133,13 +98,18 @@ class Worker:
         self._threads = ThreadPoolExecutor(AT_ONCE, f"send-{lanes[0]}")
         self._under_way: set[asyncio.Task[None]] = set()
         self._probes: set[asyncio.Task[None]] = set()
-        self._hands = Hands(AT_ONCE)
+        self._hands = Hands(AHEAD)
         self._rung = asyncio.Event()
+        self._stirred = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._records: list[tuple[tuple[int, Sent | Refused], asyncio.Future[None]]] = []
+        self._back: list[Back] = []
+        self._lock = threading.Lock()
+        self._records: list[tuple[tuple[int, Sent | Refused], asyncio.Future[None] | None]] = []
         self._recording: asyncio.Task[None] | None = None
+        self._ending = False
         self._waiting = True
-        """Whether more may be due than we had hands for."""
+        """Whether more may be due than we had hands for. Only a hint: whoever queues something
+        rings, and each second we look."""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Send whatever is due until `stop`; what is under way is finished and recorded."""
@@ -158,14 +128,16 @@ class Worker:
                     await self._rest(stop)
             finally:
                 self._database.senders.remove(self)
+                self._ending = True
         for probe in tuple(self._probes):
             probe.cancel()
         # What a transaction has leased for us meanwhile is on its way here.
         with contextlib.suppress(SQLAlchemyError):
             await self._database.write(lambda _tx: None, urgent=self._urgent)
         await asyncio.sleep(0)
-        if self._under_way:
-            await asyncio.wait(self._under_way)
+        while self._hands.busy or self._under_way or self._recording is not None:
+            self._stirred.clear()
+            await self._stirred.wait()
         self._threads.shutdown(wait=False)
 
     async def _begin(self) -> int:
@@ -175,7 +147,7 @@ class Worker:
             due_at = await self._database.read(lambda c: outbox.next_due(c, self.lanes))
             if due_at is None or due_at > self._database.clock.now():
                 return 0
-        free = self._hands.take(AT_ONCE)
+        free = self._hands.take(AHEAD)
         lot = Lot()
         try:
             lot = await self._lot(free)
@@ -185,26 +157,9 @@ class Worker:
         self._start(lot)
         return len(lot.messages)
 
-    def _start(self, lot: Lot, begun: Mapping[int, Future[Sent | Refused]] | None = None) -> None:
-        for message in lot.messages:
-            on_its_way = begun.get(message["id"]) if begun else None
-            task = asyncio.create_task(self._send(message, lot.providers, on_its_way))
-            self._under_way.add(task)
-            task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._under_way.discard(task)
-        self._hands.give(1)
-        if not task.cancelled() and task.exception() is not None:
-            # The lease runs out and the message comes back, to be looked up.
-            log.error("a message could not be recorded", exc_info=task.exception())
-        if self._waiting and self._loop is not None:
-            # In a moment, not at once: hands that come free together fetch one lot together.
-            self._loop.call_later(TOGETHER_S, self._rung.set)
-
     def lease_here(self, tx: Tx) -> Handed:
         """As database.Sender says."""
-        free = self._hands.take(AT_ONCE)
+        free = self._hands.take(AHEAD)
         lot = Lot(full=True)
         try:
             if free:
@@ -217,24 +172,100 @@ class Worker:
         """Send what was leased for us, or nothing of it where that came to nothing (any thread)."""
         if not committed:
             self._hands.give(len(lot.messages))
-        elif lot.messages and self._loop is not None:
-            # Where threads or loop have ended meanwhile: the lease runs out, and whoever comes
-            # next looks the message up. The commit that we follow has happened all the same.
-            with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._start, lot, self._begun(lot))
+            return
+        self._waiting = lot.full
+        # Where threads or loop have ended meanwhile: the lease runs out, and whoever comes
+        # next looks the message up. The commit that we follow has happened all the same.
+        with contextlib.suppress(RuntimeError):
+            self._start(lot)
 
-    def _begun(self, lot: Lot) -> dict[int, Future[Sent | Refused]]:
-        """Messages of which there is nothing to ask first are on their way at once: the loop may
-        be busy with a flood of check-ins. What becomes of them it hears like that of any other."""
-        begun = {}
+    def _start(self, lot: Lot) -> None:
+        """Begin sending (any thread). A message of which there is nothing to ask first is on its
+        way at once: the loop may be busy with a flood of check-ins."""
+        begin_by_s = time.monotonic() + BEGUN_WITHIN_S
         for message in lot.messages:
             channel = Channel(message["channel"])
             line = self._lines.of(channel, lot.providers.get(channel))
             if line is not None and self._asks_nothing_first(message):
-                begun[message["id"]] = self._threads.submit(
-                    line.carrier.send, message["phone"], self._words(message), message["id"]
-                )
-        return begun
+                outcome = self._threads.submit(self._hand_over, message, line, begin_by_s)
+                outcome.add_done_callback(partial(self._came_back, message, line))
+            elif self._loop is not None:
+                self._loop.call_soon_threadsafe(self._in_a_task, message, line)
+
+    def _hand_over(self, message: RowMapping, line: Line, begin_by_s: float) -> Sent | Refused:
+        """In a sender's thread, for which the message may have waited. Raises Late, and what the
+        carrier raises."""
+        instead = self._lines.is_down(line) and self._lines.other(line) is not None
+        if self._ending or instead or time.monotonic() > begin_by_s:
+            raise Late
+        return line.carrier.send(message["phone"], self._words(message), message["id"])
+
+    def _came_back(self, message: RowMapping, line: Line, outcome: Future[Sent | Refused]) -> None:
+        """In the same thread: tell the loop, once for all that come back before it looks."""
+        with self._lock:
+            self._back.append(Back(message, line, outcome))
+            told = len(self._back) > 1
+        if not told and self._loop is not None:
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._take_back)
+
+    def _take_back(self) -> None:
+        """See what became of those that came back. Nearly all have simply left: they are recorded
+        together, and have no task of their own."""
+        with self._lock:
+            back, self._back = self._back, []
+        late = []
+        for one in back:
+            error = one.outcome.exception()
+            if isinstance(error, Late):
+                late.append(one.message)
+            elif error is None and isinstance(result := one.outcome.result(), Sent):
+                self._records.append(((one.message["id"], result), None))
+                if (change := self._lines.worked(one.line)) is not None:
+                    self._aside(self._turned(one.line, change))
+            else:
+                self._in_a_task(one.message, one.line, one.outcome)
+                continue
+            self._hands.give(1)
+        if late:
+            self._aside(self._not_begun(late))
+        self._record_soon()
+        self._stirred.set()
+
+    async def _not_begun(self, late: Sequence[RowMapping]) -> None:
+        """Make them due again, in the order in which they were."""
+
+        def again(tx: Tx) -> None:
+            for message in late:
+                outbox.put_back(tx.conn, message, Delivery(message["state"]), message["due_at"])
+            tx.queued(*self.lanes)
+
+        await self._database.write(again, urgent=self._urgent)
+
+    def _in_a_task(
+        self, message: RowMapping, line: Line | None,
+        begun: Future[Sent | Refused] | None = None,
+    ) -> None:  # fmt: skip
+        self._aside(self._send(message, line, begun)).add_done_callback(self._hand_free)
+
+    def _hand_free(self, _task: asyncio.Task[None]) -> None:
+        self._hands.give(1)
+        if self._waiting and self._loop is not None:
+            # In a moment, not at once: hands that come free together fetch one lot together.
+            self._loop.call_later(TOGETHER_S, self._rung.set)
+
+    def _aside(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        self._stirred.set()
+        if not task.cancelled() and task.exception() is not None:
+            # The lease runs out and the message comes back, to be looked up.
+            log.error("a message could not be recorded", exc_info=task.exception())
 
     @staticmethod
     def _asks_nothing_first(message: RowMapping) -> bool:
@@ -293,14 +324,12 @@ class Worker:
         return Lot(messages, providers, full=len(messages) == allowed)
 
     async def _send(
-        self, message: RowMapping, providers: Mapping[str, str],
+        self, message: RowMapping, line: Line | None,
         begun: Future[Sent | Refused] | None = None,
     ) -> None:  # fmt: skip
         """One message: look it up if it may have left, then send it, then record what became of
-        it. `providers`: who carries what, as it was written down with the lease. `begun`: it is
-        on its way already."""
+        it. `line`: as it was written down with the lease. `begun`: it has been on its way."""
         channel = Channel(message["channel"])
-        line = self._lines.of(channel, providers.get(channel))
         try:
             result: Sent | Refused | None = None
             if message["state"] == Delivery.SENDING.value:
@@ -458,12 +487,14 @@ class Worker:
         """Write down what became of a message, in a transaction that it shares with others that
         ended meanwhile: a big round is thousands of them, and each transaction is a wait for the
         disk and for the write lock. One that fails is tried again by itself."""
-        ended = message["id"], result
         noted = asyncio.get_running_loop().create_future()
-        self._records.append((ended, noted))
-        if self._recording is None:
-            self._recording = asyncio.create_task(self._record_all())
+        self._records.append(((message["id"], result), noted))
+        self._record_soon()
         await noted
+
+    def _record_soon(self) -> None:
+        if self._records and self._recording is None:
+            self._recording = asyncio.create_task(self._record_all())
 
     async def _record_all(self) -> None:
         while self._records:
@@ -471,15 +502,26 @@ class Worker:
             failed = await self._written([ended for ended, _ in lot])
             for ended, noted in lot:
                 alone = await self._written([ended]) if failed and len(lot) > 1 else failed
-                if alone is None:
+                if noted is None:
+                    if alone is not None:  # the lease runs out, and it is looked up
+                        log.error("a message could not be recorded", exc_info=alone)
+                elif alone is None:
                     noted.set_result(None)
                 else:
                     noted.set_exception(alone)
         self._recording = None
+        self._stirred.set()
 
     async def _written(self, lot: Sequence[tuple[int, Sent | Refused]]) -> BaseException | None:
-        """Record all in one transaction; returns what hindered it."""
-        write = self._database.write(lambda tx: self._ended_so(tx, lot), urgent=self._urgent)
+        """Record all in one transaction, which fetches what the free hands can take; returns what
+        hindered it."""
+
+        def record(tx: Tx) -> None:
+            self._ended_so(tx, lot)
+            if self._waiting and not self._ending:
+                tx.takers.append(self)
+
+        write = self._database.write(record, urgent=self._urgent)
         (result,) = await asyncio.gather(write, return_exceptions=True)
         return result
 

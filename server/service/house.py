@@ -23,6 +23,8 @@ class Ring:
     """How often the bell has rung here: what is looked at by turns takes its turn from it."""
 
     number: int = 0
+    next_at: datetime | None = None
+    """When, as far as it was asked at the last ring, the next step or deadline comes."""
 
 
 @dataclass(frozen=True, slots=True)

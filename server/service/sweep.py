@@ -366,17 +366,18 @@ def what_is_due(conn: Connection, now: datetime, real: timedelta, house: House) 
         due.add(ladder_file.__name__)
     if people.residents_back(conn, now, 1):
         due.add(absences_over.__name__)
-    if alerts.steps_due(conn, now, 1):
+    asked = idle.look(conn, now)
+    house.ring.next_at = asked.next_at
+    if asked.steps:
         due.add(ladder_steps.__name__)
     if alerts.emergencies_due(conn, now, 1):
         due.add(emergencies.__name__)
     if walks.due(conn, now, 1):
         due.add(rounds_over.__name__)
-    if signals.residents_overdue(conn, now, 1):
+    if asked.residents:
         due.add(missed_rounds.__name__)
     if signals.devices_overdue(conn, now, 1):
         due.add(silent_devices.__name__)
-    asked = idle.look(conn, now)
     if asked.mains:
         due.add(dark_devices.__name__)
     faults = alerts.open_faults(conn, (*parents.PARENTS, *sight.FAULTS))

@@ -112,6 +112,12 @@ class TownWorker(outbox.Worker):
             (0.01, 0.01), lambda call: call.__self__.latency_s,
         )  # fmt: skip
 
+    def _hand_over(self, message: Any, line: Any, begin_by_s: float) -> Any:
+        try:
+            return super()._hand_over(message, line, begin_by_s)
+        finally:
+            self.latency_s = line.carrier.latency_s
+
     @property
     def hands(self) -> int:
         """How many sends it may still begin."""
