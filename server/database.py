@@ -340,13 +340,19 @@ class Database:
         Blocking; returns what to wake."""
         for attempt in range(MOST_RETRIES):
             last = attempt == MOST_RETRIES - 1
+            lots: list[Leased] = []
+            committed = False
             try:
                 if self._gate is None:
-                    return self._once(use_case)
-                # Not for ever: in a storm of presses the others' signs of life have their turn too.
-                gives_way = not urgent and attempt < MOST_OVERTAKEN
-                with self._gate.held(urgent=urgent):
-                    return self._once(use_case, self._gate.urgent_waits if gives_way else _never)
+                    ended = self._once(use_case, lots)
+                else:
+                    # Not for ever: in a storm of presses the others' signs of life have their turn.
+                    gives_way = not urgent and attempt < MOST_OVERTAKEN
+                    waits = self._gate.urgent_waits if gives_way else _never
+                    with self._gate.held(urgent=urgent):
+                        ended = self._once(use_case, lots, waits)
+                committed = True
+                return ended
             except Overtaken:
                 continue
             except Stale:
@@ -355,36 +361,34 @@ class Database:
             except _Undone as undone:
                 if last:
                     raise undone.error from undone.error.orig
+            finally:
+                # The next writer need not wait until hundreds of messages are with their senders.
+                for lot in lots:
+                    lot.ended(committed=committed)
             if self._gate is None:
                 # Not in step with whoever we met: two that run into each other would again.
                 time.sleep(random.uniform(0, 0.002 * 2**attempt))  # noqa: S311
         raise AssertionError("unreachable")
 
     def _once(
-        self, use_case: Callable[[Tx], T], overtaken: Callable[[], bool] = _never
-    ) -> tuple[T, set[Topic]]:
-        lots: list[Leased] = []
-        try:
-            with self.writer.begin() as conn:
-                tx = Tx(conn, self.clock.now(), self.clock.speed, up_since=self.up_since,
-                        vault=self.vault, overtaken=overtaken)  # fmt: skip
-                try:
-                    result = use_case(tx)
-                    tx.finish()
-                    # Leased in the very transaction that queued it, and handed over after it:
-                    # what an SOS says leaves after one commit, not after two.
-                    lots += [_leased(tx, sender.lease_here) for sender in self._takers(tx)]
-                except DBAPIError as error:
-                    # Only here, never at the commit: a commit that broke off may have happened.
-                    if _may_try_again(error):
-                        raise _Undone(error) from error
-                    raise
-        except BaseException:
-            for lot in lots:
-                lot.ended(committed=False)
-            raise
-        for lot in lots:
-            lot.ended(committed=True)
+        self, use_case: Callable[[Tx], T], lots: list[Leased],
+        overtaken: Callable[[], bool] = _never,
+    ) -> tuple[T, set[Topic]]:  # fmt: skip
+        """Once, and what the senders leased in it into `lots`, also where it comes to nothing."""
+        with self.writer.begin() as conn:
+            tx = Tx(conn, self.clock.now(), self.clock.speed, up_since=self.up_since,
+                    vault=self.vault, overtaken=overtaken)  # fmt: skip
+            try:
+                result = use_case(tx)
+                tx.finish()
+                # Leased in the very transaction that queued it, and handed over after it: what an
+                # SOS says leaves after one commit, not after two.
+                lots += [_leased(tx, sender.lease_here) for sender in self._takers(tx)]
+            except DBAPIError as error:
+                # Only here, never at the commit: a commit that broke off may have happened.
+                if _may_try_again(error):
+                    raise _Undone(error) from error
+                raise
         if lots and not any(lot.more for lot in lots):
             tx.woken.discard("outbox")  # nobody need look for what all have in hand
         for note in tx.after:

@@ -124,9 +124,14 @@ class Sweeper:
                     return
                 metrics.SWEPT.labels(work.__name__).inc(done)
                 if between is not None and chunk % CHUNKS_IN_A_ROW == 0:
+                    house.ring.long = True
                     await between()
         except Exception:
             log.exception("%s failed; trying again at the next ring", work.__name__)
+        finally:
+            if between is not None and house.ring.long:
+                house.ring.long = False
+                self._database.bell.ring("outbox")
 
 
 def start(sweeper: Sweeper, clock: Clock) -> AsyncIOScheduler:

@@ -275,11 +275,16 @@ class Worker:
         return fresh and message["resident_id"] is None
 
     async def _lot(self, most: int) -> Lot:
-        if self._pace.allowed(most, self._database.clock.now(), urgent=self._urgent) < 1:
+        if self._allowed(most, self._database.clock.now()) < 1:
             return Lot(full=True)
         return await self._database.write(
             lambda tx: self._lease(tx, most), urgent=self._urgent
         )
+
+    def _allowed(self, most: int, now: datetime) -> int:
+        if self._house.ring.long and not self._urgent:
+            return 0
+        return self._pace.allowed(most, now, urgent=self._urgent)
 
     def _probe_aside(self) -> None:
         """Ask providers that are down whether they are back, with no message at stake. One may take
@@ -312,7 +317,7 @@ class Worker:
         return SOS_LANE in self.lanes
 
     def _lease(self, tx: Tx, most: int) -> Lot:
-        allowed = self._pace.allowed(most, tx.now, urgent=self._urgent)
+        allowed = self._allowed(most, tx.now)
         if allowed < 1:
             return Lot(full=True)
         providers = self._lines.names()
