@@ -526,7 +526,9 @@ class Worker:
             if self._waiting and not self._ending:
                 tx.takers.append(self)
 
-        write = self._database.write(record, urgent=self._urgent)
+        # A batch or a round that is under way would have to begin anew for it.
+        urgent = self._urgent and self._waiting
+        write = self._database.write(record, urgent=urgent)
         (result,) = await asyncio.gather(write, return_exceptions=True)
         return result
 

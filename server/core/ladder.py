@@ -247,7 +247,7 @@ class Roster:
     def __post_init__(self) -> None:
         """Refuse to mix: no steward may hear of a rehearsal, and no rehearsal list of a real call,
         whatever stands in the register."""
-        roles = {p.role for group in fields(self) for p in getattr(self, group.name)}
+        roles = {p.role for group in GROUPS for p in getattr(self, group)}
         if Role.REHEARSAL in roles and roles != {Role.REHEARSAL}:
             raise ValueError("a roster is a rehearsal's or a real one's, never both")
 
@@ -302,16 +302,19 @@ class Roster:
     def everyone(self) -> tuple[Person, ...]:
         """All groups, reachable or not, each person once."""
         chosen: dict[int, Person] = {}
-        for group in fields(self):
-            for person in getattr(self, group.name):
+        for group in GROUPS:
+            for person in getattr(self, group):
                 chosen.setdefault(person.id, person)
         return tuple(chosen.values())
 
     def without(self, person_id: int | None) -> "Roster":
         """The same, but for one neighbour who can't go. A desk stays a desk."""
         kept = {
-            group.name: tuple(p for p in getattr(self, group.name) if p.id != person_id)
-            for group in fields(self)
-            if group.name not in OFFICES
+            group: tuple(p for p in getattr(self, group) if p.id != person_id)
+            for group in GROUPS
+            if group not in OFFICES
         }
         return replace(self, **kept)
+
+
+GROUPS = tuple(group.name for group in fields(Roster))

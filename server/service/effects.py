@@ -205,7 +205,7 @@ def entry_(tx: Tx, stored: alerts.Stored, kind: str, **data: Any) -> None:
         flat_id = resident["flat_id"] if resident else None
     journal.note(
         tx, kind, alert_id=stored.id, building_id=row["building_id"], flat_id=flat_id,
-        alert_kind=row["kind"], state=stored.alert.state.value,
+        data={"alert_kind": row["kind"], "state": stored.alert.state.value},
         **{k: v for k, v in data.items() if v is not None},
     )  # fmt: skip
 

@@ -21,7 +21,7 @@ BULK: bulk.Columns = (
     ("at", "bigint"), ("kind", "text"), ("building_id", "bigint"), ("flat_id", "bigint"),
     ("alert_id", "bigint"), ("data", "json"),
 )  # fmt: skip
-COLUMNS = ("at", "kind", "building_id", "flat_id", "alert_id", "data")
+ABOUT = ("building_id", "flat_id", "alert_id")
 
 
 def append(tx: Tx, entries: Sequence[Mapping[str, Any]]) -> None:
@@ -60,8 +60,10 @@ def _act(entry: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]]:
 
 def note(tx: Tx, kind: str, **entry: Any) -> None:
     """Append one entry; keywords beside the columns go into `data`."""
-    columns = {name: entry.pop(name) for name in COLUMNS if name in entry}
-    append(tx, [{"kind": kind, **columns, "data": {**columns.get("data", {}), **entry}}])
+    columns = {name: entry.pop(name, None) for name in ABOUT}
+    if (data := entry.pop("data", None)) is not None:
+        entry = {**data, **entry}
+    append(tx, [{"kind": kind, **columns, "data": entry}])
 
 
 def after(conn: Connection, seq: int, limit: int, upto: int) -> Sequence[RowMapping]:

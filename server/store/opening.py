@@ -103,11 +103,7 @@ def create_many(
         for alert_id, (alert, facts) in zip(ids, wanted, strict=True)
     ]
     assert all(len(row) == len(_COLUMNS) for row in rows), "a fact that no column is for"
-    found = bulk.insert(
-        conn, "alert", _COLUMNS, [tuple(row.values()) for row in rows],
-        conflict="DO NOTHING", returning="id",
-    )  # fmt: skip
-    made = set(found.scalars())
+    made = bulk.insert_new(conn, "alert", _COLUMNS, [tuple(row.values()) for row in rows])
     add_items(conn, [
         (alert_id, item)
         for alert_id, (alert, _) in zip(ids, wanted, strict=True) if alert_id in made

@@ -251,10 +251,15 @@ def residents_overdue(
 
 def set_next_due(conn: Connection, resident_ids: Collection[int], at: datetime) -> None:
     """The next deadline of residents who have just been judged."""
-    conn.execute(
-        update(RESIDENT)
-        .where(RESIDENT.c.id.in_(resident_ids))
-        .values(next_due_at=at, absent_until=None)
+    asked = {**bulk.listed(resident_ids), "at": t.to_ms(at)}
+    conn.execute(_next_due(conn.dialect.name), asked)
+
+
+@cache
+def _next_due(dialect: str) -> TextClause:
+    return text(
+        "UPDATE resident SET next_due_at = :at, absent_until = NULL"
+        f" WHERE id IN {bulk.among(dialect, 'bigint')}"
     )
 
 
