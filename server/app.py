@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import time
 from pathlib import Path
 
-import httpx
 import uvicorn
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -342,8 +341,20 @@ class _Server(uvicorn.Server):
 async def _made_ready(app: FastAPI) -> None:
     """FastAPI works out its routes when they are first asked for, which takes half a second: not
     while somebody's press waits. An address that nobody has makes it ask them all."""
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://own") as own:
-        await own.get("/api/v1/nowhere")
+    nowhere = "/api/v1/nowhere"
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "scheme": "http",
+        "method": "GET", "path": nowhere, "raw_path": nowhere.encode(), "query_string": b"",
+        "root_path": "", "headers": [(b"host", b"own")], "client": None, "server": None,
+    }  # fmt: skip
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(_answer: Message) -> None:
+        pass
+
+    await app(scope, receive, send)
 
 
 @contextlib.asynccontextmanager

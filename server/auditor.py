@@ -9,11 +9,11 @@ pings stop too.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
-import httpx
 from sqlalchemy import Connection
 
 from server.channels.lines import Lines
@@ -25,6 +25,9 @@ from server.service import raising, sight
 from server.service.house import House
 from server.store import overdue, people
 from server.store import sight as gateways
+
+if TYPE_CHECKING:
+    import httpx
 
 log = logging.getLogger(__name__)
 EVERY_S = 20.0
@@ -105,14 +108,24 @@ class Auditor:
                 await self._look()
         except Exception:
             log.exception("who has the duty could not be looked up yet; the audits go on")
-        async with httpx.AsyncClient(timeout=PING_TIMEOUT_S) as client:
+        async with self._pinging() as client:
             while not stop.is_set():
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), self.every_s)
                     return
                 verdict = await self.audit()
-                if verdict.well and self.deadman_url:
+                if verdict.well and client is not None:
                     await self._ping(client)
+
+    @contextlib.asynccontextmanager
+    async def _pinging(self) -> "AsyncIterator[httpx.AsyncClient | None]":
+        if not self.deadman_url:
+            yield None
+            return
+        import httpx  # six MiB, of no use to a house without such an address
+
+        async with httpx.AsyncClient(timeout=PING_TIMEOUT_S) as client:
+            yield client
 
     async def audit(self) -> Verdict:
         """Look, repair, look again, and tell people what the repair did not mend."""
@@ -214,7 +227,9 @@ class Auditor:
             else:
                 log.error("the duty phone could not be texted")
 
-    async def _ping(self, client: httpx.AsyncClient) -> None:
+    async def _ping(self, client: "httpx.AsyncClient") -> None:
+        import httpx
+
         try:
             (await client.get(self.deadman_url)).raise_for_status()
         except httpx.HTTPError as error:

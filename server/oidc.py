@@ -16,8 +16,6 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-import httpx
-
 from server.settings import Settings
 
 if TYPE_CHECKING:
@@ -150,6 +148,8 @@ class Provider:
         return self._about
 
     async def _json(self, url: str) -> dict[str, Any]:
+        import httpx
+
         try:
             async with httpx.AsyncClient(timeout=PATIENCE_S) as client:
                 found = (await client.get(url)).raise_for_status().json()
@@ -165,6 +165,8 @@ class Provider:
 
     async def _token(self, endpoint: str, code: str, verifier: str) -> Any:
         """What the provider gives for the code."""
+        import httpx
+
         secret = self.settings.oidc_client_secret
         us = (self.settings.oidc_client_id, secret.get_secret_value() if secret else "")
         form = {"grant_type": "authorization_code", "code": code, "redirect_uri": self._back,

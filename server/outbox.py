@@ -214,19 +214,21 @@ class Worker:
         together, and have no task of their own."""
         with self._lock:
             back, self._back = self._back, []
-        late = []
+        late, lines = [], dict[Line, None]()
         for one in back:
             error = one.outcome.exception()
             if isinstance(error, Late):
                 late.append(one.message)
             elif error is None and isinstance(result := one.outcome.result(), Sent):
                 self._records.append(((one.message["id"], result), None))
-                if (change := self._lines.worked(one.line)) is not None:
-                    self._aside(self._turned(one.line, change))
+                lines[one.line] = None
             else:
                 self._in_a_task(one.message, one.line, one.outcome)
                 continue
             self._hands.give(1)
+        for line in lines:
+            if (change := self._lines.worked(line)) is not None:
+                self._aside(self._turned(line, change))
         if late:
             self._aside(self._not_begun(late))
         self._record_soon()

@@ -11,9 +11,10 @@ import contextlib
 import logging
 import select
 from collections.abc import Mapping
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, urlencode
 
 import pycurl
 from requests import Session
@@ -92,6 +93,10 @@ class Transport(HttpClient):  # type: ignore[misc]  # the client has no types
         return curl
 
 
+_quoted = lru_cache(maxsize=256)(quote_plus)
+"""The same names and sender each time, and the same words to both stewards."""
+
+
 def _has_ended(curl: pycurl.Curl) -> bool:
     """Whether the other end has closed the connection that is kept. libcurl looks only when it has
     not been used for a second."""
@@ -120,4 +125,4 @@ def _give(curl: pycurl.Curl, body: bytes | None) -> BytesIO | None:
 def _form(values: Mapping[str, object] | None) -> str:
     """As a form is written; a list is a field several times, None is none."""
     given = {name: value for name, value in (values or {}).items() if value is not None}
-    return urlencode(given, doseq=True)
+    return urlencode(given, doseq=True, quote_via=_quoted)

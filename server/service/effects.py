@@ -121,6 +121,21 @@ def _door_behind(tx: Tx, terminal_id: str) -> RowMapping | None:
     return _resident(tx, known.resident_id)
 
 
+def _flat(tx: Tx, resident_id: int | None) -> int | None:
+    if resident_id is None:
+        return None
+    if (known := tx.memo.get(flat_of(resident_id))) is not None:
+        return int(known)
+    resident = _resident(tx, resident_id)
+    return resident["flat_id"] if resident else None
+
+
+def flat_of(resident_id: int) -> tuple[str, int]:
+    """Under this a transaction's memo has a resident's flat, where the caller knows it: one of many
+    residents is no look at each of them."""
+    return "flat of", resident_id
+
+
 def _resident(tx: Tx, resident_id: int) -> RowMapping | None:
     """Door, age and living situation: read once a transaction, as nothing here changes them."""
     key = ("resident", resident_id)
@@ -199,12 +214,9 @@ def commit(
 def entry_(tx: Tx, stored: alerts.Stored, kind: str, **data: Any) -> None:
     """One journal entry about an alert."""
     row = stored.row
-    flat_id = None
-    if row["resident_id"] is not None:
-        resident = _resident(tx, row["resident_id"])
-        flat_id = resident["flat_id"] if resident else None
     journal.note(
-        tx, kind, alert_id=stored.id, building_id=row["building_id"], flat_id=flat_id,
+        tx, kind, alert_id=stored.id, building_id=row["building_id"],
+        flat_id=_flat(tx, row["resident_id"]),
         data={"alert_kind": row["kind"], "state": stored.alert.state.value},
         **{k: v for k, v in data.items() if v is not None},
     )  # fmt: skip

@@ -252,6 +252,8 @@ def missed(tx: Tx, house: House, lists: Sequence[Worklist]) -> list[alerts.Store
     ladders = house.ladders  # looked up once: it asks for the file's time
     for w in fresh:
         tx.memo["building", w.building_id] = w.building_number
+        if w.resident_id is not None:
+            tx.memo[effects.flat_of(w.resident_id)] = w.items[0].flat_id
         alert = core.Alert(
             kind=Kind.MISSED, ladder=ladders[w.policy], opened_at=tx.now, items=w.items
         )
