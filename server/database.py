@@ -383,7 +383,8 @@ class Database:
                 tx.finish()
                 # Leased in the very transaction that queued it, and handed over after it: what an
                 # SOS says leaves after one commit, not after two.
-                lots += [_leased(tx, sender.lease_here) for sender in self._takers(tx)]
+                for sender in self._takers(tx):
+                    lots.append(_leased(tx, sender.lease_here))
             except DBAPIError as error:
                 # Only here, never at the commit: a commit that broke off may have happened.
                 if _may_try_again(error):

@@ -62,6 +62,7 @@ class Back:
 
     message: RowMapping
     line: Line
+    begin_by_s: float
     outcome: Future[Sent | Refused]
 
 
@@ -188,9 +189,9 @@ class Worker:
             line = self._lines.of(channel, lot.providers.get(channel))
             if line is not None and self._asks_nothing_first(message):
                 outcome = self._threads.submit(self._hand_over, message, line, begin_by_s)
-                outcome.add_done_callback(partial(self._came_back, message, line))
+                outcome.add_done_callback(partial(self._came_back, message, line, begin_by_s))
             elif self._loop is not None:
-                self._loop.call_soon_threadsafe(self._in_a_task, message, line)
+                self._loop.call_soon_threadsafe(self._in_a_task, message, line, begin_by_s)
 
     def _hand_over(self, message: RowMapping, line: Line, begin_by_s: float) -> Sent | Refused:
         """In a sender's thread, for which the message may have waited. Raises Late, and what the
@@ -200,10 +201,12 @@ class Worker:
             raise Late
         return line.carrier.send(message["phone"], self._words(message), message["id"])
 
-    def _came_back(self, message: RowMapping, line: Line, outcome: Future[Sent | Refused]) -> None:
+    def _came_back(
+        self, message: RowMapping, line: Line, begin_by_s: float, outcome: Future[Sent | Refused]
+    ) -> None:
         """In the same thread: tell the loop, once for all that come back before it looks."""
         with self._lock:
-            self._back.append(Back(message, line, outcome))
+            self._back.append(Back(message, line, begin_by_s, outcome))
             told = len(self._back) > 1
         if not told and self._loop is not None:
             with contextlib.suppress(RuntimeError):
@@ -223,7 +226,7 @@ class Worker:
                 self._records.append(((one.message["id"], result), None))
                 lines[one.line] = None
             else:
-                self._in_a_task(one.message, one.line, one.outcome)
+                self._in_a_task(one.message, one.line, one.begin_by_s, one.outcome)
                 continue
             self._hands.give(1)
         for line in lines:
@@ -245,10 +248,11 @@ class Worker:
         await self._database.write(again, urgent=self._urgent)
 
     def _in_a_task(
-        self, message: RowMapping, line: Line | None,
+        self, message: RowMapping, line: Line | None, begin_by_s: float,
         begun: Future[Sent | Refused] | None = None,
     ) -> None:  # fmt: skip
-        self._aside(self._send(message, line, begun)).add_done_callback(self._hand_free)
+        sending = self._aside(self._send(message, line, begin_by_s, begun))
+        sending.add_done_callback(self._hand_free)
 
     def _hand_free(self, _task: asyncio.Task[None]) -> None:
         self._hands.give(1)
@@ -331,7 +335,7 @@ class Worker:
         return Lot(messages, providers, full=len(messages) == allowed)
 
     async def _send(
-        self, message: RowMapping, line: Line | None,
+        self, message: RowMapping, line: Line | None, begin_by_s: float,
         begun: Future[Sent | Refused] | None = None,
     ) -> None:  # fmt: skip
         """One message: look it up if it may have left, then send it, then record what became of
@@ -349,11 +353,13 @@ class Worker:
             elif not self._asks_nothing_first(message) and await self._dropped(message, line):
                 return
             if result is None:
-                result = await self._carried(message, line, begun)
+                result = await self._carried(message, line, begin_by_s, begun)
                 if (other := self._instead(line, result)) is not None:
                     line = other  # what it does from here on is its own doing, and its blame
                     await self._asked(message, line)
-                    result = await self._carried(message, line)
+                    result = await self._carried(message, line, begin_by_s)
+        except Late:
+            await self._not_begun([message])
         except Ambiguous as error:
             log.warning("message %s: %s; it will be looked up", message["id"], error)
             await self._not_now(message, line, state=Delivery.SENDING)
@@ -381,16 +387,16 @@ class Worker:
         return await self._ours(message, found)
 
     async def _carried(
-        self, message: RowMapping, line: Line | None, begun: Future[Sent | Refused] | None = None
-    ) -> Sent | Refused:
+        self, message: RowMapping, line: Line | None, begin_by_s: float,
+        begun: Future[Sent | Refused] | None = None,
+    ) -> Sent | Refused:  # fmt: skip
         """Hand the message to a provider, or hear what became of that."""
         if line is None:
             return Refused(delivery.NO_ACCOUNT)
         if begun is not None:
             result = await asyncio.wrap_future(begun)
         else:
-            body, phone = self._words(message), message["phone"]
-            result = await self._in_thread(line.carrier.send, phone, body, message["id"])
+            result = await self._in_thread(self._hand_over, message, line, begin_by_s)
         await self._turned(line, self._lines.worked(line))
         return result
 

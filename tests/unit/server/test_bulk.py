@@ -11,11 +11,12 @@ import pytest
 from sqlalchemy import event, text
 
 from server.clock import Clock
-from server.core.words import SignalType
+from server.core import alerts as core
+from server.core.words import Kind, SignalType
 from server.database import Database, Tx
 from server.service import ingest, parents, receipts, sweep
 from server.service.house import House
-from server.store import journal, outbox
+from server.store import alerts, journal, opening, outbox
 from server.store import signals as store
 from tests.town import GRANNY, MARCH_14, Hand, lay_out
 
@@ -288,3 +289,18 @@ def test_the_overdue_are_found_by_their_deadline(database: Database) -> None:
         steps = [row[3] for row in plan]
     assert any("ix_resident_due" in step for step in steps), steps
     assert not any("TEMP B-TREE" in step for step in steps), steps
+
+
+def test_of_alerts_that_are_opened_together_one_may_be_there_already(database: Database) -> None:
+    """Two about one matter: the second is none, and the others are all in."""
+    wanted = [
+        (core.Alert(kind=Kind.FAULT, ladder=None, opened_at=MARCH_14), {"subject": f"fault:{n}"})
+        for n in (1, 2, 1, 3)
+    ]
+    made = database.transact(lambda tx: opening.create_many(tx.conn, wanted, tx.now))[0]
+    assert [one is not None for one in made] == [True, True, False, True]
+    with database.reader.connect() as conn:
+        there = alerts.open_by_subject(conn, [f"fault:{n}" for n in (1, 2, 3)])
+    assert {about: stored.id for about, stored in there.items()} == {
+        one.row["subject"]: one.id for one in made if one is not None
+    }

@@ -107,3 +107,59 @@ def test_a_press_gives_way_to_nobody(database: Database) -> None:
     second.join(WITHIN_S)
     assert said(database) == ["first", "second"]
     assert len(tries) == 1
+
+
+class Taker:
+    """A sender whose hand-over writes, as one that finds its lease over may."""
+
+    lanes = (0,)
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.ends: list[bool] = []
+
+    @property
+    def more(self) -> bool:
+        return False
+
+    def lease_here(self, tx: Tx) -> "Taker":
+        say(tx, "leased")
+        return self
+
+    def ended(self, *, committed: bool) -> None:
+        self.ends.append(committed)
+        self._database.transact(lambda tx: say(tx, f"handed over: {committed}"), urgent=True)
+
+
+class Broken:
+    """A sender that undoes the transaction."""
+
+    lanes = (1,)
+
+    def lease_here(self, _tx: Tx) -> Taker:
+        raise ValueError("after a lease")
+
+
+def test_what_is_handed_over_holds_no_writer_up(database: Database) -> None:
+    """Hundreds of messages go to their senders after a round's chunk: whoever waits for the write
+    lock, a press above all, need not wait for that as well. What came to nothing is handed back in
+    the same way."""
+    taker = Taker(database)
+    database.senders += [taker, Broken()]
+
+    def write() -> None:
+        database.transact(lambda tx: tx.takers.append(taker))
+        database.transact(lambda tx: tx.queued(0))
+        database.transact(lambda tx: say(tx, "nothing queued"))
+        with pytest.raises(ValueError, match="after a lease"):
+            database.transact(lambda tx: tx.queued(0, 1))
+
+    writer = threading.Thread(target=write, daemon=True)
+    writer.start()
+    writer.join(WITHIN_S)
+    assert not writer.is_alive(), "it waits for itself"
+    assert taker.ends == [True, True, False]
+    assert said(database) == [
+        "leased", "handed over: True", "leased", "handed over: True", "nothing queued",
+        "handed over: False",
+    ]
