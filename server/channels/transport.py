@@ -87,7 +87,9 @@ class Transport(HttpClient):  # type: ignore[misc]  # the client has no types
         curl = pycurl.Curl()
         curl.setopt(pycurl.NOSIGNAL, 1)  # we have threads
         curl.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
-        curl.setopt(pycurl.PROXY, self._proxy)  # "": none, whatever the environment says
+        # "": none, and no exceptions, whatever the environment says by now.
+        curl.setopt(pycurl.PROXY, self._proxy)
+        curl.setopt(pycurl.NOPROXY, "")
         folder = Path(self._authorities).is_dir()
         curl.setopt(pycurl.CAPATH if folder else pycurl.CAINFO, str(self._authorities))
         return curl

@@ -231,6 +231,7 @@ def test_a_proxy_of_the_environment_is_asked_unless_the_address_is_excepted(
         monkeypatch.setenv("no_proxy", unasked)
         account = provider.account
         monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+        monkeypatch.setenv("no_proxy", "*")
         assert TwilioSms(account).send("+8613", "words", 1) == Sent("SM1")
         asked = provider if unasked else proxy
         ((first, head, _),) = asked.requests
