@@ -363,8 +363,9 @@ def _body(
     has_page = stored.row["building_id"] is not None
     link = house.link() if house.ways.two_way and has_page and linked else ""
     lang = effect.person.lang
-    whole = replace(subject, link=link, city=city[language(lang)] if city else "")
-    return compose(effect.template, whole, lang, effect.about, house.ways)
+    if link or city:
+        subject = replace(subject, link=link, city=city[language(lang)] if city else "")
+    return compose(effect.template, subject, lang, effect.about, house.ways)
 
 
 def answer(

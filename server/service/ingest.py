@@ -40,6 +40,9 @@ from server.tables import LATEST_MS, from_ms, to_ms
 log = logging.getLogger(__name__)
 LATE = timedelta(minutes=5)
 """An event that took longer than this to reach us is flagged late."""
+SAME_STORY = timedelta(hours=24)
+"""So long may a terminal's earlier word come after its later one. Beyond that there is no order: a
+terminal that was set up anew counts its starts from one."""
 NO_REQUEST = (*alerts.CORRUPT, Refused, Unknown, IntegrityError, DataError)
 """A row that can't be read, a mistake of ours, or a database that will not take this: nothing that
 trying the batch once more would mend."""
@@ -414,12 +417,14 @@ def _device_facts(tx: Tx, house: House, n: _New) -> None:
 
 
 def _mains(tx: Tx, house: House, new: Sequence[_New]) -> None:
-    """Losses of mains are judged a little later, with their neighbours (service/parents.py)."""
-    last = {
-        n.signal.t: n.signal.type for n in new
-        if n.signal.type in (SignalType.MAINS_LOST, SignalType.MAINS_RESTORED)
-    }  # fmt: skip
-    lost = [t for t, what in last.items() if what is SignalType.MAINS_LOST]
+    """Losses of mains are judged a little later, with their neighbours (service/parents.py). What
+    counts is what a terminal said last, not what came last: a loss that had to be sent again may
+    come after the word that it is over, and a house would be dark for ever."""
+    spoke = {n.signal.t for n in new if n.signal.type in devices.MAINS}
+    if not spoke:
+        return
+    last = devices.last_of_mains(tx.conn, spoke, tx.now - SAME_STORY)
+    lost = [t for t, what in last.items() if what == SignalType.MAINS_LOST]
     if lost:
         devices.mains_lost(tx.conn, lost, tx.now, tx.now + parents.MAINS_WAIT)
     if back := [t for t in last if t not in lost]:

@@ -434,9 +434,8 @@ def was_told(conn: Connection, person_id: int, code: str) -> bool:
 
 def as_loaded(alert: core.Alert) -> core.Alert:
     """As `load` would give it back."""
-    if len(alert.items) < 2:
-        return alert
-    return replace(alert, items=tuple(sorted(alert.items, key=lambda i: i.label)))
+    in_order = tuple(sorted(alert.items, key=lambda i: i.label))
+    return alert if in_order == alert.items else replace(alert, items=in_order)
 
 
 def add_items(conn: Connection, listed: Sequence[tuple[int, core.Item]]) -> None:

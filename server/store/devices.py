@@ -2,12 +2,14 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from functools import cache
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
     RowMapping,
+    TextClause,
     and_,
     case,
     cast,
@@ -15,12 +17,16 @@ from sqlalchemy import (
     func,
     or_,
     select,
+    text,
     type_coerce,
     update,
 )
 
 from server import tables as t
 from server.core.parents import Counts
+from server.core.words import SignalType
+from server.store import bulk
+from server.tables import to_ms
 
 TERMINAL, RESIDENT = t.table(t.Terminal), t.table(t.Resident)
 _BRIDGE = TERMINAL.alias("bridge")
@@ -103,6 +109,31 @@ def mains_overdue(conn: Connection, now: datetime, limit: int) -> Sequence[RowMa
     if conn.dialect.name != "sqlite":
         query = query.with_for_update(skip_locked=True, key_share=True, of=TERMINAL)
     return conn.execute(query).mappings().all()
+
+
+MAINS = (SignalType.MAINS_LOST, SignalType.MAINS_RESTORED)
+
+
+def last_of_mains(
+    conn: Connection, ids: Collection[str], since: datetime
+) -> dict[str, str]:
+    """What each of these terminals said last of its mains, in its own order and not in that of
+    arrival, of all that came at `since` or later."""
+    asked = {**bulk.listed(ids), "since": to_ms(since)}
+    found = conn.execute(_last_of_mains(conn.dialect.name), asked)
+    return {terminal_id: what for terminal_id, what in found if what is not None}
+
+
+@cache
+def _last_of_mains(dialect: str) -> TextClause:
+    # From the newest back: what they have just said is found after a few rows.
+    words = ", ".join(f"'{word.value}'" for word in MAINS)
+    return text(
+        "SELECT id, (SELECT type FROM signal WHERE terminal_id = terminal.id"  # noqa: S608
+        f" AND type IN ({words}) AND received_at >= :since"
+        " ORDER BY boot DESC, seq DESC LIMIT 1) AS last"
+        f" FROM terminal WHERE id IN {bulk.among(dialect)}"
+    )
 
 
 def mains_lost(conn: Connection, ids: Collection[str], now: datetime, judge_at: datetime) -> None:

@@ -8,6 +8,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import insert, select, update
 from town import GRANNY, GZ, HEAD, SECOND, Hand, Town, a_town, lay_out
 
@@ -193,6 +194,33 @@ async def test_each_device_has_its_own_interval(tmp_path: Path) -> None:
         assert await town.faults() == ["offline"]
         await town.watch(2)
         assert await town.faults() == ["offline", "offline"]
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_a_loss_that_comes_after_its_own_end_is_over(tmp_path: Path, together: bool) -> None:
+    """Words that had no receipt are sent again, and may come in any order: a house whose mains are
+    back is not dark, and its residents of class A are looked for. The next loss is one again, and a
+    terminal that was set up anew, and counts its starts from one, is believed a day later."""
+    async with a_town(tmp_path, NIGHT) as town:
+        eleven = await terminals(town, 11)
+        await say(town, eleven, s="online", boot=1, hb_s=HEARTBEAT_S)
+        lost = [town.event("mains_lost", i) for i in eleven]
+        over = [town.event("mains_restored", i) for i in eleven]
+        for batch in [over + lost] if together else [over, lost]:
+            assert set(await town.signals(*batch)) == {"stored"}
+        await town.watch(61)
+        assert await town.faults() == []
+        again = [town.event("mains_lost", i) for i in eleven]
+        assert set(await town.signals(*again)) == {"stored"}
+        await town.watch(61)
+        assert await named_faults(town) == {"building_power": 1}
+        dark = select(TERMINAL.c.id).where(TERMINAL.c.mains_lost_at.is_not(None))
+        for hours, still_dark in ((1, True), (24, False)):
+            town.hand.at_s += hours * 3600
+            anew = [{**town.event("mains_restored", i), "boot": 0} for i in eleven]
+            assert set(await town.signals(*anew)) == {"stored"}
+            found = await town.runtime.database.read(lambda c: c.execute(dark).all())
+            assert bool(found) == still_dark
 
 
 class Doorkeeper:
