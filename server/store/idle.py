@@ -56,10 +56,11 @@ class Idle(NamedTuple):
 def look(conn: Connection, now: datetime) -> Idle:
     """What there is to do beside the clock's rounds and heartbeats."""
     rows = conn.execute(_ALL).all()
-    # What is no instant is mended by whoever meets the row; here it must hinder nothing.
+    # What is no instant is mended by whoever meets the row. Here it must hinder nothing: what is
+    # due is found beside it, and of what is coming it is nothing.
     instants = [ms if isinstance(ms, int) else None for ms in rows[0][:3]]
     mains, steps, residents = (ms is not None and ms <= t.to_ms(now) for ms in instants)
-    coming = [ms for ms in instants[1:] if ms is not None and ms > t.to_ms(now)]
+    coming = [ms for ms in instants[1:] if ms is not None and t.to_ms(now) < ms <= t.LATEST_MS]
     return Idle(
         mains, steps, residents, rows[0][3] is not None,
         {name: (day, after) for *_, name, day, after in rows if name is not None},
