@@ -123,7 +123,7 @@ class Gateway:
 
     def outage(self, seconds: float) -> None:
         """Nothing gets through; what terminals sent is kept."""
-        if not self.up:
+        if not self.up or self.world.calm:
             return
         self.world.tell("gateway", f"is cut off for {seconds:.0f} s")
         self.world.fault("gateway cut off")
@@ -344,6 +344,8 @@ class Homes:
         self.gateway.take(presence.Status(terminal.id, "lost", terminal.boot))
 
     def _offline(self, terminal: Terminal) -> None:
+        if self.world.calm:
+            return
         terminal.online = False
         self.world.tell(terminal.id, "is off the air")
         self.world.fault("terminal off the air")

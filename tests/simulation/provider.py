@@ -277,6 +277,8 @@ class Provider(Carrier):
 
     def outage(self) -> None:
         """Down for minutes, in one of four ways."""
+        if self.world.calm:
+            return
         minutes = self.world.rng.choice((1, 3, 10, 20))
         self.down_how = self.world.rng.choice(("refused", "503", "hangs", "account"))
         self.down_until_s = self.world.now_s + minutes * 60

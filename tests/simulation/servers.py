@@ -308,6 +308,8 @@ class Servers:
 
     def kill(self, process: Process) -> None:
         """Kill it at any moment."""
+        if self.world.calm:
+            return
         self.world.fault("crash any moment")
         process.crash("any moment")
 
@@ -322,7 +324,7 @@ class Servers:
     def restart(self, process: Process) -> None:
         """Stop it as an upgrade does: what is under way may end, and after two seconds that is
         it."""
-        if not process.runs:
+        if not process.runs or self.world.calm:
             return
         self.world.tell(process.name, "stops")
         self.world.fault("a server is stopped")
@@ -336,7 +338,7 @@ class Servers:
 
     def stall(self, process: Process, seconds: float) -> None:
         """Freeze it with all it holds, as a paused machine: the worst a lease must survive."""
-        if not process.runs:
+        if not process.runs or self.world.calm:
             return
         self.world.tell(process.name, f"stalls for {seconds:.0f} s")
         self.world.fault("stall")
@@ -354,6 +356,8 @@ class Servers:
 
     def jump(self, seconds: float) -> None:
         """The servers' clock jumps (negative: back), for good."""
+        if self.world.calm:
+            return
         self.on_change()  # what was heard so far was heard by the old clock
         self.world.tell("clock", f"jumps {seconds:.0f} s")
         self.world.fault("clock ahead" if seconds > 0 else "clock back")
