@@ -45,8 +45,9 @@ BACKOFF_S = (1, 2, 4, 8, 15)
 AT_ONCE = 32
 """Sends under way in a lane: so many that a provider that hangs on some holds up no others."""
 AHEAD = 256
-"""Messages leased in a lane: those that are under way and those that the next free thread begins.
-Each lease waits for the write lock, which a round holds for a tenth of a second at a time."""
+"""Messages leased in a lane on SQLite: those that are under way and those that the next free thread
+begins. There each lease waits for the write lock, which a round holds for 50 ms at a time. On
+PostgreSQL it waits for nobody, and what one server holds back, another could send."""
 TOGETHER_S = 0.005
 CLOCKS_APART = timedelta(minutes=10)
 """How far the provider's clock may be from ours when we look a message up."""
@@ -99,7 +100,8 @@ class Worker:
         self._threads = ThreadPoolExecutor(AT_ONCE, f"send-{lanes[0]}")
         self._under_way: set[asyncio.Task[None]] = set()
         self._probes: set[asyncio.Task[None]] = set()
-        self._hands = Hands(AHEAD)
+        self._most = AHEAD if database.sqlite else AT_ONCE
+        self._hands = Hands(self._most)
         self._rung = asyncio.Event()
         self._stirred = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -148,7 +150,7 @@ class Worker:
             due_at = await self._database.read(lambda c: outbox.next_due(c, self.lanes))
             if due_at is None or due_at > self._database.clock.now():
                 return 0
-        free = self._hands.take(AHEAD)
+        free = self._hands.take(self._most)
         lot = Lot()
         try:
             lot = await self._lot(free)
@@ -160,7 +162,7 @@ class Worker:
 
     def lease_here(self, tx: Tx) -> Handed:
         """As database.Sender says."""
-        free = self._hands.take(AHEAD)
+        free = self._hands.take(self._most)
         lot = Lot(full=True)
         try:
             if free:

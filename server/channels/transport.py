@@ -1,9 +1,9 @@
 """How the official client's requests travel: by libcurl, one try each.
 
 The client's own transport prepares every request anew, and looks proxies, certificates and `.netrc`
-up in the environment each time. Here the environment is asked once, when the server starts, and all
-that follows happens outside the interpreter, of which an SOS and a flood of check-ins have the same
-one (docs/adr/0030).
+up in the environment each time. Here the environment is asked once, when the server starts, and
+what becomes of a request on its way happens outside the interpreter, of which an SOS and a flood of
+check-ins have the same one (docs/adr/0030).
 """
 
 import base64
@@ -63,6 +63,7 @@ class Transport(HttpClient):  # type: ignore[misc]  # the client has no types
             account = base64.b64encode(":".join(auth).encode()).decode()
             sent.append(f"Authorization: Basic {account}")
         query = _form(params)
+        body: BytesIO | None = None
         curl = self._connection()
         try:
             curl.setopt(pycurl.URL, f"{uri}?{query}" if query else uri)
