@@ -340,7 +340,8 @@ class _Server(uvicorn.Server):
 
 async def _made_ready(app: FastAPI) -> None:
     """FastAPI works out its routes when they are first asked for, which takes half a second: not
-    while somebody's press waits. An address that nobody has makes it ask them all."""
+    while somebody's press waits. An address that nobody has makes it ask them all. (A
+    client, for this one request, would be seven MiB.)"""
     nowhere = "/api/v1/nowhere"
     scope = {
         "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "scheme": "http",

@@ -168,13 +168,20 @@ class Worker:
             if free:
                 lot = self._lease(tx, free)
         finally:
-            self._hands.give(free - len(lot.messages))
+            self._give(free - len(lot.messages))
         return Handed(self, lot)
+
+    def _give(self, back: int) -> None:
+        """Give hands back (any thread). A sender that is ending waits for them."""
+        self._hands.give(back)
+        if self._ending and self._loop is not None:
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._stirred.set)
 
     def handed(self, lot: Lot, *, committed: bool) -> None:
         """Send what was leased for us, or nothing of it where that came to nothing (any thread)."""
         if not committed:
-            self._hands.give(len(lot.messages))
+            self._give(len(lot.messages))
             return
         self._waiting = lot.full
         # Where threads or loop have ended meanwhile: the lease runs out, and whoever comes

@@ -16,10 +16,11 @@ from server import jobs, migrate, outbox
 from server import tables as t
 from server.channels.base import Busy, Sent
 from server.channels.lines import BACKUP, MAIN, Line, Lines
+from server.channels.twilio_account import TIMEOUT_S
 from server.clock import Clock
 from server.core.failover import DOWN_AFTER
 from server.core.words import Channel, Delivery, Template
-from server.database import Database, Tx
+from server.database import Database, Leased, Tx
 from server.outbox import AT_ONCE, Worker
 from server.service import sweep
 from server.service.effects import ROUND_LANE, SOS_LANE
@@ -82,16 +83,20 @@ class Desk:
             worker = Worker(self.database, self.house, self.lines, [lane])
             self.running.append(asyncio.create_task(worker.run(self.stop)))
 
+    def put(self, tx: Tx, count: int, lane: int = ROUND_LANE) -> None:
+        """So many messages, due now, of which nobody is told."""
+        for n in range(count):
+            store.enqueue(
+                tx.conn, person_id=self.person, role="", template=Template.MISSED.value,
+                attempt=n, step=lane, lane=lane, phone="+8613", body=f"{lane}.{n}",
+                due_at=tx.now, created_at=tx.now,
+            )  # fmt: skip
+
     async def queue(self, count: int, lane: int = ROUND_LANE) -> None:
         """So many messages, due now."""
 
         def queue(tx: Tx) -> None:
-            for n in range(count):
-                store.enqueue(
-                    tx.conn, person_id=self.person, role="", template=Template.MISSED.value,
-                    attempt=n, step=lane, lane=lane, phone="+8613", body=f"{lane}.{n}",
-                    due_at=tx.now, created_at=tx.now,
-                )  # fmt: skip
+            self.put(tx, count, lane)
             tx.queued(lane)
 
         await self.database.write(queue)
@@ -205,6 +210,32 @@ async def test_a_sender_that_stops_puts_back_what_it_has_not_begun(tmp_path: Pat
         due = await desk.database.read(lambda c: store.next_due(c, [ROUND_LANE]))
         assert due is not None
         assert due <= now
+
+
+async def test_a_sender_that_stops_waits_for_a_lease_that_comes_to_nothing(tmp_path: Path) -> None:
+    """A transaction has leased for it and is undone while it stops: it hears of that, and ends."""
+    async with a_desk(tmp_path, Provider()) as desk:
+        desk.work(ROUND_LANE)
+        await desk.until(lambda: bool(desk.database.senders))
+        (sender,) = desk.database.senders
+
+        def leased(tx: Tx) -> Leased:
+            desk.put(tx, 1)
+            return sender.lease_here(tx)
+
+        lease = await desk.database.write(leased)
+        desk.stop.set()
+        (running,) = desk.running
+        for _ in range(20):  # it has nothing else to wait for by then
+            await desk.database.write(lambda _tx: None)
+        assert not running.done(), "it left a lease behind"
+        await asyncio.to_thread(lease.ended, committed=False)
+        await asyncio.wait_for(running, WITHIN_S)
+
+
+def test_no_living_sender_is_overtaken() -> None:
+    """What is begun at the last moment has its whole time-out within the lease."""
+    assert outbox.LEASE.total_seconds() > outbox.BEGUN_WITHIN_S + TIMEOUT_S
 
 
 async def test_in_a_long_round_an_sos_is_told_and_the_round_is_told_after_it(
