@@ -280,6 +280,13 @@ class Town:
         """What ails, by name."""
         return sorted(a["fault"] for a in await self.alerts(kind="fault", state="unresolved"))
 
+    async def over(self, fault: str) -> None:
+        """Wait until this no longer ails, the clock standing still: whether a provider is back, a
+        sender asks aside, and nobody else waits for the answer."""
+        async with asyncio.timeout(SETTLE_S):
+            while fault in await self.faults():
+                await asyncio.sleep(0.01)
+
     async def act(self, alert_id: int, verb: str, **body: Any) -> httpx.Response:
         """Do something to an alert as a program."""
         answer = await self.api.post(f"/api/v1/alerts/{alert_id}/{verb}", json=body)

@@ -61,9 +61,11 @@ def deployed_broker(home: Path) -> Iterator[tuple[int, int, subprocess.Popen[byt
     config = home / "mosquitto.conf"
     config.write_text("\n".join([*as_root, text]))
     words = [str(DEPLOY / "mosquitto.sh"), str(home / "accounts" / "passwords"), program]
+    # A shell can't trap what was ignored when it began, as SIGHUP is below nohup.
+    heard = ["env", "--default-signal=HUP", "sh"]
     with (home / "log").open("w") as log:
         child = subprocess.Popen(
-            ["sh", *words, "-c", str(config)], stdout=log, stderr=log, start_new_session=True
+            [*heard, *words, "-c", str(config)], stdout=log, stderr=log, start_new_session=True
         )
     try:
         yield plain, secure, child

@@ -277,7 +277,7 @@ async def test_a_clean_stop_completes_an_answer_that_is_under_way(broker: Broker
     go = asyncio.Event()
     double.hold = lambda _body: go.wait()  # type: ignore[assignment,return-value]
     async with double.serving(), Terminal(T, broker.port) as terminal:
-        async with gateway_running(make_settings(double.url, broker.port)):
+        async with gateway_running(make_settings(double.url, broker.port, stop_grace_s=10)):
             await terminal.press(17)
             await double.until(lambda: double.tries == 1, "the POST is under way")
             asyncio.get_running_loop().call_later(0.2, go.set)

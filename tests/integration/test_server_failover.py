@@ -79,6 +79,7 @@ async def test_down_for_a_minute_and_the_second_carries_on(tmp_path: Path) -> No
         await town.no_more_sms()
         (await town.phones.delete("/faults")).raise_for_status()
         await two.pass_time(20)
+        await town.over("sms_provider")
         assert await town.faults() == []
         await town.press(terminal="gd-11-303")
         await town.expect_sms(HEAD, "303")
