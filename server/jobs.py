@@ -24,7 +24,7 @@ JUMP = timedelta(seconds=60)
 """A clock that gains or loses so much between two rings has been set, not run."""
 MOST_CHUNKS = 500
 """Bounds one ring's work: the rest is taken at the next ring, a second later."""
-CHUNKS_IN_A_ROW = 10
+CHUNKS_IN_A_ROW, LONG_ONES = 10, 3
 """Of a judgement, before ladders that have become due meanwhile are climbed."""
 
 
@@ -123,8 +123,8 @@ class Sweeper:
                 if not done:
                     return
                 metrics.SWEPT.labels(work.__name__).inc(done)
-                if between is not None and chunk % CHUNKS_IN_A_ROW == 0:
-                    house.ring.long = True
+                in_a_row = LONG_ONES if house.ring.long else CHUNKS_IN_A_ROW
+                if between is not None and chunk % in_a_row == 0:
                     await between()
         except Exception:
             log.exception("%s failed; trying again at the next ring", work.__name__)

@@ -6,6 +6,8 @@ One segment is 160 characters of GSM-7, or 70 UTF-16 units as soon as one charac
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
+from string import Formatter
 
 from server.core import houses, texts_one_way
 from server.core.texts import CATALOGUE, WORDS
@@ -120,6 +122,12 @@ def _labels(labels: Sequence[str], shown: int, lang: str) -> str:
     return words["mark"].join(labels[:shown]) + (words["more"] if shown < len(labels) else "")
 
 
+@cache
+def _named(wording: str) -> frozenset[str]:
+    """What a wording of the catalogue names."""
+    return frozenset(name for _, name, _, _ in Formatter().parse(wording) if name)
+
+
 def fill(
     wording: str, subject: Subject, lang: str, about: str = "", ways: Ways | None = None,
     shown: int | None = None,
@@ -129,20 +137,22 @@ def fill(
     if about in NAMED or about.startswith("part."):
         about = words.get(about, about)  # somebody's name may begin so
     head = (words["test"] if subject.test else "") + (words["late"] if subject.late else "")
+    named = _named(wording)  # each is words by itself: only those that are said are found
+    says: dict[str, object] = {"code": subject.code, "about": about, "link": subject.link}
+    if "place" in named:
+        says["place"] = place(subject, lang)
+    if "building" in named:
+        says["building"] = building(subject, lang)
+    if "who" in named:
+        says["who"] = who(subject, lang)
+    if "labels" in named:
+        most = len(subject.labels) if shown is None else shown
+        says["labels"] = _labels(subject.labels, most, lang)
+    if "well" in named:
+        says["well"] = _labels(subject.well, len(subject.well), lang)
     text = head + wording.format(
-        place=place(subject, lang),
-        building=building(subject, lang),
-        who=who(subject, lang),
-        code=subject.code,
-        about=about,
-        link=subject.link,
-        count=len(subject.labels),
-        labels=_labels(subject.labels, len(subject.labels) if shown is None else shown, lang),
-        well=_labels(subject.well, len(subject.well), lang),
-        wells=len(subject.well),
-        min=subject.waited_min,
-        call=texts_one_way.CALL[lang],
-        phone=ways.phone,
+        **says, count=len(subject.labels), wells=len(subject.well), min=subject.waited_min,
+        call=texts_one_way.CALL[lang], phone=ways.phone,
     )
     # A resident we know neither age nor living situation of leaves an empty clause.
     return text.replace("!。", "!").replace("! . ", "! ")

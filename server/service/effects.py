@@ -212,14 +212,21 @@ def commit(
 
 
 def entry_(tx: Tx, stored: alerts.Stored, kind: str, **data: Any) -> None:
-    """One journal entry about an alert."""
+    """Note one journal entry about an alert."""
+    journal.append(tx, [entry_of(tx, stored, kind, **data)])
+
+
+def entry_of(tx: Tx, stored: alerts.Stored, kind: str, **data: Any) -> dict[str, Any]:
+    """One journal entry about an alert, of what is not None."""
     row = stored.row
-    journal.note(
-        tx, kind, alert_id=stored.id, building_id=row["building_id"],
-        flat_id=_flat(tx, row["resident_id"]),
-        data={"alert_kind": row["kind"], "state": stored.alert.state.value},
-        **{k: v for k, v in data.items() if v is not None},
-    )  # fmt: skip
+    said = {"alert_kind": row["kind"], "state": stored.alert.state.value}
+    for name, value in data.items():
+        if value is not None:
+            said[name] = value
+    return {
+        "kind": kind, "alert_id": row["id"], "building_id": row["building_id"],
+        "flat_id": _flat(tx, row["resident_id"]), "data": said,
+    }  # fmt: skip
 
 
 def enact(

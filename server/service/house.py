@@ -26,8 +26,8 @@ class Ring:
     next_at: datetime | None = None
     """When, as far as it was asked at the last ring, the next step or deadline comes."""
     long: bool = False
-    """Whether it has judged many already and goes on: all worklists of a city are to stand in the
-    database before the first thousands of texts about them take the interpreter's time."""
+    """Whether it judges a city's round: all worklists are to stand in the database before the first
+    thousands of texts about them take the interpreter's time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from sqlalchemy import RowMapping
 
 from server import metrics
 from server.core import alerts as core
-from server.core.words import Delivery
+from server.core.words import Delivery, Kind
 from server.database import Tx
 from server.store import alerts, gauges
 
@@ -20,9 +20,9 @@ FIRST = {
 }
 
 
-def opened(tx: Tx, stored: alerts.Stored) -> None:
-    """An alert came up."""
-    tx.after.append(metrics.OPENED.labels(stored.row["kind"]).inc)
+def opened(tx: Tx, kind: Kind, count: int = 1) -> None:
+    """So many alerts of a kind came up."""
+    tx.after.append(partial(metrics.OPENED.labels(kind.value).inc, count))
 
 
 def decided(tx: Tx, before: alerts.Stored, after: core.Alert) -> None:

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -36,7 +36,7 @@ def _open(
     stored = opening.create(tx.conn, first, tx.now, **facts)
     if stored is None:
         return None
-    measuring.opened(tx, stored)
+    measuring.opened(tx, alert.kind)
     effects.entry_(tx, stored, "alert_opened", **why)
     if decision is not None:
         effects.entry_(tx, stored, decision.reason.value)
@@ -206,85 +206,6 @@ def mind_emergency(tx: Tx, house: House, alert_id: int) -> None:
         if not outbox.said(tx.conn, alert_id, Template.CALL_120):
             situation = effects.situation(tx, stored)
             effects.enact(tx, house, stored, core.duty_hears(situation, tx.now))
-
-
-@dataclass(frozen=True, slots=True)
-class Worklist:
-    """What is to be raised for one door or building that missed a round."""
-
-    about: str
-    items: tuple[core.Item, ...]
-    policy: Policy
-    building_id: int
-    building_number: int
-    due_at: datetime
-    resident_id: int | None = None
-    beside: bool = False
-    """Whether the resident is on the building's worklist as well."""
-
-
-def worklist(
-    building_id: int, number: int, due_at: datetime, items: Sequence[core.Item]
-) -> Worklist:
-    """One building's: new, or flats for the one that is open."""
-    about = f"missed:{building_id}:{int(due_at.timestamp())}"
-    return Worklist(about, tuple(items), Policy.MISSED, building_id, number, due_at)
-
-
-def worklist_alone(
-    building_id: int, number: int, due_at: datetime, item: core.Item, *, beside: bool
-) -> Worklist:
-    """One resident's of class A, with the fast ladder and the key holders. `beside`: on the
-    building's worklist as well, by which the stewards hear of it."""
-    about = f"missed:resident:{item.resident_id}:{int(due_at.timestamp())}"
-    return Worklist(
-        about, (item,), Policy.MISSED_HIGH_RISK, building_id, number, due_at, item.resident_id,
-        beside,
-    )  # fmt: skip
-
-
-def missed(tx: Tx, house: House, lists: Sequence[Worklist]) -> list[alerts.Stored]:
-    """Raise a chunk of worklists, in a handful of statements for all of them; in order."""
-    open_now = alerts.open_by_subject(tx.conn, [w.about for w in lists])
-    fresh = [w for w in lists if w.about not in open_now]
-    rosters = people.rosters(tx.conn, [(w.building_id, w.resident_id) for w in fresh], tx.now)
-    decisions, wanted = {}, []
-    ladders = house.ladders  # looked up once: it asks for the file's time
-    for w in fresh:
-        tx.memo["building", w.building_id] = w.building_number
-        if w.resident_id is not None:
-            tx.memo[effects.flat_of(w.resident_id)] = w.items[0].flat_id
-        alert = core.Alert(
-            kind=Kind.MISSED, ladder=ladders[w.policy], opened_at=tx.now, items=w.items
-        )
-        begin = core.open_beside if w.beside else core.open_alert
-        roster = rosters[w.building_id, w.resident_id]
-        decision = begin(alert, roster, tx.now)
-        decisions[w.about] = decision
-        wanted.append((decision.alert, {
-            "subject": w.about, "building_id": w.building_id, "round_due_at": w.due_at,
-            "resident_id": w.resident_id,
-            "test": roster.rehearsal,
-        }))  # fmt: skip
-    tells, raised = [], {}
-    tx.give_way()
-    for w, stored in zip(fresh, opening.create_many(tx.conn, wanted, tx.now), strict=True):
-        if stored is None:
-            raise Stale(f"{w.about} was opened by another writer since we looked")
-        raised[w.about], decision = stored, decisions[w.about]
-        measuring.opened(tx, stored)
-        flats = [i.flat_id for i in w.items]
-        effects.entry_(tx, stored, "alert_opened", flats=flats, policy=w.policy.value)
-        effects.entry_(tx, stored, decision.reason.value)
-        tells += effects.tells_of(tx, stored, decision.effects)
-    tx.give_way()
-    effects.tell(tx, house, tells)
-    tx.give_way()
-    for about, stored in open_now.items():
-        items = next(w.items for w in lists if w.about == about)
-        added = core.decide(effects.situation(tx, stored), core.AddItems(items), tx.now)
-        raised[about] = effects.commit(tx, house, stored, added)
-    return [raised[w.about] for w in lists]
 
 
 def subject(what: Fault, about: str) -> str:

@@ -4,8 +4,8 @@ that a big round never holds the write lock from an SOS."""
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -26,6 +26,7 @@ from server.service import (
     resident_calls,
     sight,
     unreadable,
+    worklists,
 )
 from server.service import walks as walks_
 from server.service.house import House
@@ -35,8 +36,11 @@ from server.tables import to_ms
 
 log = logging.getLogger(__name__)
 CHUNK = 200
-MISSED_CHUNK = 200
-"""Residents: each may be a building with a worklist and messages. A chunk gives way to a press."""
+MISSED_CHUNK, LONG_CHUNK = 200, 1000
+"""Residents: each may be a building with a worklist and messages. Few, that the first texts leave
+soon; in a long round, of which none leaves before its end, many: much is asked once a chunk."""
+LONG_ROUND = 2000
+"""Residents due at once who make a round long (docs/adr/0031)."""
 BELLS_CHUNK = 4
 """Communities whose bells are rung in one transaction: each goes through all of its residents."""
 ROUNDS_CHUNK = 8
@@ -52,19 +56,23 @@ def blind(tx: Tx, house: House) -> bool:
 
 
 def missed_rounds(tx: Tx, house: House) -> int:
-    """Judge up to MISSED_CHUNK residents whose deadline has come; returns how many.
+    """Judge residents whose deadline has come, MISSED_CHUNK at most, in a long round LONG_CHUNK;
+    returns how many.
 
     After a long stop several rounds may have passed: one worklist is made, for the latest one.
     Each house is judged by its own community's rounds and clock.
     """
-    overdue = _whole_buildings(
-        signals.residents_overdue(tx.conn, tx.now, MISSED_CHUNK, hold=True)
-    )
-    if not overdue:
+    ring = house.ring
+    most = LONG_CHUNK if ring.long else MISSED_CHUNK
+    found = signals.residents_overdue(tx.conn, tx.now, most, hold=True)
+    if not found:
         return 0
+    if len(found) == most and not ring.long:
+        ring.long = signals.so_many_overdue(tx.conn, tx.now, LONG_ROUND)
+    overdue = _whole_buildings(found, full=len(found) == most)
     try:
         with tx.attempt():
-            _judge(tx, house, overdue)
+            return _judge(tx, house, overdue)
     except alerts.CORRUPT:
         log.exception("a round can't be judged in one; building by building")
         _judge_apart(tx, house, overdue)
@@ -92,109 +100,109 @@ def _judge_apart(tx: Tx, house: House, overdue: Sequence[RowMapping]) -> None:
             signals.postpone(tx.conn, rows[0]["id"], tx.now + RETRY_BROKEN)
 
 
-def _judge(tx: Tx, house: House, overdue: Sequence[RowMapping]) -> None:
+@dataclass(frozen=True, slots=True)
+class _Owed:
+    """What residents of one community and class owe: the deadline that has passed, and the next."""
+
+    latest: datetime
+    following: datetime
+
+
+def _judge(tx: Tx, house: House, overdue: Sequence[RowMapping]) -> int:
     by_building: defaultdict[int, list[RowMapping]] = defaultdict(list)
-    by_class: defaultdict[tuple[int, str], list[int]] = defaultdict(list)
     for row in overdue:
         by_building[row["building_id"]].append(row)
-        by_class[row["community_id"], row["risk_class"]].append(row["id"])
         if row["risk_class"] not in rounds.CLASSES:  # owes every round, as who is forgotten
             unreadable.resident(tx, house, row["id"], row["building_id"], "risk_class")
-    facts = people.communities_of(tx.conn, {community for community, _ in by_class})
-    latest = {}
-    following: defaultdict[datetime, list[int]] = defaultdict(list)
-    for (community_id, risk_class), ids in by_class.items():
-        plans, zone = facts[community_id].plans_of(risk_class), facts[community_id].zone
-        latest[community_id, risk_class] = rounds.last_deadline(plans, zone, tx.now)
-        following[rounds.next_deadline(plans, zone, tx.now)] += ids
-    for at, ids in following.items():
-        signals.set_next_due(tx.conn, ids, at)
-    causes = parents.causes(tx.conn, min(latest.values()))
-    lists: list[tuple[raising.Worklist, list[RowMapping]]] = []
+    owed = _owed(tx, {(row["community_id"], row["risk_class"]) for row in overdue})
+    causes = parents.causes(tx.conn, min(o.latest for o in owed.values()))
+    lists: list[worklists.Worklist] = []
     for building_id, rows in sorted(by_building.items()):
         # After a long stop two classes may owe two rounds: still one walk, for the later one.
-        due_at = max(latest[row["community_id"], row["risk_class"]] for row in rows)
+        due_at = max(owed[row["community_id"], row["risk_class"]].latest for row in rows)
         high = [r for r in rows if r["risk_class"] == "A"]
         explained = causes.explain(building_id, due_at)
         alone = high if risk.apart(len(high), explained=explained) else []
-        lists += _worklists(tx, rows, alone, due_at)
-    raised = _raised(tx, house, [w for w, _ in lists])
-    for stored, (w, rows) in zip(raised, lists, strict=True):
-        _note_missed(tx, stored.id, w.due_at, rows)
+        lists += _worklists(tx, rows, alone, due_at, owed)
+    return _raised(tx, house, lists)
 
 
-def _raised(tx: Tx, house: House, lists: list[raising.Worklist]) -> list[alerts.Stored]:
+def _owed(tx: Tx, groups: Collection[tuple[int, str]]) -> dict[tuple[int, str], _Owed]:
+    facts = people.communities_of(tx.conn, {community for community, _ in groups})
+    owed = {}
+    for community_id, risk_class in groups:
+        plans, zone = facts[community_id].plans_of(risk_class), facts[community_id].zone
+        owed[community_id, risk_class] = _Owed(
+            rounds.last_deadline(plans, zone, tx.now), rounds.next_deadline(plans, zone, tx.now)
+        )
+    return owed
+
+
+def _raised(tx: Tx, house: House, lists: list[worklists.Worklist]) -> int:
     """One worklist that is open and can't be read must not hide the whole round."""
     try:
         with tx.attempt():
-            return raising.missed(tx, house, lists)
+            return worklists.raise_all(tx, house, lists)
     except alerts.CORRUPT:
         log.exception("a worklist that is open can't be read")
     mending.mended_about(tx, house, [w.about for w in lists])
-    return [_raised_alone(tx, house, w) for w in lists]
+    return sum(_raised_alone(tx, house, w) for w in lists)
 
 
-def _raised_alone(tx: Tx, house: House, w: raising.Worklist) -> alerts.Stored:
+def _raised_alone(tx: Tx, house: House, w: worklists.Worklist) -> int:
     """One worklist; beside one that is open and can't be mended, a second: the doors on it are
     looked for all the same."""
     try:
         with tx.attempt():
-            (stored,) = raising.missed(tx, house, [w])
+            return worklists.raise_all(tx, house, [w])
     except alerts.CORRUPT:
         log.exception("worklist %s can't be mended; a second one is made", w.about)
-        (stored,) = raising.missed(tx, house, [replace(w, about=f"{w.about}:anew")])
-    return stored
+        return worklists.raise_all(tx, house, [replace(w, about=f"{w.about}:anew")])
 
 
-def _whole_buildings(rows: Sequence[RowMapping]) -> Sequence[RowMapping]:
+def _whole_buildings(rows: Sequence[RowMapping], *, full: bool) -> Sequence[RowMapping]:
     """Of a full chunk, leave the last building to the next one: how many missed there at once
     decides how they are looked for."""
-    last = rows[-1]["building_id"] if len(rows) == MISSED_CHUNK else None
+    last = rows[-1]["building_id"] if full else None
     return [r for r in rows if r["building_id"] != last] or rows
 
 
 def _worklists(
-    tx: Tx, rows: Sequence[RowMapping], alone: Sequence[RowMapping], due_at: datetime
-) -> list[tuple[raising.Worklist, list[RowMapping]]]:
+    tx: Tx, rows: Sequence[RowMapping], alone: Sequence[RowMapping], due_at: datetime,
+    owed: Mapping[tuple[int, str], _Owed],
+) -> list[worklists.Worklist]:  # fmt: skip
     """One building's missed round: those who are to be looked for `alone` each by themselves, the
-    rest on one worklist; when those are many, they are on it too (docs/adr/0025). With each, the
-    rows that it is the first to tell of."""
+    rest on one worklist; when those are many, they are on it too (docs/adr/0025). Each tells of
+    those of whom it is the first to do so."""
     building_id, number = rows[0]["building_id"], rows[0]["number"]
-    rest = [r for r in rows if r not in alone]
-    house = raising.worklist(building_id, number, due_at, [_item(r) for r in rest])
+    missed = {
+        r["id"]: worklists.Missed(
+            r["id"], r["flat_id"], r["absent_until"],
+            owed[r["community_id"], r["risk_class"]].following,
+        )
+        for r in rows
+    }  # fmt: skip
+    rest = [r for r in rows if r not in alone] if alone else rows
+    house = worklists.of_building(
+        building_id, number, due_at, [_item(r) for r in rest], [missed[r["id"]] for r in rest]
+    )
     # A list that is open already has been texted: who is added to it now would be in no text.
     beside = risk.named_on_the_list(len(alone)) and not alerts.open_ids(tx.conn, [house.about])
     if beside:
         house = replace(house, items=tuple(_item(r) for r in rows))
     found = [
-        (raising.worklist_alone(building_id, number, due_at, _item(r), beside=beside), [r])
+        worklists.of_resident(
+            building_id, number, due_at, _item(r), missed[r["id"]], beside=beside
+        )
         for r in alone
     ]
-    return [*found, (house, rest)] if house.items else found
+    return [*found, house] if house.items else found
 
 
 def _item(row: RowMapping) -> core.Item:
     return core.Item(
         row["id"], row["flat_id"], row["label"], after_absence=row["absent_until"]
     )
-
-
-def _note_missed(tx: Tx, alert_id: int, due_at: datetime, rows: Sequence[RowMapping]) -> None:
-    journal.append(
-        tx,
-        [
-            {
-                "kind": "missed", "building_id": r["building_id"], "flat_id": r["flat_id"],
-                "alert_id": alert_id,
-                "data": {
-                    "due": due_at.isoformat(),
-                    **({"after_absence_until": r["absent_until"].isoformat()}
-                       if r["absent_until"] else {}),
-                },
-            }
-            for r in rows
-        ],
-    )  # fmt: skip
 
 
 def clock_jumped(tx: Tx, house: House, ahead: timedelta) -> None:

@@ -118,11 +118,27 @@ def _to_core(row: Mapping[Any, Any], items: Sequence[Mapping[Any, Any]]) -> core
     )  # fmt: skip
 
 
+class _LastLadder:
+    """A ladder's JSON, which is nobody's to change. All alerts of a round have the same one."""
+
+    def __init__(self) -> None:
+        self._last: tuple[Ladder, dict[str, Any]] | None = None
+
+    def json(self, ladder: Ladder) -> dict[str, Any]:
+        last = self._last
+        if last is None or last[0] is not ladder:
+            last = self._last = ladder, ladder.to_json()
+        return last[1]
+
+
+_last = _LastLadder()
+
+
 def columns_of(alert: core.Alert) -> dict[str, Any]:
     """The columns that the rules decide, by name."""
     return {
         "kind": alert.kind.value,
-        "ladder": alert.ladder.to_json() if alert.ladder else None,
+        "ladder": _last.json(alert.ladder) if alert.ladder else None,
         "opened_at": alert.opened_at,
         "state": alert.state.value,
         "step": alert.step,

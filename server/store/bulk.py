@@ -89,7 +89,9 @@ def insert_new(
     if conn.dialect.name != "sqlite":
         found = insert(conn, table, columns, rows, conflict="DO NOTHING", returning="id")
         return set(found.scalars())
-    done = conn.exec_driver_sql(_bound(table, columns), [_bindable(columns, row) for row in rows])
+    texts = dict[int, str]()
+    bound = [_bindable(columns, row, texts) for row in rows]
+    done = conn.exec_driver_sql(_bound(table, columns), bound)
     ids = [row[0] for row in rows]
     if done.rowcount == len(rows):
         return set(ids)
@@ -103,11 +105,14 @@ def _bound(table: str, columns: Columns) -> str:
     return f"INSERT INTO {table} ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING"
 
 
-def _bindable(columns: Columns, row: Sequence[Any]) -> tuple[Any, ...]:
+def _bindable(
+    columns: Columns, row: Sequence[Any], texts: dict[int, str]
+) -> tuple[Any, ...]:
+    """`texts`: of what is JSON, by identity: all alerts of a round have one ladder."""
     return tuple([
         to_ms(value) if type(value) is datetime
-        else _dumps(value) if kind == "json" and value is not None
-        else value
+        else value if kind != "json" or value is None
+        else texts.get(id(value)) or texts.setdefault(id(value), _dumps(value))
         for (_, kind), value in zip(columns, row, strict=True)
     ])  # fmt: skip
 

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import (
@@ -66,24 +67,33 @@ MESSAGE_COLUMNS: bulk.Columns = (
     ("state", "text"), ("tries", "integer"),
 )  # fmt: skip
 KEY = ("alert_id", "step", "person_id", "channel", "template", "attempt")
+_told, _key = itemgetter(*(name for name, _ in MESSAGE_COLUMNS[:-2])), itemgetter(*KEY)
 
 
 def enqueue_many(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> list[int | None]:
     """`enqueue` for many, each with every column but state and tries; in order."""
     if not rows:
         return []
-    told = [name for name, _ in MESSAGE_COLUMNS[:-2]]
+    values = [(*_told(row), Delivery.QUEUED.value, 0) for row in rows]
+    if len(rows) >= MANY and conn.dialect.name == "sqlite":  # one writer, this one
+        newest = int(conn.execute(_NEWEST).scalar_one())
+        ids = range(newest + 1, newest + 1 + len(rows))
+        of_these = [(message_id, *row) for message_id, row in zip(ids, values, strict=True)]
+        new = bulk.insert_new(conn, "message", (("id", "bigint"), *MESSAGE_COLUMNS), of_these)
+        return [message_id if message_id in new else None for message_id in ids]
     made: dict[tuple[Any, ...], int] = {
         tuple(row[1:]): int(row[0])
         for row in bulk.insert(
-            conn, "message", MESSAGE_COLUMNS,
-            [(*(row[name] for name in told), Delivery.QUEUED.value, 0) for row in rows],
+            conn, "message", MESSAGE_COLUMNS, values,
             conflict="DO NOTHING", returning=f"id, {', '.join(KEY)}",
         )
     }  # fmt: skip
-    return [made.pop(tuple(row[name] for name in KEY), None) for row in rows]
+    return [made.pop(_key(row), None) for row in rows]
 
 
+MANY = 20
+"""Rows from which SQLite had better bind them than unpack them."""
+_NEWEST = select(func.coalesce(func.max(MESSAGE.c.id), 0))
 _BY_ID = select(MESSAGE).where(MESSAGE.c.id == bindparam("message_id"))
 _NEXT_DUE = (
     select(MESSAGE.c.due_at)

@@ -244,18 +244,19 @@ _WHOSE = _listed(
 _THEIRS = select(BUILDING.c.community_id).where(
     BUILDING.c.id.in_(bindparam("buildings", expanding=True))
 )
-_BEHIND = (
-    select(
-        ASSIGNMENT, PERSON.c.name, PERSON.c.phone, PERSON.c.lang, PERSON.c.opted_out_at,
-        _REHEARSING, _WHOSE,
-    )
+_OF_HOUSES = select(_REHEARSING, _WHOSE)
+MANY = 20
+_BEHIND_BARE = (
+    select(ASSIGNMENT, PERSON.c.name, PERSON.c.phone, PERSON.c.lang, PERSON.c.opted_out_at)
     .join(PERSON, PERSON.c.id == ASSIGNMENT.c.person_id)
     .order_by(ASSIGNMENT.c.position, ASSIGNMENT.c.id)
 )
+_BEHIND = _BEHIND_BARE.add_columns(_REHEARSING, _WHOSE)
 _BY_THE_DOOR = ASSIGNMENT.c.building_id.in_(
     bindparam("buildings", expanding=True)
 ) | ASSIGNMENT.c.resident_id.in_(bindparam("residents", expanding=True))
-_BEHIND_HOUSES = _BEHIND.where(_BY_THE_DOOR | ASSIGNMENT.c.community_id.in_(_THEIRS))
+_OF_THEIRS = _BY_THE_DOOR | ASSIGNMENT.c.community_id.in_(_THEIRS)
+_BEHIND_HOUSES, _BEHIND_MANY = _BEHIND.where(_OF_THEIRS), _BEHIND_BARE.where(_OF_THEIRS)
 _BEHIND_ALL = _BEHIND.where(_BY_THE_DOOR | ASSIGNMENT.c.community_id.is_not(None))
 """Where something is about no house: the desks of every community (the form that its index has)."""
 
@@ -271,11 +272,14 @@ def rosters(
     buildings = {b for b, _ in wanted if b}
     residents = {r for _, r in wanted if r is not None}
     behind_all = any(not b for b, _ in wanted)
-    rows = conn.execute(
-        _BEHIND_ALL if behind_all else _BEHIND_HOUSES,
-        {"buildings": list(buildings), "residents": list(residents)},
-    ).mappings().all()
-    whose = _pairs(rows[0]["whose"]) if rows else {}
+    many = len(buildings) > MANY and not behind_all
+    asked = {"buildings": list(buildings), "residents": list(residents)}
+    query = _BEHIND_ALL if behind_all else _BEHIND_MANY if many else _BEHIND_HOUSES
+    rows = conn.execute(query, asked).mappings().all()
+    # Of few houses, what is to be known of them stands beside each row; of many that would be all
+    # of them a thousand times.
+    of_them = conn.execute(_OF_HOUSES, asked).mappings().one() if many else next(iter(rows), None)
+    whose = _pairs(of_them["whose"]) if of_them is not None else {}
     on_rota = _turns(conn, at, rows, whose)
     behind: defaultdict[tuple[str, int | None], list[ladder.Person]] = defaultdict(list)
     desks: defaultdict[str, list[tuple[int, ladder.Person]]] = defaultdict(list)
@@ -302,7 +306,7 @@ def rosters(
             return _everywhere(desks[role])
         return tuple(behind[role, whose.get(building_id)])
 
-    found = rows[0]["rehearsing"] if rows else None
+    found = of_them["rehearsing"] if of_them is not None else None
     rehearsing = {int(b) for b in found.split(",")} if found else set()
     return {
         (b, r): ladder.Roster.rehearsed(office(Role.REHEARSAL, b)) if b in rehearsing

@@ -16,6 +16,7 @@ from sqlalchemy import (
     TextClause,
     bindparam,
     cast,
+    literal,
     select,
     text,
     update,
@@ -247,6 +248,21 @@ def residents_overdue(
     those whose check-in is just coming in are left out."""
     query = _OVERDUE_HELD if hold and conn.dialect.name != "sqlite" else _OVERDUE
     return conn.execute(query, {"now": now, "most": limit}).mappings().all()
+
+
+_SO_MANY = (
+    select(literal(1))
+    .select_from(RESIDENT)
+    .where(RESIDENT.c.next_due_at <= bindparam("now"), text("resident.state = 'active'"))
+    .order_by(RESIDENT.c.next_due_at)
+    .limit(1)
+    .offset(bindparam("many"))
+)
+
+
+def so_many_overdue(conn: Connection, now: datetime, many: int) -> bool:
+    """Whether the deadline of more than `many` watched residents has come."""
+    return conn.execute(_SO_MANY, {"now": now, "many": many}).first() is not None
 
 
 def set_next_due(conn: Connection, resident_ids: Collection[int], at: datetime) -> None:

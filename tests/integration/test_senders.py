@@ -258,25 +258,33 @@ async def test_in_a_long_round_an_sos_is_told_and_the_round_is_told_after_it(
 
 
 @pytest.mark.parametrize("fails", [False, True])
-async def test_a_round_is_long_from_its_tenth_chunk_until_it_ends(
+async def test_a_long_round_ends_with_its_judgement(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: bool
 ) -> None:
-    """However it ends; and then the senders are rung for."""
+    """However that ends; and then the senders are rung for. The ladders that become due meanwhile
+    are climbed in between, more often by chunks, which are longer."""
     async with a_desk(tmp_path, Provider()) as desk:
-        seen: list[bool] = []
+        climbed: list[int] = []
+        judged = 0
 
-        def judged(_tx: Tx, house: House) -> int:
-            seen.append(house.ring.long)
-            if fails and len(seen) > jobs.CHUNKS_IN_A_ROW + 2:
+        def judge(_tx: Tx, house: House) -> int:
+            nonlocal judged
+            judged += 1
+            house.ring.long = judged > jobs.CHUNKS_IN_A_ROW
+            if fails and judged > 2 * jobs.CHUNKS_IN_A_ROW:
                 raise ValueError("a chunk that can't be judged")
-            return len(seen) <= jobs.CHUNKS_IN_A_ROW + 5
+            return judged <= 2 * jobs.CHUNKS_IN_A_ROW
 
-        monkeypatch.setattr(sweep, "WITH_SIGHT", (judged,))
-        monkeypatch.setattr(sweep, "what_is_due", lambda *_: {judged.__name__})
+        def climb(_tx: Tx, _house: House) -> int:
+            climbed.append(judged)
+            return 0
+
+        monkeypatch.setattr(sweep, "WITH_SIGHT", (judge,))
+        monkeypatch.setattr(sweep, "ALWAYS", (climb,))
+        monkeypatch.setattr(sweep, "what_is_due", lambda *_: {judge.__name__, climb.__name__})
         monkeypatch.setattr(sweep, "blind", lambda *_: False)
         with desk.database.bell.listening("outbox") as rung:
             await jobs.Sweeper(desk.database, desk.house).ring()
             assert rung.is_set()
         assert not desk.house.ring.long
-        assert seen[: jobs.CHUNKS_IN_A_ROW] == [False] * jobs.CHUNKS_IN_A_ROW
-        assert all(seen[jobs.CHUNKS_IN_A_ROW :])
+        assert climbed == [0, 10, 12, 15, 18]

@@ -14,7 +14,7 @@ from server.clock import Clock
 from server.core import alerts as core
 from server.core.words import Kind, SignalType
 from server.database import Database, Tx
-from server.service import ingest, parents, receipts, sweep
+from server.service import ingest, parents, receipts, sweep, worklists
 from server.service.house import House
 from server.store import alerts, journal, opening, outbox
 from server.store import signals as store
@@ -24,14 +24,18 @@ WITHIN_S = 20.0
 HOUSE = House("http://127.0.0.1:8000", b"k" * 32)
 
 
+def a_database(folder: Path) -> Database:
+    """The sample community's."""
+    hand = Hand(MARCH_14)
+    url, _ = lay_out(folder, hand)
+    return Database(url, Clock(source=hand))
+
+
 @pytest.fixture
 def database(tmp_path: Path) -> Any:
     """The sample community's database."""
-    hand = Hand(MARCH_14)
-    url, _ = lay_out(tmp_path, hand)
-    database = Database(url, Clock(source=hand))
-    yield database
-    database.close()
+    with contextlib.closing(a_database(tmp_path)) as database:
+        yield database
 
 
 def statements(database: Database) -> list[str]:
@@ -137,16 +141,28 @@ def alerts_in_order(database: Database) -> list[tuple[str, int]]:
         ))]  # fmt: skip
 
 
-@pytest.mark.parametrize("moment", ["FROM assignment", "INSERT INTO alert ", "INSERT INTO message"])
-def test_a_round_in_a_press_s_way_is_judged_after_it_and_once(
-    database: Database, moment: str
-) -> None:
-    """A press comes while a chunk of a missed round is being raised: its alert is stored first, and
-    then each worklist once, with its messages."""
+def told_of_missed(database: Database) -> list[tuple[Any, ...]]:
+    """Of which doors who was told, by what, in which words but for the code."""
+    with database.reader.connect() as conn:
+        return sorted(tuple(row) for row in conn.execute(text(
+            "SELECT alert.subject, message.phone, message.template, message.channel,"
+            " replace(message.body, alert.code, '')"
+            " FROM message JOIN alert ON alert.id = message.alert_id WHERE alert.kind = 'missed'"
+        )))  # fmt: skip
+
+
+def missed_by(database: Database, residents: int) -> None:
+    """The first so many have missed a round long ago."""
+    overdue = text("UPDATE resident SET next_due_at = 1000 WHERE id <= :n AND state = 'active'")
+    database.transact(lambda tx: tx.conn.execute(overdue, {"n": residents}))
+
+
+def test_a_round_in_a_press_s_way_is_judged_after_it_and_once(database: Database) -> None:
+    """A press comes before anything of a chunk of a missed round is written: its alert is stored
+    first, and then each worklist once, with its messages."""
     press = ingest.Batch("gw-1", signals=[ingest.SignalIn(GRANNY, SignalType.SOS, 1, 1)])
-    overdue = text("UPDATE resident SET next_due_at = 1000 WHERE id <= 30")
-    database.transact(lambda tx: tx.conn.execute(overdue))
-    waiting = comes_at(database, moment, press)
+    missed_by(database, 30)
+    waiting = comes_at(database, "FROM assignment", press)
     done, _ = database.transact(lambda tx: sweep.missed_rounds(tx, HOUSE))
     waiting[0].join(WITHIN_S)
     made = alerts_in_order(database)
@@ -157,6 +173,75 @@ def test_a_round_in_a_press_s_way_is_judged_after_it_and_once(
     left, _ = database.transact(lambda tx: sweep.missed_rounds(tx, HOUSE))
     assert left == 0
     assert alerts_in_order(database) == made
+
+
+@pytest.mark.parametrize("moment", ["INSERT INTO alert ", "INSERT INTO message"])
+def test_a_round_ends_early_for_a_press(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """Once a part of it is written, what is written stands, the press comes next, and the rest is
+    still due: whole buildings, or how many missed at once in one would be forgotten. In the end
+    everybody is told what they would have been told without the press."""
+    monkeypatch.setattr(worklists, "PART", 1)
+    press = ingest.Batch("gw-1", signals=[ingest.SignalIn(GRANNY, SignalType.SOS, 1, 1)])
+    missed_by(database, 60)
+    waiting = comes_at(database, moment, press)
+    done, _ = database.transact(lambda tx: sweep.missed_rounds(tx, HOUSE))
+    waiting[0].join(WITHIN_S)
+    made = [kind for kind, _ in alerts_in_order(database)]
+    first = made.index("sos")
+    assert first
+    assert set(made[:first]) == {"missed"}
+    assert made[first:] == ["sos"]
+    with database.reader.connect() as conn:
+        judged = set(conn.execute(text(
+            "SELECT building_id FROM alert WHERE kind = 'missed'"
+        )).scalars())  # fmt: skip
+        left = list(conn.execute(text(
+            "SELECT building_id FROM resident WHERE state = 'active' AND next_due_at = 1000"
+        )).scalars())  # fmt: skip
+        watched = conn.execute(text(
+            "SELECT count(*) FROM resident WHERE state = 'active' AND id <= 60"
+        )).scalar_one()  # fmt: skip
+    assert left
+    assert judged.isdisjoint(left)
+    assert done + len(left) == watched
+    rest, _ = database.transact(lambda tx: sweep.missed_rounds(tx, HOUSE))
+    assert rest == len(left)
+    assert database.transact(lambda tx: sweep.missed_rounds(tx, HOUSE))[0] == 0
+    (tmp_path / "calm").mkdir()
+    with contextlib.closing(a_database(tmp_path / "calm")) as calm:
+        missed_by(calm, 60)
+        assert calm.transact(lambda tx: sweep.missed_rounds(tx, HOUSE))[0] == watched
+        assert told_of_missed(calm) == told_of_missed(database)
+
+
+def test_parts_are_whole_buildings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where each of a building's residents has an alarm of their own."""
+    monkeypatch.setattr(worklists, "PART", 2)
+    of = [1, 1, 1, 2, 3, 4, 4, 5]
+    lists = [worklists.of_building(b, b, MARCH_14, (), ()) for b in of]
+    parts = [[w.building_id for w in part] for part in worklists._parts(lists)]
+    assert parts == [[1, 1, 1], [2, 3], [4, 4], [5]]
+    assert worklists._parts([]) == []
+
+
+@pytest.mark.parametrize(("residents", "long"), [(30, False), (60, True)])
+def test_a_round_of_so_many_is_long(
+    database: Database, monkeypatch: pytest.MonkeyPatch, residents: int, long: bool
+) -> None:
+    """Known from its first chunk on: the texts of a city's round wait until all of it is stored.
+    From then on it is judged in larger chunks."""
+    monkeypatch.setattr(sweep, "MISSED_CHUNK", 10)
+    monkeypatch.setattr(sweep, "LONG_CHUNK", 25)
+    monkeypatch.setattr(sweep, "LONG_ROUND", 40)
+    house = House("http://127.0.0.1:8000", b"k" * 32)
+    missed_by(database, residents)
+    first, _ = database.transact(lambda tx: sweep.missed_rounds(tx, house))
+    assert house.ring.long is long
+    second, _ = database.transact(lambda tx: sweep.missed_rounds(tx, house))
+    assert first <= 10
+    assert (second > 10) is long
 
 
 def test_silent_devices_in_a_press_s_way_are_judged_after_it_and_once(database: Database) -> None:
