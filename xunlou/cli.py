@@ -14,10 +14,6 @@ from pydantic import ValidationError
 
 from xunlou import logs, settings_file, words
 
-SEARCHED_AFTER = 20_000
-"""New objects after which Python looks for garbage among them; by default 700, which is once in
-five worklists of a round."""
-
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("xunlou", description="巡楼: building-watch alerts")
@@ -170,7 +166,6 @@ def _keep_what_is_loaded() -> None:
     a press waited."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(SEARCHED_AFTER)
 
 
 async def _until_signal(part: Any, *args: Any) -> None:

@@ -273,28 +273,29 @@ def tell(
     links, rows, lanes = [], [], set()
     ended = _ended_links(tx, house, tells)
     several = _several(tx, tells)
+    calls = house.ways.calls
     bodies: dict[tuple[object, ...], str] = {}
     for stored, effect, subject in tells:
-        person = effect.person
-        channel = effect.channel if house.ways.calls else Channel.SMS
+        person, alert_id = effect.person, stored.id
+        channel = effect.channel if calls else Channel.SMS
         # Two stewards with one language read the same words; only the link's token is their own.
         city = _city(tx, stored, person.role, effect.template)
-        linked = (stored.id, person.id) not in ended
+        linked = (alert_id, person.id) not in ended
         near = _near(tx, stored, person, several)
-        wording = (stored.id, channel, effect.template, person.lang, effect.about, city is None,
+        wording = (alert_id, channel, effect.template, person.lang, effect.about, city is None,
                    near, linked)  # fmt: skip
         if wording not in bodies:
             said = replace(subject, community=near) if near else subject
             bodies[wording] = _body(house, stored, effect, channel, said, city, linked=linked)
         body = bodies[wording]
         if PLACEHOLDER in body:
-            digest = digest_of(house.token(stored.id, person.id))
-            links.append((digest, stored.id, person.id, person.role.value, tx.now + LINK_LIFE))
+            digest = digest_of(house.token(alert_id, person.id))
+            links.append((digest, alert_id, person.id, person.role.value, tx.now + LINK_LIFE))
         lane = SOS_LANE if stored.alert.kind is Kind.SOS else ROUND_LANE
         lanes.add(lane)
         due_at = effect.not_before or tx.now
         rows.append({
-            "alert_id": stored.id,
+            "alert_id": alert_id,
             "person_id": person.id,
             "role": person.role.value,
             "step": effect.step,
@@ -309,14 +310,18 @@ def tell(
         })  # fmt: skip
     alerts.add_links(tx.conn, links)
     queued = outbox.enqueue_many(tx.conn, rows)
-    for (stored, effect, _), row, message_id in zip(tells, rows, queued, strict=True):
-        if message_id is not None:
-            entry_(
-                tx, stored, "message_queued", message_id=message_id,
-                template=effect.template.value, role=effect.person.role.value,
-                step=effect.step, delivery=Delivery.QUEUED.value, channel=row["channel"],
-            )  # fmt: skip
-            tx.queued(*lanes)
+    entries = [
+        entry_of(
+            tx, stored, "message_queued", message_id=message_id, template=row["template"],
+            role=row["role"], step=row["step"], delivery=Delivery.QUEUED.value,
+            channel=row["channel"],
+        )
+        for (stored, _, _), row, message_id in zip(tells, rows, queued, strict=True)
+        if message_id is not None
+    ]  # fmt: skip
+    if entries:
+        journal.append(tx, entries)
+        tx.queued(*lanes)
 
 
 def _ended_links(

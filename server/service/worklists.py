@@ -139,7 +139,7 @@ def _raise(
         })
         for w, (decision, rehearsal) in zip(part, decided, strict=True)
     ]  # fmt: skip
-    tells, missed = [], []
+    opened, tells, missed = [], [], []
     raised = opening.create_many(tx.conn, wanted, tx.now)
     measuring.opened(tx, Kind.MISSED, len(raised))
     for w, (decision, _), stored in zip(part, decided, raised, strict=True):
@@ -149,10 +149,13 @@ def _raise(
         if w.resident_id is not None:
             tx.memo[effects.flat_of(w.resident_id)] = w.items[0].flat_id
         flats = [i.flat_id for i in w.items]
-        effects.entry_(tx, stored, "alert_opened", flats=flats, policy=w.policy.value)
-        effects.entry_(tx, stored, decision.reason.value)
+        opened += [
+            effects.entry_of(tx, stored, "alert_opened", flats=flats, policy=w.policy.value),
+            effects.entry_of(tx, stored, decision.reason.value),
+        ]
         tells += effects.tells_of(tx, stored, decision.effects)
         missed += _entries(stored.id, w)
+    journal.append(tx, opened)
     effects.tell(tx, house, tells)
     journal.append(tx, missed)
 

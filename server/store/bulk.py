@@ -89,8 +89,7 @@ def insert_new(
     if conn.dialect.name != "sqlite":
         found = insert(conn, table, columns, rows, conflict="DO NOTHING", returning="id")
         return set(found.scalars())
-    texts = dict[int, str]()
-    bound = [_bindable(columns, row, texts) for row in rows]
+    bound = _bindable(columns, rows)
     done = conn.exec_driver_sql(_bound(table, columns), bound)
     ids = [row[0] for row in rows]
     if done.rowcount == len(rows):
@@ -105,16 +104,25 @@ def _bound(table: str, columns: Columns) -> str:
     return f"INSERT INTO {table} ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING"
 
 
-def _bindable(
-    columns: Columns, row: Sequence[Any], texts: dict[int, str]
-) -> tuple[Any, ...]:
-    """`texts`: of what is JSON, by identity: all alerts of a round have one ladder."""
-    return tuple([
-        to_ms(value) if type(value) is datetime
-        else value if kind != "json" or value is None
-        else texts.get(id(value)) or texts.setdefault(id(value), _dumps(value))
-        for (_, kind), value in zip(columns, row, strict=True)
-    ])  # fmt: skip
+def _bindable(columns: Columns, rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
+    """What is JSON is written once for all rows that have the very same: the alerts of a round have
+    one ladder."""
+    whole = [n for n, (_, kind) in enumerate(columns) if kind == "json"]
+    instants = [n for n, (_, kind) in enumerate(columns) if kind == "bigint"]
+    texts: dict[int, str] = {}
+    found = []
+    for row in rows:
+        values = list(row)
+        for n in instants:
+            if type(values[n]) is datetime:
+                values[n] = to_ms(values[n])
+        for n in whole:
+            if (value := values[n]) is not None:
+                if id(value) not in texts:
+                    texts[id(value)] = _dumps(value)
+                values[n] = texts[id(value)]
+        found.append(tuple(values))
+    return found
 
 
 def update(

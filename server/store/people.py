@@ -13,6 +13,7 @@ from sqlalchemy import (
     BindParameter,
     ColumnElement,
     Connection,
+    Row,
     RowMapping,
     String,
     bindparam,
@@ -213,17 +214,17 @@ def _lives_in(community_id: int) -> ColumnElement[bool]:
 ROLES = frozenset(Role)
 
 
-def _person(row: RowMapping, at: datetime) -> ladder.Person:
+def _person(row: Row[Any], at: datetime) -> ladder.Person:
     """Whose absence can't be read is there: to tell one too many is better than silence."""
-    absent = row["absent_until"] is not None and row["absent_until"] > at
+    absent = row.absent_until is not None and row.absent_until > at
     return ladder.Person(
-        id=row["person_id"],
-        name=row["name"],
-        phone=row["phone"],
-        lang=row["lang"],
-        role=Role(row["role"]),
-        reachable=row["opted_out_at"] is None and not absent,
-        absent_until=row["absent_until"] if absent else None,
+        id=row.person_id,
+        name=row.name,
+        phone=row.phone,
+        lang=row.lang,
+        role=Role(row.role),
+        reachable=row.opted_out_at is None and not absent,
+        absent_until=row.absent_until if absent else None,
     )
 
 
@@ -275,27 +276,27 @@ def rosters(
     many = len(buildings) > MANY and not behind_all
     asked = {"buildings": list(buildings), "residents": list(residents)}
     query = _BEHIND_ALL if behind_all else _BEHIND_MANY if many else _BEHIND_HOUSES
-    rows = conn.execute(query, asked).mappings().all()
+    rows = conn.execute(query, asked).all()
     # Of few houses, what is to be known of them stands beside each row; of many that would be all
     # of them a thousand times.
-    of_them = conn.execute(_OF_HOUSES, asked).mappings().one() if many else next(iter(rows), None)
-    whose = _pairs(of_them["whose"]) if of_them is not None else {}
+    of_them = conn.execute(_OF_HOUSES, asked).one() if many else next(iter(rows), None)
+    whose = _pairs(of_them.whose) if of_them is not None else {}
     on_rota = _turns(conn, at, rows, whose)
     behind: defaultdict[tuple[str, int | None], list[ladder.Person]] = defaultdict(list)
     desks: defaultdict[str, list[tuple[int, ladder.Person]]] = defaultdict(list)
     for row in rows:
-        role = row["role"]
+        role = row.role
         if role not in ROLES:
-            log.error("assignment %s has no role of ours and stands on no step", row["id"])
+            log.error("assignment %s has no role of ours and stands on no step", row.id)
             continue
         person = _person(row, at)
-        if (turn := on_rota.get(row["id"])) is not None:
+        if (turn := on_rota.get(row.id)) is not None:
             person = replace(person, on_shift=turn[0], shift_changes_at=turn[1])
         if role in OFFICES:
-            desks[role].append((row["community_id"], person))
-            behind[role, row["community_id"]].append(person)
+            desks[role].append((row.community_id, person))
+            behind[role, row.community_id].append(person)
         else:
-            door = row["resident_id"] if role in OF_A_RESIDENT else row["building_id"]
+            door = row.resident_id if role in OF_A_RESIDENT else row.building_id
             behind[role, door].append(person)
 
     def stands(role: Role, door: int | None) -> tuple[ladder.Person, ...]:
@@ -306,7 +307,7 @@ def rosters(
             return _everywhere(desks[role])
         return tuple(behind[role, whose.get(building_id)])
 
-    found = of_them["rehearsing"] if of_them is not None else None
+    found = of_them.rehearsing if of_them is not None else None
     rehearsing = {int(b) for b in found.split(",")} if found else set()
     return {
         (b, r): ladder.Roster.rehearsed(office(Role.REHEARSAL, b)) if b in rehearsing
@@ -350,27 +351,27 @@ def rehearsals(conn: Connection, building_ids: Collection[int]) -> set[int]:
 
 
 def _turns(
-    conn: Connection, at: datetime, rows: Sequence[RowMapping], whose: Mapping[int, int]
+    conn: Connection, at: datetime, rows: Sequence[Row[Any]], whose: Mapping[int, int]
 ) -> dict[int, tuple[bool, datetime | None]]:
     """Assignment → whether its holder is on shift at `at`, and when that changes, by the clock of
     its community. Only of those with shifts."""
     # Who has the duty as well as a house has the desk's shifts: at home they stay a steward.
-    desk = {row["person_id"] for row in rows if row["role"] == Role.DUTY}
+    desk = {row.person_id for row in rows if row.role == Role.DUTY}
     asked = [
         row for row in rows
-        if row["role"] == Role.DUTY
-        or (row["role"] in OF_THE_HOUSE and row["person_id"] not in desk)
+        if row.role == Role.DUTY
+        or (row.role in OF_THE_HOUSE and row.person_id not in desk)
     ]
-    found = shifts(conn, {row["person_id"] for row in asked})
+    found = shifts(conn, {row.person_id for row in asked})
     if not found:
         return {}
     zones = {facts.id: facts.zone for facts in communities(conn)}
     turns = {}
     for row in asked:
-        own = found.get(row["person_id"])
-        zone = zones.get(row["community_id"] or whose.get(row["building_id"], 0))
+        own = found.get(row.person_id)
+        zone = zones.get(row.community_id or whose.get(row.building_id, 0))
         if own is not None and zone is not None:
-            turns[row["id"]] = rota.turn(own, zone, at)
+            turns[row.id] = rota.turn(own, zone, at)
     return turns
 
 
