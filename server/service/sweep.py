@@ -40,7 +40,7 @@ MISSED_CHUNK, LONG_CHUNK = 200, 1000
 """Residents: each may be a building with a worklist and messages. Few, that the first texts leave
 soon; in a long round, of which none leaves before its end, many: much is asked once a chunk."""
 LONG_ROUND = 2000
-"""Residents due at once who make a round long (docs/adr/0031)."""
+"""Residents due at once who make a round long (docs/adr/0032)."""
 BELLS_CHUNK = 4
 """Communities whose bells are rung in one transaction: each goes through all of its residents."""
 ROUNDS_CHUNK = 8

@@ -79,13 +79,14 @@ def raise_all(tx: Tx, house: House, lists: Sequence[Worklist]) -> int:
     open_now = alerts.open_by_subject(tx.conn, [w.about for w in lists])
     fresh = [w for w in lists if w.about not in open_now]
     rosters = people.rosters(tx.conn, [(w.building_id, w.resident_id) for w in fresh], tx.now)
-    done = 0
+    done, noted = 0, len(tx.entries)
     for part in _parts(fresh):
         decided = _decided(tx, house, part, rosters)
         if done and tx.overtaken():
             return done
         tx.give_way()  # of the first part nothing is written yet
         _raise(tx, house, part, decided)
+        journal.flush(tx, noted)
         done += sum(len(w.missed) for w in part)
     for w in lists:
         if (stored := open_now.get(w.about)) is not None:

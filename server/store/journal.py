@@ -26,26 +26,32 @@ ABOUT = ("building_id", "flat_id", "alert_id")
 
 def append(tx: Tx, entries: Sequence[Mapping[str, Any]]) -> None:
     """Note entries (`kind`, and optionally building_id, flat_id, alert_id, data) and wake the
-    live feed once they are committed. All of a transaction's are written together at its end."""
+    live feed once they are committed. All of a transaction's are written together at its end, but
+    for those that are written before it by `flush`."""
     if not entries:
         return
     tx.entries.extend(entries)
-    tx.last["journal"] = _write
+    tx.last["journal"] = flush
     tx.wake("feed")
 
 
-def _write(tx: Tx) -> None:
+def flush(tx: Tx, since: int = 0) -> None:
+    """Write all entries but the first `since` now. A long transaction does so with its own, part by
+    part: when a press waits for it to end, the less is left to do."""
+    entries = tx.entries[since:]
+    if not entries:
+        return
     now_ms = to_ms(tx.now)
     rows = [
         (now_ms, e["kind"], e.get("building_id"), e.get("flat_id"), e.get("alert_id"),
          e.get("data", {}))
-        for e in tx.entries
+        for e in entries
     ]  # fmt: skip
     bulk.insert(tx.conn, "journal", BULK, rows)
-    acts = [_act(e) for e in tx.entries if e.get("data", {}).get("by")]
+    acts = [_act(e) for e in entries if e.get("data", {}).get("by")]
     if acts:  # what machines say is no act of a person, and must cost no more than before
         audit.add(tx.conn, tx.now, acts)
-    tx.entries.clear()
+    del tx.entries[since:]
 
 
 def _act(entry: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]]:

@@ -336,6 +336,28 @@ def test_what_fails_by_itself_leaves_nothing_behind(database: Database) -> None:
     assert "half" not in kinds
 
 
+def test_what_was_noted_before_a_part_that_fails_is_not_lost_with_it(database: Database) -> None:
+    """Also where the part has written its own entries already."""
+
+    def part(tx: Tx) -> None:
+        journal.note(tx, "before")
+        with contextlib.suppress(ValueError), tx.attempt():
+            noted = len(tx.entries)
+            journal.note(tx, "of the part")
+            journal.flush(tx, noted)
+            raise ValueError("it fails all the same")
+        with tx.attempt():
+            noted = len(tx.entries)
+            journal.note(tx, "of another")
+            journal.flush(tx, noted)
+
+    database.transact(part)
+    with database.reader.connect() as conn:
+        kinds = [row["kind"] for row in journal.after(conn, 0, 10_000, 10_000)]
+    assert kinds[-2:] == ["of another", "before"]
+    assert "of the part" not in kinds
+
+
 def test_an_idle_ring_looks_up_and_never_scans_residents_or_devices(database: Database) -> None:
     """With 1.6 million residents a scan would be a second; SQLite's own plan tells."""
     seen: list[tuple[str, Any]] = []
