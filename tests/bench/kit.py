@@ -11,6 +11,7 @@ import gc
 import json
 import os
 import platform
+import re
 import sqlite3
 import sys
 import tempfile
@@ -18,7 +19,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 from urllib.parse import parse_qs
 
 import paho.mqtt.client as paho
@@ -46,43 +47,39 @@ def emit(**figures: Any) -> None:
 
 @dataclass
 class Sink:
-    """Stands where the SMS provider is: notes when each request's body is here, and says yes."""
+    """Stands where the SMS provider is: notes when each request's body is here, and says yes. What
+    it says is read only when somebody asks: the provider shares no core with us, and this does."""
 
-    arrived: dict[str, list[float]] = field(default_factory=dict)
-    """Alert code → the instants (perf_counter) at which an SMS with it came."""
     count: int = 0
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _came: list[tuple[float, bytes]] = field(default_factory=list)
+
+    @property
+    def arrived(self) -> dict[str, list[float]]:
+        """An SMS's words → the instants (perf_counter) at which one with them came."""
+        found: dict[str, list[float]] = {}
+        for at, body in self._came:
+            found.setdefault(parse_qs(body.decode()).get("Body", [""])[0], []).append(at)
+        return found
 
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncIterator[str]:
         """Listen on a free port; yields the URL."""
-        server = await asyncio.start_server(self._client, "127.0.0.1", 0)
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(lambda: _Line(self), "127.0.0.1", 0)
         async with server:
             yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
-    async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        gone = (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError)
-        with contextlib.suppress(*gone):  # a client keeps its connection to the end
-            while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode()
-                length = next(
-                    int(line.split(":")[1])
-                    for line in head.splitlines()
-                    if line.lower().startswith("content-length:")
-                )
-                body = await reader.readexactly(length)
-                now = time.perf_counter()
-                self.count += 1
-                text = parse_qs(body.decode()).get("Body", [""])[0]
-                self.arrived.setdefault(text, []).append(now)
-                self.changed.set()
-                answer = json.dumps({"sid": f"SM{self.count:032x}", "status": "queued"}).encode()
-                writer.write(
-                    b"HTTP/1.1 201 Created\r\nContent-Type: application/json\r\n"
-                    b"Content-Length: %d\r\n\r\n%s" % (len(answer), answer)
-                )
-                await writer.drain()
-        writer.close()
+    def take(self, body: bytes, at: float) -> bytes:
+        """A request is here; the answer to it."""
+        self.count += 1
+        self._came.append((at, body))
+        self.changed.set()
+        answer = b'{"sid": "SM%032x", "status": "queued"}' % self.count
+        return (
+            b"HTTP/1.1 201 Created\r\nContent-Type: application/json\r\n"
+            b"Content-Length: %d\r\n\r\n%s" % (len(answer), answer)
+        )
 
     async def until(self, total: int, timeout_s: float) -> None:
         """Wait until so many requests have come in all. Raises TimeoutError."""
@@ -90,6 +87,33 @@ class Sink:
             while self.count < total:
                 self.changed.clear()
                 await self.changed.wait()
+
+
+class _Line(asyncio.Protocol):
+    """One connection of a client, which keeps it to the end."""
+
+    _length = re.compile(rb"(?i)\r\ncontent-length: *([0-9]+)")
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._bytes = b""
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """As asyncio says."""
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        """As asyncio says."""
+        self._bytes += data
+        assert self._transport is not None
+        while (end := self._bytes.find(b"\r\n\r\n")) >= 0:
+            found = self._length.search(self._bytes, 0, end)
+            whole = end + 4 + (int(found[1]) if found is not None else 0)
+            if len(self._bytes) < whole:
+                return
+            body, self._bytes = self._bytes[end + 4 : whole], self._bytes[whole:]
+            self._transport.write(self._sink.take(body, time.perf_counter()))
 
 
 @dataclass
