@@ -36,7 +36,7 @@ from server.tables import to_ms
 
 log = logging.getLogger(__name__)
 CHUNK = 200
-MISSED_CHUNK, LONG_CHUNK = 200, 1000
+MISSED_CHUNK, LONG_CHUNK = 200, 600
 """Residents: each may be a building with a worklist and messages. Few, that the first texts leave
 soon; in a long round, of which none leaves before its end, many: much is asked once a chunk."""
 LONG_ROUND = 2000

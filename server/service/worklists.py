@@ -4,21 +4,21 @@ A city's round is tens of thousands of them: they are raised in parts, and a pre
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
 from server.core import alerts as core
-from server.core.ladder import Policy, Roster
+from server.core.ladder import Policy
 from server.core.words import Kind
 from server.database import Stale, Tx
 from server.service import effects, measuring
 from server.service.house import House
 from server.store import alerts, journal, opening, people, signals
 
-PART = 100
+PART = 150
 """Worklists that are raised together. A press waits for one part at most."""
 
 
@@ -78,10 +78,9 @@ def raise_all(tx: Tx, house: House, lists: Sequence[Worklist]) -> int:
     the others stay due."""
     open_now = alerts.open_by_subject(tx.conn, [w.about for w in lists])
     fresh = [w for w in lists if w.about not in open_now]
-    rosters = people.rosters(tx.conn, [(w.building_id, w.resident_id) for w in fresh], tx.now)
     done, noted = 0, len(tx.entries)
     for part in _parts(fresh):
-        decided = _decided(tx, house, part, rosters)
+        decided = _decided(tx, house, part)
         if done and tx.overtaken():
             return done
         tx.give_way()  # of the first part nothing is written yet
@@ -107,10 +106,10 @@ def _parts(fresh: Sequence[Worklist]) -> list[Sequence[Worklist]]:
 
 
 def _decided(
-    tx: Tx, house: House, part: Sequence[Worklist],
-    rosters: Mapping[tuple[int | None, int | None], Roster],
-) -> list[tuple[core.Decision, bool]]:  # fmt: skip
+    tx: Tx, house: House, part: Sequence[Worklist]
+) -> list[tuple[core.Decision, bool]]:
     """The first step of each, and whether it is a rehearsal's."""
+    rosters = people.rosters(tx.conn, [(w.building_id, w.resident_id) for w in part], tx.now)
     ladders = house.ladders  # looked up once: it asks for the file's time
     decided = []
     for w in part:
