@@ -17,7 +17,16 @@ from server.core import speech
 from server.core.words import Outcome, Role
 from server.jobs import EVERY_S
 from server.outbox import Worker
-from server.service import absences, answering, ingest, parents, raising, receipts, sweep
+from server.service import (
+    absences,
+    answering,
+    ingest,
+    parents,
+    raising,
+    receipts,
+    sweep,
+    worklists,
+)
 from server.store import alerts, opening, outbox, people, signals, upkeep
 from tests.simulation.provider import Calls, Provider
 
@@ -79,7 +88,14 @@ def judge_blindly() -> AbstractContextManager[Any]:
 
 def pass_over_the_silent() -> AbstractContextManager[Any]:
     """A missed round moves the deadline on, and nobody is looked for."""
-    return mock.patch.object(sweep, "_worklists", lambda *_: [])  # noqa: PT008
+
+    def passed_over(tx: Any, _house: Any, lists: Any) -> int:
+        missed = [m for w in lists for m in w.missed]
+        for m in missed:
+            signals.set_next_due(tx.conn, [m.resident_id], m.next_due_at)
+        return len(missed)
+
+    return mock.patch.object(worklists, "raise_all", passed_over)
 
 
 def trust_an_acceptance_for_ever() -> AbstractContextManager[Any]:
@@ -196,7 +212,7 @@ def call_who_opted_out() -> AbstractContextManager[Any]:
     real = people._person
 
     def person(row: Any, at: datetime) -> Any:
-        away = row["absent_until"] is not None and row["absent_until"] > at
+        away = row.absent_until is not None and row.absent_until > at
         return replace(real(row, at), reachable=not away)
 
     return mock.patch.object(people, "_person", person)
@@ -253,7 +269,7 @@ def call_who_is_away() -> AbstractContextManager[Any]:
     real = people._person
 
     def person(row: Any, at: datetime) -> Any:
-        return replace(real(row, at), reachable=row["opted_out_at"] is None)
+        return replace(real(row, at), reachable=row.opted_out_at is None)
 
     return mock.patch.object(people, "_person", person)
 
