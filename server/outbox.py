@@ -46,7 +46,7 @@ AT_ONCE = 32
 """Sends under way in a lane: so many that a provider that hangs on some holds up no others."""
 AHEAD = 256
 """Messages leased in a lane on SQLite: those that are under way and those that the next free thread
-begins. There each lease waits for the write lock, which a round holds for 50 ms at a time. On
+begins. There each lease waits for the write lock, which a round holds for 50 to 100 ms. On
 PostgreSQL it waits for nobody, and what one server holds back, another could send."""
 TOGETHER_S = 0.005
 CLOCKS_APART = timedelta(minutes=10)

@@ -1,4 +1,4 @@
-"""Opening alerts: an SOS, a building's missed round, a fault. One open alert a subject."""
+"""Opening alerts: an SOS, a fault. One open alert a subject. (Missed rounds: worklists.py.)"""
 
 import contextlib
 from collections.abc import Sequence

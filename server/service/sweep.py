@@ -37,8 +37,8 @@ from server.tables import to_ms
 log = logging.getLogger(__name__)
 CHUNK = 200
 MISSED_CHUNK, LONG_CHUNK = 200, 600
-"""Residents: each may be a building with a worklist and messages. Few, that the first texts leave
-soon; in a long round, of which none leaves before its end, many: much is asked once a chunk."""
+"""Residents judged in one transaction; each may be a building with a worklist and messages. Few,
+that the first texts leave soon; more in a long round, of which none leaves before its end."""
 LONG_ROUND = 2000
 """Residents due at once who make a round long (docs/adr/0032)."""
 BELLS_CHUNK = 4

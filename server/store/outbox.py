@@ -66,6 +66,9 @@ MESSAGE_COLUMNS: bulk.Columns = (
     ("phone", "text"), ("body", "text"), ("due_at", "bigint"), ("created_at", "bigint"),
     ("state", "text"), ("tries", "integer"),
 )  # fmt: skip
+MANY = 20
+"""Messages from which on SQLite binds their rows faster than it unpacks them (store/bulk.py); of
+few, as of an SOS, one look for the newest id would cost more."""
 KEY = ("alert_id", "step", "person_id", "channel", "template", "attempt")
 _told, _key = itemgetter(*(name for name, _ in MESSAGE_COLUMNS[:-2])), itemgetter(*KEY)
 
@@ -91,8 +94,6 @@ def enqueue_many(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> list[in
     return [made.pop(_key(row), None) for row in rows]
 
 
-MANY = 20
-"""Rows from which SQLite had better bind them than unpack them."""
 _NEWEST = select(func.coalesce(func.max(MESSAGE.c.id), 0))
 _BY_ID = select(MESSAGE).where(MESSAGE.c.id == bindparam("message_id"))
 _NEXT_DUE = (

@@ -247,6 +247,7 @@ _THEIRS = select(BUILDING.c.community_id).where(
 )
 _OF_HOUSES = select(_REHEARSING, _WHOSE)
 MANY = 20
+"""Houses from which on what is to be known of them is asked by itself."""
 _BEHIND_BARE = (
     select(ASSIGNMENT, PERSON.c.name, PERSON.c.phone, PERSON.c.lang, PERSON.c.opted_out_at)
     .join(PERSON, PERSON.c.id == ASSIGNMENT.c.person_id)

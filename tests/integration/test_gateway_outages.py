@@ -85,6 +85,7 @@ async def test_a_gateway_started_before_its_server_waits_for_it(broker: Broker) 
         await double.until(lambda: counters.retries >= 2, "tries against nobody")
         async with double.serving():
             await terminal.until(lambda: terminal.receipts() == [(3, 17)], "the receipt")
+            assert len(double.stored) == 1
 
 
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
@@ -338,3 +339,4 @@ async def test_commands_wait_for_the_server_to_come_back(broker: Broker) -> None
         await terminal.until(
             lambda: (f"xunlou/v1/t/{T}/cmd", command) in terminal.heard, "the command"
         )
+        assert double.done == ["c-1"], "once"
