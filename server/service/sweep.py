@@ -176,11 +176,9 @@ def _worklists(
     those of whom it is the first to do so."""
     building_id, number = rows[0]["building_id"], rows[0]["number"]
     missed = {
-        r["id"]: worklists.Missed(
-            r["id"], r["flat_id"], r["absent_until"],
-            owed[r["community_id"], r["risk_class"]].following,
-        )
+        r["id"]: worklists.Missed(r["id"], r["flat_id"], r["absent_until"], o.latest, o.following)
         for r in rows
+        for o in [owed[r["community_id"], r["risk_class"]]]
     }  # fmt: skip
     rest = [r for r in rows if r not in alone] if alone else rows
     house = worklists.of_building(

@@ -24,11 +24,14 @@ PART = 150
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """A resident who is told of for the first time, and until when they are left alone then."""
+    """A resident who is told of for the first time: the deadline that they let pass, which after a
+    long stop may be an earlier one than their house's list is for, and the next one that they owe.
+    """
 
     resident_id: int
     flat_id: int
     absent_until: datetime | None
+    due_at: datetime
     next_due_at: datetime
 
 
@@ -170,13 +173,12 @@ def _join(tx: Tx, house: House, w: Worklist, stored: alerts.Stored) -> None:
 
 
 def _entries(alert_id: int, w: Worklist) -> list[dict[str, Any]]:
-    due = w.due_at.isoformat()
     return [
         {
             "kind": "missed", "building_id": w.building_id, "flat_id": m.flat_id,
             "alert_id": alert_id,
             "data": {
-                "due": due,
+                "due": m.due_at.isoformat(),
                 **({"after_absence_until": m.absent_until.isoformat()} if m.absent_until else {}),
             },
         }
