@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -23,6 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from server.channels.base import Ambiguous, Busy, Refused, Sent
 from server.channels.lines import Line, Lines
+from server.channels.thread import SendersThread
 from server.core import delivery
 from server.core.failover import Change
 from server.core.words import Channel, Delivery, Fault
@@ -45,8 +46,8 @@ BACKOFF_S = (1, 2, 4, 8, 15)
 AT_ONCE = 32
 """Sends under way in a lane: so many that a provider that hangs on some holds up no others."""
 AHEAD = 256
-"""Messages leased in a lane on SQLite: those that are under way and those that the next free thread
-begins. There each lease waits for the write lock, which a round holds for 50 to 100 ms. On
+"""Messages leased in a lane on SQLite: those that are under way and those that are
+begun next. There each lease waits for the write lock, which a round holds for 50 to 100 ms. On
 PostgreSQL it waits for nobody, and what one server holds back, another could send."""
 TOGETHER_S = 0.005
 CLOCKS_APART = timedelta(minutes=10)
@@ -97,7 +98,7 @@ class Worker:
         self._lines = lines
         self._pace = pace or Pace()
         self.lanes = tuple(lanes)
-        self._threads = ThreadPoolExecutor(AT_ONCE, f"send-{lanes[0]}")
+        self._thread = SendersThread(AT_ONCE, f"send-{lanes[0]}")
         self._under_way: set[asyncio.Task[None]] = set()
         self._probes: set[asyncio.Task[None]] = set()
         self._most = AHEAD if database.sqlite else AT_ONCE
@@ -116,6 +117,12 @@ class Worker:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Send whatever is due until `stop`; what is under way is finished and recorded."""
+        try:
+            await self._run(stop)
+        finally:
+            self._thread.shutdown()
+
+    async def _run(self, stop: asyncio.Event) -> None:
         self._loop = asyncio.get_running_loop()
         with self._database.bell.listening("outbox") as self._rung:
             self._database.senders.append(self)
@@ -141,7 +148,6 @@ class Worker:
         while self._hands.busy or self._under_way or self._recording is not None:
             self._stirred.clear()
             await self._stirred.wait()
-        self._threads.shutdown(wait=False)
 
     async def _begin(self) -> int:
         """Begin sending as many as there are free hands; returns how many. Nobody waits for the
@@ -197,18 +203,20 @@ class Worker:
             channel = Channel(message["channel"])
             line = self._lines.of(channel, lot.providers.get(channel))
             if line is not None and self._asks_nothing_first(message):
-                outcome = self._threads.submit(self._hand_over, message, line, begin_by_s)
+                outcome = self._thread.submit(self._hand_over, message, line, begin_by_s)
                 outcome.add_done_callback(partial(self._came_back, message, line, begin_by_s))
             elif self._loop is not None:
                 self._loop.call_soon_threadsafe(self._in_a_task, message, line, begin_by_s)
 
-    def _hand_over(self, message: RowMapping, line: Line, begin_by_s: float) -> Sent | Refused:
-        """In a sender's thread, for which the message may have waited. Raises Late, and what the
-        carrier raises."""
+    async def _hand_over(
+        self, message: RowMapping, line: Line, begin_by_s: float
+    ) -> Sent | Refused:
+        """In the sender's thread, where the message may have waited for others. Raises Late, and
+        what the carrier raises."""
         instead = self._lines.is_down(line) and self._lines.other(line) is not None
         if self._ending or instead or time.monotonic() > begin_by_s:
             raise Late
-        return line.carrier.send(message["phone"], self._words(message), message["id"])
+        return await line.carrier.send(message["phone"], self._words(message), message["id"])
 
     def _came_back(
         self, message: RowMapping, line: Line, begin_by_s: float, outcome: Future[Sent | Refused]
@@ -324,8 +332,8 @@ class Worker:
         which nothing becomes due.)"""
         await _either(self._rung, stop, timeout_s=1.0)
 
-    async def _in_thread(self, call: Callable[..., T], *args: object) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, call, *args)
+    async def _in_thread(self, call: Callable[..., Coroutine[Any, Any, T]], *args: object) -> T:
+        return await asyncio.wrap_future(self._thread.submit(call, *args))
 
     @property
     def _urgent(self) -> bool:

@@ -29,9 +29,10 @@ class Ambiguous(Exception):
 
 
 class Channel(Protocol):
-    """Blocking; called in a thread."""
+    """Called in the loop of a sender's thread (channels/thread.py), in which many are under way at
+    once: it must never block."""
 
-    def send(self, phone: str, body: str, reference: int) -> Sent | Refused:
+    async def send(self, phone: str, body: str, reference: int) -> Sent | Refused:
         """Hand one message over; `reference` is our id of it, for the provider's callbacks
         (0: nobody waits for any).
 
@@ -39,7 +40,7 @@ class Channel(Protocol):
         """
         ...
 
-    def find(self, phone: str, body: str, since: datetime) -> list[Sent]:
+    async def find(self, phone: str, body: str, since: datetime) -> list[Sent]:
         """The messages with these words to this phone since `since` that the provider has, newest
         first.
 
@@ -47,6 +48,6 @@ class Channel(Protocol):
         """
         ...
 
-    def alive(self) -> bool:
+    async def alive(self) -> bool:
         """Whether the provider answers at all; asked with nothing at stake. Never raises."""
         ...

@@ -13,15 +13,15 @@ log = logging.getLogger(__name__)
 class NoProvider:
     """Refuses every message with the reason."""
 
-    def send(self, phone: str, body: str, reference: int) -> Sent | Refused:  # noqa: ARG002 (the channel's form)
+    async def send(self, phone: str, body: str, reference: int) -> Sent | Refused:  # noqa: ARG002 (the channel's form)
         """Refuse."""
         log.error("no SMS account: set TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN, TWILIO_FROM_NUMBER")
         return Refused(NO_ACCOUNT)
 
-    def find(self, phone: str, body: str, since: datetime) -> list[Sent]:  # noqa: ARG002
+    async def find(self, phone: str, body: str, since: datetime) -> list[Sent]:  # noqa: ARG002
         """Nothing was ever sent."""
         return []
 
-    def alive(self) -> bool:
+    async def alive(self) -> bool:
         """There is nobody to ask."""
         return False

@@ -5,6 +5,7 @@ lives in this process only and is learnt anew within a minute by another. The ru
 core/failover.py.
 """
 
+import asyncio
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -114,12 +115,16 @@ class Lines:
         return found
 
     def text(self, phone: str, body: str) -> bool:
-        """Send an SMS past the outbox, by whichever provider takes it; whether one did."""
+        """Send an SMS past the outbox, by whichever provider takes it; whether one did. Blocks, in
+        a loop of its own: the others may be what is stuck."""
+        return asyncio.run(self._text(phone, body))
+
+    async def _text(self, phone: str, body: str) -> bool:
         for line in self._lines:
             if line.channel is not Channel.SMS:
                 continue
             try:
-                result: Sent | Refused = line.carrier.send(phone, body, 0)
+                result: Sent | Refused = await line.carrier.send(phone, body, 0)
             except (Busy, Ambiguous):
                 continue
             if isinstance(result, Sent):

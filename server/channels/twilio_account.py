@@ -2,8 +2,9 @@
 errors mean for a message that may or may not have left."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
+from typing import Any
 
 from twilio.base.exceptions import TwilioException, TwilioRestException
 from twilio.rest import Client
@@ -13,7 +14,7 @@ from server.channels.transport import NoAnswer, NotSent, Transport
 
 log = logging.getLogger(__name__)
 TIMEOUT_S = 10.0
-"""The sync client has no time-out of its own; an outbox worker must not hang for ever."""
+"""A sender must not hang for ever."""
 SURELY_NOT_TAKEN = frozenset({429, 503})
 NO_USABLE_ANSWER = (TwilioException, NotSent, NoAnswer, ValueError)
 """What may come of asking the provider something that changes nothing."""
@@ -31,7 +32,7 @@ class Credentials:
 
 
 class Account:
-    """The official client for one account. Safe to use from several threads."""
+    """The official client for one account. Safe to use in several loops."""
 
     def __init__(self, credentials: Credentials) -> None:
         self.credentials = credentials
@@ -44,22 +45,22 @@ class Account:
         """The full address of one of our webhooks."""
         return f"{self.credentials.public_url}/webhooks/twilio/{path}"
 
-    def alive(self) -> bool:
+    async def alive(self) -> bool:
         """Whether the account can be read now."""
         try:
-            self.client.api.accounts(self.credentials.sid).fetch()
+            await self.client.api.accounts(self.credentials.sid).fetch_async()
         except NO_USABLE_ANSWER:
             return False
         return True
 
 
-def hand_over(create: Callable[[], str]) -> Sent | Refused:
+async def hand_over(create: Coroutine[Any, Any, str]) -> Sent | Refused:
     """Hand something to the provider: `create` returns the provider's id of it.
 
     Raises Busy (surely not taken) or Ambiguous (perhaps taken).
     """
     try:
-        return Sent(create())
+        return Sent(await create)
     except TwilioRestException as error:
         if error.status in SURELY_NOT_TAKEN:
             raise Busy(f"the provider answered {error.status}") from error

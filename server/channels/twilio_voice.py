@@ -17,17 +17,17 @@ EVENTS = ("ringing", "answered", "completed")
 
 
 class TwilioCalls:
-    """One account and one number to call from. Safe to use from several threads."""
+    """One account and one number to call from. Safe to use in several loops."""
 
     def __init__(self, account: Account) -> None:
         self._account = account
 
-    def send(self, phone: str, body: str, reference: int) -> Sent | Refused:  # noqa: ARG002 (fetched by webhook)
+    async def send(self, phone: str, body: str, reference: int) -> Sent | Refused:  # noqa: ARG002 (fetched by webhook)
         """Place one call. Raises Busy (surely not placed) or Ambiguous (perhaps placed)."""
         account = self._account
 
-        def create() -> str:
-            call = account.client.calls.create(
+        async def create() -> str:
+            call = await account.client.calls.create_async(
                 to=phone,
                 from_=account.credentials.sender,
                 url=f"{account.webhook('voice')}?m={reference}",
@@ -39,14 +39,14 @@ class TwilioCalls:
             )
             return str(call.sid)
 
-        return hand_over(create)
+        return await hand_over(create())
 
-    def find(self, phone: str, body: str, since: datetime) -> list[Sent]:  # noqa: ARG002 (Twilio keeps no words)
+    async def find(self, phone: str, body: str, since: datetime) -> list[Sent]:  # noqa: ARG002 (Twilio keeps no words)
         """Look a call up: those to this phone since `since`; which of them belong to other
         messages, the outbox knows. Raises Busy when Twilio can't be asked."""
         found = []
         try:
-            for call in self._account.client.calls.list(to=phone, limit=50):
+            for call in await self._account.client.calls.list_async(to=phone, limit=50):
                 created = call.date_created
                 if created is None or created >= since:
                     found.append(Sent(str(call.sid)))
@@ -54,6 +54,6 @@ class TwilioCalls:
             raise Busy("the provider can't be asked") from error
         return found
 
-    def alive(self) -> bool:
+    async def alive(self) -> bool:
         """Whether the account can be read now."""
-        return self._account.alive()
+        return await self._account.alive()

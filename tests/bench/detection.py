@@ -21,7 +21,6 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -29,6 +28,7 @@ import httpx
 from sqlalchemy import text
 
 from server import migrate
+from server.channels.thread import SendersThread
 from server.channels.twilio import TwilioSms
 from server.channels.twilio_account import Account, Credentials
 from server.clock import Clock
@@ -193,12 +193,10 @@ async def bare_messages(count: int) -> float:
     async with sink.serving() as url:
         account = Account(Credentials("AC" + "0" * 32, "t", "+8610000000001", url, url))
         sms, began = TwilioSms(account), time.perf_counter()
-        with ThreadPoolExecutor(AT_ONCE) as threads:
-            loop = asyncio.get_running_loop()
-            await asyncio.gather(
-                *(loop.run_in_executor(threads, sms.send, "+8610000000002", "bare", 0)
-                  for _ in range(count))
-            )  # fmt: skip
+        thread = SendersThread(AT_ONCE, "bare")
+        sent = [thread.submit(sms.send, "+8610000000002", "bare", 0) for _ in range(count)]
+        await asyncio.gather(*map(asyncio.wrap_future, sent))
+        thread.shutdown()
         return max(at for times in sink.arrived.values() for at in times) - began
 
 

@@ -27,18 +27,18 @@ class Silent:
     def __init__(self) -> None:
         self.asked, self.let_go = threading.Event(), threading.Event()
 
-    def send(self, phone: str, body: str, reference: int) -> Sent:  # noqa: ARG002
+    async def send(self, phone: str, body: str, reference: int) -> Sent:  # noqa: ARG002
         """It takes nothing."""
         raise Busy("503")
 
-    def find(self, phone: str, body: str, since: datetime) -> list[Sent]:  # noqa: ARG002
+    async def find(self, phone: str, body: str, since: datetime) -> list[Sent]:  # noqa: ARG002
         """It can't be asked."""
         raise Busy("503")
 
-    def alive(self) -> bool:
+    async def alive(self) -> bool:
         """Nothing comes back for a long time."""
         self.asked.set()
-        self.let_go.wait(60)
+        await asyncio.to_thread(self.let_go.wait, 60)
         return False
 
 
@@ -51,7 +51,7 @@ class Well(Silent):
         self.has = asyncio.Event()
         self.loop = asyncio.get_running_loop()
 
-    def send(self, phone: str, body: str, reference: int) -> Sent:  # noqa: ARG002
+    async def send(self, phone: str, body: str, reference: int) -> Sent:  # noqa: ARG002
         """Taken."""
         self.sent.append(body)
         self.loop.call_soon_threadsafe(self.has.set)

@@ -34,7 +34,7 @@ from xunlou.seed import load
 MESSAGE = t.table(t.Message)
 WITHIN_S = 20.0
 MORE = 8
-"""Messages that wait for a free thread."""
+"""Messages that wait for others to come back."""
 
 
 @dataclass(eq=False)
@@ -47,21 +47,21 @@ class Provider:
     asked: list[str] = field(default_factory=list)
     go: threading.Event = field(default_factory=threading.Event)
 
-    def send(self, phone: str, body: str, reference: int) -> Sent:  # noqa: ARG002
+    async def send(self, phone: str, body: str, reference: int) -> Sent:  # noqa: ARG002
         """Take it, in time or late, or say late that it can't."""
         self.asked.append(body)
         if self.hangs:
-            assert self.go.wait(WITHIN_S)
+            assert await asyncio.to_thread(self.go.wait, WITHIN_S)
         if self.refuses:
             raise Busy("503")
         self.taken.append(body)
         return Sent(f"SM{reference}")
 
-    def find(self, phone: str, body: str, since: datetime) -> list[Sent]:  # noqa: ARG002
+    async def find(self, phone: str, body: str, since: datetime) -> list[Sent]:  # noqa: ARG002
         """Nothing is ever in doubt here."""
         raise AssertionError("looked up, though it was never begun")
 
-    def alive(self) -> bool:
+    async def alive(self) -> bool:
         """Not while it hangs."""
         return not self.hangs
 
@@ -151,7 +151,7 @@ async def test_what_waits_behind_a_provider_that_goes_down_leaves_by_the_other(
     tmp_path: Path,
 ) -> None:
     """It hangs on as many as it is given, and does not take them in the end. It is not even asked
-    for those that waited for a free thread: all go by the other, each once."""
+    for those that waited behind them: all go by the other, each once."""
     slow, well = Provider(hangs=True, refuses=True), Provider()
     async with a_desk(tmp_path, slow, well) as desk:
         await desk.queue(AT_ONCE + MORE)

@@ -1,6 +1,5 @@
 """The way of an SMS: refused, lost, late, doubled, cut off in the middle. Someone is still told."""
 
-import asyncio
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -192,13 +191,11 @@ async def test_a_504_may_have_been_taken() -> None:
         for kind, doubt in (("timeout_after_accept", Ambiguous), ("503", Busy)):
             await tester.post(f"{phones_url}/faults", json={"kind": kind})
             with pytest.raises(doubt, match=r"50[34]"):
-                await asyncio.to_thread(channel.send, HEAD, f"words after {kind}", 0)
+                await channel.send(HEAD, f"words after {kind}", 0)
         since = datetime(2026, 1, 1, tzinfo=UTC)
-        taken = await asyncio.to_thread(
-            channel.find, HEAD, "words after timeout_after_accept", since
-        )
+        taken = await channel.find(HEAD, "words after timeout_after_accept", since)
         assert len(taken) == 1
-        assert await asyncio.to_thread(channel.find, HEAD, "words after 503", since) == []
+        assert await channel.find(HEAD, "words after 503", since) == []
 
 
 async def crashed_between(town: Town, number: str) -> None:

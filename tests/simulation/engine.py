@@ -288,6 +288,8 @@ class Pool:
         result, error = None, None
         try:
             result = func(*args)
+            if isinstance(result, Coroutine):
+                result = at_once(result)
         except Died as died:
             self._process.crash(died.point)
             return
@@ -308,6 +310,15 @@ class Pool:
             done(result, error)
         finally:
             asyncio._set_running_loop(None)
+
+
+def at_once(coro: Coroutine[Any, Any, Any]) -> Any:
+    """What a coroutine that waits for nothing returns, or raises."""
+    try:
+        coro.send(None)
+    except StopIteration as end:
+        return end.value
+    raise AssertionError("it waits")
 
 
 @dataclass(eq=False)

@@ -43,10 +43,10 @@ def record_before_send() -> AbstractContextManager[Any]:
     """Marked as sent, and only then sent: a crash between loses the message for good."""
     real = Worker._hand_over
 
-    def hand_over(self: Worker, message: Any, line: Any, begin_by_s: float) -> Any:
+    async def hand_over(self: Worker, message: Any, line: Any, begin_by_s: float) -> Any:
         lot = [(message["id"], Sent("SM-soon"))]
         self._database.transact(lambda tx: self._ended_so(tx, lot))
-        return real(self, message, line, begin_by_s)
+        return await real(self, message, line, begin_by_s)
 
     return mock.patch.object(Worker, "_hand_over", hand_over)
 

@@ -95,13 +95,13 @@ class Carrier:
         self.world.fault(f"refused, {REMEDY[code]}")
         return code
 
-    def send(self, phone: str, body: str, reference: int) -> Sent | Refused:
+    async def send(self, phone: str, body: str, reference: int) -> Sent | Refused:
         """As twilio's POST; what its answer means is said by the server's own `hand_over`."""
         self.on_send(phone, body, reference)
         self.about[reference] = phone, self.words(body)
-        return hand_over(lambda: self._post(phone, body, reference))
+        return await hand_over(self._post(phone, body, reference))
 
-    def _post(self, phone: str, body: str, reference: int) -> str:
+    async def _post(self, phone: str, body: str, reference: int) -> str:
         world, plan, provider = self.world, self.plan, self.provider
         self.latency_s = world.between(0.05, 0.6)
         if world.now_s < provider.down_until_s:
@@ -159,7 +159,7 @@ class Carrier:
         self._hidden.remove((phone, self.words(body)))
         self._accept(phone, body, reference)
 
-    def find(self, phone: str, body: str, since: datetime) -> list[Sent]:
+    async def find(self, phone: str, body: str, since: datetime) -> list[Sent]:
         """As twilio's list, newest first; it may lag."""
         self.latency_s = self.world.between(0.05, 0.6)
         if self.world.now_s < self.provider.down_until_s:
@@ -182,7 +182,7 @@ class Carrier:
         self.excuses += self._hidden.count((phone, words))
         return found
 
-    def alive(self) -> bool:
+    async def alive(self) -> bool:
         """As twilio's account, asked."""
         hangs = self.world.now_s < self.provider.down_until_s and self.provider.down_how == "hangs"
         self.latency_s = 10.0 if hangs else self.world.between(0.05, 0.6)

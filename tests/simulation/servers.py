@@ -100,23 +100,26 @@ class Wire:
 
 
 class TownWorker(outbox.Worker):
-    """The real Worker on the process's loop. Only its threads are the simulation's, and its idle
+    """The real Worker on the process's loop. Only its thread is the simulation's, and its idle
     seconds: it rests until a look would find something."""
 
     def __init__(self, process: "Process", town: "Servers", *args: Any) -> None:
         super().__init__(*args)
         self._process, self._town = process, town
         self.resting_since_s: float | None = None
-        self._threads = Pool(  # type: ignore[assignment]
+        self._thread = Pool(  # type: ignore[assignment]
             process.loop, "before the provider is called", "after the provider was called",
             (0.01, 0.01), lambda call: call.__self__.latency_s,
         )  # fmt: skip
 
-    def _hand_over(self, message: Any, line: Any, begin_by_s: float) -> Any:
+    async def _hand_over(self, message: Any, line: Any, begin_by_s: float) -> Any:
         try:
-            return super()._hand_over(message, line, begin_by_s)
+            return await super()._hand_over(message, line, begin_by_s)
         finally:
             self.latency_s = line.carrier.latency_s
+
+    async def _in_thread(self, call: Any, *args: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call, *args)
 
     @property
     def hands(self) -> int:

@@ -1,6 +1,7 @@
 """How what we send to the provider travels, and what a broken way is taken for: whether it surely
 was not taken, or perhaps was, decides between sending it again and looking it up first."""
 
+import asyncio
 import base64
 import json
 import socket
@@ -8,7 +9,6 @@ import ssl
 import subprocess
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,8 @@ from urllib.parse import parse_qs
 import pytest
 
 from server.channels.base import Ambiguous, Busy, Refused, Sent
+from server.channels.lines import Lines
+from server.channels.thread import SendersThread
 from server.channels.transport import Transport
 from server.channels.twilio import TwilioSms
 from server.channels.twilio_account import Account, Credentials
@@ -146,14 +148,14 @@ def tunnelling() -> Iterator[tuple[str, list[tuple[str, str]]]]:
         listening.shutdown(socket.SHUT_RDWR)
 
 
-def test_a_text_is_the_form_that_the_provider_documents() -> None:
+async def test_a_text_is_the_form_that_the_provider_documents() -> None:
     """Recipient, sender, words and callback as a form; the account in the Authorization header; one
     connection for one after the other."""
     with providing() as provider:
         sms = TwilioSms(provider.account)
         words = "【巡楼】11栋3楼301求助!回1=我去。100% & ok"
         for _ in range(3):
-            assert sms.send("+8613", words, 7) == Sent("SM1")
+            assert await sms.send("+8613", words, 7) == Sent("SM1")
         assert provider.connections == 1
         first, head, body = provider.requests[0]
         assert first == f"POST /2010-04-01/Accounts/{SID}/Messages.json HTTP/1.1"
@@ -166,10 +168,10 @@ def test_a_text_is_the_form_that_the_provider_documents() -> None:
         }  # fmt: skip
 
 
-def test_a_list_is_a_field_several_times() -> None:
+async def test_a_list_is_a_field_several_times() -> None:
     """The events of a call that we want to hear of."""
     with providing() as provider:
-        assert TwilioCalls(provider.account).send("+8613", "", 8) == Sent("SM1")
+        assert await TwilioCalls(provider.account).send("+8613", "", 8) == Sent("SM1")
         assert parse_qs(provider.requests[0][2])["StatusCallbackEvent"] == list(EVENTS)
 
 
@@ -186,7 +188,7 @@ def test_a_list_is_a_field_several_times() -> None:
         (b"", Ambiguous),
     ],
 )  # fmt: skip
-def test_what_may_have_been_taken_is_told_from_what_surely_was_not(
+async def test_what_may_have_been_taken_is_told_from_what_surely_was_not(
     answer: bytes, error: type[Exception]
 ) -> None:
     """And it is asked once: to repeat it is the outbox's business."""
@@ -194,34 +196,34 @@ def test_what_may_have_been_taken_is_told_from_what_surely_was_not(
         account = provider.account
         account.client.http_client = Transport(provider.url, 0.5)
         with pytest.raises(error):
-            TwilioSms(account).send("+8613", "words", 1)
+            await TwilioSms(account).send("+8613", "words", 1)
         assert len(provider.requests) == 1
 
 
-def test_a_refusal_is_the_providers_code() -> None:
+async def test_a_refusal_is_the_providers_code() -> None:
     """Which the outbox knows how to take."""
     refused = answering(b"400 Bad Request", json.dumps({"code": 21211, "message": "x"}).encode())
     with providing(answer=refused) as provider:
-        assert TwilioSms(provider.account).send("+8613", "words", 1) == Refused("21211")
+        assert await TwilioSms(provider.account).send("+8613", "words", 1) == Refused("21211")
 
 
-def test_where_nobody_listens_it_surely_was_not_taken() -> None:
+async def test_where_nobody_listens_it_surely_was_not_taken() -> None:
     """At the provider's address, and at a proxy's."""
     with socket.create_server(("127.0.0.1", 0)) as gone:
         url = f"http://127.0.0.1:{gone.getsockname()[1]}"
     account = Account(Credentials(SID, TOKEN, "+8610", url, url))
     with pytest.raises(Busy):
-        TwilioSms(account).send("+8613", "words", 1)
+        await TwilioSms(account).send("+8613", "words", 1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("http_proxy", url)
         patch.setenv("no_proxy", "")
         account = Account(Credentials(SID, TOKEN, "+8610", "http://provider.invalid", url))
     with pytest.raises(Busy):
-        TwilioSms(account).send("+8613", "words", 1)
+        await TwilioSms(account).send("+8613", "words", 1)
 
 
 @pytest.mark.parametrize("unasked", ["127.0.0.1", ""])
-def test_a_proxy_of_the_environment_is_asked_unless_the_address_is_excepted(
+async def test_a_proxy_of_the_environment_is_asked_unless_the_address_is_excepted(
     monkeypatch: pytest.MonkeyPatch, unasked: str
 ) -> None:
     """As curl does, with the proxy's own account; and what the environment says later changes
@@ -232,46 +234,60 @@ def test_a_proxy_of_the_environment_is_asked_unless_the_address_is_excepted(
         account = provider.account
         monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
         monkeypatch.setenv("no_proxy", "*")
-        assert TwilioSms(account).send("+8613", "words", 1) == Sent("SM1")
+        assert await TwilioSms(account).send("+8613", "words", 1) == Sent("SM1")
         asked = provider if unasked else proxy
         ((first, head, _),) = asked.requests
         assert first.startswith("POST /" if unasked else f"POST {provider.url}/")
         assert ("proxy-authorization" in head) == (not unasked)
 
 
-def test_a_kept_connection_that_has_ended_meanwhile_is_made_anew() -> None:
-    """A provider closes what is idle; that is nobody's trouble."""
+async def test_a_kept_connection_that_has_ended_meanwhile_is_made_anew() -> None:
+    """A provider closes what is idle; that is nobody's trouble. Each text thereafter leaves on the
+    new one, and not on the one that has ended."""
     with providing() as provider:
         sms = TwilioSms(provider.account)
-        assert sms.send("+8613", "words", 1) == Sent("SM1")
+        assert await sms.send("+8613", "words", 1) == Sent("SM1")
         provider.close()
-        assert sms.send("+8613", "words", 2) == Sent("SM1")
-        assert [b.count("m%3D2") for _, _, b in provider.requests] == [0, 1]
+        for reference in (2, 3, 4):
+            assert await sms.send("+8613", "words", reference) == Sent("SM1")
+        assert provider.connections == 2
+        assert [b.count("m%3D2") for _, _, b in provider.requests] == [0, 1, 0, 0]
 
 
-def test_what_was_read_on_a_kept_connection_is_not_said_again() -> None:
+async def test_what_was_read_on_a_kept_connection_is_not_said_again() -> None:
     """The provider has read a text and breaks off: it may have taken it. HTTP's own rules would let
     a client try a kept connection's request again; a second text to a steward's phone it is."""
     with providing() as provider:
         sms = TwilioSms(provider.account)
-        assert sms.send("+8613", "words", 1) == Sent("SM1")
+        assert await sms.send("+8613", "words", 1) == Sent("SM1")
         provider.answer = b""
         with pytest.raises(Ambiguous):
-            sms.send("+8613", "words", 2)
+            await sms.send("+8613", "words", 2)
         assert [b.count("m%3D2") for _, _, b in provider.requests] == [0, 1]
         provider.answer = TAKEN
-        assert sms.send("+8613", "words", 3) == Sent("SM1"), "and the next one finds its way"
+        assert await sms.send("+8613", "words", 3) == Sent("SM1"), "and the next one finds its way"
 
 
-def test_threads_share_no_connection_under_way() -> None:
-    """As many as send at once; what each gets is its own answer."""
-    with providing(echo=True) as provider, ThreadPoolExecutor(8) as threads:
+async def test_what_is_under_way_at_once_shares_no_connection() -> None:
+    """As many as are sent at once, in one loop or in several; what each gets is its own answer."""
+    with providing(echo=True) as provider:
         sms = TwilioSms(provider.account)
+        threads = [SendersThread(4, f"lane-{n}") for n in range(2)]
         said = [f"words {n}" for n in range(200)]
-        assert list(threads.map(lambda w: sms.send("+8613", w, 0), said)) == [
-            Sent(w) for w in said
-        ]
+        for _ in range(2):
+            sent = [threads[n % 2].submit(sms.send, "+8613", w, 0) for n, w in enumerate(said)]
+            assert await asyncio.gather(*map(asyncio.wrap_future, sent)) == [Sent(w) for w in said]
+        for thread in threads:
+            thread.shutdown()
         assert provider.connections <= 8
+
+
+def test_each_loop_may_come_and_go() -> None:
+    """A text past the outbox has one of its own. What was kept is used by the next."""
+    with providing() as provider:
+        lines = Lines.only(TwilioSms(provider.account))
+        assert all(lines.text("+8613", "words") for _ in range(3))
+        assert provider.connections == 1
 
 
 @pytest.fixture(scope="module")
@@ -283,7 +299,7 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Tls:
     return made
 
 
-def test_a_provider_whose_certificate_nobody_vouches_for_gets_nothing(
+async def test_a_provider_whose_certificate_nobody_vouches_for_gets_nothing(
     tls: Tls, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Not a word, so that it surely was not taken. A house behind an inspecting proxy has
@@ -292,17 +308,17 @@ def test_a_provider_whose_certificate_nobody_vouches_for_gets_nothing(
     monkeypatch.delenv("CURL_CA_BUNDLE", raising=False)
     with providing(tls=tls) as provider:
         with pytest.raises(Busy):
-            TwilioSms(provider.account).send("+8613", "words", 1)
+            await TwilioSms(provider.account).send("+8613", "words", 1)
         assert provider.requests == []
         ask = ("openssl", "x509", "-in", str(tls.authority), "-noout", "-subject_hash")
         hashed = subprocess.run(ask, check=True, capture_output=True, text=True).stdout.strip()
         (tmp_path / f"{hashed}.0").write_bytes(tls.authority.read_bytes())
         for vouching in (tls.authority, tmp_path):
             monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(vouching))
-            assert TwilioSms(provider.account).send("+8613", "words", 1) == Sent("SM1")
+            assert await TwilioSms(provider.account).send("+8613", "words", 1) == Sent("SM1")
 
 
-def test_through_a_proxy_the_way_to_the_provider_is_closed_to_it(
+async def test_through_a_proxy_the_way_to_the_provider_is_closed_to_it(
     tls: Tls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is asked to connect, learns the provider's address, and passes on what it can't read."""
@@ -311,7 +327,8 @@ def test_through_a_proxy_the_way_to_the_provider_is_closed_to_it(
         monkeypatch.setenv("https_proxy", url.replace("//", "//office:secret@"))
         monkeypatch.setenv("no_proxy", "")
         sms = TwilioSms(provider.account)
-        assert [sms.send("+8613", "words", n) for n in (1, 2)] == [Sent("SM1")] * 2
+        for n in (1, 2):
+            assert await sms.send("+8613", "words", n) == Sent("SM1")
         ((first, head),) = asked
         assert first == f"CONNECT {provider.url.removeprefix('https://')} HTTP/1.1"
         assert "proxy-authorization" in head
