@@ -83,6 +83,8 @@ def raise_all(tx: Tx, house: House, lists: Sequence[Worklist]) -> int:
     fresh = [w for w in lists if w.about not in open_now]
     done, noted = 0, len(tx.entries)
     for part in _parts(fresh):
+        if done and tx.overtaken():
+            return done
         decided = _decided(tx, house, part)
         if done and tx.overtaken():
             return done

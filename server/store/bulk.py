@@ -117,7 +117,9 @@ def _bindable(columns: Columns, rows: Sequence[Sequence[Any]]) -> list[tuple[Any
             if type(values[n]) is datetime:
                 values[n] = to_ms(values[n])
         for n in whole:
-            if (value := values[n]) is not None:
+            if (value := values[n]) == []:
+                values[n] = "[]"
+            elif value is not None:
                 if id(value) not in texts:
                     texts[id(value)] = _dumps(value)
                 values[n] = texts[id(value)]
