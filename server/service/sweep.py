@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
-from sqlalchemy import Connection, RowMapping
+from sqlalchemy import Connection
 
 from server.core import alerts as core
 from server.core import risk, rounds
@@ -32,6 +32,7 @@ from server.service import walks as walks_
 from server.service.house import House
 from server.store import alerts, clocks, commands, idle, journal, people, signals, upkeep, walks
 from server.store.people import CommunityFacts
+from server.store.signals import Overdue
 from server.tables import to_ms
 
 log = logging.getLogger(__name__)
@@ -79,12 +80,12 @@ def missed_rounds(tx: Tx, house: House) -> int:
     return len(overdue)
 
 
-def _judge_apart(tx: Tx, house: House, overdue: Sequence[RowMapping]) -> None:
+def _judge_apart(tx: Tx, house: House, overdue: Sequence[Overdue]) -> None:
     """Building by building, and where that fails resident by resident: one who can't be judged is
     told to staff and tried again, and costs nobody else their judgement."""
-    by_building: defaultdict[int, list[RowMapping]] = defaultdict(list)
+    by_building: defaultdict[int, list[Overdue]] = defaultdict(list)
     for row in overdue:
-        by_building[row["building_id"]].append(row)
+        by_building[row.building_id].append(row)
     left = list(by_building.values())
     while left:
         rows = left.pop()
@@ -95,9 +96,9 @@ def _judge_apart(tx: Tx, house: House, overdue: Sequence[RowMapping]) -> None:
             if len(rows) > 1:
                 left += [[row] for row in rows]
                 continue
-            log.exception("resident %s can't be judged", rows[0]["id"])
-            unreadable.resident(tx, house, rows[0]["id"], rows[0]["building_id"], "unjudged")
-            signals.postpone(tx.conn, rows[0]["id"], tx.now + RETRY_BROKEN)
+            log.exception("resident %s can't be judged", rows[0].id)
+            unreadable.resident(tx, house, rows[0].id, rows[0].building_id, "unjudged")
+            signals.postpone(tx.conn, rows[0].id, tx.now + RETRY_BROKEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,19 +109,19 @@ class _Owed:
     following: datetime
 
 
-def _judge(tx: Tx, house: House, overdue: Sequence[RowMapping]) -> int:
-    by_building: defaultdict[int, list[RowMapping]] = defaultdict(list)
+def _judge(tx: Tx, house: House, overdue: Sequence[Overdue]) -> int:
+    by_building: defaultdict[int, list[Overdue]] = defaultdict(list)
     for row in overdue:
-        by_building[row["building_id"]].append(row)
-        if row["risk_class"] not in rounds.CLASSES:  # owes every round, as who is forgotten
-            unreadable.resident(tx, house, row["id"], row["building_id"], "risk_class")
-    owed = _owed(tx, {(row["community_id"], row["risk_class"]) for row in overdue})
+        by_building[row.building_id].append(row)
+        if row.risk_class not in rounds.CLASSES:  # owes every round, as who is forgotten
+            unreadable.resident(tx, house, row.id, row.building_id, "risk_class")
+    owed = _owed(tx, {(row.community_id, row.risk_class) for row in overdue})
     causes = parents.causes(tx.conn, min(o.latest for o in owed.values()))
     lists: list[worklists.Worklist] = []
     for building_id, rows in sorted(by_building.items()):
         # After a long stop two classes may owe two rounds: still one walk, for the later one.
-        due_at = max(owed[row["community_id"], row["risk_class"]].latest for row in rows)
-        high = [r for r in rows if r["risk_class"] == "A"]
+        due_at = max(owed[row.community_id, row.risk_class].latest for row in rows)
+        high = [r for r in rows if r.risk_class == "A"]
         explained = causes.explain(building_id, due_at)
         alone = high if risk.apart(len(high), explained=explained) else []
         lists += _worklists(tx, rows, alone, due_at, owed)
@@ -160,29 +161,29 @@ def _raised_alone(tx: Tx, house: House, w: worklists.Worklist) -> int:
         return worklists.raise_all(tx, house, [replace(w, about=f"{w.about}:anew")])
 
 
-def _whole_buildings(rows: Sequence[RowMapping], *, full: bool) -> Sequence[RowMapping]:
+def _whole_buildings(rows: Sequence[Overdue], *, full: bool) -> Sequence[Overdue]:
     """Of a full chunk, leave the last building to the next one: how many missed there at once
     decides how they are looked for."""
-    last = rows[-1]["building_id"] if full else None
-    return [r for r in rows if r["building_id"] != last] or rows
+    last = rows[-1].building_id if full else None
+    return [r for r in rows if r.building_id != last] or rows
 
 
 def _worklists(
-    tx: Tx, rows: Sequence[RowMapping], alone: Sequence[RowMapping], due_at: datetime,
+    tx: Tx, rows: Sequence[Overdue], alone: Sequence[Overdue], due_at: datetime,
     owed: Mapping[tuple[int, str], _Owed],
 ) -> list[worklists.Worklist]:  # fmt: skip
     """One building's missed round: those who are to be looked for `alone` each by themselves, the
     rest on one worklist; when those are many, they are on it too (docs/adr/0025). Each tells of
     those of whom it is the first to do so."""
-    building_id, number = rows[0]["building_id"], rows[0]["number"]
+    building_id, number = rows[0].building_id, rows[0].number
     missed = {
-        r["id"]: worklists.Missed(r["id"], r["flat_id"], r["absent_until"], o.latest, o.following)
+        r.id: worklists.Missed(r.id, r.flat_id, r.absent_until, o.latest, o.following)
         for r in rows
-        for o in [owed[r["community_id"], r["risk_class"]]]
+        for o in [owed[r.community_id, r.risk_class]]
     }  # fmt: skip
     rest = [r for r in rows if r not in alone] if alone else rows
     house = worklists.of_building(
-        building_id, number, due_at, [_item(r) for r in rest], [missed[r["id"]] for r in rest]
+        building_id, number, due_at, [_item(r) for r in rest], [missed[r.id] for r in rest]
     )
     # A list that is open already has been texted: who is added to it now would be in no text.
     beside = risk.named_on_the_list(len(alone)) and not alerts.open_ids(tx.conn, [house.about])
@@ -190,16 +191,16 @@ def _worklists(
         house = replace(house, items=tuple(_item(r) for r in rows))
     found = [
         worklists.of_resident(
-            building_id, number, due_at, _item(r), missed[r["id"]], beside=beside
+            building_id, number, due_at, _item(r), missed[r.id], beside=beside
         )
         for r in alone
     ]
     return [*found, house] if house.items else found
 
 
-def _item(row: RowMapping) -> core.Item:
+def _item(row: Overdue) -> core.Item:
     return core.Item(
-        row["id"], row["flat_id"], row["label"], after_absence=row["absent_until"]
+        row.id, row.flat_id, row.label, after_absence=row.absent_until
     )
 
 

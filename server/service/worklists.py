@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from server.core import alerts as core
 from server.core.ladder import Policy
@@ -22,8 +22,7 @@ PART = 150
 """Worklists that are raised together. A press waits for one part at most."""
 
 
-@dataclass(frozen=True, slots=True)
-class Missed:
+class Missed(NamedTuple):
     """A resident who is told of for the first time: the deadline that they let pass, which after a
     long stop may be an earlier one than their house's list is for, and the next one that they owe.
     """

@@ -6,14 +6,13 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy import (
     BindParameter,
     ColumnElement,
     Connection,
-    Row,
     RowMapping,
     String,
     bindparam,
@@ -214,7 +213,23 @@ def _lives_in(community_id: int) -> ColumnElement[bool]:
 ROLES = frozenset(Role)
 
 
-def _person(row: Row[Any], at: datetime) -> ladder.Person:
+class _Stands(NamedTuple):
+    """Somebody's place, as `rosters` reads it: a round reads a hundred thousand."""
+
+    id: int
+    person_id: int
+    role: str
+    building_id: int | None
+    resident_id: int | None
+    community_id: int | None
+    absent_until: datetime | None
+    name: str
+    phone: str
+    lang: str
+    opted_out_at: datetime | None
+
+
+def _person(row: _Stands, at: datetime) -> ladder.Person:
     """Whose absence can't be read is there: to tell one too many is better than silence."""
     absent = row.absent_until is not None and row.absent_until > at
     return ladder.Person(
@@ -249,7 +264,7 @@ _OF_HOUSES = select(_REHEARSING, _WHOSE)
 MANY = 20
 """Houses from which on what is to be known of them is asked by itself."""
 _BEHIND_BARE = (
-    select(ASSIGNMENT, PERSON.c.name, PERSON.c.phone, PERSON.c.lang, PERSON.c.opted_out_at)
+    select(*((ASSIGNMENT if n in ASSIGNMENT.c else PERSON).c[n] for n in _Stands._fields))
     .join(PERSON, PERSON.c.id == ASSIGNMENT.c.person_id)
     .order_by(ASSIGNMENT.c.position, ASSIGNMENT.c.id)
 )
@@ -277,10 +292,11 @@ def rosters(
     many = len(buildings) > MANY and not behind_all
     asked = {"buildings": list(buildings), "residents": list(residents)}
     query = _BEHIND_ALL if behind_all else _BEHIND_MANY if many else _BEHIND_HOUSES
-    rows = conn.execute(query, asked).all()
+    found = conn.execute(query, asked).all()
     # Of few houses, what is to be known of them stands beside each row; of many that would be all
     # of them a thousand times.
-    of_them = conn.execute(_OF_HOUSES, asked).one() if many else next(iter(rows), None)
+    of_them = conn.execute(_OF_HOUSES, asked).one() if many else next(iter(found), None)
+    rows = [_Stands(*row[: len(_Stands._fields)]) for row in found]
     whose = _pairs(of_them.whose) if of_them is not None else {}
     on_rota = _turns(conn, at, rows, whose)
     behind: defaultdict[tuple[str, int | None], list[ladder.Person]] = defaultdict(list)
@@ -294,7 +310,7 @@ def rosters(
         if (turn := on_rota.get(row.id)) is not None:
             person = replace(person, on_shift=turn[0], shift_changes_at=turn[1])
         if role in OFFICES:
-            desks[role].append((row.community_id, person))
+            desks[role].append((row.community_id or 0, person))
             behind[role, row.community_id].append(person)
         else:
             door = row.resident_id if role in OF_A_RESIDENT else row.building_id
@@ -308,8 +324,8 @@ def rosters(
             return _everywhere(desks[role])
         return tuple(behind[role, whose.get(building_id)])
 
-    found = of_them.rehearsing if of_them is not None else None
-    rehearsing = {int(b) for b in found.split(",")} if found else set()
+    listed = of_them.rehearsing if of_them is not None else None
+    rehearsing = {int(b) for b in listed.split(",")} if listed else set()
     return {
         (b, r): ladder.Roster.rehearsed(office(Role.REHEARSAL, b)) if b in rehearsing
         else ladder.Roster(
@@ -352,10 +368,13 @@ def rehearsals(conn: Connection, building_ids: Collection[int]) -> set[int]:
 
 
 def _turns(
-    conn: Connection, at: datetime, rows: Sequence[Row[Any]], whose: Mapping[int, int]
+    conn: Connection, at: datetime, rows: Sequence[_Stands], whose: Mapping[int, int]
 ) -> dict[int, tuple[bool, datetime | None]]:
     """Assignment → whether its holder is on shift at `at`, and when that changes, by the clock of
     its community. Only of those with shifts."""
+    found = shifts(conn, {row.person_id for row in rows})
+    if not found:
+        return {}
     # Who has the duty as well as a house has the desk's shifts: at home they stay a steward.
     desk = {row.person_id for row in rows if row.role == Role.DUTY}
     asked = [
@@ -363,14 +382,11 @@ def _turns(
         if row.role == Role.DUTY
         or (row.role in OF_THE_HOUSE and row.person_id not in desk)
     ]
-    found = shifts(conn, {row.person_id for row in asked})
-    if not found:
-        return {}
     zones = {facts.id: facts.zone for facts in communities(conn)}
     turns = {}
     for row in asked:
         own = found.get(row.person_id)
-        zone = zones.get(row.community_id or whose.get(row.building_id, 0))
+        zone = zones.get(row.community_id or whose.get(row.building_id or 0, 0))
         if own is not None and zone is not None:
             turns[row.id] = rota.turn(own, zone, at)
     return turns

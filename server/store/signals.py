@@ -223,11 +223,23 @@ def heartbeats_anew(conn: Connection, now: datetime, intervals: float) -> None:
     )
 
 
+class Overdue(NamedTuple):
+    """A resident whose deadline has come, and their door."""
+
+    id: int
+    flat_id: int
+    building_id: int
+    risk_class: str
+    absent_until: datetime | None
+    label: str
+    number: int
+    community_id: int
+
+
 _OVERDUE = (
     select(
-        RESIDENT.c.id, RESIDENT.c.flat_id, RESIDENT.c.building_id,
-        RESIDENT.c.next_due_at, RESIDENT.c.risk_class, RESIDENT.c.absent_until,
-        FLAT.c.label, BUILDING.c.number, BUILDING.c.community_id,
+        RESIDENT.c.id, RESIDENT.c.flat_id, RESIDENT.c.building_id, RESIDENT.c.risk_class,
+        RESIDENT.c.absent_until, FLAT.c.label, BUILDING.c.number, BUILDING.c.community_id,
     )
     .join(FLAT, FLAT.c.id == RESIDENT.c.flat_id)
     .join(BUILDING, BUILDING.c.id == RESIDENT.c.building_id)
@@ -243,11 +255,11 @@ _OVERDUE_HELD = _OVERDUE.with_for_update(skip_locked=True, key_share=True, of=RE
 
 def residents_overdue(
     conn: Connection, now: datetime, limit: int, *, hold: bool = False
-) -> Sequence[RowMapping]:
+) -> list[Overdue]:
     """Watched residents whose deadline has come, with their door. With `hold` they are held, and
     those whose check-in is just coming in are left out."""
     query = _OVERDUE_HELD if hold and conn.dialect.name != "sqlite" else _OVERDUE
-    return conn.execute(query, {"now": now, "most": limit}).mappings().all()
+    return [Overdue(*row) for row in conn.execute(query, {"now": now, "most": limit})]
 
 
 _SO_MANY = (
