@@ -5,10 +5,11 @@ people are already acting on. Who a target *is* (steward 1 of building 11) is lo
 step is taken, so that a new phone number or an absence counts at once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, time
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any
 
 from server.core.words import Channel, Role
@@ -247,14 +248,14 @@ class Roster:
     def __post_init__(self) -> None:
         """Refuse to mix: no steward may hear of a rehearsal, and no rehearsal list of a real call,
         whatever stands in the register."""
-        roles = {p.role for group in GROUPS for p in getattr(self, group)}
+        roles = {p.role for group in _groups(self) for p in group}
         if Role.REHEARSAL in roles and roles != {Role.REHEARSAL}:
             raise ValueError("a roster is a rehearsal's or a real one's, never both")
 
     @property
     def rehearsal(self) -> bool:
         """Whether these are the people of a rehearsal."""
-        return any(p.role is Role.REHEARSAL for p in self.everyone())
+        return any(group[0].role is Role.REHEARSAL for group in _groups(self) if group)
 
     @staticmethod
     def rehearsed(people: tuple["Person", ...]) -> "Roster":
@@ -302,8 +303,8 @@ class Roster:
     def everyone(self) -> tuple[Person, ...]:
         """All groups, reachable or not, each person once."""
         chosen: dict[int, Person] = {}
-        for group in GROUPS:
-            for person in getattr(self, group):
+        for group in _groups(self):
+            for person in group:
                 chosen.setdefault(person.id, person)
         return tuple(chosen.values())
 
@@ -318,3 +319,4 @@ class Roster:
 
 
 GROUPS = tuple(group.name for group in fields(Roster))
+_groups: Callable[[Roster], tuple[tuple[Person, ...], ...]] = attrgetter(*GROUPS)

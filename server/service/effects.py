@@ -50,8 +50,8 @@ def situation(tx: Tx, stored: alerts.Stored) -> core.Situation:
     return core.Situation(stored.alert, roster, told.best, told.tried, told.waiting)
 
 
-def subject_of(tx: Tx, stored: alerts.Stored) -> Subject:
-    """What messages about this alert may say."""
+def subject_of(tx: Tx, stored: alerts.Stored, link: str = "") -> Subject:
+    """What messages about this alert may say, and the `link` they may have."""
     row = stored.row
     waited = int((tx.now - row["opened_at"]).total_seconds() // 60)
     # A worklist speaks of the building and its flats, also when it is one resident's own.
@@ -70,6 +70,7 @@ def subject_of(tx: Tx, stored: alerts.Stored) -> Subject:
             waited_min=waited,
             test=row["test"],
             late=row["late"],
+            link=link,
         )
     if row["building_id"] is None:
         door = _door_behind(tx, row["terminal_id"])
@@ -91,6 +92,7 @@ def subject_of(tx: Tx, stored: alerts.Stored) -> Subject:
         waited_min=waited,
         test=row["test"],
         well=tuple(label for label in well if label not in labels),  # of two, one is still awaited
+        link=link,
     )
 
 
@@ -245,17 +247,19 @@ def enact(
                 outbox.cancel_queued(tx.conn, stored.id, tx.now, outbox.MOOT)
             case core.WithdrawNews():
                 outbox.cancel_queued(tx.conn, stored.id, tx.now, [Template.FEWER])
-    tell(tx, house, tells_of(tx, stored, effects))
+    tell(tx, house, tells_of(tx, house, stored, effects))
 
 
 def tells_of(
-    tx: Tx, stored: alerts.Stored, effects: tuple[core.Effect, ...]
+    tx: Tx, house: House, stored: alerts.Stored, effects: tuple[core.Effect, ...]
 ) -> list[tuple[alerts.Stored, core.Tell, Subject]]:
     """The messages that follow from a decision, each with what it may say."""
     told = [e for e in effects if isinstance(e, core.Tell)]
     if not told:
         return []
-    subject = subject_of(tx, stored)
+    # The page behind the link is about a door.
+    has_page = house.ways.two_way and stored.row["building_id"] is not None
+    subject = subject_of(tx, stored, house.link() if has_page else "")
     return [(stored, _as_told(tx, stored, effect), subject) for effect in told]
 
 
@@ -286,7 +290,7 @@ def tell(
                    near, linked)  # fmt: skip
         if wording not in bodies:
             said = replace(subject, community=near) if near else subject
-            bodies[wording] = _body(house, stored, effect, channel, said, city, linked=linked)
+            bodies[wording] = _body(house, effect, channel, said, city, linked=linked)
         body = bodies[wording]
         if PLACEHOLDER in body:
             digest = digest_of(house.token(alert_id, person.id))
@@ -366,17 +370,16 @@ def _city(
 
 
 def _body(
-    house: House, stored: alerts.Stored, effect: core.Tell, channel: Channel, subject: Subject,
+    house: House, effect: core.Tell, channel: Channel, subject: Subject,
     city: dict[str, str] | None, *, linked: bool,
 ) -> str:
     if channel is Channel.VOICE:
         return speech.call(effect.template, subject, effect.person.lang, city)
-    # The page behind the link is about a door.
-    has_page = stored.row["building_id"] is not None
-    link = house.link() if house.ways.two_way and has_page and linked else ""
     lang = effect.person.lang
-    if link or city:
-        subject = replace(subject, link=link, city=city[language(lang)] if city else "")
+    if city:
+        subject = replace(subject, city=city[language(lang)])
+    if subject.link and not linked:
+        subject = replace(subject, link="")
     return compose(effect.template, subject, lang, effect.about, house.ways)
 
 

@@ -157,7 +157,7 @@ def _raise(
             effects.entry_of(tx, stored, "alert_opened", flats=flats, policy=w.policy.value),
             effects.entry_of(tx, stored, decision.reason.value),
         ]
-        tells += effects.tells_of(tx, stored, decision.effects)
+        tells += effects.tells_of(tx, house, stored, decision.effects)
         missed += _entries(stored.id, w)
     journal.append(tx, opened)
     effects.tell(tx, house, tells)

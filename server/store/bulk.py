@@ -10,7 +10,6 @@ import json
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from functools import lru_cache
-from itertools import compress
 from typing import Any, Literal
 
 from sqlalchemy import Connection, CursorResult, TextClause, text
@@ -90,11 +89,7 @@ def insert_new(
     if conn.dialect.name != "sqlite":
         found = insert(conn, table, columns, rows, conflict="DO NOTHING", returning="id")
         return set(found.scalars())
-    bound = _bindable(columns, rows)
-    said = [any(value is not None for value in values) for values in zip(*bound, strict=True)]
-    if not all(said):  # a NULL costs sqlite3 more than a value, and an alert is half NULL
-        columns = tuple(compress(columns, said))
-        bound = [tuple(compress(row, said)) for row in bound]
+    columns, bound = _bindable(columns, rows)
     done = conn.exec_driver_sql(_bound(table, columns), bound)
     ids = [row[0] for row in rows]
     if done.rowcount == len(rows):
@@ -109,27 +104,31 @@ def _bound(table: str, columns: Columns) -> str:
     return f"INSERT INTO {table} ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING"
 
 
-def _bindable(columns: Columns, rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
-    """What is JSON is written once for all rows that have the very same: the alerts of a round have
-    one ladder."""
-    whole = [n for n, (_, kind) in enumerate(columns) if kind == "json"]
-    instants = [n for n, (_, kind) in enumerate(columns) if kind == "bigint"]
-    texts: dict[int, str] = {}
-    found = []
-    for row in rows:
-        values = list(row)
-        for n in instants:
-            if type(values[n]) is datetime:
-                values[n] = to_ms(values[n])
-        for n in whole:
-            if (value := values[n]) == []:
-                values[n] = "[]"
-            elif value is not None:
-                if id(value) not in texts:
-                    texts[id(value)] = _dumps(value)
-                values[n] = texts[id(value)]
-        found.append(tuple(values))
-    return found
+def _bindable(
+    columns: Columns, rows: Sequence[Sequence[Any]]
+) -> tuple[Columns, list[tuple[Any, ...]]]:
+    """The columns that have a value in any row, and these of each row. To sqlite3 a NULL is more
+    work than a value, and an alert is half NULL."""
+    kept, found = [], []
+    for column, values in zip(columns, zip(*rows, strict=True), strict=True):
+        if values.count(None) < len(values):
+            kept.append(column)
+            found.append(_written(column[1], values))
+    return tuple(kept), list(zip(*found, strict=True))
+
+
+def _written(kind: Kind, values: Sequence[Any]) -> Sequence[Any]:
+    """As sqlite3 takes them. What is JSON is written once for all rows that have the very same: the
+    alerts of a round have one ladder."""
+    if kind == "bigint":
+        return [to_ms(v) if type(v) is datetime else v for v in values]
+    if kind != "json":
+        return values
+    known: dict[int, str | None] = {id(None): None}
+    for value in values:
+        if id(value) not in known:
+            known[id(value)] = "[]" if value == [] else _dumps(value)
+    return [known[id(value)] for value in values]
 
 
 def update(

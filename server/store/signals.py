@@ -259,7 +259,7 @@ def residents_overdue(
     """Watched residents whose deadline has come, with their door. With `hold` they are held, and
     those whose check-in is just coming in are left out."""
     query = _OVERDUE_HELD if hold and conn.dialect.name != "sqlite" else _OVERDUE
-    return [Overdue(*row) for row in conn.execute(query, {"now": now, "most": limit})]
+    return [Overdue(*row) for row in conn.execute(query, {"now": now, "most": limit}).all()]
 
 
 _SO_MANY = (
