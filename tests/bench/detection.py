@@ -128,6 +128,8 @@ async def a_city(
                 "TWILIO_FROM_NUMBER": "+8610000000001", "TWILIO_API_BASE_URL": url,
                 # What is measured is ours; a sender's rate is the provider's.
                 "XUNLOU_SMS_PER_S": "0",
+                # At night a press is a call as well: how many there are would hang on the hour.
+                "XUNLOU_NIGHT": "00:00-00:00",
             }  # fmt: skip
             place = Place(Path(folder), free_port(), free_port(), keys, sms=sms)
             file = Path(folder) / "xunlou.db"
