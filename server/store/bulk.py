@@ -107,8 +107,8 @@ def _bound(table: str, columns: Columns) -> str:
 def _bindable(
     columns: Columns, rows: Sequence[Sequence[Any]]
 ) -> tuple[Columns, list[tuple[Any, ...]]]:
-    """The columns that have a value in any row, and these of each row. To sqlite3 a NULL is more
-    work than a value, and an alert is half NULL."""
+    """The columns that have a value in any row, and these of each row; the others become NULL by
+    themselves. To sqlite3 a NULL is more work than a value, and an alert is half NULL."""
     kept, found = [], []
     for column, values in zip(columns, zip(*rows, strict=True), strict=True):
         if values.count(None) < len(values):

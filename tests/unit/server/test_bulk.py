@@ -90,13 +90,18 @@ def test_an_sos_is_stored_with_its_messages_in_few_statements(database: Database
     assert len(said) <= 22, said
 
 
-def comes_at(database: Database, moment: str, press: ingest.Batch) -> list[threading.Thread]:
-    """A press that comes, and waits for the write lock, once a statement with this in it has run;
-    returns where it will be found."""
+def comes_at(
+    database: Database, moment: str, press: ingest.Batch, after: str = ""
+) -> list[threading.Thread]:
+    """A press that comes, and waits for the write lock, once a statement with this in it has run,
+    and one with `after` before it; returns where it will be found."""
     waiting: list[threading.Thread] = []
+    seen = not after
 
     def comes(_c: Any, _cur: Any, said: str, *_: Any) -> None:
-        if moment in said and not waiting:
+        nonlocal seen
+        seen = seen or after in said
+        if seen and moment in said and not waiting:
             urgent = threading.Thread(
                 target=database.transact, kwargs={"urgent": True},
                 args=[lambda tx: ingest.ingest(tx, HOUSE, press)],
@@ -175,19 +180,31 @@ def test_a_round_in_a_press_s_way_is_judged_after_it_and_once(database: Database
     assert alerts_in_order(database) == made
 
 
-@pytest.mark.parametrize("moment", ["INSERT INTO alert ", "INSERT INTO message"])
+@pytest.mark.parametrize(
+    ("moment", "after"),
+    [("INSERT INTO alert ", ""), ("INSERT INTO message", ""), ("FROM assignment", "INTO journal")],
+)
 def test_a_round_ends_early_for_a_press(
-    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str, after: str
 ) -> None:
     """Once a part of it is written, what is written stands, the press comes next, and the rest is
     still due: whole buildings, or how many missed at once in one would be forgotten. In the end
     everybody is told what they would have been told without the press."""
     monkeypatch.setattr(worklists, "PART", 1)
+    thought_of, plain = [], worklists._decided
+
+    def decided(*about: Any) -> Any:
+        thought_of.append(about)
+        return plain(*about)
+
+    monkeypatch.setattr(worklists, "_decided", decided)
     press = ingest.Batch("gw-1", signals=[ingest.SignalIn(GRANNY, SignalType.SOS, 1, 1)])
     missed_by(database, 60)
-    waiting = comes_at(database, moment, press)
+    waiting = comes_at(database, moment, press, after)
     done, _ = database.transact(lambda tx: sweep.missed_rounds(tx, HOUSE))
     waiting[0].join(WITHIN_S)
+    parts = 2 if after else 1
+    assert len(thought_of) == parts, "no further part is thought of while a press waits"
     made = [kind for kind, _ in alerts_in_order(database)]
     first = made.index("sos")
     assert first
@@ -396,6 +413,17 @@ def test_the_overdue_are_found_by_their_deadline(database: Database) -> None:
         steps = [row[3] for row in plan]
     assert any("ix_resident_due" in step for step in steps), steps
     assert not any("TEMP B-TREE" in step for step in steps), steps
+
+
+@pytest.mark.parametrize("table", ["alert", "message"])
+def test_what_is_not_said_is_null(database: Database, table: str) -> None:
+    """Columns that are NULL in all rows of a lot are left out (store/bulk.py): none of them may
+    have a value of its own in their place."""
+    with database.reader.connect() as conn:
+        columns = conn.exec_driver_sql(f"PRAGMA table_info({table})").mappings().all()
+    others = [c["name"] for c in columns if not c["notnull"] and c["dflt_value"] is not None]
+    assert columns
+    assert others == []
 
 
 def test_of_alerts_that_are_opened_together_one_may_be_there_already(database: Database) -> None:
