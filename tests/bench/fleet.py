@@ -3,7 +3,7 @@ takes until 5,000 that were cut off are all back.
 
 The ceiling for the memory is what the same processes weigh with nobody connected.
 
-    python -m tests.bench.fleet [terminals, 10000 by default]
+    python -m tests.bench.fleet [terminals, 10000 by default [tls: by the door for outside]]
 """
 
 import asyncio
@@ -31,9 +31,9 @@ def memory_mib() -> dict[str, float]:
     return found
 
 
-async def main(terminals: int = TERMINALS) -> None:
+async def main(terminals: int = TERMINALS, door: str = "") -> None:
     """One line: memory with nobody and with all, and the storm."""
-    async with a_house(extra_terminals=terminals) as house:
+    async with a_house(extra_terminals=terminals, tls=door == "tls") as house:
         crowd = [t for t in house.terminals if t.startswith("extra-")]
         before = memory_mib()
         # One check-in each, so that every terminal is known to server and gateway alike.
@@ -52,12 +52,12 @@ async def main(terminals: int = TERMINALS) -> None:
         back_s = time.perf_counter() - began
         told = (await storm.ended())["ended"] - began
         per_1000 = {n: (after[n] - before[n]) / terminals * 1000 for n in NAMES}
-        emit(bench="fleet", terminals=terminals, receipts=receipts, mib_nobody=before,
-             mib_all=after, mib_per_1000=per_1000,
+        emit(bench="fleet", terminals=terminals, door=door or "plain", receipts=receipts,
+             mib_nobody=before, mib_all=after, mib_per_1000=per_1000,
              mib_per_1000_broker_and_server=per_1000["mosquitto"] + per_1000["serve"],
              storm=min(STORM, terminals), storm_connected_s=back_s,
              storm_receipts_s=told)  # fmt: skip
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*map(int, sys.argv[1:])))
+    asyncio.run(main(int((sys.argv[1:2] or [TERMINALS])[0]), *sys.argv[2:3]))

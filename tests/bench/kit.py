@@ -25,6 +25,7 @@ from urllib.parse import parse_qs
 import paho.mqtt.client as paho
 
 from xunlou.broker import make_broker
+from xunlou.broker_tls import Tls
 from xunlou.embedded import Embedded, Place, prepare, terminal_users
 from xunlou.keys import Keys
 from xunlou.ports import free_port
@@ -125,6 +126,16 @@ class House:
     terminals: list[str]
     senders: list[paho.Client] = field(default_factory=list)
 
+    @property
+    def port(self) -> int:
+        """Where its terminals come in."""
+        return self.place.mqtt_port if self.place.tls is None else self.place.tls.port
+
+    @property
+    def authority(self) -> str:
+        """The file of the authority that its terminals know; empty where they come in the clear."""
+        return "" if self.place.tls is None else str(self.place.tls.authority)
+
     def client(self, terminal: str) -> paho.Client:
         """A connected MQTT client of this terminal with a network thread of its own."""
         client = paho.Client(
@@ -159,7 +170,7 @@ class Load:
         """
         secret = house.place.keys.terminal_secret
         order = {
-            "port": house.place.mqtt_port, "kind": kind, "boot": boot, "each": each,
+            "port": house.port, "ca": house.authority, "kind": kind, "boot": boot, "each": each,
             "users": [(t, terminal_password(secret, t)) for t in terminals],
             "per_s": per_s, "receipts": receipts, "within_s": within_s,
             "stay_s": stay_s,
@@ -226,11 +237,13 @@ def children() -> list[tuple[int, list[str]]]:
 
 @contextlib.asynccontextmanager
 async def a_house(
-    *, broker_only: bool = False, database_url: str = "", extra_terminals: int = 0
-) -> AsyncIterator[House]:
+    *, broker_only: bool = False, database_url: str = "", extra_terminals: int = 0,
+    tls: bool = False,
+) -> AsyncIterator[House]:  # fmt: skip
     """The embedded edition in a temporary directory, with the sample community; or its broker
     alone, for a ceiling. `database_url`: an empty PostgreSQL database instead of SQLite.
-    `extra_terminals`: so many without a resident, beside the sample's."""
+    `extra_terminals`: so many without a resident, beside the sample's. `tls`: loads come in by the
+    broker's door for terminals outside."""
     sink = Sink()
     gc.collect()
     gc.freeze()  # this process holds the stop-watch: it must not stand still for its own garbage
@@ -247,7 +260,8 @@ async def a_house(
             }
             community = guangdan()
             kind = Elsewhere if database_url else Place
-            place = kind(Path(folder), free_port(), free_port(), keys, sms=sms)
+            door = Tls(Path(folder) / "tls", free_port(), ("127.0.0.1",)) if tls else None
+            place = kind(Path(folder), free_port(), free_port(), keys, sms=sms, tls=door)
             if isinstance(place, Elsewhere):
                 place.url_of_database.append(database_url)
             await asyncio.to_thread(prepare, place, community)

@@ -9,6 +9,7 @@ itself. Each terminal subscribes to its commands and acknowledges them, as a rea
 import json
 import selectors
 import socket
+import ssl
 import struct
 import sys
 import time
@@ -68,10 +69,16 @@ class Terminal:
 
     def read(self) -> None:
         """Take what came; answer receipts with their PUBACK."""
-        data = self.sock.recv(65536)
-        if not data:
-            raise ConnectionError("the broker hung up on the load")
-        self.buffer += data
+        while True:
+            try:
+                data = self.sock.recv(65536)
+            except ssl.SSLWantReadError:
+                break
+            if not data:
+                raise ConnectionError("the broker hung up on the load")
+            self.buffer += data
+            if not isinstance(self.sock, ssl.SSLSocket):  # else more may be read and not given yet
+                break
         at, buffer = 0, self.buffer
         while len(buffer) - at >= 2:
             size, shift, pos = 0, 0, at + 1
@@ -114,14 +121,18 @@ class Terminal:
         if self.out:
             try:
                 del self.out[: self.sock.send(self.out)]
-            except BlockingIOError:
+            except (BlockingIOError, ssl.SSLWantWriteError):
                 return
 
 
-def dial(port: int, terminal: str, password: str, todo: list[bytes]) -> Terminal:
+def dial(
+    port: int, terminal: str, password: str, todo: list[bytes], tls: ssl.SSLContext | None = None
+) -> Terminal:
     """A terminal whose CONNECT is on its way."""
     sock = socket.create_connection(("127.0.0.1", port))
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if tls is not None:
+        sock = tls.wrap_socket(sock, server_hostname="127.0.0.1")
     sock.sendall(connect(terminal, password))
     sock.setblocking(False)
     return Terminal(sock, todo)
@@ -129,7 +140,9 @@ def dial(port: int, terminal: str, password: str, todo: list[bytes]) -> Terminal
 
 def run(order: dict[str, Any]) -> dict[str, Any]:
     """Carry an order out: `port`, `users` (terminal, password), `kind`, `boot`, `each` (messages
-    a terminal), `per_s` (0: full speed), `receipts` (wait for them), `within_s`."""
+    a terminal), `per_s` (0: full speed), `receipts` (wait for them), `within_s`, `ca` (the file of
+    the authority whose broker is spoken to by TLS; empty: in the clear)."""
+    tls = ssl.create_default_context(cafile=order["ca"]) if order["ca"] else None
     selector = selectors.DefaultSelector()
     fleet = []
     for terminal, password in order["users"]:
@@ -140,7 +153,7 @@ def run(order: dict[str, Any]) -> dict[str, Any]:
                     b'"rssi":-61}' % (order["boot"], n))
             for n in range(order["each"])
         ]  # fmt: skip
-        t = dial(order["port"], terminal, password, todo)
+        t = dial(order["port"], terminal, password, todo, tls)
         selector.register(t.sock, selectors.EVENT_READ, t)
         fleet.append(t)
     end = time.perf_counter() + order["within_s"]
