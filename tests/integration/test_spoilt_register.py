@@ -201,7 +201,7 @@ async def test_one_who_can_not_be_judged_costs_nobody_else_their_judgement(
     item = sweep._item
 
     def broken(row: Any) -> Any:
-        assert row["label"] != "303", "a mistake of ours"
+        assert row.label != "303", "a mistake of ours"
         return item(row)
 
     batch = await check_ins(night, "gd-11-301", "gd-11-303", "gd-12-302")
