@@ -86,6 +86,7 @@ bench: setup ## Measure; one JSON line each (docs/performance.md)
 	@$(BIN)/python -m tests.bench.wall
 	@$(BIN)/python -m tests.bench.detection
 	@$(BIN)/python -m tests.bench.fleet
+	@$(BIN)/python -m tests.bench.fleet 10000 tls
 	@$(BIN)/python -m tests.bench.sim_fleet
 	@$(BIN)/python -m tests.bench.register
 
