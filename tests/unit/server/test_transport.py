@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
+import pycurl
 import pytest
 
 from server.channels.base import Ambiguous, Busy, Refused, Sent
@@ -280,6 +281,12 @@ async def test_what_is_under_way_at_once_shares_no_connection() -> None:
         for thread in threads:
             thread.shutdown()
         assert provider.connections <= 8
+
+
+def test_a_name_is_looked_up_beside_the_loop() -> None:
+    """A lane has one loop: a name server that says nothing must not keep its other messages
+    waiting. That is how libcurl was built, and not ours to say."""
+    assert pycurl.version_info()[4] & pycurl.VERSION_ASYNCHDNS
 
 
 def test_each_loop_may_come_and_go() -> None:
