@@ -238,12 +238,12 @@ def children() -> list[tuple[int, list[str]]]:
 @contextlib.asynccontextmanager
 async def a_house(
     *, broker_only: bool = False, database_url: str = "", extra_terminals: int = 0,
-    tls: bool = False,
+    tls: bool = False, clock: str = "",
 ) -> AsyncIterator[House]:  # fmt: skip
     """The embedded edition in a temporary directory, with the sample community; or its broker
     alone, for a ceiling. `database_url`: an empty PostgreSQL database instead of SQLite.
     `extra_terminals`: so many without a resident, beside the sample's. `tls`: loads come in by the
-    broker's door for terminals outside."""
+    broker's door for terminals outside. `clock`: as XUNLOU_CLOCK, empty for the real one."""
     sink = Sink()
     gc.collect()
     gc.freeze()  # this process holds the stop-watch: it must not stand still for its own garbage
@@ -261,7 +261,8 @@ async def a_house(
             community = guangdan()
             kind = Elsewhere if database_url else Place
             door = Tls(Path(folder) / "tls", free_port(), ("127.0.0.1",)) if tls else None
-            place = kind(Path(folder), free_port(), free_port(), keys, sms=sms, tls=door)
+            ports = free_port(), free_port()
+            place = kind(Path(folder), *ports, keys, clock=clock, sms=sms, tls=door)
             if isinstance(place, Elsewhere):
                 place.url_of_database.append(database_url)
             await asyncio.to_thread(prepare, place, community)

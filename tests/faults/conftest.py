@@ -21,6 +21,12 @@ async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House
         _TABLE.extend(running.table)
 
 
+@pytest.fixture
+def table() -> list[dict[str, Any]]:
+    """What was done, a row each, for the summary."""
+    return _TABLE
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Print the matrix as it was played."""
     if not _TABLE:

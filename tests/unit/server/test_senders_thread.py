@@ -43,27 +43,27 @@ def journey() -> Iterator[Journey]:
 
 
 @pytest.fixture
-def thread() -> Iterator[SendersThread]:
-    """A thread for three at once."""
-    made = SendersThread(AT_ONCE, "lane")
+def thread(request: pytest.FixtureRequest) -> Iterator[SendersThread]:
+    """A thread for three at once, by the test's name."""
+    made = SendersThread(AT_ONCE, request.node.name)
     yield made
     made.shutdown()
 
 
-def living() -> list[str]:
-    """The threads of lanes that there are."""
-    return [t.name for t in threading.enumerate() if t.name == "lane"]
+def named(name: str) -> list[threading.Thread]:
+    """The threads of this name that there are."""
+    return [t for t in threading.enumerate() if t.name == name]
 
 
 def test_so_many_are_under_way_and_the_others_follow_in_order(
-    thread: SendersThread, journey: Journey
+    thread: SendersThread, journey: Journey, request: pytest.FixtureRequest
 ) -> None:
     """One thread for all, and none before it is needed."""
-    assert living() == []
+    assert named(request.node.name) == []
     sent = [thread.submit(journey.travel, n) for n in range(10)]
     journey.wait_for(AT_ONCE)
     assert journey.begun == [0, 1, 2]
-    assert living() == ["lane"]
+    assert len(named(request.node.name)) == 1
     journey.go.set()
     assert [s.result(WITHIN_S) for s in sent] == list(range(10))
     assert journey.begun == list(range(10))
@@ -114,7 +114,7 @@ def test_one_that_was_withdrawn_is_not_begun(thread: SendersThread, journey: Jou
 
 def test_an_end_waits_for_nothing(journey: Journey) -> None:
     """What is under way ends where it stands, and the thread with it; nothing more is taken."""
-    thread, ended = SendersThread(AT_ONCE, "lane"), threading.Event()
+    thread, ended = SendersThread(AT_ONCE, "one that ends"), threading.Event()
 
     async def hangs() -> None:
         try:
@@ -125,7 +125,7 @@ def test_an_end_waits_for_nothing(journey: Journey) -> None:
     under_way: Future[None] = thread.submit(hangs)
     thread.submit(journey.travel, 1)
     journey.wait_for(1)
-    (running,) = [t for t in threading.enumerate() if t.name == "lane"]
+    (running,) = named("one that ends")
     thread.shutdown()
     assert ended.wait(WITHIN_S)
     running.join(WITHIN_S)
@@ -138,6 +138,6 @@ def test_an_end_waits_for_nothing(journey: Journey) -> None:
 
 def test_one_that_was_never_used_has_nothing_to_end() -> None:
     """A server without anything to send ends as well."""
-    thread = SendersThread(AT_ONCE, "lane")
+    thread = SendersThread(AT_ONCE, "never used")
     thread.shutdown()
-    assert living() == []
+    assert named("never used") == []
