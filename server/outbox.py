@@ -46,9 +46,9 @@ BACKOFF_S = (1, 2, 4, 8, 15)
 AT_ONCE = 32
 """Sends under way in a lane: so many that a provider that hangs on some holds up no others."""
 AHEAD = 256
-"""Messages leased in a lane on SQLite: those that are under way and those that are
-begun next. There each lease waits for the write lock, which a round holds for 50 to 100 ms. On
-PostgreSQL it waits for nobody, and what one server holds back, another could send."""
+"""Messages leased in a lane on SQLite: those that are under way and those that are begun next.
+There each lease waits for the write lock, which a round holds for 50 to 100 ms. On PostgreSQL it
+waits for nobody, and what one server holds back, another could send."""
 TOGETHER_S = 0.005
 CLOCKS_APART = timedelta(minutes=10)
 """How far the provider's clock may be from ours when we look a message up."""

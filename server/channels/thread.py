@@ -35,20 +35,28 @@ class SendersThread:
         self, call: Callable[..., Coroutine[Any, Any, T]], *args: object
     ) -> "Future[T]":
         """Run `call(*args)` in the thread, soon. It must not block there. Raises RuntimeError once
-        the thread was shut down."""
+        the thread was shut down, and where the system has no thread for us: then the next one
+        tries again."""
         future: Future[T] = Future()
         with self._lock:
             if self._over:
                 raise RuntimeError(f"{self._name} has been shut down")
+            loop = self._loop or self._begun()
             self._given.append((future, call, args))
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                threading.Thread(
-                    target=self._run, args=(self._loop,), name=self._name, daemon=True
-                ).start()
             if len(self._given) == 1:  # else it has been told already
-                self._loop.call_soon_threadsafe(self._take, self._loop)
+                loop.call_soon_threadsafe(self._take, loop)
         return future
+
+    def _begun(self) -> asyncio.AbstractEventLoop:
+        loop = asyncio.new_event_loop()
+        thread = threading.Thread(target=self._run, args=(loop,), name=self._name, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            loop.close()
+            raise
+        self._loop = loop
+        return loop
 
     def shutdown(self) -> None:
         """End the thread, soon; what is under way ends where it stands, and is never answered."""

@@ -136,6 +136,28 @@ def test_an_end_waits_for_nothing(journey: Journey) -> None:
     thread.shutdown()
 
 
+def test_where_there_is_no_thread_the_next_one_tries_again(
+    thread: SendersThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A system that is out of threads for a moment costs that message its try, and the lane
+    nothing: what was refused is not run later beside what took its place."""
+    ran: list[int] = []
+
+    async def works(number: int) -> int:
+        ran.append(number)
+        return number
+
+    def none_left(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", none_left)
+        with pytest.raises(RuntimeError, match="new thread"):
+            thread.submit(works, 1)
+    assert thread.submit(works, 2).result(WITHIN_S) == 2
+    assert ran == [2]
+
+
 def test_one_that_was_never_used_has_nothing_to_end() -> None:
     """A server without anything to send ends as well."""
     thread = SendersThread(AT_ONCE, "never used")
