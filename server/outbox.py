@@ -203,7 +203,13 @@ class Worker:
             channel = Channel(message["channel"])
             line = self._lines.of(channel, lot.providers.get(channel))
             if line is not None and self._asks_nothing_first(message):
-                outcome = self._thread.submit(self._hand_over, message, line, begin_by_s)
+                try:
+                    outcome = self._thread.submit(self._hand_over, message, line, begin_by_s)
+                except RuntimeError as error:
+                    # Its lease runs out, and it is looked up; the hand is free for others at once.
+                    log.warning("message %s could not be begun: %s", message["id"], error)
+                    self._give(1)
+                    continue
                 outcome.add_done_callback(partial(self._came_back, message, line, begin_by_s))
             elif self._loop is not None:
                 self._loop.call_soon_threadsafe(self._in_a_task, message, line, begin_by_s)

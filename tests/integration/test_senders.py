@@ -16,12 +16,13 @@ from server import jobs, migrate, outbox
 from server import tables as t
 from server.channels.base import Busy, Sent
 from server.channels.lines import BACKUP, MAIN, Line, Lines
+from server.channels.thread import SendersThread
 from server.channels.twilio_account import TIMEOUT_S
 from server.clock import Clock
 from server.core.failover import DOWN_AFTER
 from server.core.words import Channel, Delivery, Template
 from server.database import Database, Leased, Tx
-from server.outbox import AT_ONCE, Worker
+from server.outbox import AHEAD, AT_ONCE, Worker
 from server.service import sweep
 from server.service.effects import ROUND_LANE, SOS_LANE
 from server.service.house import House
@@ -231,6 +232,29 @@ async def test_a_sender_that_stops_waits_for_a_lease_that_comes_to_nothing(tmp_p
         assert not running.done(), "it left a lease behind"
         await asyncio.to_thread(lease.ended, committed=False)
         await asyncio.wait_for(running, WITHIN_S)
+
+
+async def test_where_the_system_has_no_thread_the_lane_goes_on_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What could not be begun holds no hand: a whole lane's worth of messages leaves after it."""
+    well = Provider()
+    async with a_desk(tmp_path, well) as desk:
+        refused, plain = threading.Event(), SendersThread.submit
+
+        def none_left(_self: SendersThread, *_: object) -> None:
+            refused.set()
+            raise RuntimeError("can't start new thread")
+
+        monkeypatch.setattr(SendersThread, "submit", none_left)
+        await desk.queue(MORE)
+        desk.work(ROUND_LANE)
+        assert await asyncio.to_thread(refused.wait, WITHIN_S)
+        await desk.until(lambda: not any(w._hands.busy for w in desk.database.senders))  # type: ignore[attr-defined]
+        monkeypatch.setattr(SendersThread, "submit", plain)
+        await desk.queue(AHEAD)
+        await desk.until_sent(AHEAD)
+        assert len(well.taken) == AHEAD
 
 
 def test_no_living_sender_is_overtaken() -> None:
