@@ -23,7 +23,8 @@ from sqlalchemy import (
 )
 
 from server import migrate
-from server.moving import CHUNK, Sum, connected, digest_row, set_sequence
+from server.moving import CHUNK, Sum, connected, digest_row, make_room, set_sequence
+from server.store import partitions
 
 VERSION = "alembic_version"
 _WHOLE = 2**256
@@ -61,6 +62,7 @@ def replace(source: str, conn: Connection) -> None:
         conn.execute(text("DROP SCHEMA public CASCADE"))
         conn.execute(text("CREATE SCHEMA public"))
         migrate.upgrade_on(conn, revision)
+        make_room(old, conn)
         read = _fill(old, conn)
         for table in _tables(conn):
             set_sequence(conn, table)
@@ -102,8 +104,8 @@ def _same(read: dict[str, Sum], written: dict[str, Sum]) -> None:
 
 def _tables(conn: Connection) -> list[Table]:
     """Those that others point to first."""
-    found = MetaData()
-    found.reflect(bind=conn)
+    found, parts = MetaData(), partitions.names(conn)  # these are read with what they are part of
+    found.reflect(bind=conn, only=lambda name, _: name not in parts)
     return [table for table in found.sorted_tables if table.name != VERSION]
 
 

@@ -29,6 +29,7 @@ from sqlalchemy.pool import NullPool
 from sqlmodel import SQLModel
 
 from server import migrate, schema, tables, wakeups
+from server.store import partitions
 from server.tables import to_ms
 
 assert tables  # the import fills the metadata
@@ -66,6 +67,7 @@ def copy(source: str, target: str, say: Callable[[str], None]) -> dict[str, Sum]
     if schema.current(target) is None:
         migrate.upgrade(target)
     with connected(source) as old, connected(target) as new:
+        make_room(old, new)
         for table in SQLModel.metadata.sorted_tables:
             rows = _copy_table(old, new, table)
             if rows:
@@ -166,6 +168,13 @@ def _rows(conn: Connection, table: Table) -> Iterator[list[dict[str, Any]]]:
     result = conn.execution_options(yield_per=CHUNK).execute(query)
     for part in result.mappings().partitions(CHUNK):
         yield [dict(row) for row in part]
+
+
+def make_room(old: Connection, new: Connection) -> None:
+    """Partitions for the events that are about to be copied, with the ids they have."""
+    if new.dialect.name == "postgresql" and partitions.names(new):
+        newest = old.execute(text("SELECT max(id) FROM signal")).scalar_one()
+        partitions.make_up_to(new, newest or 0)
 
 
 def _copy_table(old: Connection, new: Connection, table: Table) -> int:

@@ -10,6 +10,9 @@ import logging
 from datetime import timedelta
 from typing import Any
 
+from sqlalchemy.exc import DBAPIError
+
+from server import partitioning
 from server.database import Database, Tx
 from server.service import past
 from server.settings import Settings
@@ -65,13 +68,29 @@ class Retention:
 
     async def clear(self, stop: asyncio.Event) -> dict[str, int]:
         """Clear every table once; returns how many rows went, by table, and how many people."""
-        gone = {}
+        gone, whole = await self._partitions()
         for kept, life in self._kept:
+            if kept is retention.SIGNALS and whole:
+                continue
             if count := await self._clear(kept, life, stop):
                 gone[kept.name] = count
         if self._ended and not stop.is_set():
             gone |= {what: n for what, n in (await self._past(stop)).items() if n}
         return gone
+
+    async def _partitions(self) -> tuple[dict[str, int], bool]:
+        """Those of the events: how many were dropped, and whether the next is soon to be."""
+        life = next(life for kept, life in self._kept if kept is retention.SIGNALS)
+        try:
+            await partitioning.begin_next(self._database)
+            dropped, whole = await partitioning.drop_past(
+                self._database, self._database.clock.now() - life
+            )
+        except DBAPIError:
+            # Everything else is cleared all the same, and events as well, in chunks.
+            log.exception("the events' partitions could not be kept in order; tomorrow again")
+            return {}, False
+        return {"partitions of events": dropped} if dropped else {}, whole
 
     async def _past(self, stop: asyncio.Event) -> dict[str, int]:
         """Those who are watched no more, and contacts without a role."""

@@ -309,10 +309,16 @@ class Terminal(SQLModel, table=True):
     via: str = Field(default="", sa_column=Column(String, nullable=False, server_default=""))
     """The bridge that it hangs on, a terminal's id; empty: it speaks for itself."""
     key_at: datetime | None = _at()
+    newest_event: int | None = Field(default=None, sa_column=Column(BigInteger))
+    """The last of its stored events in their order: boot x 2^31 + seq. Kept in one transaction with
+    them: what comes after it is surely new (docs/adr/0035)."""
 
 
 class Signal(SQLModel, table=True):
-    """One event of a terminal, once: its identity is (terminal, boot, seq)."""
+    """One event of a terminal, once: its identity is (terminal, boot, seq).
+
+    On PostgreSQL it is partitioned by id, and each partition is unique by itself: how an identity
+    is there once in all of them is in store/partitions.py."""
 
     __table_args__ = (UniqueConstraint("terminal_id", "boot", "seq"),)
     id: int | None = _id()

@@ -6,7 +6,7 @@ from alembic import context
 from sqlmodel import SQLModel
 from sqlmodel.sql.sqltypes import AutoString
 
-from server import tables
+from server import migrate, tables
 
 assert tables  # the import fills the metadata
 
@@ -20,12 +20,14 @@ def render_item(kind: str, item: Any, _context: object) -> str | Literal[False]:
     return False
 
 
+connection = context.config.attributes["connection"]
 context.configure(
-    connection=context.config.attributes["connection"],
+    connection=connection,
     target_metadata=SQLModel.metadata,
     render_item=render_item,
     render_as_batch=True,
     compare_type=True,
+    **migrate.comparing(connection),
 )
 with context.begin_transaction():
     context.run_migrations()

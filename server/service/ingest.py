@@ -33,7 +33,7 @@ from server.service import (
 from server.service.help import by_terminal
 from server.service.house import House
 from server.service.refusals import Refused, Unknown
-from server.store import alerts, devices, journal, signals
+from server.store import alerts, devices, journal, partitions, signals
 from server.store.people import CommunityFacts
 from server.tables import LATEST_MS, from_ms, to_ms
 
@@ -120,6 +120,7 @@ class _New:
 def ingest(tx: Tx, house: House, batch: Batch) -> list[Receipt]:
     """Take one batch. Returns a receipt for each of its signals, in order."""
     sight.heard(tx, batch.gateway, batch.canary_every_s, batch.canaries)
+    partitions.hold(tx.conn)
     signals.hold_residents(tx.conn, {s.t for s in batch.signals})
     ids = {s.t for s in batch.signals} | {h.t for h in batch.heartbeats}
     known = signals.terminals(tx.conn, ids | {s.t for s in batch.statuses})
@@ -133,7 +134,7 @@ def ingest(tx: Tx, house: House, batch: Batch) -> list[Receipt]:
         for s, seen_at in looked if s.t in known
     }  # fmt: skip
     tx.give_way()
-    fresh = signals.insert_signals(tx.conn, list(rows.values()))
+    fresh = signals.insert_signals(tx.conn, list(rows.values()), known)
     tx.give_way()
     receipts: list[Receipt] = []
     new: list[_New] = []

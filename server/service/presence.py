@@ -66,6 +66,8 @@ class _Event(Protocol):
     @property
     def boot(self) -> int: ...
     @property
+    def seq(self) -> int: ...
+    @property
     def bat(self) -> int | None: ...
     @property
     def mains(self) -> bool | None: ...
@@ -119,7 +121,7 @@ def update(
 
     for e in words.events:
         # Never back: a stored event of an earlier life must not make that life's will current.
-        alive(e, max(e.boot, known[e.t].boot))
+        alive(e, max(e.boot, known[e.t].boot)).stored(e.boot, e.seq)
     for h in words.heartbeats:
         if h.t in known:
             alive(h, h.boot)

@@ -1,7 +1,7 @@
 """Signals, presence and quarantine: the batch path in. Core statements only, a few per batch."""
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -42,11 +42,22 @@ PRESENCE_COLUMNS: bulk.Columns = (
     ("id", "text"), ("status", "text"), ("boot", "bigint"), ("firmware", "text"),
     ("heartbeat_s", "integer"), ("battery", "integer"), ("mains", "boolean"),
     ("rssi", "integer"), ("last_seen_at", "bigint"), ("heartbeat_due_at", "bigint"),
-    ("via", "text"),
+    ("via", "text"), ("newest_event", "bigint"),
 )  # fmt: skip
 PRESENCE_CHANGES = ", ".join(
-    f"{name} = coalesce(r.{name}, terminal.{name})" for name, _ in PRESENCE_COLUMNS[1:]
+    f"{name} = coalesce(r.{name}, terminal.{name})" for name, _ in PRESENCE_COLUMNS[1:-1]
+) + (
+    # Never back, whoever writes last.
+    ", newest_event = CASE WHEN r.newest_event > coalesce(terminal.newest_event, -1)"
+    " THEN r.newest_event ELSE terminal.newest_event END"
 )
+SEQS = 2**31
+"""A `seq` is below (docs/contract.md)."""
+
+
+def place(boot: int, seq: int) -> int:
+    """An event's place among its terminal's, as one number."""
+    return boot * SEQS + seq
 
 
 @dataclass(slots=True)
@@ -64,12 +75,17 @@ class Presence:
     last_seen_ms: int | None = None
     heartbeat_due_ms: int | None = None
     via: str | None = None
+    newest_event: int | None = None
+
+    def stored(self, boot: int, seq: int) -> None:
+        """An event of it is stored with this."""
+        self.newest_event = max(self.newest_event or 0, place(boot, seq))
 
     def values(self) -> tuple[Any, ...]:
         """In the order of PRESENCE_COLUMNS."""
         return (self.id, self.status, self.boot, self.firmware, self.heartbeat_s, self.battery,
                 self.mains, self.rssi, self.last_seen_ms, self.heartbeat_due_ms,
-                self.via)  # fmt: skip
+                self.via, self.newest_event)  # fmt: skip
 
 
 def insert(conn: Connection, table: Any) -> Any:
@@ -114,6 +130,7 @@ class Known(NamedTuple):
     risk_class: str | None
     simulated: bool
     community_id: int | None
+    newest_event: int | None
 
 
 def terminals(conn: Connection, ids: Collection[str]) -> dict[str, Known]:
@@ -136,7 +153,8 @@ def _terminals(dialect: str) -> TextClause:
         "SELECT terminal.id, terminal.boot, terminal.status, terminal.heartbeat_s,"
         " resident.id, resident.next_due_at, resident.state, resident.flat_id,"
         " resident.building_id, resident.last_sign_at, resident.risk_class, terminal.simulated,"
-        " (SELECT community_id FROM building WHERE building.id = resident.building_id)"
+        " (SELECT community_id FROM building WHERE building.id = resident.building_id),"
+        " terminal.newest_event"
         " FROM terminal LEFT JOIN resident ON resident.id = terminal.resident_id"
         " AND terminal.simulated ="
         " (SELECT rehearsal FROM building WHERE building.id = resident.building_id)"
@@ -161,18 +179,59 @@ def is_stored(conn: Connection, terminal_id: str, boot: int, seq: int) -> bool:
 
 
 def insert_signals(
-    conn: Connection, rows: Sequence[Sequence[Any]]
+    conn: Connection, rows: Sequence[Sequence[Any]], known: Mapping[str, Known]
 ) -> set[tuple[str, int, int]]:
     """Insert those not yet known (values as in SIGNAL_COLUMNS); returns the identities that were
-    new."""
-    if not rows:
-        return set()
+    new. `known`: their terminals, read since `partitions.hold`. Raises NotStored."""
     # In one order everywhere: two gateways may hand in the same events at the same moment.
     rows = sorted(rows, key=lambda r: (r[0], r[1], r[2]))
+    if conn.dialect.name == "sqlite":
+        return _inserted(conn, rows, "(terminal_id, boot, seq)")
+    there = _stored(conn, [r for r in rows if not _surely_new(known[r[0]], r)])
+    rows = [r for r in rows if (r[0], r[1], r[2]) not in there]
+    # No index is unique over all partitions, so none can be named.
+    fresh = _inserted(conn, rows, "")
+    refused = [r for r in rows if (r[0], r[1], r[2]) not in fresh]
+    if len(_stored(conn, refused)) < len(refused):
+        raise NotStored("the database took events for known that are not there; an id given twice?")
+    return fresh
+
+
+class NotStored(Exception):
+    """Events were not stored, and it is no copies that they are."""
+
+
+def _surely_new(terminal: Known, row: Sequence[Any]) -> bool:
+    return terminal.newest_event is not None and place(row[1], row[2]) > terminal.newest_event
+
+
+def _inserted(
+    conn: Connection, rows: Sequence[Sequence[Any]], unique: str
+) -> set[tuple[str, int, int]]:
+    if not rows:
+        return set()
     found: Sequence[Any] = bulk.insert(
         conn, "signal", SIGNAL_COLUMNS, rows,
-        conflict="(terminal_id, boot, seq) DO NOTHING", returning="terminal_id, boot, seq",
+        conflict=f"{unique} DO NOTHING", returning="terminal_id, boot, seq",
     ).all()  # fmt: skip
+    return {(row[0], row[1], row[2]) for row in found}
+
+
+# A row at a time, each by the index: no plan may think of reading the whole table instead.
+_STORED = text(
+    "SELECT r.terminal_id, r.boot, r.seq FROM (SELECT CAST(value ->> 0 AS text) AS terminal_id,"
+    " CAST(value ->> 1 AS bigint) AS boot, CAST(value ->> 2 AS bigint) AS seq"
+    " FROM jsonb_array_elements(CAST(:rows AS jsonb)) AS e(value)) AS r"
+    " CROSS JOIN LATERAL (SELECT 1 FROM signal WHERE signal.terminal_id = r.terminal_id"
+    " AND signal.boot = r.boot AND signal.seq = r.seq LIMIT 1) AS s"
+)
+
+
+def _stored(conn: Connection, rows: Sequence[Sequence[Any]]) -> set[tuple[str, int, int]]:
+    """Which of these are there, in any partition (PostgreSQL)."""
+    if not rows:
+        return set()
+    found = conn.execute(_STORED, bulk.listed([(r[0], r[1], r[2]) for r in rows])).all()
     return {(row[0], row[1], row[2]) for row in found}
 
 
