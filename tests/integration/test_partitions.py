@@ -143,6 +143,7 @@ async def test_nobody_goes_over_while_an_event_is_being_stored(
           f" heartbeat_s, key_v, via) VALUES ('{spare}', 'active', false, 'unknown', 0, '', 900,"
           " 0, '')")  # fmt: skip
     event = SignalIn(spare, SignalType.CHECKIN, 1, 1)
+    await db.write(lambda tx: partitions.make(tx.conn, 1))  # only to go over is left
     stored, commit = threading.Event(), threading.Event()
 
     def slowly(tx: Tx) -> str:
@@ -203,16 +204,18 @@ async def test_past_events_go_as_a_whole(town: Town) -> None:
     kept_s = town.runtime.settings.keep_signals_days * DAY_S
     job = retention.Retention(town.runtime.database, town.runtime.settings)
     stop = asyncio.Event()
-    for days in (0, 60, 10):
-        town.hand.at_s += days * DAY_S
+    begun_s = town.hand.at_s
+    for day, last in ((0, True), (2, False), (12, True), (70, True)):
+        town.hand.at_s = begun_s + day * DAY_S
         assert await town.signals(town.event("checkin")) == ["stored"]
-        await go_on(town)
-    assert where(url) == {"signal_0": 1, "signal_1": 1, "signal_2": 1}
-    town.hand.at_s += kept_s - 69 * DAY_S
+        if last:
+            await go_on(town)
+    assert where(url) == {"signal_0": 1, "signal_1": 2, "signal_2": 1}
+    town.hand.at_s = begun_s + kept_s + 5 * DAY_S
     gone = await job.clear(stop)
     assert gone["partitions of events"] == 1
-    assert "signal" not in gone
-    assert where(url) == {"signal_1": 1, "signal_2": 1}
+    assert "signal" not in gone, "the event of the second day goes with that of the twelfth"
+    assert where(url) == {"signal_1": 2, "signal_2": 1}
     town.hand.at_s += 300 * DAY_S
     assert (await job.clear(stop))["partitions of events"] == 2
     assert await town.signals(town.event("checkin")) == ["stored"]
