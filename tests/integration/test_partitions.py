@@ -158,13 +158,15 @@ async def test_nobody_goes_over_while_an_event_is_being_stored(
     loop = asyncio.get_running_loop()
     slow = loop.run_in_executor(None, lambda: db.transact(slowly)[0])
     await loop.run_in_executor(None, stored.wait, 20)
-    with monkeypatch.context() as m:
-        m.setattr(partitioning, "TRIES", 2)
-        m.setattr(partitioning, "REST_S", 0.0)
-        with pytest.raises(OperationalError, match="lock timeout"):
-            await partitioning.begin_next(db, full=0)
-    again = loop.run_in_executor(None, lambda: db.transact(copy)[0])
-    commit.set()
+    try:
+        with monkeypatch.context() as m:
+            m.setattr(partitioning, "TRIES", 2)
+            m.setattr(partitioning, "REST_S", 0.0)
+            with pytest.raises(OperationalError, match="lock timeout"):
+                await partitioning.begin_next(db, full=0)
+        again = loop.run_in_executor(None, lambda: db.transact(copy)[0])
+    finally:
+        commit.set()
     assert (await slow, await again) == ("stored", "duplicate")
     assert await partitioning.begin_next(db, full=1)
     assert db.transact(copy)[0] == "duplicate"
