@@ -83,6 +83,7 @@ faults: setup ## Break two parts at a time, at moments that no run has had befor
 bench: setup ## Measure; one JSON line each (docs/performance.md)
 	@$(BIN)/python -m tests.bench.sos
 	@$(BIN)/python -m tests.bench.ingest
+	@$(BIN)/python -m tests.bench.kept
 	@$(BIN)/python -m tests.bench.wall
 	@$(BIN)/python -m tests.bench.detection
 	@$(BIN)/python -m tests.bench.fleet

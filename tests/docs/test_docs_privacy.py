@@ -58,7 +58,7 @@ PLAIN = {
     "visit": "id building_id opened_at due_at state closed_at visit_key version",
     "terminal": "id state simulated status boot firmware heartbeat_s battery mains rssi "
     "heartbeat_due_at lost_at mains_lost_at mains_due_at key_v key_next key_state key_at "
-    "via",
+    "via newest_event",
 }
 """Columns that say nothing of a person by themselves: houses, devices, clockwork, hashes."""
 
