@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
@@ -17,6 +18,7 @@ from server.database import Database, Tx
 from server.store import partitions as store
 from server.store.by_time import SLACK
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 FULL = 30_000_000
 """Ids; ten days of a city. Larger ones are slower to write to, more of them slower to look in."""
@@ -28,15 +30,15 @@ NOT_GRANTED = "55P03"
 
 
 async def begin_next(database: Database, full: int = FULL) -> bool:
-    """Go on in the next partition if the present one has `full` ids; whether it did."""
+    """Go on in the next partition if the present one has `full` ids; whether it was to."""
     if database.sqlite:
         return False
-    newest, parts = await database.read(lambda c: (store.newest_id(c), store.there(c)))
+    newest, last = await database.read(lambda c: (store.newest_id(c), store.last(c)))
     number = newest // store.BLOCK
-    if number <= parts[-1].number and newest % store.BLOCK < full:
+    if number <= last and newest % store.BLOCK < full:
         return False
-    if number >= parts[-1].number:
-        await _patiently(database, lambda conn: store.make(conn, number + 1))
+    # Two transactions: to go over, one must hold nothing that those need who store events.
+    await _patiently(database, lambda conn: store.make(conn, number + 1))
     await _patiently(database, lambda conn: store.move_on(conn, number + 1))
     log.info("events go into a new partition now, signal_%d", number + 1)
     return True
@@ -52,26 +54,27 @@ async def drop_past(database: Database, before: datetime) -> tuple[int, bool]:
     for part in parts:
         if part.number >= newest // store.BLOCK:
             break
-        ended = await database.read(lambda c: store.ended_at(c, part))  # noqa: B023
-        if ended is not None and ended + SLACK >= before:
+        ended = await _patiently(
+            database,
+            lambda conn: store.drop_past(conn, part, before - SLACK),  # noqa: B023
+        )
+        if ended is not None:
             return dropped, ended < before + WHOLE
-        await _patiently(database, lambda conn: store.drop(conn, part))  # noqa: B023
         log.info("%s is dropped, its events are past their time", part.name)
         dropped += 1
     return dropped, False
 
 
-async def _patiently(database: Database, change: Callable[[Connection], None]) -> None:
-    def once(tx: Tx) -> None:
-        store.patiently(tx.conn)
-        change(tx.conn)
+async def _patiently(database: Database, change: Callable[[Connection], T]) -> T:
+    def once(tx: Tx) -> T:
+        store.keep(tx.conn)
+        return change(tx.conn)
 
-    for attempt in range(TRIES):
+    for _ in range(TRIES - 1):
         try:
-            await database.write(once)
+            return await database.write(once)
         except OperationalError as error:
-            if getattr(error.orig, "sqlstate", None) != NOT_GRANTED or attempt == TRIES - 1:
+            if getattr(error.orig, "sqlstate", None) != NOT_GRANTED:
                 raise
-        else:
-            return
         await asyncio.sleep(REST_S)
+    return await database.write(once)

@@ -120,7 +120,8 @@ class _New:
 def ingest(tx: Tx, house: House, batch: Batch) -> list[Receipt]:
     """Take one batch. Returns a receipt for each of its signals, in order."""
     sight.heard(tx, batch.gateway, batch.canary_every_s, batch.canaries)
-    partitions.hold(tx.conn)
+    if batch.signals:
+        partitions.hold(tx.conn)
     signals.hold_residents(tx.conn, {s.t for s in batch.signals})
     ids = {s.t for s in batch.signals} | {h.t for h in batch.heartbeats}
     known = signals.terminals(tx.conn, ids | {s.t for s in batch.statuses})

@@ -16,13 +16,16 @@ BLOCK = 100_000_000
 """Room for so many ids in a partition; none ever fills it, or the next would begin by itself."""
 DEFAULT = "signal_default"
 """Takes what has no other place: no press is refused because a partition could not be made."""
-SPACE, KEY = 0x584C + 1, 1
-"""Of the advisory lock that whoever stores events shares."""
+SPACE = 0x584D
+STORING, KEEPING = 1, 2
+"""Keys of advisory locks: one that whoever stores events shares, one for whoever keeps the
+partitions, of whom there may be one at each server."""
 PATIENCE = "100ms"
 """So long may a press wait for us where we wait for a lock."""
 IDENTITY = "(terminal_id, boot, seq)"
 
-_HOLD = text("SELECT pg_advisory_xact_lock_shared(:space, :key)")
+_SHARE = text("SELECT pg_advisory_xact_lock_shared(:space, :key)")
+_ALONE = text("SELECT pg_advisory_xact_lock(:space, :key)")
 _PARTS = text(
     "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid"
     " WHERE i.inhparent = CAST('signal' AS regclass)"
@@ -53,7 +56,7 @@ def hold(conn: Connection) -> None:
     """Let nobody go over to the next partition until this transaction ends. Before anything is
     read by which an event is taken for new."""
     if conn.dialect.name != "sqlite":
-        conn.execute(_HOLD, {"space": SPACE, "key": KEY})
+        conn.execute(_SHARE, {"space": SPACE, "key": STORING})
 
 
 def names(conn: Connection) -> set[str]:
@@ -70,9 +73,14 @@ def lacking(conn: Connection) -> list[str]:
 
 
 def there(conn: Connection) -> list[Partition]:
-    """All but the default one, the oldest first."""
-    found = set(conn.execute(_PARTS).scalars()) - {DEFAULT}
-    return sorted(Partition(int(name.removeprefix("signal_"))) for name in found)
+    """All of ours but the default one, the oldest first."""
+    numbers = (name.removeprefix("signal_") for name in conn.execute(_PARTS).scalars())
+    return sorted(Partition(int(number)) for number in numbers if number.isdecimal())
+
+
+def last(conn: Connection) -> int:
+    """The number of the last one; -1: there is none."""
+    return max((part.number for part in there(conn)), default=-1)
 
 
 def newest_id(conn: Connection) -> int:
@@ -81,15 +89,19 @@ def newest_id(conn: Connection) -> int:
     return int(conn.execute(drawn).scalar_one())
 
 
-def patiently(conn: Connection) -> None:
-    """Give up a lock that takes long: behind us in its queue wait those who store presses."""
+def keep(conn: Connection) -> None:
+    """What follows in this transaction changes partitions. It gives up a lock that takes long, as
+    behind us in its queue wait those who store presses; and of two servers one goes first."""
     conn.execute(text(f"SET LOCAL lock_timeout = '{PATIENCE}'"))
+    conn.execute(_ALONE, {"space": SPACE, "key": KEEPING})
 
 
 def make(conn: Connection, number: int) -> None:
-    """Make the partition of a block of ids. (Not PARTITION OF, which locks the whole table.)"""
-    part = Partition(number)
-    first = number * BLOCK
+    """Make the partition of a block of ids, unless it or a later one is there. (Not PARTITION OF,
+    which locks the whole table.)"""
+    part, first = Partition(number), number * BLOCK
+    if number <= last(conn):
+        return
     for words in (
         f"CREATE TABLE {part.name} (LIKE signal INCLUDING DEFAULTS)",
         f"ALTER TABLE {part.name} ADD UNIQUE {IDENTITY}",
@@ -101,8 +113,7 @@ def make(conn: Connection, number: int) -> None:
 
 def make_up_to(conn: Connection, newest: int) -> None:
     """Where rows are to be copied in, ids and all: room for those up to `newest`."""
-    last = there(conn)[-1].number
-    for number in range(last + 1, newest // BLOCK + 1):
+    for number in range(last(conn) + 1, newest // BLOCK + 1):
         make(conn, number)
 
 
@@ -110,18 +121,19 @@ def move_on(conn: Connection, number: int) -> None:
     """Go on in a partition that is there: what is stored from now on stands in it. Waits until
     nobody stores events, who then wait for our commit. A transaction of its own: it must hold
     nothing that they need."""
-    conn.execute(text("SELECT pg_advisory_xact_lock(:space, :key)"), {"space": SPACE, "key": KEY})
+    conn.execute(_ALONE, {"space": SPACE, "key": STORING})
     if newest_id(conn) < number * BLOCK:
         conn.execute(text("SELECT setval('signal_id_seq', :id)"), {"id": number * BLOCK})
 
 
-def ended_at(conn: Connection, part: Partition) -> datetime | None:
-    """When the last of its events came; None: it has none (any more)."""
+def drop_past(conn: Connection, part: Partition, before: datetime) -> datetime | None:
+    """Drop it if all of its events came before `before`. Else: when the last of them came."""
+    if part not in there(conn):
+        return None
     query = text(f"SELECT received_at FROM {part.name} ORDER BY id DESC LIMIT 1")  # noqa: S608
     ms = conn.execute(query).scalar()
-    return None if ms is None else t.from_ms(int(ms))
-
-
-def drop(conn: Connection, part: Partition) -> None:
-    """Forget all of its events at once."""
+    ended = None if ms is None else t.from_ms(int(ms))
+    if ended is not None and ended >= before:
+        return ended
     conn.execute(text(f"DROP TABLE {part.name}"))
+    return None

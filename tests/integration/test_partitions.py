@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +172,21 @@ async def test_nobody_goes_over_while_an_event_is_being_stored(
     assert await partitioning.begin_next(db, full=1)
     assert db.transact(copy)[0] == "duplicate"
     assert where(url_of(town)) == {"signal_0": 1}
+
+
+async def test_two_servers_keep_the_partitions_at_the_same_hour(town: Town) -> None:
+    """Both see that one is full, and that one is past: it is done once, and neither fails."""
+    url = url_of(town)
+    with contextlib.closing(Database(url, Clock(source=town.hand))) as second:
+        servers = [town.runtime.database, second] * 2
+        await town.press("checkin")
+        await asyncio.gather(*(partitioning.begin_next(db, full=1) for db in servers))
+        assert [p.number for p in there(url)] == [0, 1]
+        await town.press("checkin")
+        past = town.runtime.clock.now() + timedelta(days=1)
+        await asyncio.gather(*(partitioning.drop_past(db, past) for db in servers))
+        assert [p.number for p in there(url)] == [1]
+        assert where(url) == {"signal_1": 1}
 
 
 async def test_an_id_given_twice_is_no_copy(town: Town) -> None:
