@@ -33,7 +33,7 @@ from server.service import (
 from server.service.help import by_terminal
 from server.service.house import House
 from server.service.refusals import Refused, Unknown
-from server.store import alerts, devices, journal, partitions, signals
+from server.store import alerts, devices, events, journal, partitions, signals
 from server.store.people import CommunityFacts
 from server.tables import LATEST_MS, from_ms, to_ms
 
@@ -131,11 +131,11 @@ def ingest(tx: Tx, house: House, batch: Batch) -> list[Receipt]:
     rows = {
         (s.t, s.boot, s.seq): (
             s.t, s.boot, s.seq, s.type.value, s.ts, now_ms, seen_at < on_time, s.test,
-        )  # as in signals.SIGNAL_COLUMNS
+        )  # as in events.COLUMNS
         for s, seen_at in looked if s.t in known
     }  # fmt: skip
     tx.give_way()
-    fresh = signals.insert_signals(tx.conn, list(rows.values()), known)
+    fresh = events.insert(tx.conn, list(rows.values()), known)
     tx.give_way()
     receipts: list[Receipt] = []
     new: list[_New] = []

@@ -15,7 +15,7 @@ from server.database import Tx
 from server.service import device_keys, raising
 from server.service.house import House
 from server.service.sight import HEARTBEATS_MISSED
-from server.store import commands, journal, signals
+from server.store import commands, events, journal, signals
 from server.tables import to_ms
 
 WILL_GRACE = timedelta(seconds=120)
@@ -121,7 +121,7 @@ def update(
 
     for e in words.events:
         # Never back: a stored event of an earlier life must not make that life's will current.
-        alive(e, max(e.boot, known[e.t].boot)).stored(e.boot, e.seq)
+        alive(e, max(e.boot, known[e.t].boot)).stored(events.place(e.boot, e.seq))
     for h in words.heartbeats:
         if h.t in known:
             alive(h, h.boot)

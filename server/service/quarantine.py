@@ -13,7 +13,7 @@ from server.core.words import ALARMS, Fault, SignalType
 from server.database import Tx
 from server.service import raising
 from server.service.house import House
-from server.store import journal, people, signals
+from server.store import events, journal, people, signals
 
 ALARM_TOPIC = re.compile(r"xunlou/v1/t/(?P<t>[a-z0-9-]{1,32})/evt/(?P<what>sos|fall)")
 COUNTER_MAX = 2**53 - 1
@@ -68,7 +68,7 @@ def rejected(tx: Tx, house: House, reject: Reject) -> None:
     about = ALARM_TOPIC.fullmatch(reject.topic)
     if about is not None:
         identity = _identity(reject.payload)
-        had = identity is not None and signals.is_stored(tx.conn, about["t"], *identity)
+        had = identity is not None and events.is_stored(tx.conn, about["t"], *identity)
         raising.unplaced(
             tx, house, Fault.UNREADABLE_SOS, about["t"], new=new and not had,
             fall=about["what"] == SignalType.FALL, pressed_at=tx.now, detail=reject.reason,

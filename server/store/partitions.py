@@ -1,7 +1,7 @@
 """The event table's partitions on PostgreSQL (docs/adr/0035). SQLite has one table.
 
 Each has an index of its own, in which an event is there once. That it is once in all of them rests
-on two things: what is not surely new is looked for in all (store/signals.py), and two transactions
+on two things: what is not surely new is looked for in all (events.py), and two transactions
 that write to different ones never run side by side (`hold`, `move_on`).
 """
 

@@ -1,7 +1,7 @@
-"""Signals, presence and quarantine: the batch path in. Core statements only, a few per batch."""
+"""What signals change: presence, deadlines, quarantine. Core statements only, a few per batch."""
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -27,16 +27,11 @@ from server import tables as t
 from server.core.rounds import CLASSES, Occurrence
 from server.store import bulk
 
-SIGNAL, TERMINAL, RESIDENT = t.table(t.Signal), t.table(t.Terminal), t.table(t.Resident)
+TERMINAL, RESIDENT = t.table(t.Terminal), t.table(t.Resident)
 FLAT, BUILDING = t.table(t.Flat), t.table(t.Building)
 QUARANTINE, GATEWAY = t.table(t.Quarantine), t.table(t.Gateway)
 ROUND = t.table(t.Round)
 KEPT_BYTES = 4096
-SIGNAL_COLUMNS: bulk.Columns = (
-    ("terminal_id", "text"), ("boot", "bigint"), ("seq", "bigint"), ("type", "text"),
-    ("occurred_at", "bigint"), ("received_at", "bigint"), ("late", "boolean"),
-    ("test", "boolean"),
-)  # fmt: skip
 SIGN_COLUMNS: bulk.Columns = (("id", "bigint"), ("next_due", "bigint"), ("seen", "bigint"))
 PRESENCE_COLUMNS: bulk.Columns = (
     ("id", "text"), ("status", "text"), ("boot", "bigint"), ("firmware", "text"),
@@ -51,15 +46,6 @@ PRESENCE_CHANGES = ", ".join(
     ", newest_event = CASE WHEN r.newest_event > coalesce(terminal.newest_event, -1)"
     " THEN r.newest_event ELSE terminal.newest_event END"
 )
-SEQS = 2**31
-"""A `seq` is below (docs/contract.md)."""
-
-
-def place(boot: int, seq: int) -> int:
-    """An event's place among its terminal's, as one number."""
-    return boot * SEQS + seq
-
-
 @dataclass(slots=True)
 class Presence:
     """What a terminal said of itself; None where it said nothing. Instants in epoch ms."""
@@ -77,9 +63,9 @@ class Presence:
     via: str | None = None
     newest_event: int | None = None
 
-    def stored(self, boot: int, seq: int) -> None:
-        """An event of it is stored with this."""
-        self.newest_event = max(self.newest_event or 0, place(boot, seq))
+    def stored(self, place: int) -> None:
+        """An event of it is stored with this (`events.place`)."""
+        self.newest_event = max(self.newest_event or 0, place)
 
     def values(self) -> tuple[Any, ...]:
         """In the order of PRESENCE_COLUMNS."""
@@ -168,71 +154,6 @@ def is_simulated(conn: Connection, terminal_id: str) -> bool:
     it."""
     query = select(TERMINAL.c.id).where(TERMINAL.c.id == terminal_id, TERMINAL.c.simulated)
     return conn.execute(query).first() is not None
-
-
-def is_stored(conn: Connection, terminal_id: str, boot: int, seq: int) -> bool:
-    """Whether we have this event."""
-    query = select(SIGNAL.c.id).where(
-        SIGNAL.c.terminal_id == terminal_id, SIGNAL.c.boot == boot, SIGNAL.c.seq == seq
-    )
-    return conn.execute(query).first() is not None
-
-
-def insert_signals(
-    conn: Connection, rows: Sequence[Sequence[Any]], known: Mapping[str, Known]
-) -> set[tuple[str, int, int]]:
-    """Insert those not yet known (values as in SIGNAL_COLUMNS); returns the identities that were
-    new. `known`: their terminals, read since `partitions.hold`. Raises NotStored."""
-    # In one order everywhere: two gateways may hand in the same events at the same moment.
-    rows = sorted(rows, key=lambda r: (r[0], r[1], r[2]))
-    if conn.dialect.name == "sqlite":
-        return _inserted(conn, rows, "(terminal_id, boot, seq)")
-    there = _stored(conn, [r for r in rows if not _surely_new(known[r[0]], r)])
-    rows = [r for r in rows if (r[0], r[1], r[2]) not in there]
-    # No index is unique over all partitions, so none can be named.
-    fresh = _inserted(conn, rows, "")
-    refused = [r for r in rows if (r[0], r[1], r[2]) not in fresh]
-    if len(_stored(conn, refused)) < len(refused):
-        raise NotStored("the database took events for known that are not there; an id given twice?")
-    return fresh
-
-
-class NotStored(Exception):
-    """Events were not stored, and it is no copies that they are."""
-
-
-def _surely_new(terminal: Known, row: Sequence[Any]) -> bool:
-    return terminal.newest_event is not None and place(row[1], row[2]) > terminal.newest_event
-
-
-def _inserted(
-    conn: Connection, rows: Sequence[Sequence[Any]], unique: str
-) -> set[tuple[str, int, int]]:
-    if not rows:
-        return set()
-    found: Sequence[Any] = bulk.insert(
-        conn, "signal", SIGNAL_COLUMNS, rows,
-        conflict=f"{unique} DO NOTHING", returning="terminal_id, boot, seq",
-    ).all()  # fmt: skip
-    return {(row[0], row[1], row[2]) for row in found}
-
-
-# A row at a time, each by the index: no plan may think of reading the whole table instead.
-_STORED = text(
-    "SELECT r.terminal_id, r.boot, r.seq FROM (SELECT CAST(value ->> 0 AS text) AS terminal_id,"
-    " CAST(value ->> 1 AS bigint) AS boot, CAST(value ->> 2 AS bigint) AS seq"
-    " FROM jsonb_array_elements(CAST(:rows AS jsonb)) AS e(value)) AS r"
-    " CROSS JOIN LATERAL (SELECT 1 FROM signal WHERE signal.terminal_id = r.terminal_id"
-    " AND signal.boot = r.boot AND signal.seq = r.seq LIMIT 1) AS s"
-)
-
-
-def _stored(conn: Connection, rows: Sequence[Sequence[Any]]) -> set[tuple[str, int, int]]:
-    """Which of these are there, in any partition (PostgreSQL)."""
-    if not rows:
-        return set()
-    found = conn.execute(_STORED, bulk.listed([(r[0], r[1], r[2]) for r in rows])).all()
-    return {(row[0], row[1], row[2]) for row in found}
 
 
 def mark_signs(conn: Connection, rows: Sequence[tuple[int, int | None, int]]) -> None:

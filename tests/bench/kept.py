@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, text
 
 from server import migrate
-from server.store import bulk, partitions, signals
+from server.store import bulk, events, partitions, signals
 from tests.bench.kit import emit
 from tests.postgres import Cluster
 
@@ -52,7 +52,7 @@ def laid_out(engine: Engine) -> None:
         conn.execute(text(
             "INSERT INTO terminal (id, state, simulated, status, boot, firmware, heartbeat_s,"
             " newest_event) SELECT 'b-' || lpad(i::text, 7, '0'), 'active', false, 'online', 3, '',"
-            f" 900, {signals.place(3, ROUNDS - 1)} FROM generate_series(0, {TERMINALS - 1}) i"
+            f" 900, {events.place(3, ROUNDS - 1)} FROM generate_series(0, {TERMINALS - 1}) i"
         ))  # fmt: skip
         for number, low in enumerate(range(0, ROUNDS, EACH_PART)):
             if number:
@@ -86,7 +86,7 @@ def as_the_server(conn: Connection, rows: Sequence[Sequence[Any]]) -> int:
     """Into the partitions."""
     partitions.hold(conn)
     known = signals.terminals(conn, {row[0] for row in rows})
-    return len(signals.insert_signals(conn, rows, known))
+    return len(events.insert(conn, rows, known))
 
 
 def into(table: str) -> Insert:
@@ -95,7 +95,7 @@ def into(table: str) -> Insert:
     def insert(conn: Connection, rows: Sequence[Sequence[Any]]) -> int:
         signals.terminals(conn, {row[0] for row in rows})
         found = bulk.insert(
-            conn, table, signals.SIGNAL_COLUMNS, sorted(rows),
+            conn, table, events.COLUMNS, sorted(rows),
             conflict=f"{partitions.IDENTITY} DO NOTHING", returning="seq",
         )  # fmt: skip
         return len(found.all())

@@ -24,7 +24,7 @@ from server.core.words import SignalType
 from server.database import Database, Tx
 from server.service.ingest import Batch, SignalIn
 from server.service.ingest import ingest as take_in
-from server.store import partitions, signals
+from server.store import events, partitions
 
 pytestmark = pytest.mark.sqlite_only("it opens PostgreSQL by itself")
 DAY_S = 86_400
@@ -126,7 +126,7 @@ async def test_each_event_counts_once_whatever_comes_when(town: Town, seed: int)
     assert sorted(found) == sorted(known)
     assert len(where(url_of(town))) > 3
     newest = {
-        terminal: max(signals.place(boot, seq) for t_, boot, seq in known if t_ == terminal)
+        terminal: max(events.place(boot, seq) for t_, boot, seq in known if t_ == terminal)
         for terminal in terminals
     }
     kept = asked(url_of(town), "SELECT id, newest_event FROM terminal WHERE newest_event > 0")
@@ -349,7 +349,7 @@ async def test_the_table_becomes_the_first_partition_and_back(tmp_path: Path) ->
     assert where(url) == {"signal_2": 2}
     assert (moving.sums(url)["signal"], moving.check(url)[1]) == (before, [])
     (newest,) = asked(url, f"SELECT newest_event FROM terminal WHERE id = '{GRANNY}'")
-    assert newest == (signals.place(1, 2),)
+    assert newest == (events.place(1, 2),)
     async with a_town(tmp_path) as town:
         town.seq = 1
         assert await town.signals(town.event("sos"), town.event("sos")) == ["duplicate", "stored"]

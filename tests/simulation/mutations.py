@@ -27,7 +27,7 @@ from server.service import (
     sweep,
     worklists,
 )
-from server.store import alerts, opening, outbox, people, signals, upkeep
+from server.store import alerts, events, opening, outbox, people, signals, upkeep
 from tests.simulation.provider import Calls, Provider
 
 
@@ -190,10 +190,12 @@ def hand_over_before_the_commit() -> AbstractContextManager[Any]:
 
 def lose_the_press() -> AbstractContextManager[Any]:
     """Presses for help are not stored, and their terminals get a receipt all the same."""
-    real = signals.insert_signals
+    real = events.insert
     return mock.patch.object(
-        signals, "insert_signals",
-        lambda conn, rows: real(conn, [r for r in rows if r[3] not in ("sos", "fall")]),
+        events, "insert",
+        lambda conn, rows, known: real(
+            conn, [r for r in rows if r[3] not in ("sos", "fall")], known
+        ),
     )  # fmt: skip
 
 
@@ -295,5 +297,5 @@ def one_speaks_for_the_house() -> AbstractContextManager[Any]:
 def receipt_for_nothing() -> AbstractContextManager[Any]:
     """A terminal hears that its press is safe, and nothing was stored."""
     return mock.patch.object(
-        signals, "insert_signals", lambda _conn, rows: {tuple(r[:3]) for r in rows}
+        events, "insert", lambda _conn, rows, _known: {tuple(r[:3]) for r in rows}
     )
