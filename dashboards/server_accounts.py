@@ -16,7 +16,7 @@ from server.runtime import Runtime
 from server.service import account_keeping as keeping
 from server.service import auditing
 from server.service.refusals import Refused, Unknown
-from server.store import accounts, people, scopes
+from server.store import accounts, communities, scopes
 from server.tables import to_ms
 
 Json = Mapping[str, Any]
@@ -30,7 +30,7 @@ def _ms(at: datetime | None) -> int | None:
 def _zone(conn: Connection, scope: Scope | None) -> str | None:
     """The zone of the first community of which an account sees a house."""
     row = next(iter(scopes.seen(conn, scope or EVERYWHERE)), None)
-    return str(people.CommunityFacts(row).zone) if row is not None else None
+    return str(communities.CommunityFacts(row).zone) if row is not None else None
 
 
 class ServerAccounts:

@@ -23,7 +23,7 @@ from server.service.refusals import Refused, Unknown
 from server.service.register import by_hand, contacts, naming
 from server.service.register.forms import Form, Misfit, Said, Stale, misfit, unchanged_since
 from server.store import assigning as assignments
-from server.store import people
+from server.store import communities, people
 from server.store import register as store
 
 Json = Mapping[str, Any]
@@ -56,7 +56,7 @@ def _form(fields: Fields, said: Said) -> Form:
     )  # fmt: skip
 
 
-def _until(tx: Tx, fields: Fields, facts: people.CommunityFacts | None) -> datetime:
+def _until(tx: Tx, fields: Fields, facts: communities.CommunityFacts | None) -> datetime:
     """The end of an absence, as the clock of their community says it. Raises Misfit."""
     try:
         at = datetime.fromisoformat(_one(fields, "until").strip())
@@ -176,7 +176,7 @@ class ServerForms:
             case "away":
                 said = said.checked()
                 row = people.resident(tx.conn, number)
-                lives = people.community_of(tx.conn, row["building_id"]) if row else None
+                lives = communities.of_building(tx.conn, row["building_id"]) if row else None
                 until = _until(tx, fields, lives)
                 absences.begin(tx, number, until, who=said.who, why=said.why, via=said.via)
             case "back":
@@ -211,7 +211,7 @@ class ServerForms:
                     scope=scope,
                 )  # fmt: skip
             case "away":
-                stands = people.community_of_person(tx.conn, number)
+                stands = communities.of_person(tx.conn, number)
                 said, until = said.checked(), _until(tx, fields, stands)
                 absences.person_away(
                     tx, self._runtime.house, number, until, who=said.who, why=said.why,

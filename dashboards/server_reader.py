@@ -23,7 +23,7 @@ from server.core.numbers import number_in
 from server.database import Tx
 from server.runtime import Runtime
 from server.service import accounts, acting, handing_over, steward_page
-from server.store import people, places, scopes
+from server.store import communities, places, scopes
 from server.tables import from_ms
 
 
@@ -64,14 +64,14 @@ class ServerReader(
 
     async def community(self) -> Mapping[str, Any] | None:
         """Its name and zone."""
-        found = await self._runtime.database.read(people.community)
+        found = await self._runtime.database.read(communities.first)
         return {"name": found.name, "tz": str(found.zone)} if found else None
 
     async def desks(self, user: User) -> Sequence[Mapping[str, Any]]:
         """The communities for which they answer as a whole."""
         scope = user.scope or EVERYWHERE
         found = await self._runtime.database.read(lambda c: scopes.communities(c, scope))
-        facts = [people.CommunityFacts(row) for row in found]
+        facts = [communities.CommunityFacts(row) for row in found]
         return [{"id": f.id, "name": f.name, "tz": str(f.zone)} for f in facts]
 
     async def current_user(self, request: Request) -> User | None:

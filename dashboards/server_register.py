@@ -23,7 +23,7 @@ from server.service.refusals import Refused
 from server.service.register import exporting
 from server.sheets.reading import Unreadable
 from server.sheets.writing import as_xlsx
-from server.store import people, places
+from server.store import places, rosters
 from server.store import register as store
 
 Json = Mapping[str, Any]
@@ -156,7 +156,7 @@ class ServerRegister:
 
     async def duty_phones(self) -> list[str]:
         """The care centre's telephones."""
-        return await self._runtime.database.read(people.duty_phones)
+        return await self._runtime.database.read(rosters.duty_phones)
 
     async def register_import(
         self, user: User, content: bytes, lang: str, *, apply: bool
@@ -190,7 +190,7 @@ class ServerRegister:
     async def communities(self, user: User) -> Json:
         """Those the user answers for, and whether they may register another."""
         scope = user.scope or EVERYWHERE
-        found = await self._runtime.database.read(lambda c: register_forms.communities(c, scope))
+        found = await self._runtime.database.read(lambda c: register_forms.in_sight(c, scope))
         founders = (Level.ALL, Level.DISTRICT, Level.STREET)
         return {"found": found, "may_add": scope.level in founders}
 

@@ -13,7 +13,7 @@ from server import views
 from server.core.access import EVERYWHERE, Scope
 from server.core.ladder import Person, Roster
 from server.service.answering import masked
-from server.store import alerts, journal, people, places
+from server.store import alerts, communities, journal, people, places, rosters
 from server.tables import to_ms
 
 Json = dict[str, Any]
@@ -47,7 +47,7 @@ def detail(
 
 
 def _zone(conn: Connection, building_id: int | None) -> Json:
-    community = people.community_of(conn, building_id) if places.names(conn) else None
+    community = communities.of_building(conn, building_id) if places.names(conn) else None
     return {"tz": str(community.zone)} if community is not None else {}
 
 
@@ -69,7 +69,7 @@ def _ladder(
     if alert.ladder is None:
         return None
     key = (stored.row["building_id"], stored.row["resident_id"])
-    known = people.rosters(conn, {key}, now) if key[0] is not None else {}
+    known = rosters.rosters(conn, {key}, now) if key[0] is not None else {}
     roster = known.get(key, Roster())
     at_ms = to_ms(alert.next_step_at) if alert.next_step_at else None
     last = len(alert.ladder.steps) - 1

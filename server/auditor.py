@@ -23,7 +23,7 @@ from server.database import Database
 from server.runtime import WriteProbe
 from server.service import raising, sight
 from server.service.house import House
-from server.store import overdue, people
+from server.store import overdue, rosters
 from server.store import sight as gateways
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ class Auditor:
         """Every telephone of the duty, by itself and first: whatever else can't be read then,
         somebody can be texted."""
         try:
-            self._everybody = await self.database.read(people.duty_phones)
+            self._everybody = await self.database.read(rosters.duty_phones)
         except Exception:
             log.exception("the telephones of the duty can't be read")
 
@@ -186,7 +186,7 @@ class Auditor:
             blind = overdue.blind(conn) or seen.blind is not None or bool(seen.impaired)
             found = Verdict(named, blind)
             try:
-                return found, people.phones_on_duty(conn, now)
+                return found, rosters.phones_on_duty(conn, now)
             except Exception:
                 log.exception("whose shift it is can't be read; all of the duty would be texted")
                 return found, self._everybody

@@ -19,7 +19,7 @@ from server.core.strip import Mark
 from server.core.windows import Window
 from server.core.words import Role
 from server.service.answering import masked
-from server.store import addresses, alerts, doors, history, people, places, wall
+from server.store import addresses, alerts, communities, doors, history, places, wall
 from server.tables import to_ms
 
 Json = dict[str, Any]
@@ -105,7 +105,7 @@ def detail(
     """Everything about building `number`, by its community's clock and rounds, as those of this
     scope read it; None when there is none."""
     building = doors.building(conn, number)
-    community = people.community_of(conn, building["id"]) if building is not None else None
+    community = communities.of_building(conn, building["id"]) if building is not None else None
     if community is None or building is None:
         return None
     rows = doors.residents_of(conn, building["id"])

@@ -23,8 +23,8 @@ from server.core.naming import family_name
 from server.core.visits import VisitState, who_goes
 from server.core.words import Role
 from server.service.answering import masked
-from server.store import doors, greetings, help_requests, hours, people, places, visits
-from server.store.people import CommunityFacts
+from server.store import communities, doors, greetings, help_requests, hours, places, visits
+from server.store.communities import CommunityFacts
 from server.tables import to_ms
 
 Json = dict[str, Any]
@@ -41,7 +41,7 @@ def _ms(at: datetime | None) -> int | None:
 def zone_of(conn: Connection, scope: Scope = EVERYWHERE) -> ZoneInfo:
     """The zone of the first community in sight: of whatever is about several."""
     seen = places.in_sight(conn, scope)
-    return seen[0].zone if seen else ZoneInfo(people.BUILT_IN_ZONE)
+    return seen[0].zone if seen else ZoneInfo(communities.BUILT_IN_ZONE)
 
 
 def common(
@@ -52,9 +52,9 @@ def common(
     seen: Sequence[CommunityFacts] = ()
     if building_id is None:
         seen = places.in_sight(conn, scope)
-    elif (own := people.community_of(conn, building_id)) is not None:
+    elif (own := communities.of_building(conn, building_id)) is not None:
         seen = [own]
-    zone = seen[0].zone if seen else ZoneInfo(people.BUILT_IN_ZONE)
+    zone = seen[0].zone if seen else ZoneInfo(communities.BUILT_IN_ZONE)
     return {"now_ms": to_ms(now), "tz": str(zone), "community": "、".join(c.name for c in seen)}
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from server.core.access import EVERYWHERE, Scope
 from server.core.hours import Account, AccountKind, EntryKind, balance_change
 from server.help_view import common
-from server.store import hours, people, scopes
+from server.store import communities, hours, people, scopes
 from server.tables import to_ms
 
 Json = dict[str, Any]
@@ -21,7 +21,7 @@ PERIOD = timedelta(days=30)
 
 def _frame(conn: Connection, now: datetime, community_id: int | None) -> Json:
     """What a page of one community needs for its times."""
-    found = people.community_by_id(conn, community_id) if community_id is not None else None
+    found = communities.by_id(conn, community_id) if community_id is not None else None
     if found is None:
         return common(conn, now)
     return {"now_ms": to_ms(now), "tz": str(found.zone), "community": found.name}

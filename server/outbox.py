@@ -18,19 +18,17 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, RowMapping
+from sqlalchemy import RowMapping
 from sqlalchemy.exc import SQLAlchemyError
 
 from server.channels.base import Ambiguous, Busy, Refused, Sent
 from server.channels.lines import Line, Lines
 from server.channels.thread import SendersThread
 from server.core import delivery
-from server.core.failover import Change
-from server.core.words import Channel, Delivery, Fault
+from server.core.words import Channel, Delivery
 from server.database import Database, Tx
 from server.hands import Hands, Lot, Pace
-from server.service import raising, receipts
-from server.service.effects import SOS_LANE
+from server.records import Records
 from server.service.house import PLACEHOLDER, House
 from server.store import outbox
 
@@ -42,7 +40,6 @@ never overtaken."""
 BEGUN_WITHIN_S = 15.0
 """What has not been begun so soon after its lease (real time) goes back: behind a provider that
 hangs it would be overtaken."""
-BACKOFF_S = (1, 2, 4, 8, 15)
 AT_ONCE = 32
 """Sends under way in a lane: so many that a provider that hangs on some holds up no others."""
 AHEAD = 256
@@ -108,7 +105,8 @@ class Worker:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._back: list[Back] = []
         self._lock = threading.Lock()
-        self._records: list[tuple[tuple[int, Sent | Refused], asyncio.Future[None] | None]] = []
+        self._records = Records(database, house, lines, lanes)
+        self._done: list[tuple[tuple[int, Sent | Refused], asyncio.Future[None] | None]] = []
         self._recording: asyncio.Task[None] | None = None
         self._ending = False
         self._waiting = True
@@ -246,7 +244,7 @@ class Worker:
             if isinstance(error, Late):
                 late.append(one.message)
             elif error is None and isinstance(result := one.outcome.result(), Sent):
-                self._records.append(((one.message["id"], result), None))
+                self._done.append(((one.message["id"], result), None))
                 lines[one.line] = None
             else:
                 self._in_a_task(one.message, one.line, one.begin_by_s, one.outcome)
@@ -254,21 +252,11 @@ class Worker:
             self._hands.give(1)
         for line in lines:
             if (change := self._lines.worked(line)) is not None:
-                self._aside(self._turned(line, change))
+                self._aside(self._records.turned(line, change))
         if late:
-            self._aside(self._not_begun(late))
+            self._aside(self._records.not_begun(late))
         self._record_soon()
         self._stirred.set()
-
-    async def _not_begun(self, late: Sequence[RowMapping]) -> None:
-        """Make them due again, in the order in which they were."""
-
-        def again(tx: Tx) -> None:
-            for message in late:
-                outbox.put_back(tx.conn, message, Delivery(message["state"]), message["due_at"])
-            tx.queued(*self.lanes)
-
-        await self._database.write(again, urgent=self._urgent)
 
     def _in_a_task(
         self, message: RowMapping, line: Line | None, begin_by_s: float,
@@ -329,7 +317,7 @@ class Worker:
     async def _probe(self, line: Line) -> None:
         try:
             if await self._in_thread(line.carrier.alive):
-                await self._turned(line, self._lines.answered(line))
+                await self._records.turned(line, self._lines.answered(line))
         except Exception:
             log.exception("%s could not be asked, or staff not told; trying again", line.about)
 
@@ -343,7 +331,7 @@ class Worker:
 
     @property
     def _urgent(self) -> bool:
-        return SOS_LANE in self.lanes
+        return self._records.urgent
 
     def _lease(self, tx: Tx, most: int) -> Lot:
         allowed = self._allowed(most, tx.now)
@@ -371,25 +359,27 @@ class Worker:
                 result = await self._looked_up(message, line)
                 if result is None:
                     line = self._lines.now(channel)
-                    if await self._dropped(message, line):
+                    if await self._records.dropped(message, line):
                         return
-            elif not self._asks_nothing_first(message) and await self._dropped(message, line):
+            elif not self._asks_nothing_first(message) and (
+                await self._records.dropped(message, line)
+            ):
                 return
             if result is None:
                 result = await self._carried(message, line, begin_by_s, begun)
                 if (other := self._instead(line, result)) is not None:
                     line = other  # what it does from here on is its own doing, and its blame
-                    await self._asked(message, line)
+                    await self._records.asked(message, line)
                     result = await self._carried(message, line, begin_by_s)
         except Late:
-            await self._not_begun([message])
+            await self._records.not_begun([message])
         except Ambiguous as error:
             log.warning("message %s: %s; it will be looked up", message["id"], error)
-            await self._not_now(message, line, state=Delivery.SENDING)
+            await self._records.not_now(message, line, state=Delivery.SENDING)
         except Busy as error:
             log.warning("message %s: %s; trying again", message["id"], error)
-            if not await self._dropped(message, line):
-                await self._not_now(message, line, state=Delivery(message["state"]))
+            if not await self._records.dropped(message, line):
+                await self._records.not_now(message, line, state=Delivery(message["state"]))
         else:
             await self._record(message, result)
 
@@ -407,7 +397,7 @@ class Worker:
             if self._lines.is_down(line) and self._lines.other(line) is not None:
                 return None  # duplicates beat silence
             raise
-        return await self._ours(message, found)
+        return await self._records.ours(message, found)
 
     async def _carried(
         self, message: RowMapping, line: Line | None, begin_by_s: float,
@@ -420,7 +410,7 @@ class Worker:
             result = await asyncio.wrap_future(begun)
         else:
             result = await self._in_thread(self._hand_over, message, line, begin_by_s)
-        await self._turned(line, self._lines.worked(line))
+        await self._records.turned(line, self._lines.worked(line))
         return result
 
     def _instead(self, line: Line | None, result: Sent | Refused) -> Line | None:
@@ -429,60 +419,6 @@ class Worker:
             return None
         return self._lines.other(line)
 
-    async def _asked(self, message: RowMapping, line: Line) -> None:
-        """Write down who is asked, before they are: only they can be asked about it later."""
-        name = line.provider
-        await self._database.write(
-            lambda tx: outbox.set_message(tx.conn, message["id"], provider=name),
-            urgent=self._urgent,
-        )
-
-    async def _turned(self, line: Line, change: Change | None) -> None:
-        """Tell staff that a provider went down, or came back."""
-        if change is None:
-            return
-        house, about = self._house, line.about
-
-        def turned(tx: Tx) -> None:
-            if change is Change.WENT_DOWN:
-                other = self._lines.other(line)
-                detail = f"{about} ({other.about if other else 'no other'})"
-                raising.fault(tx, house, Fault.SMS_PROVIDER, about, detail=detail)
-            else:
-                raising.fault_over(tx, house, Fault.SMS_PROVIDER, [about])
-
-        log.warning("%s: %s", about, change.value)
-        await self._database.write(turned)
-
-    async def _ours(self, message: RowMapping, found: Sequence[Sent]) -> Sent | None:
-        """The one of the provider's copies that is this message's: the same words may have gone
-        to this phone before, as another message with an id of its own. The provider keeps no
-        words of a call: while another to this phone is in doubt too, neither takes the other's."""
-
-        def unclaimed(conn: Connection) -> Sent | None:
-            if message["channel"] == Channel.VOICE and outbox.call_in_doubt(conn, message):
-                return None
-            claimed = outbox.claimed(conn, [s.provider_id for s in found], message["id"])
-            return next((s for s in found if s.provider_id not in claimed), None)
-
-        return await self._database.read(unclaimed) if found else None
-
-    async def _dropped(self, message: RowMapping, line: Line | None) -> bool:
-        """Whether a message that surely has not left is no longer to leave: it may have waited
-        for minutes, and cancelling cannot touch what is leased. If it is, `line` carries it."""
-
-        def drop(tx: Tx) -> bool:
-            end = outbox.unwanted(tx.conn, message["id"], tx.now)
-            if end is not None and end[0] is Delivery.FAILED:
-                receipts.take_delivery(tx, self._house, message["id"], *end)
-            elif end is not None:
-                outbox.put_back(tx.conn, message, end[0], None)
-            elif line is not None and message["provider"] != line.provider:
-                outbox.set_message(tx.conn, message["id"], provider=line.provider)
-            return end is not None
-
-        return await self._database.write(drop, urgent=self._urgent)
-
     def _words(self, message: RowMapping) -> str:
         body: str = message["body"]
         if PLACEHOLDER in body:
@@ -490,51 +426,22 @@ class Worker:
             body = body.replace(PLACEHOLDER, token)
         return body
 
-    async def _not_now(
-        self, message: RowMapping, line: Line | None, state: Delivery
-    ) -> None:
-        """The provider did not take it (or may have): try again later, or give up in time."""
-        if line is not None:
-            change = self._lines.failed(line, self._database.clock.now())
-            await self._turned(line, change)
-        alone = line is not None and self._lines.other(line) is None
-        down = line is not None and self._lines.is_down(line)
-        wait_s = 0 if down and not alone else BACKOFF_S[min(message["tries"], len(BACKOFF_S) - 1)]
-        can_ring = (
-            self._house.ways.calls
-            and message["channel"] == Channel.SMS
-            and message["template"] in [c.value for c in outbox.CALLS]
-        )
-
-        def later_or_never(tx: Tx) -> None:
-            tried_for = (tx.now - (message["tried_at"] or tx.now)) / tx.speed
-            why = delivery.give_up(
-                tried_for, urgent=self._urgent, down=down and alone, can_ring=can_ring
-            )
-            if why is not None:
-                receipts.take_delivery(tx, self._house, message["id"], Delivery.FAILED, why)
-                return
-            due_at = tx.now + tx.real(timedelta(seconds=wait_s))
-            outbox.put_back(tx.conn, message, state, due_at)
-
-        await self._database.write(later_or_never, urgent=self._urgent)
-
     async def _record(self, message: RowMapping, result: Sent | Refused) -> None:
         """Write down what became of a message, in a transaction that it shares with others that
         ended meanwhile: a big round is thousands of them, and each transaction is a wait for the
         disk and for the write lock. One that fails is tried again by itself."""
         noted = asyncio.get_running_loop().create_future()
-        self._records.append(((message["id"], result), noted))
+        self._done.append(((message["id"], result), noted))
         self._record_soon()
         await noted
 
     def _record_soon(self) -> None:
-        if self._records and self._recording is None:
+        if self._done and self._recording is None:
             self._recording = asyncio.create_task(self._record_all())
 
     async def _record_all(self) -> None:
-        while self._records:
-            lot, self._records = self._records, []
+        while self._done:
+            lot, self._done = self._done, []
             failed = await self._written([ended for ended, _ in lot])
             for ended, noted in lot:
                 alone = await self._written([ended]) if failed and len(lot) > 1 else failed
@@ -553,7 +460,7 @@ class Worker:
         hindered it."""
 
         def record(tx: Tx) -> None:
-            self._ended_so(tx, lot)
+            self._records.ended_so(tx, lot)
             if self._waiting and not self._ending:
                 tx.takers.append(self)
 
@@ -562,16 +469,6 @@ class Worker:
         write = self._database.write(record, urgent=urgent)
         (result,) = await asyncio.gather(write, return_exceptions=True)
         return result
-
-    def _ended_so(self, tx: Tx, lot: Sequence[tuple[int, Sent | Refused]]) -> None:
-        taken = {m: result.provider_id for m, result in lot if isinstance(result, Sent)}
-        receipts.take_sent(tx, self._house, taken)
-        for message_id, result in lot:
-            if isinstance(result, Refused):
-                receipts.take_delivery(
-                    tx, self._house, message_id, Delivery.FAILED, result.error
-                )
-
 
 def _since(message: RowMapping) -> datetime:
     created: datetime = message["created_at"]

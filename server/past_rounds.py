@@ -15,8 +15,8 @@ from sqlalchemy import Connection, RowMapping
 from server.core import strip
 from server.core.rounds import Occurrence, running
 from server.core.strip import Mark
-from server.store import doors, handovers, history, people, walks, wall
-from server.store.people import CommunityFacts
+from server.store import communities, doors, handovers, history, walks, wall
+from server.store.communities import CommunityFacts
 from server.tables import to_ms
 
 Json = dict[str, Any]
@@ -103,7 +103,7 @@ def of_resident(
     """One resident's last rounds, and the one that runs if they are awaited in it: `outcome` is a
     Mark or `waiting`, `ended` how a missed one was settled. None: there is no such resident."""
     row = doors.resident(conn, resident_id)
-    community = people.community_of(conn, row["building_id"]) if row is not None else None
+    community = communities.of_building(conn, row["building_id"]) if row is not None else None
     if community is None or row is None:
         return None
     past = of_residents(conn, community, [row], now, count)
@@ -124,7 +124,7 @@ def of_resident(
 def facades(conn: Connection, now: datetime) -> dict[int, str]:
     """Building id → one letter for each of its community's last 14 rounds, the oldest first."""
     deadlines = {
-        c.id: [o.deadline for o in held(conn, c, now)] for c in people.communities(conn)
+        c.id: [o.deadline for o in held(conn, c, now)] for c in communities.every(conn)
     }
     known = {d for each in deadlines.values() for d in each}
     if not known:
@@ -145,7 +145,7 @@ def walked(
     """The last rounds that opened, of each community so many, oldest first, and for each of its
     buildings (or one): residents owing, checked in, missed, and whether and by whom it was
     reported."""
-    theirs = {c.id: c for c in people.communities(conn)}
+    theirs = {c.id: c for c in communities.every(conn)}
     found = sorted(
         (r for c in theirs for r in walks.last_rounds(conn, now, count, community_id=c)),
         key=lambda r: (r["due_at"], r["id"]),

@@ -18,7 +18,7 @@ from server.service import shifts
 from server.service.answering import masked
 from server.service.register import places
 from server.service.register.by_hand import RULE
-from server.store import addresses, changes, doors, people, scopes
+from server.store import addresses, changes, communities, doors, people, rosters, scopes
 from server.store import register as store
 from server.tables import to_ms
 
@@ -27,7 +27,7 @@ MOST_CHANGES = 200
 OFFICES = (Role.DUTY, Role.STREET, Role.DISTRICT)
 
 
-def _frame(now: datetime, community: people.CommunityFacts | None) -> Json:
+def _frame(now: datetime, community: communities.CommunityFacts | None) -> Json:
     return {
         "now_ms": to_ms(now), "tz": str(community.zone) if community else None,
         "community": community.name if community else None,
@@ -54,11 +54,11 @@ def _choice(conn: Connection, scope: Scope) -> Json:
 
 def blank(conn: Connection, now: datetime, scope: Scope) -> Json:
     """What a form for somebody new, or a new building or community, begins with."""
-    seen = [people.CommunityFacts(row) for row in scopes.seen(conn, scope)]
+    seen = [communities.CommunityFacts(row) for row in scopes.seen(conn, scope)]
     return {**_frame(now, next(iter(seen), None)), **_choice(conn, scope)}
 
 
-def communities(conn: Connection, scope: Scope) -> list[Json]:
+def in_sight(conn: Connection, scope: Scope) -> list[Json]:
     """Those for which a scope answers as a whole, as the register's page lists them."""
     return [
         {"id": row["id"], **{key: row[key] for key in ("name", "street", "district")}}
@@ -76,7 +76,7 @@ def resident(
     terminals = people.terminals_of(conn, resident_id)
     subjects = [f"resident:{resident_id}", f"flat:{row['flat_id']}"]
     return {
-        **_frame(now, people.community_of(conn, row["building_id"])), **_choice(conn, scope),
+        **_frame(now, communities.of_building(conn, row["building_id"])), **_choice(conn, scope),
         "community_id": doors.community_id(conn, row["building_id"]),
         "id": resident_id, "building": row["building_number"], "flat": row["label"],
         "state": row["state"], "seen": changes.newest(conn, subjects),
@@ -103,7 +103,7 @@ def building(conn: Connection, number: int, now: datetime) -> Json | None:
     behind = [_contact(c, now) for c in store.behind_buildings(conn, [row["id"]])]
     own = addresses.words(row)
     return {
-        **_frame(now, people.community_of(conn, row["id"])),
+        **_frame(now, communities.of_building(conn, row["id"])),
         "id": row["id"], "number": number, "address": own["zh"], "address_en": own["en"],
         "street": addresses.building(conn, row["id"]),
         "seen": changes.newest(conn, [f"building:{row['id']}"]),
@@ -136,7 +136,7 @@ def person(conn: Connection, person_id: int, now: datetime, scope: Scope) -> Jso
              "community": at if several else None}
         )  # fmt: skip
     return {
-        **_frame(now, people.community_of_person(conn, person_id)),
+        **_frame(now, communities.of_person(conn, person_id)),
         "id": person_id, "roles": listed, "phone_masked": masked(row["phone"]),
         "absent_until_ms": to_ms(max(ends)) if ends else None,
         "opted_out": row["opted_out_at"] is not None,
@@ -154,7 +154,7 @@ def duty(conn: Connection, now: datetime, community_id: int | None) -> Json:
     behind = [_contact(c, now) for c in store.offices(conn, community_id)]
     own = addresses.words(row)
     return {
-        **_frame(now, people.CommunityFacts(row) if row is not None else None),
+        **_frame(now, communities.CommunityFacts(row) if row is not None else None),
         "named": {
             "name": row["name"] if row else "", "street": row["street"] if row else "",
             "district": row["district"] if row else "",
@@ -174,7 +174,7 @@ def turns(
     own = next((c for c in found["offices"]["duty"] if c["person_id"] == person_id), None)
     if own is None:
         return None
-    held = people.shifts(conn).get(person_id, ())
+    held = rosters.shifts(conn).get(person_id, ())
     return {**found, **own, "shifts": [shifts.shift_json(s) for s in held]}
 
 
@@ -182,7 +182,7 @@ def house_turns(conn: Connection, person_id: int, now: datetime) -> Json | None:
     """The shifts of a steward or substitute as a form; None for everybody else, and for whoever
     has the duty: the desk's shifts are set with the desk."""
     roles = {r["role"] for r in people.roles_of(conn, person_id)}
-    if not roles & people.OF_THE_HOUSE or Role.DUTY in roles:
+    if not roles & rosters.OF_THE_HOUSE or Role.DUTY in roles:
         return None
     return {
         **_frame(now, shifts.rota_of(conn, person_id)),
@@ -216,7 +216,7 @@ def history(
         if row is None:
             return None
         subjects.append(f"flat:{row['flat_id']}")
-        community = people.community_of(conn, row["building_id"])
+        community = communities.of_building(conn, row["building_id"])
         found["title"] = {"building": row["building_number"], "label": row["label"],
                           "name": row["name"]}  # fmt: skip
     elif kind == "building":
@@ -224,15 +224,15 @@ def history(
         if house is None:
             return None
         subjects = [f"building:{house['id']}"]
-        community = people.community_of(conn, house["id"])
+        community = communities.of_building(conn, house["id"])
         found["title"] = {"building": number}
     elif kind == "duty":
-        community = people.community_by_id(conn, number)
+        community = communities.by_id(conn, number)
         subjects = [f"community:{number}"]
     elif not people.has_person(conn, number):
         return None
     else:
-        community = people.community_of_person(conn, number)
+        community = communities.of_person(conn, number)
         found["title"] = {"name": people.person(conn, number)["name"]}
     zone = community.zone if community else None
 

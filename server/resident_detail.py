@@ -18,8 +18,8 @@ from server.core.access import EVERYWHERE, Scope
 from server.core.risk import age_on, risk_class
 from server.core.windows import Window
 from server.core.words import Role
-from server.store import addresses, batteries, consents, doors, history, people, places
-from server.store.people import CommunityFacts
+from server.store import addresses, batteries, communities, consents, doors, history, places
+from server.store.communities import CommunityFacts
 from server.tables import EPOCH, to_ms
 
 Json = dict[str, Any]
@@ -135,7 +135,7 @@ def detail(conn: Connection, resident_id: int, now: datetime) -> Json | None:
     """Everything about a resident that staff may see unasked, by the clock and the rounds of their
     community; None when there is none."""
     row = doors.resident(conn, resident_id)
-    community = people.community_of(conn, row["building_id"]) if row is not None else None
+    community = communities.of_building(conn, row["building_id"]) if row is not None else None
     if community is None or row is None:
         return None
     flat = row["flat_id"]
@@ -174,7 +174,7 @@ def card(conn: Connection, resident_id: int, now: datetime) -> Json | None:
     """What hangs on the door or the fridge. It is read by whoever passes: the address, never a
     name of the resident, nothing of health, nothing of the way in."""
     row = doors.resident(conn, resident_id)
-    community = people.community_of(conn, row["building_id"]) if row is not None else None
+    community = communities.of_building(conn, row["building_id"]) if row is not None else None
     if community is None or row is None:
         return None
     stewards = [

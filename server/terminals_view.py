@@ -7,9 +7,9 @@ from sqlalchemy import Connection, RowMapping
 
 from server.core.access import Scope
 from server.resident_detail import ADDRESS
-from server.store import people, places
+from server.store import communities, places
 from server.store import terminals as store
-from server.store.people import CommunityFacts
+from server.store.communities import CommunityFacts
 from server.store.terminals import Which, which
 from server.tables import to_ms
 
@@ -57,7 +57,7 @@ def detail(conn: Connection, now: datetime, terminal_id: str) -> Json | None:
     if row is None:
         return None
     return {
-        **_frame(now, people.community_of(conn, row["building_id"])), **_shown(row),
+        **_frame(now, communities.of_building(conn, row["building_id"])), **_shown(row),
         "key": {
             "version": row["key_v"], "state": row["key_state"],
             "since_ms": to_ms(row["key_at"]) if row["key_at"] else None,

@@ -24,9 +24,20 @@ from server.core.windows import Window
 from server.core.words import Kind, State
 from server.service.answering import masked
 from server.service.sight import canary_age_s
-from server.store import addresses, alerts, journal, outbox, people, places, signals, wall
+from server.store import (
+    addresses,
+    alerts,
+    communities,
+    journal,
+    outbox,
+    people,
+    places,
+    rosters,
+    signals,
+    wall,
+)
 from server.store import sight as sight_store
-from server.store.people import CommunityFacts
+from server.store.communities import CommunityFacts
 from server.tables import to_ms
 
 Json = dict[str, Any]
@@ -52,7 +63,7 @@ def window_states(
     current = {  # each resident is awaited by the rounds of their own class
         (community.id, risk_class):
             rounds.current(community.plans_of(risk_class), community.zone, now)
-        for community in people.communities(conn)
+        for community in communities.every(conn)
         for risk_class in rounds.CLASSES
     }
     sos, missed = wall.sos_states(conn), wall.missed_residents(conn)
@@ -160,12 +171,12 @@ class Cards:
         """`scope`: of whoever reads them. To a reader of several communities each house is shown
         with its community's name."""
         self._now = now
-        communities = people.communities(conn)
-        self._communities = {c.series: c.name for c in communities}
+        every = communities.every(conn)
+        self._communities = {c.series: c.name for c in every}
         self._streets = addresses.buildings(conn)
         ids = [s.id for s in stored]
         buildings = wall.buildings(conn)
-        self._names = places.beside(places.seen(communities, buildings, scope))
+        self._names = places.beside(places.seen(every, buildings, scope))
         self._numbers = {b["id"]: b["number"] for b in buildings}
         self._rehearsing = {b["id"] for b in buildings if b["rehearsal"]}
         residents = {s.row["resident_id"] for s in stored if s.row["resident_id"]}
@@ -174,7 +185,7 @@ class Cards:
         for message in outbox.for_alerts(conn, ids):
             self._messages[message["alert_id"]].append(message)
         climbing = [s for s in stored if s.alert.ladder is not None]
-        self._rosters = people.rosters(
+        self._rosters = rosters.rosters(
             conn, {(s.row["building_id"], s.row["resident_id"]) for s in climbing}, now
         )
         self.cards = [

@@ -23,7 +23,7 @@ from server.core.numbers import spans
 from server.database import Database
 from server.service import desks
 from server.settings import Settings
-from server.store import assigning, people, register
+from server.store import assigning, communities, register, rosters
 from xunlou import broker_tls
 from xunlou.broker import find_mosquitto
 from xunlou.broker_asked import WITHIN_S, Door, Said, ask
@@ -204,17 +204,17 @@ def check_zone(settings: Settings) -> Finding:
             return Finding("time zone", False, "not looked at", "mend the database first")
         database = Database(settings.database_url, Clock())
         with database.reader.begin() as conn:
-            communities = people.communities(conn)
+            every = communities.every(conn)
         database.close()
     except ZoneInfoNotFoundError as error:
         return Finding("time zone", False, str(error), "correct the community's tz")
     except (SQLAlchemyError, OSError):
         return Finding("time zone", False, "not looked at", "mend the database first")
-    unread = [f"{c.name}: {p}" for c in communities for p in c.problems if p.startswith("no zone")]
+    unread = [f"{c.name}: {p}" for c in every for p in c.problems if p.startswith("no zone")]
     if unread:
         return Finding("time zone", False, "; ".join(unread), "correct the community's tz")
-    zones = ", ".join(dict.fromkeys(str(c.zone) for c in communities))
-    return Finding("time zone", True, zones or f"{people.BUILT_IN_ZONE} (no register yet)")
+    zones = ", ".join(dict.fromkeys(str(c.zone) for c in every))
+    return Finding("time zone", True, zones or f"{communities.BUILT_IN_ZONE} (no register yet)")
 
 
 def check_communities(settings: Settings) -> list[Finding]:
@@ -229,16 +229,16 @@ def check_communities(settings: Settings) -> list[Finding]:
             with database.reader.begin() as conn:
                 short = assigning.short_of_stewards(conn, now)
                 numbers = [b["number"] for b in register.all_buildings(conn)]
-                communities = people.communities(conn)
+                every = communities.every(conn)
                 manned = {
-                    row["community_id"] for row in people.duty(conn, [c.id for c in communities])
+                    row["community_id"] for row in rosters.duty(conn, [c.id for c in every])
                     if desks.there(row, now)
                 }
                 return [
                     _community(
                         c, c.id in manned, [n for n in numbers if series(n) == c.series], short
                     )
-                    for c in communities
+                    for c in every
                 ]
         finally:
             database.close()
@@ -247,7 +247,7 @@ def check_communities(settings: Settings) -> list[Finding]:
 
 
 def _community(
-    community: people.CommunityFacts, manned: bool, houses: list[int], short: Mapping[int, int]
+    community: communities.CommunityFacts, manned: bool, houses: list[int], short: Mapping[int, int]
 ) -> Finding:
     alone = [n for n in houses if short.get(n) == 0]
     one = sum(1 for n in houses if short.get(n) == 1)

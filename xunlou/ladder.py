@@ -18,7 +18,7 @@ from server.ladders.reading import Broken, read
 from server.service.acting import Unknown
 from server.service.explaining import explain
 from server.settings import Settings
-from server.store import people, scopes
+from server.store import communities, people, scopes
 from server.tables import from_ms
 
 WORDS: Mapping[str, Mapping[str, str]] = {
@@ -86,7 +86,7 @@ def explain_to(resident: str, at: str | None, kind: str, lang: str) -> int:
         with database.reader.begin() as conn:
             resident_id = people.resident_id_of(conn, resident)
             row = people.resident(conn, resident_id) if resident_id is not None else None
-            community = people.community_of(conn, row["building_id"] if row else None)
+            community = communities.of_building(conn, row["building_id"] if row else None)
             zone = community.zone if community else ZoneInfo("UTC")
             when = datetime.fromisoformat(at) if at else database.clock.now()
             when = when if when.tzinfo else when.replace(tzinfo=zone)

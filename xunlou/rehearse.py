@@ -18,7 +18,7 @@ from server.database import Database, Tx
 from server.service import acting, rehearsing
 from server.service.refusals import Refused, Unknown
 from server.settings import Settings
-from server.store import people, scopes
+from server.store import communities, people, scopes
 from xunlou.keys import Keys, write_private
 from xunlou.sample import terminal_password
 
@@ -95,7 +95,7 @@ def house(where: Register, words: str | None) -> int | None:
     try:
         with database.reader.begin() as conn:
             number = scopes.house_number(conn, words)
-            empty = people.community(conn) is None
+            empty = communities.first(conn) is None
     finally:
         database.close()
     if number is not None:
@@ -135,7 +135,7 @@ def run(
         )  # fmt: skip
         made = people.flat_at(tx.conn, _number(ids), ids[0].rpartition("-")[2])
         assert made is not None, "its flats were added in this very transaction"
-        community = people.community_of(tx.conn, made["building_id"])
+        community = communities.of_building(tx.conn, made["building_id"])
         assert community is not None, "a house has a community"
         return ids, community.name, str(community.zone)
 

@@ -16,7 +16,7 @@ from server.service.history import Via
 from server.service.register import naming
 from server.service.register.forms import Misfit, Said
 from server.store import scopes
-from server.store.people import CommunityFacts
+from server.store.communities import CommunityFacts
 
 router = APIRouter(prefix="/api/v1", tags=["register"], responses=STAFF)
 Json = dict[str, Any]

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, select
 from server.api.deps import RuntimeDep
 from server.auditor import PATIENCE
 from server.store import outbox, overdue, signals
-from server.store.people import COMMUNITY
+from server.store.communities import COMMUNITY
 
 log = logging.getLogger(__name__)
 router = APIRouter(tags=["health"])

@@ -14,7 +14,7 @@ from server.core.numbers import MOST
 from server.core.risk import RiskClass, age_on
 from server.database import Tx
 from server.service import acting, auditing, classing, moving
-from server.store import people, signals
+from server.store import communities, people, signals
 from server.tables import to_ms
 
 router = APIRouter(prefix="/api/v1", tags=["register"], responses=STAFF)
@@ -46,7 +46,7 @@ def _resident(r: RowMapping, day: date) -> Json:
 def resident_json(conn: Connection, resident_id: int, now: datetime) -> Json:
     """One resident (who must exist) as the list shows them."""
     (row,) = people.residents(conn, resident_id=resident_id)[:1]
-    return _resident(row, people.local_day(conn, now, row["building_id"]))
+    return _resident(row, communities.local_day(conn, now, row["building_id"]))
 
 
 @router.get("/residents")
@@ -59,7 +59,7 @@ async def residents(
     now = runtime.clock.now()
 
     def read(conn: Connection) -> list[Json]:
-        day = people.local_day(conn, now)
+        day = communities.local_day(conn, now)
         found = people.residents(conn, building)
         return [_resident(r, day) for r in found if staff.scope.shows(r["building_id"])]
 

@@ -26,7 +26,7 @@ from server.core.rounds import Plan
 from server.database import Tx
 from server.service import planning, walks
 from server.service.refusals import Unknown
-from server.store import assigning, people
+from server.store import assigning, communities
 
 router = APIRouter(prefix="/api/v1", tags=["rounds"], responses=STAFF)
 Json = dict[str, Any]
@@ -66,12 +66,12 @@ class Report(BaseModel):
 
 
 def _plan(conn: Connection, community_id: int | None) -> Json:
-    community = people.community_by_id(conn, community_id) if community_id is not None else None
+    community = communities.by_id(conn, community_id) if community_id is not None else None
     if community is None:
         return {"tz": None, "rounds": [], "problems": []}
     return {
         "tz": str(community.zone),
-        "rounds": [people.plan_to_json(p) for p in community.plans],
+        "rounds": [communities.plan_to_json(p) for p in community.plans],
         "problems": list(community.problems),
     }
 

@@ -15,7 +15,7 @@ from server.service.acting import Refused, Unknown
 from server.service.help import visits
 from server.service.history import Via
 from server.service.house import House
-from server.store import journal, outbox, people
+from server.store import communities, journal, outbox, people
 
 LONGEST = timedelta(days=90)
 
@@ -134,7 +134,7 @@ def _set_person(tx: Tx, person_id: int, until: datetime | None, **said: str) -> 
     if people.set_absent(tx.conn, person_id, until) == 0:
         raise Unknown(f"person {person_id} stands on no step of a ladder; check the register")
     was, name = max((e for e in ends if e), default=None), people.person(tx.conn, person_id)["name"]
-    stands = people.community_of_person(tx.conn, person_id)
+    stands = communities.of_person(tx.conn, person_id)
     ends_at = [history.until(tx, end, stands) for end in (was, until)]
     shown = [f"{name} {at}" if at else None for at in ends_at]
     history.of_person(tx, person_id, {"absent": (shown[0], shown[1])}, **said)

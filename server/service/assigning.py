@@ -12,7 +12,7 @@ from server.database import Tx
 from server.service import history, notes
 from server.service.history import Via
 from server.service.refusals import Refused, Unknown
-from server.store import assigning, journal, people, scopes
+from server.store import assigning, communities, journal, people, rosters, scopes
 
 PLACES = {
     Role.STEWARD: "building_id", Role.SUBSTITUTE: "building_id",
@@ -87,7 +87,7 @@ def assign(
             assigning.set_key_place(tx.conn, assignment_id, sealed)
     # New at a desk (who stood there already was refused above), and at no other one.
     if wanted.role is Role.DUTY and Role.DUTY not in others:
-        people.set_shifts(tx.conn, person_id, ())
+        rosters.set_shifts(tx.conn, person_id, ())
     _note(tx, "assigned", wanted.role, place, person_id, who, why,
           was=taken["person_id"] if taken else None)  # fmt: skip
     before = history.contact(people.person(tx.conn, taken["person_id"])) if taken else None
@@ -122,11 +122,11 @@ def remove(
 def _shifts_end(tx: Tx, person_id: int, left: Role) -> None:
     """Shifts don't outlive the place that they were for: who comes back is always on duty until
     somebody says otherwise. The desk's go with the last desk, a steward's with their last house."""
-    kept = {Role(r["role"]) for r in people.roles_of(tx.conn, person_id)} & people.WITH_A_ROTA
+    kept = {Role(r["role"]) for r in people.roles_of(tx.conn, person_id)} & rosters.WITH_A_ROTA
     if left is Role.DUTY:
         kept &= {Role.DUTY}
-    if left in people.WITH_A_ROTA and not kept:
-        people.set_shifts(tx.conn, person_id, ())
+    if left in rosters.WITH_A_ROTA and not kept:
+        rosters.set_shifts(tx.conn, person_id, ())
 
 
 def _keep(
@@ -159,11 +159,11 @@ def _place(tx: Tx, wanted: Wanted) -> dict[str, int]:
     if wanted.resident_id is not None:
         raise Refused(f"{wanted.role} belongs to no resident", zh="这个角色不属于住户。")
     if wanted.community_id is not None:
-        community = people.community_by_id(tx.conn, wanted.community_id)
+        community = communities.by_id(tx.conn, wanted.community_id)
         if community is None:
             raise Unknown(f"there is no community {wanted.community_id}")
         return {column: community.id}
-    community = people.community(tx.conn)
+    community = communities.first(tx.conn)
     if community is None:
         raise Unknown("the register is empty; load a community first")
     return {column: community.id}

@@ -14,8 +14,8 @@ from server.database import Tx
 from server.service import effects, history
 from server.service.history import Via
 from server.service.refusals import Refused, Unknown
-from server.store import journal, people
-from server.store.people import CommunityFacts
+from server.store import communities, journal, people
+from server.store.communities import CommunityFacts
 from server.tables import to_ms
 
 RULE = "rule"
@@ -59,7 +59,7 @@ def set_class(
     if row["state"] == "ended":
         raise Refused(f"resident {resident_id} is ended; a class would change nothing",
                       zh="这位住户已停止守护,不再分类。")  # fmt: skip
-    rule = by_rule(row, people.local_day(tx.conn, tx.now, row["building_id"]))
+    rule = by_rule(row, communities.local_day(tx.conn, tx.now, row["building_id"]))
     overrule = {"class_by": who, "class_why": why, "class_at": tx.now}
     if wanted is None:
         overrule = {"class_by": None, "class_why": "", "class_at": None}

@@ -19,7 +19,7 @@ from server.core.words import Fault
 from server.database import Tx
 from server.service import raising, shifts, unreadable
 from server.service.house import House
-from server.store import alerts, clocks, people
+from server.store import alerts, clocks, rosters
 
 FILE, NOTES, REGISTER, DUTY, ROTA, ROUNDS = "file", "notes", "register", "duty", "rota", "rounds"
 OF_ALL = {
@@ -108,9 +108,9 @@ def _of_the_desks(
     if not desks:
         return
     behind: defaultdict[int, list[RowMapping]] = defaultdict(list)
-    for row in people.duty(conn, [desk.id for desk in desks]):
+    for row in rosters.duty(conn, [desk.id for desk in desks]):
         behind[row["community_id"]].append(row)
-    own = people.shifts(conn, {row["person_id"] for rows in behind.values() for row in rows})
+    own = rosters.shifts(conn, {row["person_id"] for rows in behind.values() for row in rows})
     for desk in desks:
         standing = behind[desk.id]
         if not any(there(row, now) for row in standing):

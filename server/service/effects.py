@@ -22,7 +22,18 @@ from server.database import Tx
 from server.pinyin import spelt
 from server.service import measuring
 from server.service.house import PLACEHOLDER, House, digest_of
-from server.store import addresses, alerts, commands, journal, outbox, people, places, signals
+from server.store import (
+    addresses,
+    alerts,
+    commands,
+    communities,
+    journal,
+    outbox,
+    people,
+    places,
+    rosters,
+    signals,
+)
 from server.tables import to_ms
 
 log = logging.getLogger(__name__)
@@ -40,7 +51,7 @@ def roster_of(tx: Tx, row: Mapping[Any, Any]) -> Roster:
     if row.get("building_id") is None and row.get("kind") == Kind.FAULT:
         return Roster()
     key = (row.get("building_id"), row.get("resident_id"))
-    return people.rosters(tx.conn, [key], tx.now)[key]
+    return rosters.rosters(tx.conn, [key], tx.now)[key]
 
 
 def situation(tx: Tx, stored: alerts.Stored) -> core.Situation:
@@ -98,20 +109,20 @@ def subject_of(tx: Tx, stored: alerts.Stored, link: str = "") -> Subject:
 
 def community(
     tx: Tx, building_id: int | None, community_id: int | None = None
-) -> people.CommunityFacts | None:
+) -> communities.CommunityFacts | None:
     """The community of a building (of None, the first), read once a transaction; None while the
     register is empty. `community_id`: where the caller knows it, one of many houses is no look at
     each of them."""
     of_house = ("community of", building_id)
     if of_house not in tx.memo:
         if community_id is None:
-            tx.memo[of_house] = people.community_of(tx.conn, building_id)
+            tx.memo[of_house] = communities.of_building(tx.conn, building_id)
         else:
             itself = ("community", community_id)
             if itself not in tx.memo:
-                tx.memo[itself] = people.community_by_id(tx.conn, community_id)
+                tx.memo[itself] = communities.by_id(tx.conn, community_id)
             tx.memo[of_house] = tx.memo[itself]
-    found: people.CommunityFacts | None = tx.memo[of_house]
+    found: communities.CommunityFacts | None = tx.memo[of_house]
     return found
 
 

@@ -13,7 +13,7 @@ from server.service import parents
 from server.service.acting import Unknown
 from server.service.answering import masked
 from server.service.house import House
-from server.store import people
+from server.store import communities, people, rosters
 from server.tables import to_ms
 
 Json = dict[str, Any]
@@ -30,14 +30,14 @@ def explain(conn: Connection, house: House, resident: str, at: datetime, kind: K
     if row is None:
         raise Unknown(f"there is no resident or terminal {resident!r}; look in /api/v1/residents")
     policy = _policy(conn, row, kind, at)
-    community = people.community_of(conn, row["building_id"])
+    community = communities.of_building(conn, row["building_id"])
     assert community is not None, "a resident has a community"
     ladder = house.ladder_at(policy, at, community.zone)
     # A building's worklist has no key holders; one resident's own matter has.
     key = (row["building_id"], None if policy is Policy.MISSED else row["id"])
 
     def roster_at(instant: datetime) -> Roster:
-        return people.rosters(conn, [key], instant)[key]
+        return rosters.rosters(conn, [key], instant)[key]
 
     return {
         "resident": {

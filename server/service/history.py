@@ -14,7 +14,7 @@ from sqlalchemy import RowMapping
 from server.core import cells
 from server.core.words import Role
 from server.database import Tx
-from server.store import people
+from server.store import communities, people
 from server.store import register as store
 
 Change = tuple[Any, Any]
@@ -80,7 +80,7 @@ def contact(row: Mapping[str, Any] | RowMapping) -> str:
     return f"{row['name']} {cells.phone_text(row['phone'])}"
 
 
-def until(tx: Tx, at: datetime | None, facts: people.CommunityFacts | None) -> str | None:
+def until(tx: Tx, at: datetime | None, facts: communities.CommunityFacts | None) -> str | None:
     """The end of an absence, in the time of the community of whoever is away."""
     if at is None or at <= tx.now:
         return None

@@ -34,7 +34,7 @@ from server.service.help import by_terminal
 from server.service.house import House
 from server.service.refusals import Refused, Unknown
 from server.store import alerts, devices, events, journal, partitions, signals
-from server.store.people import CommunityFacts
+from server.store.communities import CommunityFacts
 from server.tables import LATEST_MS, from_ms, to_ms
 
 log = logging.getLogger(__name__)

@@ -20,7 +20,7 @@ from server.service.help import leaving, visits
 from server.service.history import Via
 from server.service.house import House
 from server.service.refusals import Refused, Unknown
-from server.store import alerts, journal, people, places
+from server.store import alerts, communities, journal, people, places, rosters
 
 How = Literal["died", "moved_away", "other"]
 
@@ -115,7 +115,7 @@ def move(
     return {"key_holders_removed": removed, "access_notes_emptied": bool(row["access_notes"])}
 
 
-def _due_in(tx: Tx, row: RowMapping, community: people.CommunityFacts) -> datetime | None:
+def _due_in(tx: Tx, row: RowMapping, community: communities.CommunityFacts) -> datetime | None:
     """The next deadline by another community's rounds. Whoever is overdue already stays so: a move
     must not let a missed round be forgotten."""
     due: datetime | None = row["next_due_at"]
@@ -145,7 +145,7 @@ def assign_terminal(
         raise Refused(f"resident {resident_id} is ended; give the terminal to somebody watched",
                       zh="这位住户已停止守护,请把终端登记给别人。")  # fmt: skip
     if row is not None and terminal["simulated"] != bool(
-        people.rehearsals(tx.conn, [row["building_id"]])
+        rosters.rehearsals(tx.conn, [row["building_id"]])
     ):
         raise Refused("simulated terminals belong into a rehearsal's building, and real ones don't",
                       zh="模拟终端只能用于演练楼栋,真终端不能。")  # fmt: skip

@@ -29,7 +29,7 @@ from server.core.words import Fault, Outcome
 from server.database import Tx
 from server.service import raising
 from server.service.house import House
-from server.store import alerts, devices, journal, people, signals
+from server.store import alerts, devices, journal, rosters, signals
 from server.store import sight as sights
 
 TOGETHER_WITHIN = timedelta(minutes=30)
@@ -163,7 +163,7 @@ def _counted(tx: Tx, trouble: Trouble) -> dict[int, Counts]:
 
 def _real(conn: Connection, counted: Mapping[int, Counts]) -> list[Counts]:
     """The counts without buildings of a rehearsal: a simulated blackout must hide no real fault."""
-    rehearsing = people.rehearsals(conn, counted)
+    rehearsing = rosters.rehearsals(conn, counted)
     return [counts for building_id, counts in counted.items() if building_id not in rehearsing]
 
 

@@ -7,8 +7,8 @@ from sqlalchemy import Connection
 from server.core import rounds
 from server.database import Tx
 from server.service.refusals import Refused, Unknown
-from server.store import journal, people
-from server.store.people import CommunityFacts
+from server.store import communities, journal, people
+from server.store.communities import CommunityFacts
 
 
 def set_rounds(
@@ -34,14 +34,14 @@ def set_rounds(
         listed = ", ".join(forgotten)
         raise Refused(f"class {listed} would owe no round at all; name it in one",
                       zh=f"{listed}类没有任何一轮要报平安,请至少安排一轮。")  # fmt: skip
-    people.set_plans(tx.conn, community.id, kept)
+    communities.set_plans(tx.conn, community.id, kept)
     for risk_class in sorted(rounds.CLASSES):
         own = rounds.owed_by(kept, risk_class)
         next_ = rounds.current(own, community.zone, tx.now)
         following = rounds.next_deadline(own, community.zone, next_.deadline)
         people.plan_anew(tx.conn, community.id, risk_class, tx.now, next_, following)
     journal.note(
-        tx, "rounds_set", rounds=[people.plan_to_json(p) for p in kept], by=who, why=why,
+        tx, "rounds_set", rounds=[communities.plan_to_json(p) for p in kept], by=who, why=why,
         **_named(community),
     )  # fmt: skip
 
@@ -49,8 +49,8 @@ def set_rounds(
 def of(conn: Connection, community_id: int | None) -> CommunityFacts | None:
     """The community whose rounds are meant: None means the first."""
     if community_id is None:
-        return people.community(conn)
-    return people.community_by_id(conn, community_id)
+        return communities.first(conn)
+    return communities.by_id(conn, community_id)
 
 
 def _named(community: CommunityFacts) -> dict[str, str]:

@@ -14,7 +14,7 @@ from server.core.words import Fault, Kind, Outcome, Role, Template
 from server.database import Stale, Tx
 from server.service import effects, measuring
 from server.service.house import House
-from server.store import alerts, opening, outbox, people, signals
+from server.store import alerts, opening, outbox, rosters, signals
 from server.tables import to_ms
 
 TRY_AGAIN = timedelta(seconds=60)
@@ -127,7 +127,7 @@ def past_the_rota(
     subject = Subject(building=0, terminal=terminal_id, code=stored.row["code"], test=test)
     with contextlib.suppress(*alerts.CORRUPT):  # where its door can be read, it is named
         subject = effects.subject_of(tx, stored)
-    for person in people.desk(tx.conn):
+    for person in rosters.desk(tx.conn):
         outbox.enqueue(
             tx.conn, alert_id=stored.id, person_id=person["id"], role=Role.DUTY.value, step=-1,
             attempt=to_ms(tx.now) // 60_000, template=Template.DUTY.value, lane=effects.SOS_LANE,

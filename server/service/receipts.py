@@ -14,7 +14,7 @@ from server.core.words import UNREACHED, Channel, Delivery, Fault, Role, Templat
 from server.database import Tx
 from server.service import effects, measuring, mending, raising
 from server.service.house import House
-from server.store import alerts, journal, outbox, people
+from server.store import alerts, journal, outbox, people, rosters
 
 RANK = {
     Delivery.QUEUED: 0, Delivery.SENDING: 1, Delivery.SENT: 2, Delivery.DELIVERED: 3,
@@ -205,7 +205,7 @@ def unreachable(tx: Tx, house: House, person_id: int, name: str, why: str) -> No
 
 def _tell_partner(tx: Tx, house: House, building: int, person_id: int, name: str) -> None:
     subject = Subject(building=sign(people.building_number(tx.conn, building)))
-    for other in people.rosters(tx.conn, [(building, None)], tx.now)[building, None].stewards:
+    for other in rosters.rosters(tx.conn, [(building, None)], tx.now)[building, None].stewards:
         if other.id != person_id and other.reachable:
             row = people.person(tx.conn, other.id)
             said = effects.named(tx, subject, building, row)

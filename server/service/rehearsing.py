@@ -1,7 +1,7 @@
 """A rehearsal on a live system: a building in which nobody lives, with simulated terminals.
 
 It stands in the register beside the real ones and goes through everything they go through. Its
-messages go to the rehearsal list and to nobody else (`core.ladder.Roster`, `store.people.rosters`).
+messages go to the rehearsal list and to nobody else (`core.ladder.Roster`, `store/rosters.py`).
 """
 
 from collections.abc import Sequence
@@ -16,8 +16,8 @@ from server.database import Tx
 from server.service import acting, assigning, moving, terminals
 from server.service.house import House
 from server.service.refusals import Refused, Unknown
-from server.store import journal, people, rehearsals
-from server.store.people import CommunityFacts
+from server.store import communities, journal, rehearsals
+from server.store.communities import CommunityFacts
 
 LEAST_NUMBER = 900
 """Numbers from here on: nobody must look for a rehearsal's house in the street."""
@@ -79,7 +79,7 @@ def set_up(
 
 def _community(tx: Tx, building: int | None, name: str) -> CommunityFacts:
     """Whose rehearsal it is. Raises Refused where that is nobody's."""
-    known = people.communities(tx.conn)
+    known = communities.every(tx.conn)
     if not known:
         raise Refused("the register is empty; load a community first", zh="登记表是空的。")
     wanted = [

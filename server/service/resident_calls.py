@@ -18,7 +18,7 @@ from server.database import Tx
 from server.service import effects, mending
 from server.service.house import House
 from server.store import alerts, clocks, journal, outbox, people, signals
-from server.store.people import CommunityFacts
+from server.store.communities import CommunityFacts
 from server.tables import to_ms
 
 LANG = "zh"

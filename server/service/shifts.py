@@ -14,8 +14,8 @@ from server.database import Tx
 from server.service import history
 from server.service.history import Via
 from server.service.refusals import Refused, Unknown
-from server.store import journal, people
-from server.store.people import CommunityFacts
+from server.store import communities, journal, people, rosters
+from server.store.communities import CommunityFacts
 from server.tables import to_ms
 
 Json = dict[str, Any]
@@ -36,13 +36,13 @@ def set_shifts(
     roles = people.roles_of(tx.conn, person_id)
     if not roles:
         raise Unknown(f"person {person_id} stands on no step of a ladder; check the register")
-    if not any(r["role"] in people.WITH_A_ROTA for r in roles):
+    if not any(r["role"] in rosters.WITH_A_ROTA for r in roles):
         raise Refused(f"person {person_id} has no rota; give them the role duty, steward or "
                       "substitute first",
                       zh="此人没有排班,请先登记为值班员、楼管员或替补。")  # fmt: skip
     name = people.person(tx.conn, person_id)["name"]
-    was, now = people.shifts(tx.conn).get(person_id, ()), tuple(own)
-    people.set_shifts(tx.conn, person_id, own)
+    was, now = rosters.shifts(tx.conn).get(person_id, ()), tuple(own)
+    rosters.set_shifts(tx.conn, person_id, own)
     desks = sorted({r["community_id"] for r in roles if r["role"] == Role.DUTY})
     if was != now:
         shown = tuple(f"{name}: {_words(shifts)}" for shifts in (was, now))
@@ -89,7 +89,7 @@ def first_gap(
     standing: Sequence[RowMapping], own: Own, zone: ZoneInfo, now: datetime
 ) -> str | None:
     """The first hole in a desk's rota within the next 24 hours, in its community's time, or None.
-    `standing`: its people (`people.duty`); `own`: their shifts, and perhaps others'."""
+    `standing`: its people (`rosters.duty`); `own`: their shifts, and perhaps others'."""
     gaps = _holes(standing, own, zone, now)
     if not gaps:
         return None
@@ -103,15 +103,15 @@ def first_gap(
 def _desk_of(conn: Connection, community_id: int | None) -> CommunityFacts | None:
     """The community with this id; None: the first."""
     if community_id is None:
-        return people.community(conn)
-    return people.community_by_id(conn, community_id)
+        return communities.first(conn)
+    return communities.by_id(conn, community_id)
 
 
 def _gaps(
     conn: Connection, community: CommunityFacts, now: datetime, ahead: timedelta = rota.HORIZON
 ) -> tuple[rota.Span, ...]:
-    standing = people.duty(conn, [community.id])
-    own = people.shifts(conn, {r["person_id"] for r in standing})
+    standing = rosters.duty(conn, [community.id])
+    own = rosters.shifts(conn, {r["person_id"] for r in standing})
     return _holes(standing, own, community.zone, now, ahead)
 
 
@@ -121,9 +121,9 @@ def rota_view(conn: Connection, now: datetime, community_id: int | None = None) 
     community = _desk_of(conn, community_id)
     if community is None:
         return {"duty": [], "gaps": []}
-    zone, own = community.zone, people.shifts(conn)
+    zone, own = community.zone, rosters.shifts(conn)
     listed = []
-    for r in people.duty(conn, [community.id]):
+    for r in rosters.duty(conn, [community.id]):
         shifts = own.get(r["person_id"], ())
         on_shift, changes = rota.turn(shifts, zone, now)
         away = r["absent_until"] is not None and r["absent_until"] > now
@@ -152,20 +152,20 @@ def rota_of(conn: Connection, person_id: int) -> CommunityFacts | None:
     """By whose clock somebody's shifts are read: of the first desk at which they have the duty,
     else of the house whose steward or substitute they are."""
     roles = sorted(
-        (r for r in people.roles_of(conn, person_id) if r["role"] in people.WITH_A_ROTA),
+        (r for r in people.roles_of(conn, person_id) if r["role"] in rosters.WITH_A_ROTA),
         key=lambda r: int(r["id"]),
     )
     at = next((r for r in roles if r["role"] == Role.DUTY), None)
     if at is not None:
-        return people.community_by_id(conn, at["community_id"])
-    return people.community_of(conn, roles[0]["building_id"] if roles else None)
+        return communities.by_id(conn, at["community_id"])
+    return communities.of_building(conn, roles[0]["building_id"] if roles else None)
 
 
 def of_person(conn: Connection, person_id: int, now: datetime) -> Json:
     """Somebody's own shifts, and whether they are on shift now."""
     community = rota_of(conn, person_id)
     assert community is not None, "a person has a role, and a role a community"
-    own = people.shifts(conn, [person_id]).get(person_id, ())
+    own = rosters.shifts(conn, [person_id]).get(person_id, ())
     on_shift, changes = rota.turn(own, community.zone, now)
     return {
         "tz": str(community.zone), "person_id": person_id,
@@ -181,7 +181,7 @@ def week(conn: Connection, now: datetime, community_id: int | None = None) -> Js
     community = _desk_of(conn, community_id)
     if community is None:
         return {"days": [], "people": [], "gaps": []}
-    zone, own = community.zone, people.shifts(conn)
+    zone, own = community.zone, rosters.shifts(conn)
     today = now.astimezone(zone).date()
     days = [today + timedelta(days=n) for n in range(7)]
     return {
@@ -197,7 +197,7 @@ def week(conn: Connection, now: datetime, community_id: int | None = None) -> Js
                      if day.isoweekday() in s.days] for day in days
                 ] if r["person_id"] in own else None,
             }
-            for r in people.duty(conn, [community.id])
+            for r in rosters.duty(conn, [community.id])
         ],
         "gaps": [
             {"from_ms": to_ms(g.start) if g.start else None,

@@ -18,7 +18,7 @@ from server.core.words import Fault, Role, Template
 from server.database import Tx
 from server.service import effects, raising
 from server.service.house import House
-from server.store import alerts, journal, outbox, people, signals
+from server.store import alerts, journal, outbox, rosters, signals
 from server.store import sight as store
 from server.tables import to_ms
 
@@ -238,7 +238,7 @@ def _tell_duty(
         return
     store.change(tx.conn, interval_id, told_at=tx.now)
     waited = int((tx.now - since) / tx.real(timedelta(minutes=1)))
-    for person in people.on_duty(tx.conn, tx.now):
+    for person in rosters.on_duty(tx.conn, tx.now):
         body = compose(
             Template.BLIND, Subject(building=0, waited_min=waited), person.lang,
             f"part.{part.value}",

@@ -30,8 +30,19 @@ from server.service import (
 )
 from server.service import walks as walks_
 from server.service.house import House
-from server.store import alerts, clocks, commands, idle, journal, people, signals, upkeep, walks
-from server.store.people import CommunityFacts
+from server.store import (
+    alerts,
+    clocks,
+    commands,
+    communities,
+    idle,
+    journal,
+    people,
+    signals,
+    upkeep,
+    walks,
+)
+from server.store.communities import CommunityFacts
 from server.store.signals import Overdue
 from server.tables import to_ms
 
@@ -129,7 +140,7 @@ def _judge(tx: Tx, house: House, overdue: Sequence[Overdue]) -> int:
 
 
 def _owed(tx: Tx, groups: Collection[tuple[int, str]]) -> dict[tuple[int, str], _Owed]:
-    facts = people.communities_of(tx.conn, {community for community, _ in groups})
+    facts = communities.by_ids(tx.conn, {community for community, _ in groups})
     owed = {}
     for community_id, risk_class in groups:
         plans, zone = facts[community_id].plans_of(risk_class), facts[community_id].zone

@@ -9,8 +9,8 @@ from server.core.words import Fault
 from server.database import Tx
 from server.service import raising
 from server.service.house import House
-from server.store import alerts, people, signals, unreadable
-from server.store.people import CommunityFacts
+from server.store import alerts, rosters, signals, unreadable
+from server.store.communities import CommunityFacts
 
 WHAT = Fault.REGISTER_BROKEN
 
@@ -25,7 +25,7 @@ def resident(tx: Tx, house: House, resident_id: int, building_id: int | None, wh
 
 def of_the_desks(conn: Connection) -> str | None:
     """What can't be read of the rota, or None. Asked at every ring."""
-    found = [f"shift of person {p}" for p in people.rota_as_read(conn)[1]]
+    found = [f"shift of person {p}" for p in rosters.rota_as_read(conn)[1]]
     found += [f"absence of person {p}" for p in unreadable.absences_of_desks(conn)]
     return ", ".join(found) or None
 

@@ -19,7 +19,7 @@ from server.database import Tx
 from server.service import effects, raising
 from server.service.house import House
 from server.service.refusals import Refused, Unknown
-from server.store import alerts, assigning, journal, people, walks
+from server.store import alerts, assigning, communities, journal, people, walks
 from server.tables import to_ms
 
 Json = dict[str, Any]
@@ -124,7 +124,7 @@ def rounds_over(tx: Tx, house: House, limit: int) -> int:
     """Count who owed the rounds whose deadline has come, and look at those whose reports should
     have; returns how many rounds."""
     found = walks.due(tx.conn, tx.now, limit)
-    facts = people.communities_of(tx.conn, {row["community_id"] for row in found}) if found else {}
+    facts = communities.by_ids(tx.conn, {row["community_id"] for row in found}) if found else {}
     for row in found:
         community = facts[row["community_id"]]
         if not row["tallied"]:
@@ -140,7 +140,7 @@ def _tell_of(tx: Tx, house: House, round_: RowMapping) -> None:
     """Keep the round's one entry true: opened, shorter with each late report, closed with the
     last."""
     left = [sign(number) for number in walks.unreported(tx.conn, round_["id"])]
-    community = people.community_by_id(tx.conn, round_["community_id"])
+    community = communities.by_id(tx.conn, round_["community_id"])
     assert community is not None, "a round has a community"
     about, what = str(to_ms(round_["due_at"])), Fault.ROUND_UNREPORTED
     if community.series:  # two communities may have a round due at the same instant

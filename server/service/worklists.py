@@ -16,7 +16,7 @@ from server.core.words import Kind
 from server.database import Stale, Tx
 from server.service import effects, measuring
 from server.service.house import House
-from server.store import alerts, journal, opening, people, signals
+from server.store import alerts, journal, opening, rosters, signals
 
 PART = 150
 """Worklists that are raised together. A press waits for one part at most."""
@@ -113,7 +113,7 @@ def _decided(
     tx: Tx, house: House, part: Sequence[Worklist]
 ) -> list[tuple[core.Decision, bool]]:
     """The first step of each, and whether it is a rehearsal's."""
-    rosters = people.rosters(tx.conn, [(w.building_id, w.resident_id) for w in part], tx.now)
+    behind = rosters.rosters(tx.conn, [(w.building_id, w.resident_id) for w in part], tx.now)
     ladders = house.ladders  # looked up once: it asks for the file's time
     decided = []
     for w in part:
@@ -121,7 +121,7 @@ def _decided(
             kind=Kind.MISSED, ladder=ladders[w.policy], opened_at=tx.now, items=w.items
         )
         begin = core.open_beside if w.beside else core.open_alert
-        roster = rosters[w.building_id, w.resident_id]
+        roster = behind[w.building_id, w.resident_id]
         decided.append((begin(alert, roster, tx.now), roster.rehearsal))
     return decided
 

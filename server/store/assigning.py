@@ -9,7 +9,7 @@ from sqlalchemy import Connection, RowMapping, delete, func, insert, select, upd
 from server import tables as t
 from server.core.ladder import Target
 from server.core.words import Role
-from server.store import people
+from server.store import rosters
 
 PERSON, ASSIGNMENT = t.table(t.Person), t.table(t.Assignment)
 BUILDING, RESIDENT = t.table(t.Building), t.table(t.Resident)
@@ -78,7 +78,7 @@ def _short_by_rota(conn: Connection, now: datetime) -> dict[int, int]:
     )
     numbers = {int(row[0]): int(row[1]) for row in conn.execute(query)}
     found = {}
-    for (house, _), roster in people.rosters(conn, [(h, None) for h in numbers], now).items():
+    for (house, _), roster in rosters.rosters(conn, [(h, None) for h in numbers], now).items():
         stewards = {p.id for p in roster.stewards}
         told = [p for p in roster.people((Target.STEWARDS,)) if p.id in stewards]
         if house is not None and len(told) < 2:

@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from server import tables as t
 from server.core import rounds
-from server.store.people import FACTS, WRITTEN, Clock, CommunityFacts
+from server.store.communities import FACTS, WRITTEN, Clock, CommunityFacts
 
 COMMUNITY, ROUND = t.table(t.Community), t.table(t.Round)
 _WRITTEN = WRITTEN.element

@@ -9,11 +9,11 @@ from sqlalchemy import Connection, RowMapping, func, select
 
 from server import tables as t
 from server.core.access import EVERYWHERE, Scope
-from server.store import people, scopes
-from server.store.people import CommunityFacts
+from server.store import rosters, scopes
+from server.store.communities import CommunityFacts
 
 ASSIGNMENT, RESIDENT, BUILDING = t.table(t.Assignment), t.table(t.Resident), t.table(t.Building)
-MOST_NAMED = people.MOST_NAMED
+MOST_NAMED = rosters.MOST_NAMED
 
 
 def seen(

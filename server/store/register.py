@@ -14,7 +14,7 @@ from server.core.houses import Named
 from server.core.rounds import BUILT_IN
 from server.core.words import TerminalState
 from server.database import Stale
-from server.store import people
+from server.store.communities import BUILT_IN_ZONE, WHOLE, plan_to_json
 
 COMMUNITY, BUILDING, FLAT = t.table(t.Community), t.table(t.Building), t.table(t.Flat)
 RESIDENT, PERSON, TERMINAL = t.table(t.Resident), t.table(t.Person), t.table(t.Terminal)
@@ -40,7 +40,7 @@ def _all(conn: Connection, query: Any, column: Any, values: Collection[Any]) -> 
 
 def community(conn: Connection, community_id: int | None = None) -> RowMapping | None:
     """A community's row, of None the first's; None in an empty register."""
-    query = people.WHOLE.limit(1)
+    query = WHOLE.limit(1)
     if community_id is not None:
         query = query.where(COMMUNITY.c.id == community_id)
     return conn.execute(query).mappings().first()
@@ -48,16 +48,16 @@ def community(conn: Connection, community_id: int | None = None) -> RowMapping |
 
 def communities(conn: Connection) -> Sequence[RowMapping]:
     """Every community's row, in the order of their registration."""
-    return conn.execute(people.WHOLE).mappings().all()
+    return conn.execute(WHOLE).mappings().all()
 
 
 def add_communities(conn: Connection, new: Iterable[tuple[int, Named]]) -> dict[int, int]:
     """Register communities, each with its series, the built-in zone and the built-in rounds; series
     → id. Raises Stale where another writer has given a series away since we looked."""
-    rounds_ = [people.plan_to_json(p) for p in BUILT_IN]
+    rounds_ = [plan_to_json(p) for p in BUILT_IN]
     rows = [
         {"series": series, "name": named.name, "street": named.street,
-         "district": named.district, "tz": people.BUILT_IN_ZONE, "rounds": rounds_}
+         "district": named.district, "tz": BUILT_IN_ZONE, "rounds": rounds_}
         for series, named in new
     ]  # fmt: skip
     try:

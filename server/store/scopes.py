@@ -18,7 +18,7 @@ from server import tables as t
 from server.core.access import EVERYWHERE, Level, Scope
 from server.core.houses import SPAN, Named, called, distinct, names, numbered, spoken
 from server.core.numbers import number_in
-from server.store.people import WHOLE
+from server.store.communities import WHOLE
 
 COMMUNITY, BUILDING, RESIDENT = t.table(t.Community), t.table(t.Building), t.table(t.Resident)
 _NAMES: Final[Mapping[str, ColumnElement[str]]] = {

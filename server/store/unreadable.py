@@ -1,6 +1,6 @@
 """Rows of the register in which something can't be read: a disk's fault, a hand in the database.
 
-Those who read the register go on without it (tables.ReadableInstant, people.rota_as_read); this
+Those who read the register go on without it (tables.ReadableInstant, rosters.rota_as_read); this
 finds such rows, so that staff can enter anew what is lost.
 """
 

@@ -16,7 +16,7 @@ from server.app import lines_of
 from server.auditor import EVERY_S, NAMED, SEGMENT, Auditor, words
 from server.jobs import Sweeper
 from server.runtime import WriteProbe
-from server.store import people
+from server.store import rosters
 from tests.town import HEAD, SECOND, Town, a_town, bound, serving
 
 DUTY = tuple(f"+861000000010{n}" for n in range(1, 7))
@@ -285,7 +285,7 @@ async def test_a_rota_that_can_not_be_read_leaves_nobody_untold(
         await town.press()
         await town.forget_sms()
         town.hand.at_s += 181
-        monkeypatch.setattr(people, "phones_on_duty", broken)
+        monkeypatch.setattr(rosters, "phones_on_duty", broken)
         assert (await auditor(town).audit()).stuck == ("steps",)
         assert [len(await bodies(town, phone)) for phone in DUTY] == [1] * 6
 

@@ -20,7 +20,7 @@ from server import tables as t
 from server.core import help_requests, visits
 from server.core.words import Role
 from server.database import Tx
-from server.store import people, scopes
+from server.store import rosters, scopes
 from tests import neighbour
 from xunlou.community import Community
 
@@ -524,4 +524,4 @@ async def test_a_community_without_a_house_is_somebodys_too(both: Both) -> None:
         return lambda c: scopes.scope(c, "district", scopes.place_id(c, "district", place)).common
 
     assert await both.town.sql(has_all(DISTRICT)) is False
-    assert len(await both.town.sql(people.duty)) > len(both.theirs.duty)
+    assert len(await both.town.sql(rosters.duty)) > len(both.theirs.duty)

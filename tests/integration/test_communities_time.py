@@ -19,7 +19,7 @@ from server.database import Database, Tx
 from server.service import absences, classing, desks, moving, planning, rehearsing, sweep
 from server.service.house import House
 from server.service.refusals import Unknown
-from server.store import people, rehearsals
+from server.store import communities, rehearsals, rosters
 from tests import neighbour
 from tests.town import GRANNY, GZ, HEAD, Town
 
@@ -317,7 +317,7 @@ async def test_what_is_about_no_house_is_told_at_every_desk_once(town: Town) -> 
     now = town.runtime.clock.now()
 
     async def told() -> list[str]:
-        return await town.runtime.database.read(lambda c: people.phones_on_duty(c, now))
+        return await town.runtime.database.read(lambda c: rosters.phones_on_duty(c, now))
 
     before = await told()
     assert {p.phone for p in community.duty} <= set(before)
@@ -328,7 +328,7 @@ async def test_what_is_about_no_house_is_told_at_every_desk_once(town: Town) -> 
     )  # fmt: skip
     await town.sql(lambda c: c.execute(both))
     assert (await told()).count(OUR_DESK) == 1
-    everybody = await town.runtime.database.read(people.duty_phones)
+    everybody = await town.runtime.database.read(rosters.duty_phones)
     assert everybody.count(OUR_DESK) == 1
 
 
@@ -443,7 +443,7 @@ async def test_they_grow_older_by_their_own_calendar(town: Town) -> None:
     town.hand.at_s = at(0, 30, 15).timestamp()
 
     def birthdays(tx: Tx) -> None:
-        for facts in people.communities(tx.conn):
+        for facts in communities.every(tx.conn):
             classing.birthdays(tx, facts)
 
     await town.runtime.database.write(birthdays)
@@ -573,13 +573,13 @@ def test_four_hundred_communities_are_asked_about_in_as_many_statements_as_one(
     for now in (at(12), at(7, 10)):
         (folder := tmp_path / f"{now:%H}").mkdir()
         one, many = (City(folder, count, now) for count in (1, MANY))
-        for city, communities in ((one, 1), (many, MANY)):
+        for city, several in ((one, 1), (many, MANY)):
             city.do(sweep.battery_day)
             while city.do(sweep.round_bells):
                 pass
             with city.database.reader.connect() as conn:
                 opened = conn.execute(select(func.count()).select_from(ROUND)).scalar_one()
-            assert opened == (communities if now == at(7, 10) else 0)
+            assert opened == (several if now == at(7, 10) else 0)
         (due_one, cost_one), (due_many, _) = one.ring(), many.ring()
         assert due_one == due_many == set()
         costs = [many.ring()[1] for _ in range(desks.RINGS)]

@@ -8,7 +8,7 @@ from town import Town
 
 from server import tables as t
 from server.core.words import Channel, Role, Template
-from server.store import outbox, people, signals
+from server.store import outbox, rosters, signals
 
 
 async def test_rosters_of_many_houses_are_those_of_each(
@@ -22,10 +22,10 @@ async def test_rosters_of_many_houses_are_those_of_each(
     houses: list[tuple[int | None, int | None]] = [(b, None) for b in {b for b, _ in doors}]
     wanted = [*houses, *doors]
     assert len(houses) > 2
-    monkeypatch.setattr(people, "MANY", 2)
-    many = await town.runtime.database.read(lambda c: people.rosters(c, wanted, now))
-    monkeypatch.setattr(people, "MANY", 1000)
-    few = await town.runtime.database.read(lambda c: people.rosters(c, wanted, now))
+    monkeypatch.setattr(rosters, "MANY", 2)
+    many = await town.runtime.database.read(lambda c: rosters.rosters(c, wanted, now))
+    monkeypatch.setattr(rosters, "MANY", 1000)
+    few = await town.runtime.database.read(lambda c: rosters.rosters(c, wanted, now))
     assert many == few
     assert all(len(many[house].stewards) == 2 for house in houses)
 
@@ -38,7 +38,7 @@ async def test_messages_that_are_queued_together_have_their_ids_in_order(
     await town.press()
     now = town.runtime.clock.now()
     alert = (await town.sos())["id"]
-    person = (await town.runtime.database.read(people.desk))[0]
+    person = (await town.runtime.database.read(rosters.desk))[0]
     rows = [
         {
             "alert_id": alert, "person_id": person["id"], "role": Role.DUTY.value, "step": 7,

@@ -14,7 +14,7 @@ from town import GRANNY, GZ, HEAD, SECOND, Town, a_town
 from server import tables as t
 from server.core.words import Role
 from server.database import Tx
-from server.store import assigning, people
+from server.store import assigning, rosters
 
 ALL_DAYS = [1, 2, 3, 4, 5, 6, 7]
 DAY = {"days": ALL_DAYS, "starts": "06:00", "ends": "18:00"}
@@ -127,13 +127,13 @@ async def test_the_desks_shifts_do_not_bind_a_steward_at_home(town: Town) -> Non
     head = await town.person(HEAD)
     body = {"role": "duty", "person_id": head, "reason": "new at the desk"}
     place = (await town.api.post("/api/v1/assignments", json=body)).raise_for_status().json()
-    assert await town.sql(lambda c: people.shifts(c, [head])) == {}
+    assert await town.sql(lambda c: rosters.shifts(c, [head])) == {}
     await shifts(town, HEAD, NIGHT)
     assert head in (await explained(town, town.runtime.clock.now()))["told"]
     reason = {"reason": "left the desk"}
     answer = await town.api.post(f"/api/v1/assignments/{place['id']}/remove", json=reason)
     assert answer.status_code == 204, answer.text
-    assert await town.sql(lambda c: people.shifts(c, [head])) == {}
+    assert await town.sql(lambda c: rosters.shifts(c, [head])) == {}
 
 
 async def test_shifts_end_with_the_last_place(town: Town) -> None:
@@ -156,7 +156,7 @@ async def test_shifts_end_with_the_last_place(town: Town) -> None:
         if row["role"] == "substitute" and row["person_id"] in ids:
             path = f"/api/v1/assignments/{row['id']}/remove"
             assert (await town.api.post(path, json={"reason": "left"})).status_code == 204
-    assert await town.sql(lambda c: set(people.shifts(c, ids))) == {ids[2]}
+    assert await town.sql(lambda c: set(rosters.shifts(c, ids))) == {ids[2]}
 
 
 async def test_the_house_is_short_while_a_steward_is_off(town: Town) -> None:
@@ -222,7 +222,7 @@ async def test_who_may_set_them(town: Town) -> None:
     finally:
         await twelve.aclose()
         await eleven.aclose()
-    (turn,) = (await town.sql(lambda c: people.shifts(c, [own])))[own]
+    (turn,) = (await town.sql(lambda c: rosters.shifts(c, [own])))[own]
     assert turn.days == {1, 7}
     place = t.table(t.Assignment)
     holder = select(place.c.person_id).where(place.c.role == Role.KEY_HOLDER)

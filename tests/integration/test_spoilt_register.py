@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 from town import GZ, HEAD, SECOND, Town, a_town
 
 from server.service import sweep
-from server.store import people
+from server.store import rosters
 
 DUTY = tuple(f"+861000000010{n}" for n in range(1, 7))
 EARLY, SLEEPER = DUTY[:2], DUTY[4]
@@ -89,7 +89,7 @@ async def test_where_nobody_can_be_looked_up_all_of_the_desk_is_texted(
         raise LookupError("a mistake of ours")
 
     with monkeypatch.context() as patch:
-        patch.setattr(people, "rosters", broken)
+        patch.setattr(rosters, "rosters", broken)
         batch = [town.event("checkin", "gd-11-303"), town.event("sos")]
         assert await town.signals(*batch) == ["stored", "stored"]
         for number in DUTY:

@@ -13,7 +13,7 @@ from typing import Any
 from server.core import rounds
 from server.core.words import SignalType
 from server.service import commanding, ingest, presence
-from server.store.people import CommunityFacts
+from server.store.communities import CommunityFacts
 from tests.simulation.engine import World
 from tests.simulation.plan import SECOND, Plan, moments
 from tests.simulation.servers import GAP_S, SETTLE_S, Servers

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from unittest import mock
 
-from server import outbox as outbox_worker
+from server import records
 from server.channels.base import Sent
 from server.core import alerts as core
 from server.core import speech
@@ -27,7 +27,7 @@ from server.service import (
     sweep,
     worklists,
 )
-from server.store import alerts, events, opening, outbox, people, signals, upkeep
+from server.store import alerts, communities, events, opening, outbox, rosters, signals, upkeep
 from tests.simulation.provider import Calls, Provider
 
 
@@ -45,7 +45,7 @@ def record_before_send() -> AbstractContextManager[Any]:
 
     async def hand_over(self: Worker, message: Any, line: Any, begin_by_s: float) -> Any:
         lot = [(message["id"], Sent("SM-soon"))]
-        self._database.transact(lambda tx: self._ended_so(tx, lot))
+        self._database.transact(lambda tx: self._records.ended_so(tx, lot))
         return await real(self, message, line, begin_by_s)
 
     return mock.patch.object(Worker, "_hand_over", hand_over)
@@ -211,13 +211,13 @@ def hear_no_stop() -> AbstractContextManager[Any]:
 
 def call_who_opted_out() -> AbstractContextManager[Any]:
     """A STOP is noted, and nobody reads the note."""
-    real = people._person
+    real = rosters._person
 
     def person(row: Any, at: datetime) -> Any:
         away = row.absent_until is not None and row.absent_until > at
         return replace(real(row, at), reachable=not away)
 
-    return mock.patch.object(people, "_person", person)
+    return mock.patch.object(rosters, "_person", person)
 
 
 def a_drill_like_any() -> AbstractContextManager[Any]:
@@ -233,7 +233,7 @@ def ring_a_drill_as_real() -> AbstractContextManager[Any]:
 
 def ask_again_at_once() -> AbstractContextManager[Any]:
     """A provider that is busy is asked again without a wait."""
-    return mock.patch.object(outbox_worker, "BACKOFF_S", (0,) * 5)
+    return mock.patch.object(records, "BACKOFF_S", (0,) * 5)
 
 
 def one_channel_is_enough() -> AbstractContextManager[Any]:
@@ -268,17 +268,19 @@ def ring_again_without_asking() -> AbstractContextManager[Any]:
 
 def call_who_is_away() -> AbstractContextManager[Any]:
     """An absence is written down, and nobody reads it."""
-    real = people._person
+    real = rosters._person
 
     def person(row: Any, at: datetime) -> Any:
         return replace(real(row, at), reachable=row.opted_out_at is None)
 
-    return mock.patch.object(people, "_person", person)
+    return mock.patch.object(rosters, "_person", person)
 
 
 def everybody_owes_every_round() -> AbstractContextManager[Any]:
     """A round is asked of those as well who do not owe it."""
-    return mock.patch.object(people.CommunityFacts, "plans_of", lambda facts, _class: facts.plans)
+    return mock.patch.object(
+        communities.CommunityFacts, "plans_of", lambda facts, _class: facts.plans
+    )
 
 
 def one_speaks_for_the_house() -> AbstractContextManager[Any]:

@@ -18,7 +18,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import OperationalError
 
-from server import app, jobs, outbox
+from server import app, jobs, outbox, records
 from server.channels.lines import Lines
 from server.core import failover, rounds
 from server.core.words import Channel
@@ -27,8 +27,8 @@ from server.service import parents, sweep
 from server.service.effects import ROUND_LANE, SOS_LANE
 from server.service.house import House
 from server.service.sight import GATEWAY_GAP, SETTLE
-from server.store import alerts, people
-from server.store.people import CommunityFacts
+from server.store import alerts, communities
+from server.store.communities import CommunityFacts
 from server.takeover import Takeover
 from tests.simulation import engine
 from tests.simulation.engine import Died, Loop, Pool, World
@@ -106,6 +106,7 @@ class TownWorker(outbox.Worker):
     def __init__(self, process: "Process", town: "Servers", *args: Any) -> None:
         super().__init__(*args)
         self._process, self._town = process, town
+        self._records = TownRecords(process, town, *args[:4])
         self.resting_since_s: float | None = None
         self._thread = Pool(  # type: ignore[assignment]
             process.loop, "before the provider is called", "after the provider was called",
@@ -152,16 +153,24 @@ class TownWorker(outbox.Worker):
             self._town.dies_in_hand("between commit and hand-over", self._process)
         super().handed(lot, committed=committed)
 
-    def _ended_so(self, tx: Any, lot: Any) -> None:
-        self._town.dies_in_hand("between send and record", self._process, committed=False)
-        super()._ended_so(tx, lot)
 
-    async def _ours(self, message: Any, found: Any) -> Any:
+class TownRecords(records.Records):
+    """The real ones, unless the process dies before they are written."""
+
+    def __init__(self, process: "Process", town: "Servers", *args: Any) -> None:
+        super().__init__(*args)
+        self._process, self._town = process, town
+
+    def ended_so(self, tx: Any, lot: Any) -> None:
+        self._town.dies_in_hand("between send and record", self._process, committed=False)
+        super().ended_so(tx, lot)
+
+    async def ours(self, message: Any, found: Any) -> Any:
         """Of two calls to one telephone that are both in doubt the provider can't say which is
         whose: then a second copy is nobody's fault."""
         if found and message["channel"] == Channel.VOICE and self._town.in_doubt(message) > 0:
             self._town.provider.voice.excuses += 1
-        return await super()._ours(message, found)
+        return await super().ours(message, found)
 
 
 @dataclass(eq=False)
@@ -470,7 +479,7 @@ class Servers:
     def settle(self) -> None:
         """Read who lives where, once the register is loaded."""
         with self.database.reader.begin() as conn:
-            self.communities = people.communities(conn)
+            self.communities = communities.every(conn)
         by_id = {facts.id: facts for facts in self.communities}
         homes = self.raw.execute(
             "SELECT f.id, b.community_id FROM flat f JOIN building b ON b.id = f.building_id"

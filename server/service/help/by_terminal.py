@@ -10,7 +10,7 @@ from server.core import terminal_request
 from server.core.help_requests import Source, Want
 from server.database import Tx
 from server.service.help import requests
-from server.store import commands, people
+from server.store import commands, communities
 from server.store import help_requests as store
 from server.tables import to_ms
 
@@ -31,7 +31,7 @@ def ask(tx: Tx, *, terminal_id: str, resident_id: int, want: Want, key: str) -> 
         assert waiting is not None
     else:
         requests.asked_again(tx, waiting)
-    community = people.community_of(tx.conn, waiting["building_id"])
+    community = communities.of_building(tx.conn, waiting["building_id"])
     assert community is not None, "a resident has a community"
     said = terminal_request.answer(want, waiting["due_at"], tx.now, community.zone)
     until = tx.now + SAID_FOR

@@ -14,8 +14,8 @@ from server.core.hours import EntryKind
 from server.core.words import Kind, Role
 from server.database import Tx
 from server.service.help import hours
+from server.store import communities
 from server.store import hours as store
-from server.store import people
 from server.tables import EPOCH, from_ms, to_ms
 
 SETTLED: Final = timedelta(minutes=10)
@@ -29,7 +29,7 @@ BY: Final = "system"
 
 def credit(tx: Tx) -> int:
     """One lot; returns how many facts were looked at (none: nothing is left for now)."""
-    if people.community(tx.conn) is None or not tx.alone("hours"):
+    if communities.first(tx.conn) is None or not tx.alone("hours"):
         return 0
     until = tx.now - tx.real(SETTLED)
     return _rounds(tx, until) + _responses(tx, until)

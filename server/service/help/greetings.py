@@ -10,8 +10,8 @@ from server.database import Tx
 from server.service import auditing
 from server.service.help import requests
 from server.service.refusals import Refused, Unknown
+from server.store import communities, people
 from server.store import greetings as store
-from server.store import people
 
 MOST_NOTE = 300
 
@@ -34,7 +34,7 @@ def greet(
     note = " ".join(note.split())[:MOST_NOTE]
     if outcome is GreetingOutcome.WANTS and not note:
         raise Refused("say what is wanted: `note` is empty", zh="请写明老人要办什么事。")
-    day = people.local_day(tx.conn, tx.now, row["building_id"])
+    day = communities.local_day(tx.conn, tx.now, row["building_id"])
     before = store.turns(tx.conn, resident_id, day)
     turn = len(before) + 1 if turn is None else turn
     made = store.add(

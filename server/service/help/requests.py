@@ -10,8 +10,8 @@ from server.database import Tx
 from server.service import auditing
 from server.service.help import hours
 from server.service.refusals import Refused, Unknown
+from server.store import communities, people
 from server.store import help_requests as store
-from server.store import people
 from server.tables import to_ms
 
 MOST_WORDS, MOST_WHY, MOST_NAME = 500, 500, 40
@@ -52,7 +52,7 @@ def ask(
                           zh="这位住户已停止守护,不能再登记。")  # fmt: skip
         building_id = row["building_id"]
     assert building_id is not None, "a request is of a door or at least of a house"
-    community = people.community_of(tx.conn, building_id)
+    community = communities.of_building(tx.conn, building_id)
     assert community is not None, "a building has a community"
     made = store.add(
         tx.conn, building_id=building_id, resident_id=resident_id, kind=want.value,
@@ -124,7 +124,7 @@ def correct(
         _refuse(Reason.CLOSED, None)
     values: dict[str, Any] = {}
     if want is not None and want.value != row["kind"]:
-        community = people.community_of(tx.conn, row["building_id"])
+        community = communities.of_building(tx.conn, row["building_id"])
         assert community is not None, "a request has a community"
         values |= {"kind": want.value,
                    "due_at": core.due_at(want, row["asked_at"], community.zone)}  # fmt: skip

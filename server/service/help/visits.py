@@ -9,7 +9,7 @@ from server.core.visits import Cause, Reason, VisitState
 from server.database import Tx
 from server.service import auditing
 from server.service.refusals import Refused, Unknown
-from server.store import doors, history, people
+from server.store import communities, doors, history, people
 from server.store import visits as store
 
 SYSTEM = "system"
@@ -36,7 +36,7 @@ def owe(
     if row["state"] == "ended":
         raise Refused(f"resident {resident_id} lives here no more",
                       zh="这位住户已停止守护,不能再登记走访。")  # fmt: skip
-    community = people.community_of(tx.conn, row["building_id"])
+    community = communities.of_building(tx.conn, row["building_id"])
     assert community is not None, "a resident has a community"
     opened_at = since or tx.now
     made = store.add(
@@ -60,7 +60,7 @@ def pay(
     Raises Unknown, or Refused for a day that is still to come.
     """
     row = _row(tx, visit_id)
-    today = people.local_day(tx.conn, tx.now, row["building_id"])
+    today = communities.local_day(tx.conn, tx.now, row["building_id"])
     day = on or today
     if day > today:
         raise Refused(f"{day.isoformat()} is still to come", zh="这一天还没到,请改日期。")
@@ -98,7 +98,7 @@ def moved_house(tx: Tx, resident_id: int, *, by: str) -> None:
     """A resident lives behind another door now."""
     door = people.resident(tx.conn, resident_id)
     lives = door["building_id"] if door is not None else None
-    day = people.local_day(tx.conn, tx.now, lives).isoformat()
+    day = communities.local_day(tx.conn, tx.now, lives).isoformat()
     owe(tx, resident_id, Cause.MOVE_IN, by=by, key=f"moved:{resident_id}:{day}")
 
 

@@ -15,7 +15,7 @@ from server.core.access import EVERYWHERE, Level, Scope
 from server.core.cells import Why
 from server.core.houses import Named
 from server.service.register.rows import Row
-from server.store import people
+from server.store import communities
 from server.store import register as store
 
 MOST_LISTED = 20
@@ -29,14 +29,14 @@ class Community:
     id: int | None
     series: int
     named: Named
-    facts: people.CommunityFacts | None
+    facts: communities.CommunityFacts | None
     offices: set[tuple[str, str]] = field(default_factory=set)
     """(role, phone) of who stands at its desk and in the offices above it."""
 
     def today(self, now: datetime) -> date:
         """The day there."""
         return now.astimezone(
-            self.facts.zone if self.facts else ZoneInfo(people.BUILT_IN_ZONE)
+            self.facts.zone if self.facts else ZoneInfo(communities.BUILT_IN_ZONE)
         ).date()
 
 
@@ -51,7 +51,7 @@ class Communities:
         """`seen`: ids of those with a house in the scope; None: every one."""
         every = [
             Community(r["id"], r["series"], Named(r["name"], r["street"], r["district"]),
-                      people.CommunityFacts(r))
+                      communities.CommunityFacts(r))
             for r in rows
         ]  # fmt: skip
         self._scope, self._made = scope, made
