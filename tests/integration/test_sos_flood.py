@@ -53,7 +53,8 @@ async def test_a_flood_of_presses_keeps_nobody_waiting(tmp_path: Path) -> None:
             assert presses == {FLOODING: FLOOD, OTHER: 1}
             assert await presses_stored(town) == FLOOD
             for steward in (HEAD, SECOND):
-                texts = await town.phone(steward)
+                # Without the link: a port may have her flat's number in it.
+                texts = [text.partition("http")[0] for text in await town.phone(steward)]
                 assert sorted("301" in text for text in texts) == [False, True], texts
             await town.no_more_sms()
     finally:
