@@ -10,24 +10,28 @@
 The database is seeded by bulk SQL; the server is the real one, a process of its own.
 
     python -m tests.bench.detection [residents in the city, 1600000 by default
-        [communities they live in, 1 by default [idle: the first only]]]
+        [communities they live in, 1 by default [postgres] [idle: the first only]]]
+
+SQLite by default; `postgres`: one of its own, durable, as it is deployed.
 """
 
 import asyncio
 import contextlib
 import os
-import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
-from sqlalchemy import text
+from sqlalchemy import create_engine, text
+from sqlalchemy.pool import NullPool
+from sqlmodel import SQLModel
 
-from server import migrate
+from server import migrate, moving
 from server.channels.thread import SendersThread
 from server.channels.twilio import TwilioSms
 from server.channels.twilio_account import Account, Credentials
@@ -37,12 +41,15 @@ from server.database import Database
 from server.outbox import AT_ONCE
 from server.service import sweep
 from server.service.house import House
-from tests.bench.kit import Sink, emit, percentile
-from xunlou.embedded import Place, command
+from tests.bench.kit import DURABLE, Elsewhere, Sink, emit, percentile
+from tests.postgres import Cluster
+from xunlou.embedded import command
 from xunlou.keys import Keys
 from xunlou.ports import free_port
 from xunlou.supervise import ChildSpec, Supervisor
 
+New = Callable[[Path], str]
+"""Makes an empty database and says its URL."""
 CITY = 1_600_000
 MISSED_PART = 20
 """One in so many misses the city's round."""
@@ -57,47 +64,85 @@ ROUNDS = (
 )
 
 
+@contextlib.contextmanager
+def databases(*, postgres: bool) -> Iterator[New]:
+    """What makes an empty database, in this folder or in a PostgreSQL, and says its URL."""
+
+    def made(url: str) -> str:
+        migrate.upgrade(url)
+        return url
+
+    if not postgres:
+        yield lambda folder: made(f"sqlite:///{folder / 'xunlou.db'}")
+        return
+    cluster = Cluster()
+    cluster.start(**DURABLE)
+    try:
+        yield lambda _folder: made(cluster.url(cluster.create()))
+    finally:
+        cluster.stop()
+
+
 def seed(
-    file: Path, residents: int, *, in_a_building: int, risk_class: str = "B",
-    communities: int = 1,
+    url: str, residents: int, *, in_a_building: int, risk_class: str = "B", communities: int = 1,
 ) -> None:
     """`residents`, each due tomorrow, two stewards a building, in communities of one size with
     somebody on duty at each desk."""
     buildings = -(-residents // in_a_building)
     each = -(-buildings // communities)
     tomorrow = int((time.time() + 86_400) * 1000)
-    db = sqlite3.connect(file, isolation_level=None)
+    engine = create_engine(url, poolclass=NullPool)
+    sqlite = engine.dialect.name == "sqlite"
+    rounds = f"'{ROUNDS}'" if sqlite else f"CAST('{ROUNDS}' AS json)"
+    born = "'1940-01-01'" if sqlite else "DATE '1940-01-01'"
     count = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d)"
-    for statement in (
-        "PRAGMA synchronous=OFF", "PRAGMA cache_size=-200000", "BEGIN",
-        f"{count % communities} INSERT INTO community (id, series, name, tz, rounds)"
-        f" SELECT i, i - 1, 'City ' || i, 'Asia/Shanghai', '{ROUNDS}' FROM n",
-        f"{count % buildings} INSERT INTO building (id, community_id, number)"
-        f" SELECT i, (i - 1) / {each} + 1, (i - 1) / {each} * {SPAN} + (i - 1) % {each} + 1 FROM n",
-        f"{count % residents} INSERT INTO flat (id, building_id, stairwell, floor, label)"
-        f" SELECT i, (i - 1) / {in_a_building} + 1, '1', 1, 'f' || i FROM n",
-        f"{count % residents} INSERT INTO resident (id, flat_id, building_id, name, birth_date,"
-        " sex, living, risk_class, class_why, state, phone, access_notes, risks, sounds,"
-        " next_due_at)"
-        f" SELECT i, i, (i - 1) / {in_a_building} + 1, 'R', '1940-01-01', '', 'alone',"
-        f" '{risk_class}', '', 'active', '', '', '', '', {tomorrow} FROM n",
-        f"{count % (2 * buildings + communities)} INSERT INTO person (id, name, phone, lang)"
-        " SELECT i, 'P', '+86' || (10000000000 + i), 'zh' FROM n",
-        f"{count % (2 * buildings)} INSERT INTO assignment (person_id, role, position, building_id,"
-        " key_place) SELECT i, 'steward', i % 2 + 1, (i - 1) / 2 + 1, '' FROM n",
-        f"{count % communities} INSERT INTO assignment (person_id, role, position, community_id,"
-        f" key_place) SELECT {2 * buildings} + i, 'duty', 1, i, '' FROM n",
-        f"{count % min(residents, 100)} INSERT INTO terminal (id, resident_id, state, status, boot,"
-        " firmware, heartbeat_s) SELECT 't-' || i, i, 'active', 'online', 0, '', 900 FROM n",
-        "COMMIT",
-    ):  # fmt: skip
-        db.execute(statement)
-    db.close()
+    with engine.connect() as conn:
+        for statement in (
+            *(("PRAGMA synchronous=OFF", "PRAGMA cache_size=-200000") if sqlite else ()),
+            f"{count % communities} INSERT INTO community (id, series, name, tz, rounds)"
+            f" SELECT i, i - 1, 'City ' || i, 'Asia/Shanghai', {rounds} FROM n",
+            f"{count % buildings} INSERT INTO building (id, community_id, number)"
+            f" SELECT i, (i - 1) / {each} + 1, (i - 1) / {each} * {SPAN} + (i - 1) % {each} + 1"
+            " FROM n",
+            f"{count % residents} INSERT INTO flat (id, building_id, stairwell, floor, label)"
+            f" SELECT i, (i - 1) / {in_a_building} + 1, '1', 1, 'f' || i FROM n",
+            f"{count % residents} INSERT INTO resident (id, flat_id, building_id, name,"
+            " birth_date, sex, living, risk_class, class_why, state, phone, access_notes, risks,"
+            " sounds, next_due_at)"
+            f" SELECT i, i, (i - 1) / {in_a_building} + 1, 'R', {born}, '', 'alone',"
+            f" '{risk_class}', '', 'active', '', '', '', '', {tomorrow} FROM n",
+            f"{count % (2 * buildings + communities)} INSERT INTO person (id, name, phone, lang)"
+            " SELECT i, 'P', '+86' || (10000000000 + i), 'zh' FROM n",
+            f"{count % (2 * buildings)} INSERT INTO assignment (person_id, role, position,"
+            " building_id, key_place)"
+            " SELECT i, 'steward', i % 2 + 1, (i - 1) / 2 + 1, '' FROM n",
+            f"{count % communities} INSERT INTO assignment (person_id, role, position,"
+            f" community_id, key_place) SELECT {2 * buildings} + i, 'duty', 1, i, '' FROM n",
+            f"{count % min(residents, 100)} INSERT INTO terminal (id, resident_id, state, status,"
+            " boot, firmware, heartbeat_s)"
+            " SELECT 't-' || i, i, 'active', 'online', 0, '', 900 FROM n",
+        ):
+            conn.exec_driver_sql(statement.replace("%", "%%") if not sqlite else statement)
+        if not sqlite:
+            for table in SQLModel.metadata.sorted_tables:
+                moving.set_sequence(conn, table)
+        conn.commit()
+    if not sqlite:
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
+            conn.exec_driver_sql("VACUUM ANALYZE")
 
 
-def idle(file: Path) -> tuple[float, float]:
+def asked(url: str, statement: str, **values: int) -> int:
+    """Run a statement by itself; the one number that it answers, or how many rows it changed."""
+    engine = create_engine(url, poolclass=NullPool)
+    with engine.begin() as conn:
+        done = conn.execute(text(statement), values)
+        return int(done.scalar_one() if done.returns_rows else done.rowcount)
+
+
+def idle(url: str) -> tuple[float, float]:
     """Milliseconds of an idle question "what is due", and of as many bare look-ups."""
-    database = Database(f"sqlite:///{file}", Clock())
+    database = Database(url, Clock())
     house, now = House("http://127.0.0.1", b"k" * 32), database.clock.now()
     second = timedelta(seconds=1)
     ours, bare = [], []
@@ -116,9 +161,9 @@ def idle(file: Path) -> tuple[float, float]:
 
 @contextlib.asynccontextmanager
 async def a_city(
-    residents: int, **shape: object
-) -> AsyncIterator[tuple[Path, Sink, httpx.AsyncClient, sqlite3.Connection]]:
-    """The real server on a seeded database, and a gateway that is heard."""
+    new: New, residents: int, **shape: Any
+) -> AsyncIterator[tuple[str, Sink, httpx.AsyncClient]]:
+    """The real server on a seeded database, whose URL it is, and a gateway that is heard."""
     sink = Sink()
     with tempfile.TemporaryDirectory(prefix="xunlou-bench-") as folder:
         async with sink.serving() as url:
@@ -131,10 +176,10 @@ async def a_city(
                 # At night a press is a call as well: how many there are would hang on the hour.
                 "XUNLOU_NIGHT": "00:00-00:00",
             }  # fmt: skip
-            place = Place(Path(folder), free_port(), free_port(), keys, sms=sms)
-            file = Path(folder) / "xunlou.db"
-            migrate.upgrade(place.database_url)
-            await asyncio.to_thread(seed, file, residents, **shape)
+            place = Elsewhere(Path(folder), free_port(), free_port(), keys, sms=sms)
+            database_url = new(Path(folder))
+            place.url_of_database.append(database_url)
+            await asyncio.to_thread(seed, database_url, residents, **shape)
             async with Supervisor(Path(folder) / "log") as supervisor:
                 supervisor.start(ChildSpec("server", command("serve"), place.environment()))
                 headers = {"authorization": f"Bearer {keys.gateway_token}"}
@@ -143,11 +188,9 @@ async def a_city(
                 ) as gateway:
                     await _answers(gateway)
                     beating = asyncio.create_task(_beat(gateway))
-                    db = sqlite3.connect(file, isolation_level=None, timeout=60)
                     await asyncio.sleep(20)  # after blindness we look for 15 s before judging
-                    yield file, sink, gateway, db
+                    yield database_url, sink, gateway
                     beating.cancel()
-                    db.close()
 
 
 async def _answers(gateway: httpx.AsyncClient) -> None:
@@ -170,21 +213,23 @@ async def _beat(gateway: httpx.AsyncClient) -> None:
         await asyncio.sleep(2)
 
 
-async def overdue(residents: int) -> None:
+async def overdue(new: New, residents: int) -> None:
     """1,000 at once, each by themselves, at a server that has sent something since it started:
     another resident's press."""
-    async with a_city(residents + 1, in_a_building=1, risk_class="A") as (_, sink, gateway, db):
+    shape = {"in_a_building": 1, "risk_class": "A"}
+    async with a_city(new, residents + 1, **shape) as (url, sink, gateway):
         await _press(gateway, "t-1", 1)
         await sink.until(2, WITHIN_S)
         due, before = int((time.time() + SOON_S) * 1000), sink.count
-        db.execute("UPDATE resident SET next_due_at = ? WHERE id > 1", (due,))
+        asked(url, "UPDATE resident SET next_due_at = :due WHERE id > 1", due=due)
         await sink.until(before + 2 * residents, WITHIN_S)
         due_at = time.perf_counter() - (time.time() - due / 1000)
         took = [at for times in sink.arrived.values() for at in times if at > due_at]
         last = max(took) - due_at
         assert sink.count - before == 2 * residents, "each steward is told once"
         bare = await bare_messages(2 * residents)
-        emit(bench="overdue_at_once_s", residents=residents, messages=2 * residents,
+        emit(bench="overdue_at_once_s", database=kind(url), residents=residents,
+             messages=2 * residents,
              first=min(took) - due_at, last=last, bare_s=bare, ratio=last / bare)  # fmt: skip
 
 
@@ -202,22 +247,21 @@ async def bare_messages(count: int) -> float:
         return max(at for times in sink.arrived.values() for at in times) - began
 
 
-async def city_round(residents: int, communities: int) -> None:
+async def city_round(new: New, residents: int, communities: int) -> None:
     """A city's round, with SOS in the middle of it."""
     shape = {"in_a_building": IN_A_BUILDING, "communities": communities}
-    async with a_city(residents, **shape) as (_, sink, gateway, db):
+    async with a_city(new, residents, **shape) as (url, sink, gateway):
         due = int((time.time() + SOON_S) * 1000)
-        db.execute(
-            f"UPDATE resident SET next_due_at = ? WHERE id % {MISSED_PART} = 0", (due,)
+        asked(
+            url, f"UPDATE resident SET next_due_at = :due WHERE id % {MISSED_PART} = 0", due=due
         )
         missed = residents // MISSED_PART
         due_at = time.perf_counter() - (time.time() - due / 1000)
         await asyncio.sleep(max(0.0, due_at + 1.5 - time.perf_counter()))
         presses, seq = [], 0
-        left = "SELECT count(*) FROM resident WHERE state = 'active' AND next_due_at <= ?"
+        left = "SELECT count(*) FROM resident WHERE state = 'active' AND next_due_at <= :due"
         while time.perf_counter() < due_at + WITHIN_S:
-            (waiting,) = db.execute(left, (due,)).fetchone()
-            if not waiting:
+            if not asked(url, left, due=due):
                 break
             seq += 1
             began = time.perf_counter()
@@ -225,36 +269,42 @@ async def city_round(residents: int, communities: int) -> None:
             presses.append((time.perf_counter() - began) * 1000)
             await asyncio.sleep(0.2)
         took = time.perf_counter() - due_at
-        (lists,) = db.execute("SELECT count(*) FROM alert WHERE kind = 'missed'").fetchone()
-        (queued,) = db.execute("SELECT count(*) FROM message").fetchone()
-        emit(bench="city_round_s", residents=residents, communities=communities, missed=missed,
-             worklists=lists, outbox_rows=queued, last_row=took, sent_meanwhile=sink.count,
+        lists = asked(url, "SELECT count(*) FROM alert WHERE kind = 'missed'")
+        queued = asked(url, "SELECT count(*) FROM message")
+        emit(bench="city_round_s", database=kind(url), residents=residents,
+             communities=communities, missed=missed, worklists=lists,
+             outbox_rows=queued, last_row=took, sent_meanwhile=sink.count,
              sos_stored_p50_ms=percentile(presses, 0.5), sos_stored_worst_ms=max(presses),
              presses=len(presses))  # fmt: skip
 
 
-async def main(city: int = CITY, communities: int = 1, only: str = "") -> None:
+def kind(url: str) -> str:
+    """Which database it is."""
+    return url.split(":", maxsplit=1)[0]
+
+
+async def main(city: int = CITY, communities: int = 1, *words: str) -> None:
     """One line for each."""
-    curve = {}
-    for residents in sorted({n for n in (1_000, 10_000, 100_000, city) if n <= city}):
-        with tempfile.TemporaryDirectory(prefix="xunlou-bench-") as folder:
-            file = Path(folder) / "xunlou.db"
-            migrate.upgrade(f"sqlite:///{file}")
-            buildings = -(-residents // IN_A_BUILDING)
-            await asyncio.to_thread(
-                seed, file, residents, in_a_building=IN_A_BUILDING,
-                communities=min(communities, buildings),
-            )
-            curve[residents] = idle(file)
-    emit(bench="idle_sweep_ms", communities=communities,
-         ms={n: ours for n, (ours, _) in curve.items()},
-         look_ups_ms={n: bare for n, (_, bare) in curve.items()},
-         ratio=curve[city][0] / curve[city][1])  # fmt: skip
-    if only != "idle":
-        await overdue(1_000)
-        await city_round(city, communities)
+    with databases(postgres="postgres" in words) as new:
+        curve = {}
+        for residents in sorted({n for n in (1_000, 10_000, 100_000, city) if n <= city}):
+            with tempfile.TemporaryDirectory(prefix="xunlou-bench-") as folder:
+                url = new(Path(folder))
+                buildings = -(-residents // IN_A_BUILDING)
+                await asyncio.to_thread(
+                    seed, url, residents, in_a_building=IN_A_BUILDING,
+                    communities=min(communities, buildings),
+                )
+                curve[residents] = idle(url)
+        emit(bench="idle_sweep_ms", database=kind(url), communities=communities,
+             ms={n: ours for n, (ours, _) in curve.items()},
+             look_ups_ms={n: bare for n, (_, bare) in curve.items()},
+             ratio=curve[city][0] / curve[city][1])  # fmt: skip
+        if "idle" not in words:
+            await overdue(new, 1_000)
+            await city_round(new, city, communities)
 
 
 if __name__ == "__main__":
     os.environ.setdefault("XUNLOU_LOG_LEVEL", "warning")
-    asyncio.run(main(*map(int, sys.argv[1:3]), only="".join(sys.argv[3:])))
+    asyncio.run(main(*map(int, sys.argv[1:3]), *sys.argv[3:]))

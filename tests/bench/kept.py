@@ -19,17 +19,13 @@ from sqlalchemy import Connection, Engine, create_engine, text
 
 from server import migrate
 from server.store import bulk, events, partitions, signals
-from tests.bench.kit import emit
+from tests.bench.kit import DURABLE, emit
 from tests.postgres import Cluster
 
 TERMINALS = 20_000
 ROUNDS, EACH_PART = 360, 20
 BATCH, TURNS = 500, 3
 START_MS, ROUND_MS = 1_790_000_000_000, 43_200_000
-LIKE_DEPLOYED = {
-    "fsync": "on", "synchronous_commit": "on", "full_page_writes": "on", "wal_level": "replica",
-    "max_wal_size": "2GB", "maintenance_work_mem": "512MB", "max_wal_senders": "10",
-}  # fmt: skip
 FILL = """
 INSERT INTO {table} (id, terminal_id, boot, seq, type, received_at, late, test)
 SELECT {first} + r * {terminals} + i, 'b-' || lpad(((i * 7919 + r * 10477) % {terminals})::text,
@@ -132,7 +128,7 @@ def a_round(
 def main() -> None:
     """One line: milliseconds a batch, and bytes of log an event."""
     cluster = Cluster()
-    cluster.start(**LIKE_DEPLOYED, shared_buffers="32MB")
+    cluster.start(**{**DURABLE, "shared_buffers": "32MB", "autovacuum": "off"})
     try:
         with cluster.database() as url:
             migrate.upgrade(url)

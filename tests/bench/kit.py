@@ -32,6 +32,13 @@ from xunlou.ports import free_port
 from xunlou.sample import guangdan, terminal_password
 from xunlou.supervise import Supervisor
 
+DURABLE = {
+    "fsync": "on", "synchronous_commit": "on", "full_page_writes": "on", "wal_level": "replica",
+    "max_wal_size": "2GB", "max_wal_senders": "10", "shared_buffers": "256MB",
+    "maintenance_work_mem": "512MB", "autovacuum": "on",
+}  # fmt: skip
+"""A PostgreSQL of the tests made as the deployed one is (xunlou/deploy/postgresql.conf)."""
+
 
 def percentile(values: Sequence[float], part: float) -> float:
     """The value below which `part` (0 to 1) of the values lie; nearest rank."""
