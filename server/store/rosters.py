@@ -12,6 +12,7 @@ from sqlalchemy import (
     Connection,
     RowMapping,
     String,
+    any_,
     bindparam,
     cast,
     delete,
@@ -97,8 +98,18 @@ _BEHIND = _BEHIND_BARE.add_columns(_REHEARSING, _WHOSE)
 _BY_THE_DOOR = ASSIGNMENT.c.building_id.in_(
     bindparam("buildings", expanding=True)
 ) | ASSIGNMENT.c.resident_id.in_(bindparam("residents", expanding=True))
-_OF_THEIRS = _BY_THE_DOOR | ASSIGNMENT.c.community_id.in_(_THEIRS)
-_BEHIND_HOUSES, _BEHIND_MANY = _BEHIND.where(_OF_THEIRS), _BEHIND_BARE.where(_OF_THEIRS)
+_BEHIND_HOUSES, _BEHIND_MANY = (
+    {
+        dialect: query.where(_BY_THE_DOOR | theirs)
+        for dialect, theirs in (
+            ("sqlite", ASSIGNMENT.c.community_id.in_(_THEIRS)),
+            # With IN and a subquery beside an OR it reads all there are, at each press of a city.
+            ("postgresql", ASSIGNMENT.c.community_id
+             == any_(func.array(_THEIRS.scalar_subquery()))),
+        )
+    }
+    for query in (_BEHIND, _BEHIND_BARE)
+)  # fmt: skip
 _BEHIND_ALL = _BEHIND.where(_BY_THE_DOOR | ASSIGNMENT.c.community_id.is_not(None))
 """Where something is about no house: the desks of every community (the form that its index has)."""
 
@@ -116,7 +127,8 @@ def rosters(
     behind_all = any(not b for b, _ in wanted)
     many = len(buildings) > MANY and not behind_all
     asked = {"buildings": list(buildings), "residents": list(residents)}
-    query = _BEHIND_ALL if behind_all else _BEHIND_MANY if many else _BEHIND_HOUSES
+    by_house = _BEHIND_MANY if many else _BEHIND_HOUSES
+    query = _BEHIND_ALL if behind_all else by_house[conn.dialect.name]
     found = conn.execute(query, asked).all()
     # Of few houses, what is to be known of them stands beside each row; of many that would be all
     # of them a thousand times.
