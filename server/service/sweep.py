@@ -37,10 +37,8 @@ from server.store import (
     communities,
     idle,
     journal,
-    people,
     signals,
     upkeep,
-    walks,
 )
 from server.store.communities import CommunityFacts
 from server.store.signals import Overdue
@@ -382,22 +380,16 @@ def what_is_due(conn: Connection, now: datetime, real: timedelta, house: House) 
     house.ring.number += 1
     if desks.differ(conn, house, now, desks.look(conn, house, _communities(by))):
         due.add(ladder_file.__name__)
-    if people.residents_back(conn, now, 1):
-        due.add(absences_over.__name__)
     asked = idle.look(conn, now)
     house.ring.next_at = asked.next_at
-    if asked.steps:
-        due.add(ladder_steps.__name__)
-    if alerts.emergencies_due(conn, now, 1):
-        due.add(emergencies.__name__)
-    if walks.due(conn, now, 1):
-        due.add(rounds_over.__name__)
-    if asked.residents:
-        due.add(missed_rounds.__name__)
-    if signals.devices_overdue(conn, now, 1):
-        due.add(silent_devices.__name__)
-    if asked.mains:
-        due.add(dark_devices.__name__)
+    for work, is_due in (
+        (absences_over, asked.absences), (ladder_steps, asked.steps),
+        (emergencies, asked.emergencies), (rounds_over, asked.rounds),
+        (missed_rounds, asked.residents), (silent_devices, asked.devices),
+        (dark_devices, asked.mains),
+    ):  # fmt: skip
+        if is_due:
+            due.add(work.__name__)
     faults = alerts.open_faults(conn, (*parents.PARENTS, *sight.FAULTS))
     if asked.outage or sight.worth_a_look(conn, now, real, faults):
         due.add(blind.__name__)
