@@ -9,12 +9,13 @@ Asked at every ring. Where there are many communities each ring looks at a few o
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import Connection, RowMapping
 
+from server.core import rota
 from server.core.words import Fault
 from server.database import Tx
 from server.service import raising, shifts, unreadable
@@ -94,23 +95,27 @@ def _found(conn: Connection, house: House, now: datetime, looked: Look) -> dict[
         found[FILE] = problems[0]
     if locked := house.vault.problem:
         found[NOTES] = locked
-    for desk, what, detail in _of_the_desks(conn, now, looked.desks):
+    if not looked.desks:
+        return found
+    duty = rosters.duty(conn, [desk.id for desk in looked.desks])
+    # When the register is looked at, everybody's, once for both.
+    of = None if looked.register else {row["person_id"] for row in duty}
+    own, spoilt = rosters.rota_as_read(conn, of)
+    for desk, what, detail in _of_the_desks(now, looked.desks, duty, own):
         found[_of(desk, what)] = f"{desk.name}: {detail}" if desk.series else detail
-    if looked.register and (spoilt := unreadable.of_the_desks(conn)):
-        found[REGISTER] = spoilt
+    if looked.register and (problem := unreadable.of_the_desks(conn, spoilt)):
+        found[REGISTER] = problem
     return found
 
 
 def _of_the_desks(
-    conn: Connection, now: datetime, desks: Sequence[clocks.Desk]
-) -> Iterator[tuple[clocks.Desk, str, str]]:
-    """What ails these desks, in two statements for all of them."""
-    if not desks:
-        return
+    now: datetime, desks: Sequence[clocks.Desk], duty: Sequence[RowMapping],
+    own: Mapping[int, tuple[rota.Shift, ...]],
+) -> Iterator[tuple[clocks.Desk, str, str]]:  # fmt: skip
+    """What ails these desks: by who has the duty, and their shifts."""
     behind: defaultdict[int, list[RowMapping]] = defaultdict(list)
-    for row in rosters.duty(conn, [desk.id for desk in desks]):
+    for row in duty:
         behind[row["community_id"]].append(row)
-    own = rosters.shifts(conn, {row["person_id"] for rows in behind.values() for row in rows})
     for desk in desks:
         standing = behind[desk.id]
         if not any(there(row, now) for row in standing):

@@ -2,6 +2,8 @@
 (a shift that can't be read: always on duty; an absence: there; a class: every round is owed); staff
 see which row it is, and enter it anew."""
 
+from collections.abc import Collection
+
 from sqlalchemy import Connection
 
 from server.core import rounds
@@ -9,7 +11,7 @@ from server.core.words import Fault
 from server.database import Tx
 from server.service import raising
 from server.service.house import House
-from server.store import alerts, rosters, signals, unreadable
+from server.store import alerts, signals, unreadable
 from server.store.communities import CommunityFacts
 
 WHAT = Fault.REGISTER_BROKEN
@@ -23,9 +25,9 @@ def resident(tx: Tx, house: House, resident_id: int, building_id: int | None, wh
     )  # fmt: skip
 
 
-def of_the_desks(conn: Connection) -> str | None:
-    """What can't be read of the rota, or None. Asked at every ring."""
-    found = [f"shift of person {p}" for p in rosters.rota_as_read(conn)[1]]
+def of_the_desks(conn: Connection, shifts: Collection[int]) -> str | None:
+    """What can't be read of the rota, or None. Asked at every ring. `shifts`: whose can't be."""
+    found = [f"shift of person {p}" for p in shifts]
     found += [f"absence of person {p}" for p in unreadable.absences_of_desks(conn)]
     return ", ".join(found) or None
 

@@ -48,10 +48,10 @@ _ALL = select(
 
 
 class Idle(NamedTuple):
-    """`steps`: ladders are to be climbed; `residents`: a deadline has come; `mains`: a loss of it is
-    to be judged; `devices`: a heartbeat did not come; `absences`: one is over; `emergencies`: a
-    clock of 120 is to be looked at; `rounds`: one is to be counted or asked about; `outage`: one is
-    not drained yet; `batteries`: how far each of their readings has come (`batteries.progress`).
+    """`steps`: ladders are to be climbed; `residents`: a deadline has come; `mains`: a loss is to
+    be judged; `devices`: a heartbeat did not come; `absences`: one is over; `emergencies`: a clock
+    of 120 is to be looked at; `rounds`: one is to be counted or asked about; `outage`: one is not
+    drained yet; `batteries`: how far each of their readings has come (`batteries.progress`).
     `next_at`: when the next step or deadline comes."""
 
     steps: bool
