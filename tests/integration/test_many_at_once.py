@@ -1,9 +1,11 @@
 """What is asked and written otherwise for many at once comes to the same as for few."""
 
+import re
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Connection, event, select
 from town import Town
 
 from server import tables as t
@@ -74,3 +76,34 @@ async def test_whether_so_many_are_overdue(town: Town) -> None:
         )
 
     assert [await more_than(many) for many in (0, 4, 5, 200)] == [True, True, False, False]
+
+
+async def test_whoever_stands_behind_a_house_is_found_by_index(
+    town: Town, database: str
+) -> None:
+    """A press of a city must not read every steward there is. (So few as here PostgreSQL would read
+    anyhow, so it is told not to where it can do otherwise.)"""
+    seen: list[tuple[Connection, str, Any]] = []
+
+    def note(conn: Connection, _cursor: Any, words: str, values: Any, *_rest: Any) -> None:
+        seen.append((conn, words, values))
+
+    def plans(conn: Connection) -> str:
+        explain = "EXPLAIN QUERY PLAN"
+        if database == "postgres":
+            explain = "EXPLAIN"
+            conn.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        now = town.runtime.clock.now()
+        rosters.rosters(conn, [(1, 1)], now)  # as a press asks
+        rosters.rosters(conn, [(n, None) for n in range(1, rosters.MANY + 5)], now)  # and a round
+        asked = [(w, v) for by, w, v in seen if by is conn and "FROM assignment" in w]
+        assert len(asked) == 2
+        steps = [conn.exec_driver_sql(f"{explain} {words}", values) for words, values in asked]
+        return str([tuple(row) for plan in steps for row in plan])
+
+    engine = town.runtime.database.reader
+    event.listen(engine, "before_cursor_execute", note)
+    found = await town.runtime.database.read(plans)
+    event.remove(engine, "before_cursor_execute", note)
+    assert not re.search("Seq Scan on assignment|SCAN assignment", found), found
+    assert "ix_assignment_office" in found
