@@ -32,6 +32,7 @@ from sqlalchemy.pool import QueuePool
 
 from server import metrics, wakeups
 from server.clock import Clock
+from server.locks import ALONE_SPACE
 from server.vault import Vault
 from server.wakeups import Wire
 
@@ -44,8 +45,6 @@ MOST_OVERTAKEN = 3
 """So often a transaction gives way to presses before it runs through."""
 CONFLICTS = frozenset({"40001", "40P01"})
 """PostgreSQL undid the transaction for another one's sake: serialization failure, deadlock."""
-ALONE_SPACE = 0x584C
-"""First key of our named advisory locks; the journal's have one key (docs/adr/0012)."""
 
 
 def _never() -> bool:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import URL, Connection, text
 
+from server.locks import ALIVE_SPACE
+
 if TYPE_CHECKING:
     import psycopg
 
@@ -23,8 +25,6 @@ AGAIN_S = 1.0
 """Pause before the next try while the database can't be reached."""
 LOOK_S = 1.0
 CONNECT_S = 5
-ALIVE_SPACE = 0x584D
-"""First key of the advisory locks by which servers say that they live."""
 ALIVE = text(
     "SELECT objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2"
     " AND classid = :space"

@@ -11,14 +11,14 @@ from datetime import datetime
 from sqlalchemy import Connection, text
 
 from server import tables as t
+from server.locks import EVENTS_SPACE
 
 BLOCK = 100_000_000
 """Room for so many ids in a partition; none ever fills it, or the next would begin by itself."""
 DEFAULT = "signal_default"
 """Takes what has no other place: no press is refused because a partition could not be made."""
-SPACE = 0x584D
 STORING, KEEPING = 1, 2
-"""Keys of advisory locks: one that whoever stores events shares, one for whoever keeps the
+"""Second keys of advisory locks: one that whoever stores events shares, one for whoever keeps the
 partitions, of whom there may be one at each server."""
 PATIENCE = "100ms"
 """So long may a press wait for us where we wait for a lock."""
@@ -56,7 +56,7 @@ def hold(conn: Connection) -> None:
     """Let nobody go over to the next partition until this transaction ends. Before anything is
     read by which an event is taken for new."""
     if conn.dialect.name != "sqlite":
-        conn.execute(_SHARE, {"space": SPACE, "key": STORING})
+        conn.execute(_SHARE, {"space": EVENTS_SPACE, "key": STORING})
 
 
 def names(conn: Connection) -> set[str]:
@@ -93,7 +93,7 @@ def keep(conn: Connection) -> None:
     """What follows in this transaction changes partitions. It gives up a lock that takes long, as
     behind us in its queue wait those who store presses; and of two servers one goes first."""
     conn.execute(text(f"SET LOCAL lock_timeout = '{PATIENCE}'"))
-    conn.execute(_ALONE, {"space": SPACE, "key": KEEPING})
+    conn.execute(_ALONE, {"space": EVENTS_SPACE, "key": KEEPING})
 
 
 def make(conn: Connection, number: int) -> None:
@@ -121,7 +121,7 @@ def move_on(conn: Connection, number: int) -> None:
     """Go on in a partition that is there: what is stored from now on stands in it. Waits until
     nobody stores events, who then wait for our commit. A transaction of its own: it must hold
     nothing that they need."""
-    conn.execute(_ALONE, {"space": SPACE, "key": STORING})
+    conn.execute(_ALONE, {"space": EVENTS_SPACE, "key": STORING})
     if newest_id(conn) < number * BLOCK:
         conn.execute(text("SELECT setval('signal_id_seq', :id)"), {"id": number * BLOCK})
 

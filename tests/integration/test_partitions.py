@@ -160,6 +160,7 @@ async def test_nobody_goes_over_while_an_event_is_being_stored(
     slow = loop.run_in_executor(None, lambda: db.transact(slowly)[0])
     await loop.run_in_executor(None, stored.wait, 20)
     try:
+        assert await db.read(db.alive) == {db.me}, "no lock of ours is taken for another server"
         with monkeypatch.context() as m:
             m.setattr(partitioning, "TRIES", 2)
             m.setattr(partitioning, "REST_S", 0.0)
@@ -358,9 +359,13 @@ async def test_the_table_becomes_the_first_partition_and_back(tmp_path: Path) ->
         assert where(url) == {"signal_2": 3, "signal_3": 1}
 
 
-async def test_two_servers_and_two_gateways_while_partitions_change(tmp_path: Path) -> None:
+async def test_two_servers_and_two_gateways_while_partitions_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The same check-ins at both servers at once, again and again, while the partition changes:
     each is stored at one of them and known at the other."""
+    monkeypatch.setattr(partitioning, "REST_S", 0.01)  # many changes in little time
+    monkeypatch.setattr(partitioning, "TRIES", 1000)
     async with a_cell(tmp_path, buildings=3) as cell:
         one, two = cell.servers
         terminals = cell.terminals()[:20]
