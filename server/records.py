@@ -22,12 +22,12 @@ from server.service.effects import SOS_LANE
 from server.service.house import House
 from server.store import outbox
 
-log = logging.getLogger("server.outbox")
+log = logging.getLogger(__name__)
 BACKOFF_S = (1, 2, 4, 8, 15)
 
 
 class Records:
-    """Of the messages of some lanes."""
+    """Of the messages of some lanes: outbox.Worker decides, this writes."""
 
     def __init__(
         self, database: Database, house: House, lines: Lines, lanes: Sequence[int]

@@ -100,7 +100,7 @@ class _Standing:
 
 def silent(tx: Tx, house: House, limit: int) -> int:
     """Judge up to `limit` terminals whose heartbeat is overdue; returns how many."""
-    due = signals.devices_overdue(tx.conn, tx.now, limit, hold=True)
+    due = signals.devices_overdue(tx.conn, tx.now, limit)
     judged = _without_doubt(tx, due)
     if judged:
         devices.lost(tx.conn, [r["id"] for r in judged], tx.now)

@@ -30,16 +30,7 @@ from server.service import (
 )
 from server.service import walks as walks_
 from server.service.house import House
-from server.store import (
-    alerts,
-    clocks,
-    commands,
-    communities,
-    idle,
-    journal,
-    signals,
-    upkeep,
-)
+from server.store import alerts, clocks, commands, communities, idle, journal, signals, upkeep
 from server.store.communities import CommunityFacts
 from server.store.signals import Overdue
 from server.tables import to_ms
@@ -74,7 +65,7 @@ def missed_rounds(tx: Tx, house: House) -> int:
     """
     ring = house.ring
     most = LONG_CHUNK if ring.long else MISSED_CHUNK
-    found = signals.residents_overdue(tx.conn, tx.now, most, hold=True)
+    found = signals.residents_overdue(tx.conn, tx.now, most)
     if not found:
         return 0
     if len(found) == most and not ring.long:
@@ -305,7 +296,7 @@ def ladder_steps(tx: Tx, house: House) -> int:
             # One spoilt alert must not stop the others; it is tried again.
             alerts.postpone(tx.conn, alert_id, tx.now + RETRY_BROKEN)
 
-    return _until_pressed(tx, alerts.steps_due(tx.conn, tx.now, CHUNK, hold=True), step)
+    return _until_pressed(tx, alerts.steps_due(tx.conn, tx.now, CHUNK), step)
 
 
 def _until_pressed(tx: Tx, due: Sequence[int], act: Callable[[int], None]) -> int:
@@ -364,7 +355,7 @@ def emergencies(tx: Tx, house: House) -> int:
         if not mending.minding(tx, house, alert_id, mind):
             alerts.set_facts(tx.conn, alert_id, emergency_look_at=tx.now + RETRY_BROKEN)
 
-    return _until_pressed(tx, alerts.emergencies_due(tx.conn, tx.now, CHUNK, hold=True), look)
+    return _until_pressed(tx, alerts.emergencies_due(tx.conn, tx.now, CHUNK), look)
 
 
 def rounds_over(tx: Tx, house: House) -> int:

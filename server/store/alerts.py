@@ -366,21 +366,17 @@ _EMERGENCIES_DUE = (
 )
 
 
-def steps_due(
-    conn: Connection, now: datetime, limit: int, *, hold: bool = False
-) -> list[int]:
-    """Ids of alerts whose next step's time has come, SOS first. With `hold` they are held, and
-    those that another server is taking a step of are left out."""
-    query = held(conn, _STEPS_DUE, skip=True) if hold else _STEPS_DUE
+def steps_due(conn: Connection, now: datetime, limit: int) -> list[int]:
+    """Ids of alerts whose next step's time has come, SOS first. They are held, and those that
+    another server is taking a step of are left out."""
+    query = held(conn, _STEPS_DUE, skip=True)
     return list(conn.execute(query, {"now": now, "most": limit}).scalars())
 
 
-def emergencies_due(
-    conn: Connection, now: datetime, limit: int, *, hold: bool = False
-) -> list[int]:
-    """Ids of alerts whose clock of 120 is to be looked at. With `hold` they are held, and those
-    that somebody is acting on just now are left out."""
-    query = held(conn, _EMERGENCIES_DUE, skip=True) if hold else _EMERGENCIES_DUE
+def emergencies_due(conn: Connection, now: datetime, limit: int) -> list[int]:
+    """Ids of alerts whose clock of 120 is to be looked at. They are held, and those that somebody
+    is acting on just now are left out."""
+    query = held(conn, _EMERGENCIES_DUE, skip=True)
     return list(conn.execute(query, {"now": now, "most": limit}).scalars())
 
 

@@ -6,15 +6,7 @@ from datetime import UTC, date, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sqlalchemy import (
-    Connection,
-    RowMapping,
-    String,
-    bindparam,
-    cast,
-    select,
-    update,
-)
+from sqlalchemy import Connection, RowMapping, String, bindparam, cast, select, update
 
 from server import tables as t
 from server.core import rounds

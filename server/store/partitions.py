@@ -14,7 +14,8 @@ from server import tables as t
 from server.locks import EVENTS_SPACE
 
 BLOCK = 100_000_000
-"""Room for so many ids in a partition; none ever fills it, or the next would begin by itself."""
+"""Room for so many ids in a partition. It fills only where the job fails for long: then the next
+begins by counting, and for that instant `hold` holds nothing."""
 DEFAULT = "signal_default"
 """Takes what has no other place: no press is refused because a partition could not be made."""
 STORING, KEEPING = 1, 2

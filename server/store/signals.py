@@ -184,12 +184,10 @@ _SILENT = (
 _SILENT_HELD = _SILENT.with_for_update(skip_locked=True, key_share=True, of=TERMINAL)
 
 
-def devices_overdue(
-    conn: Connection, now: datetime, limit: int, *, hold: bool = False
-) -> Sequence[RowMapping]:
-    """Terminals whose heartbeat should have come by `now`. With `hold` they are held, and those
-    whose word is just coming in are left out."""
-    query = _SILENT_HELD if hold and conn.dialect.name != "sqlite" else _SILENT
+def devices_overdue(conn: Connection, now: datetime, limit: int) -> Sequence[RowMapping]:
+    """Terminals whose heartbeat should have come by `now`. They are held, and those whose word is
+    just coming in are left out."""
+    query = _SILENT_HELD if conn.dialect.name != "sqlite" else _SILENT
     return conn.execute(query, {"now": now, "most": limit}).mappings().all()
 
 
@@ -233,12 +231,10 @@ _OVERDUE = (
 _OVERDUE_HELD = _OVERDUE.with_for_update(skip_locked=True, key_share=True, of=RESIDENT)
 
 
-def residents_overdue(
-    conn: Connection, now: datetime, limit: int, *, hold: bool = False
-) -> list[Overdue]:
-    """Watched residents whose deadline has come, with their door. With `hold` they are held, and
-    those whose check-in is just coming in are left out."""
-    query = _OVERDUE_HELD if hold and conn.dialect.name != "sqlite" else _OVERDUE
+def residents_overdue(conn: Connection, now: datetime, limit: int) -> list[Overdue]:
+    """Watched residents whose deadline has come, with their door. They are held, and those whose
+    check-in is just coming in are left out."""
+    query = _OVERDUE_HELD if conn.dialect.name != "sqlite" else _OVERDUE
     return [Overdue(*row) for row in conn.execute(query, {"now": now, "most": limit}).all()]
 
 

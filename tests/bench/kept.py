@@ -57,25 +57,28 @@ def laid_out(engine: Engine) -> None:
             # The last one half full, as it is on average.
             high = low + (EACH_PART if low + EACH_PART < ROUNDS else EACH_PART // 2)
             fill(conn, "signal", first, low, high - 1)
-        partitions.move_on(conn, number)
-        conn.execute(text(
-            "SELECT setval('signal_id_seq', (SELECT max(id) FROM signal))"
-        ))  # fmt: skip
-        for table in ("whole", "bare"):
-            conn.execute(text(f"CREATE TABLE {table} (LIKE signal)"))
-            conn.execute(text(f"CREATE SEQUENCE {table}_seq START {ROUNDS * TERMINALS + 1}"))
-            conn.execute(text(
-                f"ALTER TABLE {table} ALTER id SET DEFAULT nextval('{table}_seq')"
-            ))  # fmt: skip
-        fill(conn, "whole", 1, 0, ROUNDS - 1)
-        for table in ("whole", "bare"):
-            conn.execute(text(f"ALTER TABLE {table} ADD PRIMARY KEY (id)"))
-            conn.execute(text(f"ALTER TABLE {table} ADD UNIQUE {partitions.IDENTITY}"))
-            conn.execute(text(
-                f"ALTER TABLE {table} ADD FOREIGN KEY (terminal_id) REFERENCES terminal (id)"
-            ))  # fmt: skip
+        newest = "(SELECT max(id) FROM signal)"
+        conn.execute(text(f"SELECT setval('signal_id_seq', {newest})"))
+        one_table(conn, "bare", 0)
+        one_table(conn, "whole", ROUNDS)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as conn:
         conn.execute(text("VACUUM ANALYZE"))
+
+
+def one_table(conn: Connection, name: str, rounds: int) -> None:
+    """As the events stood before they were partitioned, with so many rounds in it."""
+    for words in (
+        f"CREATE TABLE {name} (LIKE signal)",
+        f"CREATE SEQUENCE {name}_seq START {rounds * TERMINALS + 1}",
+        f"ALTER TABLE {name} ALTER id SET DEFAULT nextval('{name}_seq')",
+    ):
+        conn.execute(text(words))
+    fill(conn, name, 1, 0, rounds - 1)
+    for key in (
+        "PRIMARY KEY (id)", f"UNIQUE {partitions.IDENTITY}",
+        "FOREIGN KEY (terminal_id) REFERENCES terminal (id)",
+    ):  # fmt: skip
+        conn.execute(text(f"ALTER TABLE {name} ADD {key}"))
 
 
 def as_the_server(conn: Connection, rows: Sequence[Sequence[Any]]) -> int:

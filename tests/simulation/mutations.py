@@ -115,7 +115,7 @@ def _one_sweep_late(module: Any, name: str) -> AbstractContextManager[Any]:
     real = getattr(module, name)
     late = timedelta(seconds=EVERY_S)
     return mock.patch.object(
-        module, name, lambda c, now, n, **how: real(c, now - late, n, **how)
+        module, name, lambda c, now, n: real(c, now - late, n)
     )
 
 
